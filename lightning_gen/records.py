@@ -1,0 +1,74 @@
+"""The records that pass between the parts: a batch of data, a code, a reconstruction."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from lightning_gen.errors import InputError
+
+Shape: TypeAlias = tuple[int, ...]
+"""Shape of one sample: ``(channels, height, width)`` for images, ``(dimensions,)`` for points."""
+
+
+class Batch(NamedTuple):
+    """A batch of data.
+
+    Attributes:
+        x: Samples, ``(n, *shape)``; images are floats in [-1, 1] once they are on the device.
+        labels: Class indices ``(n,)``, or None where the data has no classes.
+    """
+
+    x: Tensor
+    labels: Tensor | None = None
+
+    @classmethod
+    def of(cls, batch: Any) -> "Batch":
+        """Read what a DataLoader yields: a Batch, a tensor, or a pair ``(x, labels)``.
+
+        Raises:
+            InputError: The batch is none of these.
+        """
+        if isinstance(batch, cls):
+            return batch
+        if isinstance(batch, Tensor):
+            return cls(batch)
+        if isinstance(batch, (tuple, list)) and 1 <= len(batch) <= 2 and isinstance(batch[0], Tensor):
+            return cls(*batch)
+        raise InputError(
+            f"a batch of type {type(batch).__name__} is not understood: let the DataLoader yield a tensor of samples, "
+            "a pair (samples, labels), or lightning_gen.Batch"
+        )
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a bottleneck makes of features.
+
+    Attributes:
+        sample: The code that the decoder reads, ``(n, latent_dim)`` or ``(n, latent_dim, h, w)``.
+        mean: The code without noise, same shape; equal to `sample` where nothing is random.
+        posterior: q(z|x) with one independent component per latent dimension, or None.
+        prior: p(z), broadcastable to the posterior, or None.
+    """
+
+    sample: Tensor
+    mean: Tensor
+    posterior: Distribution | None = None
+    prior: Distribution | None = None
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One pass through an autoencoder, all that a term of the objective may look at.
+
+    Attributes:
+        x: The clean samples, ``(n, *shape)``, images in [-1, 1].
+        code: The code.
+        output: What the decoder gave: parameters of the likelihood, not yet an image.
+    """
+
+    x: Tensor
+    code: Code
+    output: Tensor
