@@ -1,0 +1,19 @@
+"""What happens beside training: lengths and rhythms in images, checkpoints, pictures, progress, the report."""
+
+from lightning_gen.callbacks.checkpoints import ImageCheckpoint, best_checkpoint
+from lightning_gen.callbacks.lengths import LogEveryImages, MaxImages, Throughput
+from lightning_gen.callbacks.progress import ImageProgress
+from lightning_gen.callbacks.run import Report, RunFolder
+from lightning_gen.callbacks.samples import SampleGrid
+
+__all__ = [
+    "ImageCheckpoint",
+    "ImageProgress",
+    "LogEveryImages",
+    "MaxImages",
+    "Report",
+    "RunFolder",
+    "SampleGrid",
+    "Throughput",
+    "best_checkpoint",
+]

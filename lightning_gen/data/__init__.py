@@ -1,0 +1,36 @@
+"""Data sets: ``shape`` and ``num_classes`` known at once, uint8 in memory, scaled on the device, resumed exactly."""
+
+from lightning_gen.data.base import ArrayDataset, DataModule, Splits
+from lightning_gen.data.digits import Digits
+from lightning_gen.data.folder import ImageFolder
+from lightning_gen.data.loader import Loader, Samples
+from lightning_gen.data.mixture import GaussianMixture, Grid, Ring
+from lightning_gen.data.mnist import EMNIST, KMNIST, MNIST, FashionMNIST
+from lightning_gen.data.photographs import CIFAR10, CIFAR100, STL10, SVHN, CelebA
+from lightning_gen.data.published import PublishedData, PublishedImages
+from lightning_gen.data.tensors import Tensors
+
+__all__ = [
+    "CIFAR10",
+    "CIFAR100",
+    "EMNIST",
+    "KMNIST",
+    "MNIST",
+    "STL10",
+    "SVHN",
+    "ArrayDataset",
+    "CelebA",
+    "DataModule",
+    "Digits",
+    "FashionMNIST",
+    "GaussianMixture",
+    "Grid",
+    "ImageFolder",
+    "Loader",
+    "PublishedData",
+    "PublishedImages",
+    "Ring",
+    "Samples",
+    "Splits",
+    "Tensors",
+]

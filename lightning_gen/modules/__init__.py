@@ -1,0 +1,9 @@
+"""The LightningModules: the only room that sees an optimizer or a trainer."""
+
+from lightning_gen.modules.alternating import AlternatingModule, Loss, Player
+from lightning_gen.modules.autoencoder import AutoencoderModule
+from lightning_gen.modules.base import GenerativeModule
+from lightning_gen.modules.ema import EMA
+from lightning_gen.modules.gan import GANModule
+
+__all__ = ["EMA", "AlternatingModule", "AutoencoderModule", "GANModule", "GenerativeModule", "Loss", "Player"]

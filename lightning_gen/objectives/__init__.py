@@ -1,0 +1,25 @@
+"""Objectives: what is minimised, as a function of logits or of a reconstruction; they know no network."""
+
+from lightning_gen.objectives.adversarial import (
+    AdversarialObjective,
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    RelativisticPaired,
+    Wasserstein,
+)
+from lightning_gen.objectives.reconstruction import BernoulliLikelihood, GaussianLikelihood, Likelihood
+
+__all__ = [
+    "AdversarialObjective",
+    "BernoulliLikelihood",
+    "GaussianLikelihood",
+    "Hinge",
+    "LeastSquares",
+    "Likelihood",
+    "Minimax",
+    "NonSaturating",
+    "RelativisticPaired",
+    "Wasserstein",
+]

@@ -1,0 +1,8 @@
+"""The verbs beside fit, validate, test and predict: what is done with a trained model. One file a verb."""
+
+from collections.abc import Callable
+
+from lightning_gen.verbs.sample import sample
+
+VERBS: dict[str, Callable[..., None]] = {"sample": sample}
+"""The verbs by name; a verb is a function, its arguments are the options and its docstring the help."""

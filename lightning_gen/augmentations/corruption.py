@@ -1,0 +1,105 @@
+"""Corruptions: what a denoising autoencoder must undo.
+
+Paper: Stacked Denoising Autoencoders, https://www.jmlr.org/papers/v11/vincent10a.html, section 3
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from lightning_gen.errors import InputError
+
+
+class Corruption(nn.Module, ABC):
+    """Damages samples at random; their shape, dtype and device stay."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return damaged samples ``(n, *shape)``; the ones given are left as they are.
+
+        Args:
+            x: Samples, ``(n, *shape)``; images in [-1, 1].
+            generator: Source of the noise.
+        """
+
+
+class GaussianNoise(Corruption):
+    """Adds independent Gaussian noise. Nothing is clamped, so images may leave [-1, 1].
+
+    Args:
+        scale: Standard deviation in units of the data; images are 2 wide, so 0.1 is 12.75 of 255 grey levels.
+
+    Raises:
+        InputError: The scale is negative.
+    """
+
+    def __init__(self, scale: float = 0.1) -> None:
+        super().__init__()
+        if scale < 0:
+            raise InputError(f"GaussianNoise cannot have scale {scale}: give a standard deviation of 0 or more")
+        self.scale = scale
+
+    def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return x + scale · eps with eps ~ N(0, I)."""
+        noise = torch.randn(x.shape, generator=generator, device=generator.device)
+        return x + self.scale * noise.to(x)
+
+
+class Masking(Corruption):
+    """Replaces a share of the pixels, all channels together, or of the coordinates of points, by one value.
+
+    Args:
+        fraction: Probability of each pixel to be replaced, in [0, 1].
+        value: What it is replaced by; -1 is black.
+
+    Raises:
+        InputError: The fraction is outside [0, 1].
+    """
+
+    def __init__(self, fraction: float = 0.25, value: float = -1.0) -> None:
+        super().__init__()
+        require_fraction(self, fraction)
+        self.fraction = fraction
+        self.value = value
+
+    def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return x with each pixel replaced by `value` with probability `fraction`."""
+        return x.masked_fill(uniform_per_pixel(x, generator) < self.fraction, self.value)
+
+
+class SaltAndPepper(Corruption):
+    """Turns a share of the pixels, all channels together, black or white, with even odds. For images in [-1, 1].
+
+    Args:
+        fraction: Probability of each pixel to be replaced, in [0, 1].
+
+    Raises:
+        InputError: The fraction is outside [0, 1].
+    """
+
+    def __init__(self, fraction: float = 0.1) -> None:
+        super().__init__()
+        require_fraction(self, fraction)
+        self.fraction = fraction
+
+    def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return x with each pixel set to -1 or to 1 with probability `fraction` / 2 each."""
+        u = uniform_per_pixel(x, generator)
+        return x.masked_fill(u < self.fraction, 1.0).masked_fill(u < self.fraction / 2, -1.0)
+
+
+def uniform_per_pixel(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw U(0, 1) for each pixel ``(n, 1, h, w)`` of images, or for each coordinate ``(n, d)`` of points."""
+    size = x.shape if x.dim() < 3 else (len(x), 1, *x.shape[2:])
+    return torch.rand(size, generator=generator, device=generator.device).to(x.device)
+
+
+def require_fraction(corruption: Corruption, fraction: float) -> None:
+    """Check that a fraction lies in [0, 1].
+
+    Raises:
+        InputError: It does not.
+    """
+    if not 0 <= fraction <= 1:
+        raise InputError(f"{type(corruption).__name__} cannot have fraction {fraction}: give one from 0 to 1")

@@ -1,0 +1,49 @@
+"""The bottleneck of the variational autoencoder."""
+
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+
+from lightning_gen.bottlenecks.base import Bottleneck, require_features
+from lightning_gen.records import Code
+from lightning_gen.terms import at_least_float32
+
+
+class GaussianBottleneck(Bottleneck):
+    """A diagonal Gaussian posterior, q(z|x) = N(mu, diag(sigma²)), and the prior p(z) = N(0, I).
+
+    The first half of the features is mu, the second is log sigma². The code is z = mu + sigma · eps with eps ~ N(0, I),
+    the reparameterisation of equation 10 of the paper. The log-variance is not clamped.
+
+    Paper: Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
+
+    Args:
+        latent_dim: Width of the code.
+    """
+
+    has_prior = True
+
+    def __init__(self, latent_dim: int = 16) -> None:
+        super().__init__(latent_dim)
+
+    @property
+    def features(self) -> int:
+        """Width of the features that the encoder must give: 2 `latent_dim`."""
+        return 2 * self.latent_dim
+
+    def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
+        """Map features ``(n, 2 latent_dim)`` to a code ``(n, latent_dim)``; without a generator it is the mean."""
+        require_features(self, features)
+        mean, log_variance = at_least_float32(features).chunk(2, dim=1)
+        deviation = (0.5 * log_variance).exp()
+        posterior = Normal(mean, deviation, validate_args=False)
+        prior = Normal(torch.zeros_like(mean), torch.ones_like(mean), validate_args=False)
+        sample = mean
+        if generator is not None:
+            noise = torch.randn(mean.shape, generator=generator, device=generator.device, dtype=mean.dtype)
+            sample = mean + deviation * noise.to(mean.device)
+        return Code(sample.to(features.dtype), mean.to(features.dtype), posterior, prior)
+
+    def sample_prior(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw codes ``(n, latent_dim)`` from N(0, I), float32, on the generator's device."""
+        return torch.randn(n, self.latent_dim, generator=generator, device=generator.device)

@@ -1,0 +1,105 @@
+"""Lengths and rhythms in images: the same whatever the batch size, the discriminator's updates or the devices."""
+
+import time
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+
+from lightning_gen.errors import InputError
+from lightning_gen.modules.base import GenerativeModule
+from lightning_gen.records import Batch
+
+
+def counted(module: LightningModule) -> GenerativeModule:
+    """The module, which must be one that counts images.
+
+    Raises:
+        InputError: It is not.
+    """
+    if not isinstance(module, GenerativeModule):
+        raise InputError(
+            f"{type(module).__name__} does not count images: derive it from lightning_gen.GenerativeModule, or use "
+            "Trainer(max_epochs=...) and Lightning's own callbacks"
+        )
+    return module
+
+
+def require_images(name: str, value: int) -> int:
+    """Check a count of images.
+
+    Raises:
+        InputError: It is below 1.
+    """
+    if value < 1:
+        raise InputError(f"{name} must be at least 1 image, not {value}")
+    return value
+
+
+class MaxImages(Callback):
+    """Ends training after so many images over all devices, a resumed run's earlier ones included.
+
+    Use it with ``Trainer(max_epochs=-1)``; other limits of the Trainer hold as well, whichever comes first. The last
+    batch is used whole, so the count may pass the limit by less than a batch.
+
+    Args:
+        max_images: The length of the run in images, at least 1.
+
+    Raises:
+        InputError: `max_images` is below 1.
+    """
+
+    def __init__(self, max_images: int) -> None:
+        self.max_images = require_images("max_images", max_images)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Do not start where the length is reached already."""
+        self._stop(trainer, counted(pl_module))
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Stop where the length is reached."""
+        self._stop(trainer, counted(pl_module))
+
+    def _stop(self, trainer: Trainer, module: GenerativeModule) -> None:
+        trainer.should_stop = trainer.should_stop or module.images_seen >= self.max_images
+
+
+class LogEveryImages(Callback):
+    """Sets the Trainer's ``log_every_n_steps`` to so many images.
+
+    Args:
+        every_images: Images between two logged batches, at least 1; less than a batch logs every batch.
+
+    Raises:
+        InputError: `every_images` is below 1.
+    """
+
+    def __init__(self, every_images: int) -> None:
+        self.every_images = require_images("log_every_images", every_images)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Convert images to batches, by the size of the batch at hand."""
+        images = len(Batch.of(batch).x) * trainer.world_size
+        trainer.log_every_n_steps = max(1, self.every_images // images)
+
+
+class Throughput(Callback):
+    """Logs the training speed as ``images_per_second``, over all devices, between two logged batches."""
+
+    def __init__(self) -> None:
+        self._since: tuple[float, int] | None = None
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Log the images per second since the last time."""
+        module = counted(pl_module)
+        if not module.logs_now:
+            return
+        now = (time.perf_counter(), module.images_seen)
+        if self._since is not None:
+            seconds, images = now[0] - self._since[0], now[1] - self._since[1]
+            module.report({"images_per_second": images / seconds})
+        self._since = now
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Do not count the time of a validation."""
+        self._since = None

@@ -1,0 +1,105 @@
+"""A run's folder: its configuration at the start, its figures and where everything is at the end."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from lightning_gen.callbacks.lengths import counted
+from lightning_gen.callbacks.samples import SampleGrid
+from lightning_gen.modules import AutoencoderModule
+
+
+def tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
+    """The TensorBoard loggers of a Trainer."""
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as ``{"generator.width": 32}``; ``class_path`` becomes the part's own value."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}".removesuffix(".class_path").replace("init_args.", "")
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {name: value}
+    return found
+
+
+class RunFolder(Callback):
+    """Writes the run's configuration when training starts and its final figures, as HPARAMS, when it ends.
+
+    Nothing is written before the first batch could be trained on, so a mistake leaves no folder behind.
+
+    Args:
+        folder: The run's folder; ``config.yaml`` goes there.
+        config: The whole configuration as YAML; it also goes to TensorBoard as text.
+    """
+
+    def __init__(self, folder: str | Path, config: str) -> None:
+        self.folder = Path(folder)
+        self.config = config
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the configuration."""
+        if not trainer.is_global_zero:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "config.yaml").write_text(self.config)
+        for logger in tensorboards(trainer):
+            logger.experiment.add_text("config", "    " + self.config.replace("\n", "\n    "))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the final figures beside the settings that led to them."""
+        figures = {f"final/{k.removeprefix('val/')}": float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+        settings = {k: v for k, v in flat(dict(pl_module.hparams)).items() if not k.startswith("_")}
+        for logger in tensorboards(trainer):
+            logger.log_hyperparams(settings, figures, step=counted(pl_module).images_seen)
+
+
+class Report(Callback):
+    """Prints, when training has ended, where everything is and what to type next.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._start = (0.0, 0)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the time."""
+        self._start = (time.perf_counter(), counted(pl_module).images_seen)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print."""
+        if trainer.is_global_zero:
+            print("\n".join(self._lines(trainer, pl_module)), flush=True)
+
+    def _lines(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
+        seconds = time.perf_counter() - self._start[0]
+        images = counted(pl_module).images_seen - self._start[1]
+        last = self.folder / "checkpoints" / "last.ckpt"
+        pictures = [c.latest for c in trainer.callbacks if isinstance(c, SampleGrid) and c.latest]  # type: ignore[attr-defined]
+        python = command()
+        next_verb = "evaluate" if isinstance(pl_module, AutoencoderModule) else "sample"
+        lines = ["", f"Trained on {images:,} images in {int(seconds) // 60} min {int(seconds) % 60:02d} s."]
+        lines += [f"  pictures     {path}" for path in pictures]
+        lines += [f"  checkpoint   {last}"] if last.exists() else []
+        lines += [f"  TensorBoard  {self.folder}"] if tensorboards(trainer) else []
+        lines += ["", "Next:"]
+        lines += [f"  {python} -m lightning_gen {next_verb} {last}"] if last.exists() else []
+        lines += [f"  {python} -m tensorboard.main --logdir {self.folder.parent}"] if tensorboards(trainer) else []
+        return lines
+
+
+def command() -> str:
+    """How the running Python is called from this folder: by its path where it is below it, else ``python``."""
+    try:
+        return os.fspath(Path(sys.executable).relative_to(Path.cwd()))
+    except ValueError:
+        return "python"

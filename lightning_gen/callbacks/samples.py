@@ -1,0 +1,85 @@
+"""Pictures while training: samples from fixed latents, and reconstructions of fixed held-out images."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from lightning_gen.callbacks.lengths import counted, require_images
+from lightning_gen.modules import AutoencoderModule, GenerativeModule
+from lightning_gen.pictures import picture, save
+from lightning_gen.records import Batch
+
+POINTS = 10_000
+"""Points drawn where the data are points, to see their density."""
+
+
+class SampleGrid(Callback):
+    """Draws the same latents, and reconstructs the same held-out images, every so many images and at the end.
+
+    Pictures go to TensorBoard where it is the logger, on the axis of images, and to PNG files in `folder`:
+    ``samples-000150000.png``, ``reconstructions-000150000.png`` (originals in the odd columns, their reconstructions to
+    the right of them). Training is left alone: the latents come from a generator of their own.
+
+    Args:
+        every_images: Images between two pictures, at least 1; None to draw at the end only.
+        folder: Where the PNG files go; None for TensorBoard only.
+        count: Images in the grid.
+        seed: Of the latents.
+
+    Raises:
+        InputError: `every_images` is below 1.
+    """
+
+    def __init__(
+        self, every_images: int | None = None, folder: str | Path | None = None, count: int = 64, seed: int = 0
+    ) -> None:
+        self.every_images = None if every_images is None else require_images("sample_every_images", every_images)
+        self.folder = Path(folder) if folder is not None else None
+        self.count = count
+        self.seed = seed
+        self.latest: Path | None = None
+        self._held_out: Tensor | None = None
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Draw where the batch passed a multiple of `every_images`."""
+        if self.every_images is not None and counted(pl_module).passed(self.every_images):
+            self._draw(trainer, counted(pl_module))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the final state."""
+        self._draw(trainer, counted(pl_module))
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *args: Any
+    ) -> None:
+        """Keep the first held-out images to reconstruct."""
+        if self._held_out is None:
+            self._held_out = Batch.of(batch).x[: self.count // 2].clone()
+
+    def _draw(self, trainer: Trainer, module: GenerativeModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        for name, image in self._pictures(module):
+            if self.folder is not None:
+                self.latest = save(image, self.folder / f"{name}-{module.images_seen:09d}.png")
+            for logger in trainer.loggers:
+                if isinstance(logger, TensorBoardLogger):
+                    logger.experiment.add_image(name, image, module.images_seen)
+
+    @torch.no_grad()
+    def _pictures(self, module: GenerativeModule) -> Iterator[tuple[str, Tensor]]:
+        images = len(module.data_shape) == 3
+        if module.has_prior:
+            source = torch.Generator().manual_seed(self.seed)
+            yield "samples", picture(module.sample(self.count if images else POINTS, generator=source))
+        if isinstance(module, AutoencoderModule) and self._held_out is not None and images:
+            training = module.training
+            pairs = torch.stack([self._held_out, module.eval().reconstruct(self._held_out)], dim=1)
+            module.train(training)
+            yield "reconstructions", picture(pairs.flatten(0, 1), columns=8)

@@ -1,0 +1,252 @@
+"""What a checkpoint says of itself, and how it is read without trusting it.
+
+A module is described by its live parts: every constructor argument is an attribute of the same name (scikit-learn's
+convention), so ``{class_path, init_args}`` can be read off any part, whether it was built by YAML or in Python. The
+description is plain data: it loads with ``weights_only=True``, and the classes it names are looked up among those
+already imported, never imported because a file says so.
+"""
+
+import dataclasses
+import functools
+import inspect
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.fabric.utilities.data import AttributeDict
+from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.cli import instantiate_module
+from torch import nn
+
+from lightning_gen.errors import InputError
+
+INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
+PLAIN = (bool, int, float, str, type(None))
+
+Owner = TypeVar("Owner", LightningModule, LightningDataModule)
+
+
+class Undescribable(Exception):
+    """A value that cannot be written as plain data."""
+
+
+def class_path(kind: type) -> str:
+    """The dotted path under which a class is found again."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def argument_names(kind: type) -> list[str]:
+    """The names of a class's constructor arguments."""
+    parameters = inspect.signature(kind).parameters.values()
+    return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+def arguments(part: object) -> dict[str, Any]:
+    """The constructor arguments of a part, read from its attributes and written as plain data.
+
+    Raises:
+        Undescribable: An argument is not kept as an attribute of the same name, or is not plain.
+    """
+    names = argument_names(type(part))
+    for name in names:
+        if not hasattr(part, name):
+            raise Undescribable(f"{type(part).__name__} does not keep its argument '{name}' as an attribute")
+    return {name: describe(getattr(part, name)) for name in names}
+
+
+def describe(value: Any) -> Any:
+    """Write a constructor argument as plain data that YAML and the command line understand.
+
+    Args:
+        value: A plain value, a list, tuple or dict of values, a dataclass, a part (any object whose constructor
+            arguments are its attributes), or a ``functools.partial`` of a class, such as an optimizer's.
+
+    Raises:
+        Undescribable: The value is none of these.
+    """
+    if isinstance(value, PLAIN):
+        return value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, (list, tuple)):
+        return [describe(item) for item in value]
+    if isinstance(value, (dict, nn.ModuleDict)):
+        return {str(key): describe(item) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, functools.partial):
+        # jsonargparse wraps the class as the last positional argument of its own instantiator
+        kind = value.args[-1] if value.args else value.func
+        if isinstance(kind, type):
+            return {"class_path": class_path(kind), "init_args": describe(value.keywords)}
+    if isinstance(value, type) or inspect.isroutine(value) or "<locals>" in type(value).__qualname__:
+        raise Undescribable(f"{value!r} cannot be written into a checkpoint: give a functools.partial of a class")
+    return {"class_path": class_path(type(value)), "init_args": arguments(value)}
+
+
+class Described:
+    """Gives a LightningModule or a LightningDataModule its ``hparams``: a description of its live parts.
+
+    Lightning writes ``hparams`` into every checkpoint and `load_from_checkpoint` rebuilds from it, so nothing has to
+    be saved by hand and ``save_hyperparameters`` is not called. An argument that cannot be described (a bare
+    ``nn.Sequential``, a lambda) is left out with a warning and has to be given again when loading.
+    """
+
+    @property
+    def hparams(self) -> AttributeDict:
+        """The constructor arguments as plain data, with the class they belong to."""
+        described: dict[str, Any] = {}
+        for name in argument_names(type(self)):
+            try:
+                described[name] = describe(getattr(self, name))
+            except Undescribable as reason:
+                warnings.warn(
+                    f"'{name}' is not kept in checkpoints ({reason}); give it again when loading: "
+                    f"{type(self).__name__}.load_from_checkpoint(path, {name}=...)",
+                    stacklevel=2,
+                )
+        return AttributeDict(_class_path=class_path(type(self)), **described, _instantiator=INSTANTIATOR)
+
+
+def as_config(hparams: dict[str, Any]) -> dict[str, Any]:
+    """Turn the ``hparams`` found in a checkpoint into the ``{class_path, init_args}`` that the command line reads."""
+    init_args = {key: value for key, value in hparams.items() if not key.startswith("_")}
+    return {"class_path": hparams["_class_path"], "init_args": init_args}
+
+
+def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint as data: tensors and plain values; code in the file is refused and never runs.
+
+    Args:
+        path: The file.
+        device: Where its tensors go.
+
+    Raises:
+        InputError: The file is missing, truncated, not a checkpoint, or holds pickled code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = sorted(str(found) for found in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
+        hint = f": there is {', '.join(near[:3])}" if near else ": give the path of a .ckpt file"
+        raise InputError(f"the checkpoint {path} does not exist{hint}")
+    try:
+        checkpoint = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        if "Weights only load failed" in str(error) and "Unsupported" in str(error):
+            raise InputError(
+                f"{path} holds pickled code, which could run anything, and was not loaded: load only checkpoints of "
+                "plain weights, such as those that lightning_gen writes"
+            ) from None
+        raise InputError(
+            f"{path} is not a checkpoint or is truncated ({path.stat().st_size:,} bytes): use another one, such as "
+            "checkpoints/last.ckpt of the run"
+        ) from None
+    if not isinstance(checkpoint, dict) or not {"state_dict", "hyper_parameters"} <= checkpoint.keys():
+        raise InputError(
+            f"{path} holds no lightning_gen module (its keys 'state_dict' and 'hyper_parameters' are missing): give a "
+            "checkpoint written by `lightning_gen fit` or by a Trainer with a lightning_gen module"
+        )
+    return checkpoint
+
+
+def imported(path: object) -> type | None:
+    """The class that a dotted path names, if its module is imported already."""
+    if not isinstance(path, str):
+        return None
+    module, _, name = path.rpartition(".")
+    found = getattr(sys.modules.get(module), name, None)
+    return found if isinstance(found, type) else None
+
+
+def _check_classes(value: Any, path: str) -> None:
+    """Refuse a description that names anything but classes that are imported already."""
+    if isinstance(value, dict):
+        if "class_path" in value and imported(value["class_path"]) is None:
+            raise InputError(
+                f"{path} asks for {value['class_path']!r}, which is not a class that is imported: if you trust the "
+                "file, import the module that defines it first"
+            )
+        for item in value.values():
+            _check_classes(item, path)
+    elif isinstance(value, list):
+        for item in value:
+            _check_classes(item, path)
+
+
+def rebuild(base: type[Owner], hparams: dict[str, Any], path: str, **given: Any) -> Owner:
+    """Build the module, or the DataModule, that a description names.
+
+    Args:
+        base: What it must be an instance of.
+        hparams: The description: constructor arguments and ``_class_path``.
+        path: The file that the description comes from, for messages.
+        given: Constructor arguments that win over the description.
+
+    Raises:
+        InputError: The class is unknown or of another kind, or an argument does not fit.
+    """
+    kind = imported(hparams.get("_class_path"))
+    if kind is None or not issubclass(kind, base):
+        raise InputError(
+            f"{path} holds {hparams.get('_class_path')!r}, which is not an imported {base.__name__}: load it with the "
+            "class that wrote it, and import the module that defines that class first"
+        )
+    _check_classes(hparams, path)
+    described = {key: value for key, value in hparams.items() if key != "_instantiator"}
+    try:
+        return instantiate_module(base, {**described, **given})
+    except (SystemExit, ValueError, TypeError) as error:
+        raise InputError(
+            f"{path} cannot be rebuilt as {kind.__name__}: {str(error).strip().splitlines()[0]}; give the arguments "
+            "that it lacks to load_from_checkpoint(path, name=...)"
+        ) from error
+
+
+def restore(base: type[LightningModule], checkpoint: dict[str, Any], path: str, **given: Any) -> LightningModule:
+    """Build the module that a checkpoint describes and load its weights and progress.
+
+    Raises:
+        InputError: The description or the weights do not fit the class.
+    """
+    module = rebuild(base, checkpoint["hyper_parameters"], path, **given)
+    module.on_load_checkpoint(checkpoint)
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise InputError(
+            f"the weights in {path} do not fit the {type(module).__name__} it describes "
+            f"({str(error).splitlines()[1].strip()}): the file was altered or written by another version"
+        ) from error
+    return module
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint whole or not at all, also when the disk fills or the process dies."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write beside the target, flush to the disk, then rename over it.
+
+        Raises:
+            InputError: The disk is full; an older checkpoint of the same name is intact.
+        """
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, target)
+        except (OSError, RuntimeError) as error:
+            # torch's zip writer reports a full disk as a RuntimeError
+            raise InputError(
+                f"the checkpoint {target} could not be written ({error}): free some disk space or choose another "
+                "folder with --runs_dir; earlier checkpoints are intact"
+            ) from error
+        finally:
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,306 @@
+"""The command line: LightningCLI's ``fit``, ``validate``, ``test`` and ``predict``, and the verbs beside them."""
+
+import errno
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import lightning.pytorch as pl
+from jsonargparse import ArgumentParser, Namespace
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+import lightning_gen
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen import recipes
+from lightning_gen.callbacks import (
+    ImageCheckpoint,
+    ImageProgress,
+    LogEveryImages,
+    MaxImages,
+    Report,
+    RunFolder,
+    SampleGrid,
+    Throughput,
+    best_checkpoint,
+)
+from lightning_gen.command import Command
+from lightning_gen.data import DataModule
+from lightning_gen.errors import InputError
+from lightning_gen.messages import explain
+from lightning_gen.modules import GenerativeModule
+from lightning_gen.verbs import VERBS
+
+PROGRAM = "python -m lightning_gen"
+COUNTS = {
+    "max_images": (None, "Stop after so many training images, over all devices."),
+    "checkpoint_every_images": (50_000, "Write checkpoints/last.ckpt every so many images, and at the end."),
+    "log_every_images": (None, "Log losses every so many images; null for every 50 batches."),
+    "sample_every_images": (25_000, "Draw samples every so many images, and at the end."),
+}
+"""Options that count images: their defaults and their help."""
+
+EXAMPLES = f"""
+examples:
+  {PROGRAM} fit                                  train the default recipe, a GAN on digits
+  {PROGRAM} fit --config autoencoder/vae         train another recipe
+  {PROGRAM} fit --config gan/dcgan --config data/fashion_mnist --max_images 500_000
+  {PROGRAM} fit --data ImageFolder --data.folder PATH --data.size 64     your own pictures
+  {PROGRAM} fit --config gan/dcgan --ckpt_path last                      go on where that run stopped
+  {PROGRAM} sample runs/dcgan/checkpoints/last.ckpt --n 64               draw from a trained model
+
+  Each verb has its own --help; `fit --model.help GANModule` lists what a module takes.
+"""
+
+
+class Parser(LightningArgumentParser):
+    """Says in one sentence what is wrong with a command."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # type: ignore[override]
+        """Raise the message, cut down to its core, with the nearest valid name."""
+        if isinstance(ex, InputError):
+            raise ex
+        raise InputError(explain(message, self.option_names)) from None
+
+    @property
+    def option_names(self) -> list[str]:
+        """The names of all options, without dashes."""
+        return [name.lstrip("-") for action in self._actions for name in action.option_strings]
+
+
+class CLI(LightningCLI):
+    """LightningCLI with runs in fixed folders, lengths in images, and parts that learn of each other."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what a run is called and how long it is, and link what one part must know of another."""
+        run = parser.add_argument_group("Run")
+        run.add_argument("--name", type=str, default="run", help="Name of the run; default: after its recipes.")
+        run.add_argument("--runs_dir", type=str, default="runs", help="Folder of all runs; this one lives in RUNS_DIR/NAME.")
+        for name, (default, text) in COUNTS.items():
+            run.add_argument(f"--{name}", type=int | None, default=default, help=text)
+        for part in ("generator", "discriminator", "encoder", "decoder"):
+            parser.link_arguments("data", f"model.init_args.{part}.init_args.shape", compute_fn=shape_of)
+        bottleneck = "model.init_args.bottleneck"
+        parser.link_arguments(bottleneck, "model.init_args.encoder.init_args.features", compute_fn=features_of)
+        parser.link_arguments(bottleneck, "model.init_args.decoder.init_args.latent_dim", compute_fn=latent_dim_of)
+
+    def setup_parser(self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]) -> None:
+        """Add the verbs that need no Trainer, for ``--help``; `run` calls them without coming here."""
+        super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
+        for name, verb in VERBS.items():
+            self.parser._subcommands_action.add_subcommand(name, verb_parser(name, verb), help=first_line(verb))
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Complete what the user typed, then parse it."""
+        words = list(args)
+        if words and words[0] in self._subcommand_parsers:
+            known = {name.split(".")[0] for name in self._subcommand_parsers[words[0]].option_names}
+            words = Command(words, sorted(known - {"h", "help", "c", "config", "print_config"})).complete()
+        self.config = parser.parse_args(words)
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: what a checkpoint says of itself lies under what the user says already."""
+
+    @property
+    def settings(self) -> Namespace:
+        """The parsed settings of the verb."""
+        return self.config[self.config.subcommand]
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(self.settings.runs_dir) / self.settings.name
+
+    def before_instantiate_classes(self) -> None:
+        """Check what can be checked before anything is built or written."""
+        for name in COUNTS:
+            if self.settings[name] is not None and self.settings[name] < 1:
+                raise InputError(f"--{name} must be at least 1, not {self.settings[name]}")
+        check_trainer(self.settings.trainer)
+        if self.config.subcommand == "fit" and not self.settings.trainer.fast_dev_run:
+            check_folder(self.folder, self.settings.ckpt_path)
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """The Trainer with the callbacks of every run, a logger in the run's folder, and checkpoints written whole."""
+        settings = self.config_init[self.config_init.subcommand]
+        trainer, fits = settings.trainer, self.config.subcommand == "fit"
+        if fits and settings.max_images is not None and trainer.max_epochs is None:
+            kwargs["max_epochs"] = -1
+        if trainer.logger in (None, True):
+            run = TensorBoardLogger(settings.runs_dir, settings.name, version="", default_hp_metric=False)
+            kwargs["logger"] = run if fits else False
+        callbacks = list(self._callbacks(settings))
+        kwargs["callbacks"] = [*(trainer.callbacks or []), *callbacks]
+        kwargs["plugins"] = [*(trainer.plugins or []), checkpoints.WholeCheckpointIO()]
+        if not any(isinstance(callback, ImageCheckpoint) for callback in callbacks):
+            kwargs["enable_checkpointing"] = False
+        return super().instantiate_trainer(**kwargs)
+
+    def _callbacks(self, settings: Namespace) -> Iterator[Callback]:
+        """The callbacks of every run; a trial with ``fast_dev_run`` or ``barebones`` writes nothing."""
+        barebones = settings.trainer.barebones
+        if settings.trainer.enable_progress_bar is not False and not barebones:
+            yield ImageProgress(settings.max_images)
+        if self.config.subcommand != "fit":
+            return
+        if settings.max_images is not None:
+            yield MaxImages(settings.max_images)
+        if settings.log_every_images is not None:
+            yield LogEveryImages(settings.log_every_images)
+        if settings.trainer.fast_dev_run or barebones:
+            return
+        yield Throughput()
+        text = self._subcommand_parsers["fit"].dump(self.settings, skip_none=False)
+        yield RunFolder(self.folder, text)
+        yield SampleGrid(settings.sample_every_images, self.folder / "samples")
+        if settings.trainer.enable_checkpointing is not False:
+            yield best_checkpoint(self.model, self.folder / "checkpoints")
+            yield ImageCheckpoint(settings.checkpoint_every_images, self.folder / "checkpoints")
+        yield Report(self.folder)
+
+
+# links --------------------------------------------------------------------------------------------------------------
+
+
+def shape_of(data: Namespace) -> list[int]:
+    """The shape of the samples of a DataModule that is only configured."""
+    return list(configured(data).shape)
+
+
+def features_of(bottleneck: Namespace) -> int:
+    """The width of the features that a configured bottleneck reads."""
+    return configured(bottleneck).features
+
+
+def latent_dim_of(bottleneck: Namespace) -> int:
+    """The width of the code that a configured bottleneck makes."""
+    return configured(bottleneck).latent_dim
+
+
+def configured(part: Namespace) -> Any:
+    """Build a part from its ``{class_path, init_args}``."""
+    kind = checkpoints.imported(part.class_path)
+    if kind is None:
+        raise InputError(f"there is no class '{part.class_path}': import the module that defines it")
+    return kind(**(part.get("init_args") or Namespace()).as_dict())
+
+
+# checks -------------------------------------------------------------------------------------------------------------
+
+
+def check_trainer(trainer: Namespace) -> None:
+    """Refuse lengths that the Trainer would accept and do nothing with.
+
+    Raises:
+        InputError: A length is zero or negative.
+    """
+    for name in ("max_epochs", "max_steps"):
+        value = trainer.get(name)
+        if value is not None and value < 1 and value != -1:
+            raise InputError(f"--trainer.{name} must be at least 1, or -1 for no limit, not {value}")
+
+
+def check_folder(folder: Path, ckpt_path: str | None) -> None:
+    """Refuse to write over a run that is not being resumed.
+
+    Raises:
+        InputError: The folder holds a run.
+    """
+    resumed = ckpt_path is not None and folder.resolve() in Path(ckpt_path).resolve().parents
+    if (folder / "config.yaml").exists() and not resumed:
+        raise InputError(
+            f"{folder} already holds a run: go on with it by adding --ckpt_path last, or give the new run a name of its "
+            f"own with --name {folder.name}-2"
+        )
+
+
+# running ------------------------------------------------------------------------------------------------------------
+
+
+def verb_parser(name: str, verb: Callable[..., None]) -> ArgumentParser:
+    """The parser of a verb that needs no Trainer."""
+    parser = Parser(prog=f"{PROGRAM} {name}", description=first_line(verb), allow_abbrev=False)
+    parser.add_function_arguments(verb, as_positional=True)
+    return parser
+
+
+def first_line(function: Callable[..., None]) -> str:
+    """The first sentence of a docstring."""
+    return (function.__doc__ or "").strip().splitlines()[0]
+
+
+def run(words: Sequence[str]) -> None:
+    """Run one command.
+
+    Args:
+        words: The command line after the program's name.
+
+    Raises:
+        InputError: It cannot be done as asked.
+    """
+    if words and words[0] in VERBS:
+        verb = VERBS[words[0]]
+        verb(**verb_parser(words[0], verb).parse_args(list(words[1:])).as_dict())
+        return
+    verbs = [*CLI.subcommands(), *VERBS]
+    if words and not words[0].startswith("-") and words[0] not in verbs:
+        raise InputError(f"there is no verb '{words[0]}'{recipes.suggest(words[0], verbs)}: the verbs are {', '.join(verbs)}")
+    options = {"allow_abbrev": False, "prog": PROGRAM, "version": lightning_gen.__version__}
+    CLI(
+        GenerativeModule,
+        DataModule,
+        save_config_callback=None,
+        seed_everything_default=0,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        parser_class=Parser,
+        parser_kwargs={**options, "description": lightning_gen.__doc__, "epilog": EXAMPLES},
+        args=words,
+    )
+
+
+def quieten() -> None:
+    """Leave out what Lightning says about itself; warnings about what the user does remain."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for text in (
+        ".*does not have many workers.*",  # the data are in memory
+        ".*GPU available but not used.*",
+        ".*is smaller than the logging interval.*",
+        ".*in eval mode at the start of training.*",  # the averaged generator, on purpose
+        ".*LeafSpec.*",  # Lightning's own use of torch
+    ):
+        warnings.filterwarnings("ignore", text)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """The entry of ``python -m lightning_gen``.
+
+    Args:
+        args: The command line after the program's name; None for that of the process.
+
+    Raises:
+        SystemExit: With status 2, after one sentence on stderr, where the command cannot be done as asked.
+    """
+    quieten()
+    try:
+        run(list(sys.argv[1:] if args is None else args))
+    except (InputError, MisconfigurationException) as error:
+        refuse(str(error))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        refuse(f"the disk is full ({error}): free some space, or put the runs elsewhere with --runs_dir")
+
+
+def refuse(sentence: str) -> NoReturn:
+    """Print what is wrong and exit with status 2."""
+    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+    raise SystemExit(2)

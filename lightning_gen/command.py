@@ -1,0 +1,123 @@
+"""What a user types, completed to what jsonargparse parses.
+
+A command is a stack of layers, each laid over the one before: what a checkpoint says of itself, or the default recipe;
+the run's name; then the user's recipes and options in their order. So what the user says always wins.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen import recipes
+from lightning_gen.errors import InputError
+
+
+class Command:
+    """The arguments of ``fit``, ``validate``, ``test`` or ``predict``.
+
+    Args:
+        argv: The words of the command, its verb first.
+        known: The verb's top-level settings, for checking recipes.
+
+    Raises:
+        InputError: A recipe does not exist or has an unknown key, or a checkpoint is needed and missing or unreadable.
+    """
+
+    def __init__(self, argv: Sequence[str], known: Sequence[str]) -> None:
+        self.verb, *self.words = argv
+        self.recipes: list[Path] = []
+        self.settings: dict[str, Any] = {}
+        for index, name in self._configs():
+            path = recipes.find(name)
+            content = recipes.load(path)
+            recipes.check_keys(path, content, known)
+            self.recipes.append(path)
+            self.settings |= content
+            self.words[index] = f"--config={path}" if self.words[index].startswith("-") else str(path)
+
+    def _configs(self) -> Iterator[tuple[int, str]]:
+        """Where the values of ``--config`` stand, and what they are."""
+        for index, word in enumerate(self.words):
+            if word in ("--config", "-c") and index + 1 < len(self.words):
+                yield index + 1, self.words[index + 1]
+            elif word.startswith(("--config=", "-c=")):
+                yield index, word.split("=", 1)[1]
+
+    @property
+    def asks_for_help(self) -> bool:
+        """Whether nothing will be run."""
+        return any(re.match(r"-h$|--help$|--print_config|--\S*\.help", word) for word in self.words)
+
+    def option(self, name: str, default: str | None = None) -> str | None:
+        """The value of an option: given last in the command, else in a recipe."""
+        value = self.settings.get(name, default)
+        for word, following in zip(self.words, [*self.words[1:], ""], strict=True):
+            if word == f"--{name}":
+                value = following
+            elif word.startswith(f"--{name}="):
+                value = word.split("=", 1)[1]
+        return value
+
+    def mentions(self, name: str) -> bool:
+        """Whether an option or one below it is given: ``model`` is, by ``--model.generator.width 32``."""
+        return name in self.settings or any(re.match(rf"--{name}(\.|=|$)", word) for word in self.words)
+
+    @property
+    def name(self) -> str:
+        """What the run is called: as the user says, else after its recipes."""
+        stems = [path.stem for path in self.recipes if path.parent.name != "trainer"]
+        return self.option("name") or "-".join(stems) or recipes.DEFAULT.rsplit("/")[-1]
+
+    def checkpoint(self) -> Path | None:
+        """The checkpoint to start from; ``last`` is the one in the run's folder.
+
+        A ``last`` that does not exist yet is no mistake when fitting: a job that is requeued is started with the
+        same command as the first time.
+        """
+        given = self.option("ckpt_path")
+        if given != "last":
+            return Path(given) if given else None
+        last = Path(self.option("runs_dir", "runs") or "runs", self.name, "checkpoints", "last.ckpt")
+        if last.exists() or self.verb != "fit":
+            return last
+        print(f"{last} does not exist yet: starting from the beginning", file=sys.stderr)
+        return None
+
+    def complete(self) -> list[str]:
+        """The command with the layers that lie under what the user says."""
+        checkpoint = self.checkpoint()
+        if self.verb != "fit" and checkpoint is None and not self.asks_for_help:
+            raise InputError(f"{self.verb} needs a trained model: add --ckpt_path runs/NAME/checkpoints/last.ckpt")
+        layers: list[dict[str, Any]] = []
+        if checkpoint is not None:
+            layers.append(stored_parts(checkpoint))
+        elif not self.mentions("model"):
+            layers.append(recipes.load(recipes.find(recipes.DEFAULT)))
+        if self.verb == "fit":
+            layers.append(self._place(checkpoint))
+        return [self.verb, *(f"--config={json.dumps(layer)}" for layer in layers), *self._rest(checkpoint)]
+
+    def _place(self, checkpoint: Path | None) -> dict[str, str]:
+        """Where the run lives: beside the checkpoint that it goes on from, else where its name says."""
+        if checkpoint is not None and checkpoint.parent.name == "checkpoints" and self.option("name") is None:
+            return {"name": checkpoint.parent.parent.name, "runs_dir": str(checkpoint.parent.parent.parent)}
+        return {"name": self.name}
+
+    def _rest(self, checkpoint: Path | None) -> list[str]:
+        """The user's words; a last word puts a path, or nothing, in the place of ``last``."""
+        if self.option("ckpt_path") != "last":
+            return self.words
+        return [*self.words, f"--ckpt_path={checkpoint or 'null'}"]
+
+
+def stored_parts(path: Path) -> dict[str, Any]:
+    """The model and the data that a checkpoint describes, as a recipe."""
+    stored = checkpoints.read(path)
+    parts = {"model": checkpoints.as_config(stored["hyper_parameters"])}
+    if "datamodule_hyper_parameters" in stored:
+        parts["data"] = checkpoints.as_config(stored["datamodule_hyper_parameters"])
+    return parts

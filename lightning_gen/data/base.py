@@ -1,0 +1,210 @@
+"""What every data set of the package is: three splits in memory, served in whole batches.
+
+Images stay uint8 until they are on the device, a quarter of the memory and of the transfer of float32.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lightning_gen.data.loader import Loader, Samples, seeded
+from lightning_gen.errors import InputError
+from lightning_gen.records import Batch, Shape
+
+
+class Splits(NamedTuple):
+    """The three parts of a data set."""
+
+    train: Samples
+    val: Samples
+    test: Samples
+
+
+class ArrayDataset(Dataset[Batch]):
+    """Samples in one array, read by one indexing operation a batch.
+
+    Attributes:
+        x: All samples, ``(n, *shape)``, uint8, or floats that are handed out as float32; a memory-mapped array is
+            read batch by batch.
+        labels: Class indices ``(n,)``, or None.
+        rows: Which rows of `x` belong to this dataset and in which order, ``(m,)``; None: all of them.
+    """
+
+    def __init__(
+        self, x: Tensor | np.ndarray, labels: Tensor | np.ndarray | None = None, rows: Tensor | None = None
+    ) -> None:
+        self.x = x
+        self.labels = None if labels is None else torch.as_tensor(labels, dtype=torch.int64)
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.x) if self.rows is None else len(self.rows)
+
+    def __getitem__(self, index: int) -> Batch:
+        x, labels = self.__getitems__([index])
+        return Batch(x[0], None if labels is None else labels[0])
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        rows = torch.as_tensor(indices) if self.rows is None else self.rows[indices]
+        x = self.x[rows] if isinstance(self.x, Tensor) else torch.from_numpy(self.x[rows.numpy()])
+        x = x if x.dtype == torch.uint8 else x.float()
+        return Batch(x, None if self.labels is None else self.labels[rows])
+
+
+class DataModule(pl.LightningDataModule, ABC):
+    """Small to medium data with a training, a validation and a test split.
+
+    A subclass states what it is in its constructor, fetches files in ``prepare_data`` if it needs any, and makes
+    its splits in :meth:`splits`. `shape` and `num_classes` are known right after construction, so that networks can
+    be built before any file is read.
+
+    Attributes:
+        shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
+        num_classes: Number of classes, or None where the data has no labels.
+        batch_size: Samples per optimizer step **over all devices**: every device gets `batch_size` / devices of them,
+            rows of one and the same global batch, which is what makes a run the same whatever the number of devices.
+        seed: Seeds the splits and the order of the training samples, and nothing else; at least 0.
+        num_workers: Processes that load batches; 0 loads them in the main process, which is fastest for arrays.
+        train_set: The training split, after ``setup``.
+        val_set: The validation split, after ``setup``.
+        test_set: The test split, after ``setup``.
+
+    Raises:
+        InputError: `batch_size`, `seed` or `num_workers` is out of range.
+    """
+
+    train_set: Samples
+    val_set: Samples
+    test_set: Samples
+
+    def __init__(
+        self, *, shape: Shape, num_classes: int | None, batch_size: int = 64, seed: int = 0, num_workers: int = 0
+    ) -> None:
+        super().__init__()
+        at_least(1, "batch_size", batch_size)
+        at_least(0, "seed", seed)
+        at_least(0, "num_workers", num_workers)
+        self.shape = shape
+        self.num_classes = num_classes
+        self.batch_size = batch_size
+        self.seed = seed
+        self.num_workers = num_workers
+
+    @abstractmethod
+    def splits(self) -> Splits:
+        """Read or make the data and split it, with generators of its own: the global random state is left alone."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Make the three splits; a second call does nothing.
+
+        Args:
+            stage: Ignored: the data is small enough to be there whole.
+        """
+        if not hasattr(self, "train_set"):
+            self.train_set, self.val_set, self.test_set = self.splits()
+
+    def train_dataloader(self) -> Loader:
+        """Batches of the training split, in a new order every epoch; the incomplete last one is left out.
+
+        Raises:
+            InputError: The split is smaller than a batch, or the batch cannot be divided over the devices.
+        """
+        self.setup()
+        if len(self.train_set) < self.batch_size:
+            raise InputError(
+                f"the training split holds {len(self.train_set)} samples, fewer than --data.batch_size "
+                f"{self.batch_size}: lower --data.batch_size to {len(self.train_set)} or less"
+            )
+        if self.trainer is None:
+            return self._loader(self.train_set, shuffle=True, drop_last=True)
+        # To overfit a few batches they must be the same in every epoch.
+        overfit = self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
+        epoch, limit = self.trainer.current_epoch, self.trainer.limit_train_batches
+        return self._loader(self.train_set, shuffle=not overfit, drop_last=True, epoch=epoch, limit=limit)
+
+    def val_dataloader(self) -> Loader:
+        """Batches of the validation split, in order, nothing left out."""
+        self.setup()
+        return self._loader(self.val_set)
+
+    def test_dataloader(self) -> Loader:
+        """Batches of the test split, in order, nothing left out."""
+        self.setup()
+        return self._loader(self.test_set)
+
+    def predict_dataloader(self) -> Loader:
+        """Batches of the test split, in order, nothing left out."""
+        return self.test_dataloader()
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Batch:
+        """Scale uint8 images to float32 in [-1, 1], on the device; floats stay as they are."""
+        x, labels = Batch.of(batch)
+        return Batch(x.to(torch.float32).div_(127.5).sub_(1) if x.dtype == torch.uint8 else x, labels)
+
+    def _loader(
+        self,
+        dataset: Samples,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        epoch: int = 0,
+        limit: int | float = 1.0,
+    ) -> Loader:
+        return Loader(
+            dataset,
+            self.batch_size,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            seed=self.seed,
+            num_workers=self.num_workers,
+            rank=self.trainer.global_rank if self.trainer is not None else 0,
+            world_size=self.trainer.world_size if self.trainer is not None else 1,
+            epoch=epoch,
+            limit=limit,
+        )
+
+
+def at_least(minimum: int, name: str, value: int) -> None:
+    """Check the number of the command line's flag ``--data.<name>``.
+
+    Raises:
+        InputError: It is below `minimum`.
+    """
+    if value < minimum:
+        raise InputError(f"--data.{name} must be at least {minimum}, not {value}")
+
+
+def check_fractions(val_fraction: float, test_fraction: float) -> None:
+    """Check the parts of a data set that are split off for validation and test.
+
+    Raises:
+        InputError: One is negative, or nothing remains to train on.
+    """
+    if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction >= 1:
+        raise InputError(
+            f"--data.val_fraction {val_fraction} and --data.test_fraction {test_fraction} leave nothing to train on: "
+            "set them to at least 0 and to less than 1 together"
+        )
+
+
+def split_rows(count: int, val: int, test: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Deal the rows of an array to the three splits at random.
+
+    Args:
+        count: Number of rows.
+        val: Rows for validation; `val` + `test` is less than `count`.
+        test: Rows for test.
+        seed: Seeds the permutation, at least 0.
+
+    Returns:
+        The rows of the training, validation and test split, int64, each in random order, so that even the first few
+        of a data set that is sorted by class show all of it.
+    """
+    train_rows, val_rows, test_rows = torch.randperm(count, generator=seeded(seed)).split(
+        [count - val - test, val, test]
+    )
+    return train_rows, val_rows, test_rows

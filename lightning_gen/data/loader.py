@@ -1,0 +1,207 @@
+"""Whole batches in a reproducible order, and a place to go on from in the middle of an epoch.
+
+The order of the samples is defined for the global batch: the permutation of an epoch depends on the seed and the
+epoch alone, step k trains on the k-th slice of it, and each of several processes takes its share of that slice. So
+neither the number of devices nor an interruption changes which samples a step sees.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from lightning_gen.errors import InputError
+from lightning_gen.records import Batch
+
+
+def seeded(*key: int) -> torch.Generator:
+    """A generator whose stream depends on `key` alone and is unrelated to that of any other key.
+
+    Args:
+        key: Integers >= 0.
+    """
+    # The length goes first because SeedSequence takes (1,) and (1, 0) for the same.
+    state = np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]))
+
+
+class Samples(Protocol):
+    """A dataset that hands out whole batches; an ordinary map-style dataset besides."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    def __getitem__(self, index: int) -> Batch:
+        """One sample, without a batch dimension."""
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """The samples at `indices` as one batch, ``(len(indices), *shape)``."""
+
+
+class GlobalBatches(Sampler[list[int]]):
+    """Slices the order of an epoch into global batches and takes one process's share of each.
+
+    Process r of w takes samples r, r + w, r + 2w ... of a batch, so that the processes' shares make up the batch. All
+    processes see the same number of batches, and nothing is padded or repeated: a last incomplete batch with fewer
+    samples than there are processes is joined to the batch before it. (Only where the whole split is smaller than
+    the number of processes is some share empty.)
+
+    Attributes:
+        count: Number of samples.
+        batch_size: Samples per global batch.
+        shuffle: Whether every epoch has a permutation of its own; otherwise samples come in order.
+        drop_last: Whether to leave out a last incomplete batch.
+        seed: Seeds the permutations, at least 0.
+        rank: This process, from 0.
+        world_size: Number of processes.
+        epoch: The epoch that the next iteration belongs to, from 0.
+        start: First global batch of the next iteration.
+        stop: Global batches after which an epoch ends, if there are so many.
+
+    Raises:
+        InputError: `batch_size` is no multiple of `world_size`.
+    """
+
+    def __init__(
+        self, count: int, batch_size: int, shuffle: bool, drop_last: bool, seed: int, rank: int, world_size: int
+    ) -> None:
+        if batch_size % world_size:
+            below = batch_size - batch_size % world_size
+            raise InputError(
+                f"a batch of {batch_size} samples cannot be divided over {world_size} devices: set --data.batch_size "
+                f"to a multiple of {world_size}, such as {below or below + world_size}"
+            )
+        self.count = count
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        self.start = 0
+        self.stop = len(self)
+
+    def order(self) -> Tensor:
+        """The samples of the epoch in the order of their visit, int64 ``(count,)``."""
+        if self.shuffle:
+            return torch.randperm(self.count, generator=seeded(self.seed, self.epoch))
+        return torch.arange(self.count)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = self.order()
+        for index in range(self.start, min(self.stop, len(self))):
+            end = (index + 1) * self.batch_size if self.drop_last or index + 1 < len(self) else self.count
+            yield order[index * self.batch_size : end][self.rank :: self.world_size].tolist()
+
+    def __len__(self) -> int:
+        full, rest = divmod(self.count, self.batch_size)
+        keeps_rest = not self.drop_last and (rest >= self.world_size or (rest > 0 and full == 0))
+        return full + keeps_rest
+
+
+class Loader:
+    """An iterable over the batches of a dataset that a checkpoint can interrupt anywhere.
+
+    The Trainer saves and restores it through ``state_dict``: a run that was stopped after batch k of an epoch goes on
+    with batch k + 1 of the same permutation, whatever had been loaded in advance.
+
+    With `shuffle`, the batches are one endless stream that is cut into epochs: an iteration goes on where the one
+    before it was left, and ends with the epoch. (The Trainer's own count of epochs is not used. It takes an epoch that
+    was interrupted for a finished one, and may begin a resumed run with an epoch of a single batch; neither repeats or
+    drops a sample here.) Without `shuffle`, every iteration starts with the first sample.
+
+    It is deliberately no subclass of ``torch.utils.data.DataLoader``, whose sampler the Trainer replaces under several
+    devices, ``overfit_batches`` and ``predict``.
+
+    Args:
+        dataset: The samples; their ``__getitems__`` is asked for one batch at a time.
+        batch_size: Samples per batch over all processes, a multiple of `world_size`.
+        shuffle: Whether every epoch has a permutation of its own.
+        drop_last: Whether to leave out a last incomplete batch.
+        seed: Seeds the permutations, at least 0.
+        num_workers: Processes that load batches; 0 loads them in this one.
+        rank: Which process this is, from 0.
+        world_size: Number of processes that share each batch.
+        epoch: The first epoch.
+        limit: End every epoch after so many batches, or after this part of them if it is a float, as the Trainer's
+            ``limit_train_batches`` does.
+
+    Raises:
+        InputError: `batch_size` is no multiple of `world_size`.
+    """
+
+    def __init__(
+        self,
+        dataset: Samples,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        seed: int = 0,
+        num_workers: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        epoch: int = 0,
+        limit: int | float = 1.0,
+    ) -> None:
+        self.dataset = dataset
+        self.num_workers = num_workers
+        self.batch_sampler = GlobalBatches(len(dataset), batch_size, shuffle, drop_last, seed, rank, world_size)
+        self.batch_sampler.stop = limit if isinstance(limit, int) else int(limit * len(self.batch_sampler))
+        self._loader: DataLoader[Batch] = DataLoader(
+            cast("Dataset[Batch]", dataset),
+            batch_sampler=self.batch_sampler,
+            collate_fn=_as_it_is,
+            num_workers=num_workers,
+            persistent_workers=num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # Of its own: torch would otherwise draw a number from the global generator in every epoch.
+            generator=seeded(seed),
+        )
+        self._epoch = epoch
+        self._batches = 0
+        self._goes_on = shuffle
+
+    def __len__(self) -> int:
+        """Number of batches in an epoch without `limit`, the same in every process."""
+        return len(self.batch_sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        self._find_start()
+        for batch in self._loader:
+            self._batches += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """The position: the epoch, and the batches that have been handed out in it."""
+        return {"epoch": self._epoch, "batches": self._batches}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from `state` with the next iteration."""
+        self._epoch, self._batches = state["epoch"], state["batches"]
+        self._goes_on = True
+
+    def _find_start(self) -> None:
+        if self._batches >= min(self.batch_sampler.stop, len(self)):
+            self._epoch, self._batches = self._epoch + 1, 0
+        elif not self._goes_on:
+            self._batches = 0
+        self._goes_on = self.batch_sampler.shuffle
+        self.batch_sampler.epoch, self.batch_sampler.start = self._epoch, self._batches
+
+    # The Trainer stops the worker processes of the loaders in which it finds this attribute when a run ends.
+    @property
+    def _iterator(self) -> Any:
+        return self._loader._iterator
+
+    @_iterator.setter
+    def _iterator(self, iterator: Any) -> None:
+        self._loader._iterator = iterator
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,159 @@
+"""Arrays of one's own, saved by numpy or torch."""
+
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_gen.data.base import ArrayDataset, DataModule, Splits, check_fractions, split_rows
+from lightning_gen.errors import InputError
+from lightning_gen.records import Shape
+
+REFUSALS = (ValueError, TypeError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError)
+CHECKED_AT_ONCE = 4096  # samples
+FLOATS = (np.float16, np.float32, np.float64)
+
+
+class Tensors(DataModule):
+    """Images or points from a file of numpy's or torch's; files that could run code are refused.
+
+    Images are uint8 ``(n, channels, height, width)`` or ``(n, height, width)``, or floats in [-1, 1]
+    ``(n, channels, height, width)``; points are floats ``(n, dimensions)``. A seeded permutation makes the splits.
+
+    Attributes:
+        path: The file: ``.npy`` (read from the disk batch by batch), ``.npz`` with the arrays ``x`` and, if there are
+            any, ``labels``, or ``.pt`` with a tensor or a dict of tensors with these keys.
+        labels_path: A ``.npy`` or ``.pt`` file of class indices ``(n,)``, or None.
+        batch_size: Samples per optimizer step over all devices.
+        val_fraction: Part of the samples that is the validation split, in [0, 1).
+        test_fraction: Part of the samples that is the test split, in [0, 1).
+        seed: Seeds the splits and the order of the training samples.
+        num_workers: Processes that load batches.
+
+    Raises:
+        InputError: A file is missing, holds something else, or an argument is out of range; in ``setup``: floats are
+            not finite, or images are outside of [-1, 1].
+    """
+
+    def __init__(
+        self,
+        path: str,
+        labels_path: str | None = None,
+        batch_size: int = 64,
+        val_fraction: float = 0.1,
+        test_fraction: float = 0.1,
+        seed: int = 0,
+        num_workers: int = 0,
+    ) -> None:
+        check_fractions(val_fraction, test_fraction)
+        arrays = read_arrays(Path(path).expanduser())
+        if labels_path is not None:
+            arrays["labels"] = read_arrays(Path(labels_path).expanduser())["x"]
+        self._x = _samples(arrays["x"], path)
+        self._labels = (
+            _class_indices(arrays["labels"], len(self._x), labels_path or path) if "labels" in arrays else None
+        )
+        super().__init__(
+            shape=tuple(self._x.shape[1:]),
+            num_classes=None if self._labels is None else int(self._labels.max()) + 1,
+            batch_size=batch_size,
+            seed=seed,
+            num_workers=num_workers,
+        )
+        self.path = path
+        self.labels_path = labels_path
+        self.val_fraction = val_fraction
+        self.test_fraction = test_fraction
+
+    def splits(self) -> Splits:
+        """Check the values and split."""
+        _check_values(self._x, self.shape, self.path)
+        count = len(self._x)
+        rows = split_rows(count, round(count * self.val_fraction), round(count * self.test_fraction), self.seed)
+        return Splits(*(ArrayDataset(self._x, self._labels, part) for part in rows))
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Open a ``.npy``, ``.npz`` or ``.pt`` file without running any code of it.
+
+    Returns:
+        The arrays by name: ``x``, and ``labels`` if the file has any; mapped from the disk where the format allows.
+
+    Raises:
+        InputError: The file is missing, is damaged, holds Python objects, or lacks ``x``.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no file {path}: set --data.path to a .npy, .npz or .pt file that exists")
+    if path.suffix not in (".npy", ".npz", ".pt"):
+        raise InputError(
+            f"{path} is of an unknown kind: save it by numpy.save, numpy.savez or torch.save (.npy, .npz, .pt)"
+        )
+    try:
+        arrays = _read_torch(path) if path.suffix == ".pt" else _read_numpy(path)
+    except REFUSALS as error:
+        raise InputError(
+            f"{path} is damaged or holds Python objects, which are refused because they could run code: save arrays "
+            "alone, with numpy.save(path, x) or torch.save({'x': x, 'labels': labels}, path)"
+        ) from error
+    if "x" not in arrays:
+        raise InputError(f"{path} holds {', '.join(arrays) or 'nothing'}: name the samples x, and class indices labels")
+    return arrays
+
+
+def _read_numpy(path: Path) -> dict[str, np.ndarray]:
+    if path.suffix == ".npy":
+        return {"x": np.lib.format.open_memmap(path, mode="r")}
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _read_torch(path: Path) -> dict[str, np.ndarray]:
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    tensors = {"x": content} if isinstance(content, Tensor) else dict(content)
+    return {name: _as_numpy(tensor) for name, tensor in tensors.items()}
+
+
+def _as_numpy(tensor: Tensor) -> np.ndarray:
+    if not isinstance(tensor, Tensor):
+        raise TypeError("not a tensor")
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().numpy()
+
+
+def _samples(x: np.ndarray, path: str) -> np.ndarray:
+    """The samples with their channels, if their type and number of dimensions is one that is known."""
+    images, floats = x.dtype == np.uint8, x.dtype in FLOATS
+    if not x.size:
+        raise InputError(
+            f"{path} holds an empty array of shape {x.shape}: save one whose first dimension counts samples"
+        )
+    if images and x.ndim == 3:
+        return x[:, None]
+    if (images and x.ndim == 4) or (floats and x.ndim in (2, 4)):
+        return x
+    raise InputError(
+        f"{path} holds {x.dtype} of shape {x.shape}: save images as uint8 (n, channels, height, width) and points as "
+        "float32 (n, dimensions)"
+    )
+
+
+def _class_indices(labels: np.ndarray, count: int, path: str) -> np.ndarray:
+    if labels.shape != (count,) or labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise InputError(
+            f"the labels in {path} are {labels.dtype} of shape {labels.shape}: save one integer from 0 up for each of "
+            f"the {count} samples"
+        )
+    return labels.astype(np.int64)
+
+
+def _check_values(x: np.ndarray, shape: Shape, path: str) -> None:
+    if x.dtype == np.uint8:
+        return
+    for start in range(0, len(x), CHECKED_AT_ONCE):
+        part = np.abs(x[start : start + CHECKED_AT_ONCE])
+        if not np.isfinite(part).all():
+            raise InputError(f"{path} holds values that are not finite: remove the samples with inf or nan")
+        if len(shape) == 3 and part.max() > 1:
+            raise InputError(f"{path} holds float images outside of [-1, 1]: save them as uint8, or scale them")

@@ -1,0 +1,282 @@
+"""Manual optimization for networks that take turns, written once.
+
+Lightning wraps the whole module in one DistributedDataParallel, whose reducer waits for every parameter after every
+backward; networks that take turns never give it that, so their gradients are averaged here instead, one network at a
+time. This is also the only place that clips, accumulates, steps schedulers, freezes and counts.
+"""
+
+import contextlib
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lightning_gen.errors import InputError
+from lightning_gen.modules.base import GenerativeModule
+from lightning_gen.records import Batch
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a player pays.
+
+    Attributes:
+        total: The scalar that is minimized.
+        terms: Named scalars to log, without their weights.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor] = field(default_factory=dict)
+
+    def detach(self) -> "Loss":
+        """The same figures without their graphs."""
+        return Loss(self.total.detach(), {name: value.detach() for name, value in self.terms.items()})
+
+
+@dataclass(frozen=True)
+class Player:
+    """One side of the game, as data.
+
+    Attributes:
+        name: What its figures are called in the logs.
+        network: What its optimizer trains; frozen while another player plays.
+        optimizer: Makes the optimizer from the parameters.
+        loss: Gives what it pays on a batch.
+        scheduler: Makes the learning-rate scheduler from the optimizer, or None.
+        clip: Largest norm of its gradient, or None.
+        every: It plays on every so many-th batch.
+    """
+
+    name: str
+    network: nn.Module
+    optimizer: OptimizerCallable
+    loss: Callable[[Batch], Loss]
+    scheduler: LRSchedulerCallable | None = None
+    clip: float | None = None
+    every: int = 1
+
+
+class AlternatingModule(GenerativeModule):
+    """Plays a round of `players` on each batch: one after another, each with its own optimizer.
+
+    For each player whose turn it is: gradients to zero, one backward for each part of the batch, gradients averaged over
+    the devices, clipped, one optimizer step, one scheduler step. Backward and step of a player come before the
+    next player's, which is also what float16's gradient scaling needs; averaging comes before unscaling, so that an
+    overflow on one device makes all of them skip the step.
+
+    Runs on one device or under plain ``strategy=ddp``; state-dict keys are those of the networks.
+
+    Args:
+        accumulate: Parts that each batch is split into; gradients add up over the parts, so memory is that of a small
+            batch and the update that of the whole one. 1 for no split.
+
+    Attributes:
+        updates: Optimizer steps that each player has made, by name; kept in checkpoints.
+        rounds: Batches played; kept in checkpoints.
+
+    Raises:
+        InputError: `accumulate` is below 1, or the Trainer's strategy shards the parameters.
+    """
+
+    def __init__(self, accumulate: int = 1) -> None:
+        super().__init__()
+        if accumulate < 1:
+            raise InputError(f"accumulate must be at least 1, not {accumulate}")
+        self.automatic_optimization = False
+        self.accumulate = accumulate
+        self.rounds = 0
+        self.updates: dict[str, int] = {}
+        self._players: Sequence[Player] = ()
+        self._latest: dict[str, Loss] = {}
+        self._norms: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def players(self) -> Sequence[Player]:
+        """The players in the order in which they play."""
+
+    def after_update(self, player: Player, images: int) -> None:
+        """Called after a player's step, with the images that the step used over all devices."""
+
+    # setting up ----------------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> Any:
+        """One optimizer for each player, and its scheduler where it has one."""
+        self._players = self.players()
+        configured = []
+        for player in self._players:
+            optimizer = player.optimizer(player.network.parameters())
+            entry: dict[str, Any] = {"optimizer": optimizer}
+            if player.scheduler is not None:
+                entry["lr_scheduler"] = player.scheduler(optimizer)
+            configured.append(entry)
+            self.updates.setdefault(player.name, 0)
+        return configured
+
+    def on_fit_start(self) -> None:
+        """Refuse strategies under which turns would go wrong."""
+        strategy = self.trainer.strategy
+        if not isinstance(strategy, (SingleDeviceStrategy, DDPStrategy)):
+            raise InputError(
+                f"{type(strategy).__name__} shards or wraps the parameters of all networks together, which breaks networks "
+                "that take turns: use --trainer.strategy ddp"
+            )
+
+    def progress(self) -> dict[str, Any]:
+        """Rounds and updates."""
+        return {"rounds": self.rounds, "updates": dict(self.updates)}
+
+    def load_progress(self, progress: dict[str, Any]) -> None:
+        """Rounds and updates."""
+        self.rounds = progress.get("rounds", 0)
+        self.updates = dict(progress.get("updates", {}))
+
+    # playing -------------------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        """Play one round on a batch."""
+        batch = Batch.of(batch)
+        images = self.count(batch)
+        for index, player in enumerate(self._players):
+            if (self.rounds + 1) % player.every == 0:
+                self._play(index, player, batch, images * player.every)
+        self.rounds += 1
+        if self.logs_now:
+            self.report({name: value for player in self._players for name, value in self._figures(player).items()})
+
+    def _play(self, index: int, player: Player, batch: Batch, images: int) -> None:
+        optimizer = self._optimizer(index)
+        optimizer.zero_grad(set_to_none=True)
+        with self._frozen_but(player):
+            for part in self._parts(batch):
+                loss = player.loss(part)
+                share = len(part.x) / len(batch.x)
+                self.manual_backward(loss.total if share == 1 else loss.total * share)
+        self.average_gradients(player.network.parameters())
+        optimizer.step()
+        self.updates[player.name] += 1
+        scheduler = self._scheduler(index)
+        if scheduler is not None:
+            self.lr_scheduler_step(scheduler)
+        self._latest[player.name] = loss.detach()
+        self.after_update(player, images)
+
+    def _optimizer(self, index: int) -> Any:
+        """Lightning's wrapper: its step unscales float16 gradients and calls `on_before_optimizer_step`."""
+        optimizers = self.optimizers()
+        return optimizers[index] if isinstance(optimizers, list) else optimizers
+
+    def _scheduler(self, index: int) -> Any:
+        """The scheduler of a player's optimizer, or None."""
+        optimizer = self.trainer.optimizers[index]
+        configs = self.trainer.lr_scheduler_configs
+        return next((config.scheduler for config in configs if config.scheduler.optimizer is optimizer), None)
+
+    def _parts(self, batch: Batch) -> Iterator[Batch]:
+        if self.accumulate == 1:
+            yield batch
+            return
+        labels = batch.labels.chunk(self.accumulate) if batch.labels is not None else ()
+        for index, x in enumerate(batch.x.chunk(self.accumulate)):
+            yield Batch(x, labels[index] if labels else None)
+
+    @contextlib.contextmanager
+    def _frozen_but(self, player: Player) -> Iterator[None]:
+        """Freeze the other players' networks: no gradient is computed for weights that are not being trained."""
+        frozen = [
+            parameter
+            for other in self._players
+            if other is not player
+            for parameter in other.network.parameters()
+            if parameter.requires_grad
+        ]
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in frozen:
+                parameter.requires_grad_(True)
+
+    # gradients -----------------------------------------------------------------------------------------------------
+
+    def manual_backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Backward without DistributedDataParallel's reducer; `average_gradients` follows it."""
+        block = getattr(self.trainer.strategy, "block_backward_sync", contextlib.nullcontext)
+        with block():
+            super().manual_backward(loss, *args, **kwargs)
+
+    @torch.no_grad()
+    def average_gradients(self, parameters: Iterator[nn.Parameter]) -> None:
+        """Average gradients over all devices in one all-reduce a dtype.
+
+        Every parameter takes part in the same order on every device; one that a loss did not reach counts as zero, so
+        devices can never wait for each other.
+        """
+        if self.trainer.world_size == 1:
+            return
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        for parameter in trained:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        all_reduce_mean([parameter.grad for parameter in trained if parameter.grad is not None])
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip a player's gradient, after unscaling, and note its norm where this batch is logged."""
+        player = self._players[self.trainer.optimizers.index(optimizer)]
+        if player.clip is None and player.every == 1 and not self.logs_now:
+            return  # a norm that nobody reads is not computed; one who plays seldom may be read between its turns
+        gradients = [p.grad for p in player.network.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if player.clip is not None:
+            nn.utils.clip_grads_with_norm_(player.network.parameters(), player.clip, norm)
+        self._norms[player.name] = norm
+
+    def _figures(self, player: Player) -> dict[str, Tensor | float]:
+        """What is logged of a player: its latest turn, nothing before its first."""
+        loss = self._latest.get(player.name)
+        if loss is None:
+            return {}
+        optimizer = self.trainer.optimizers[self._players.index(player)]
+        return {
+            f"train/{player.name}_loss": loss.total,
+            **{f"train/{name}": value for name, value in loss.terms.items()},
+            f"gradient_norm/{player.name}": self._norms[player.name],
+            f"learning_rate/{player.name}": float(optimizer.param_groups[0]["lr"]),
+        }
+
+    # buffers -------------------------------------------------------------------------------------------------------
+
+    def on_validation_start(self) -> None:
+        """Make BatchNorm's statistics equal on all devices: manual optimization leaves each its own."""
+        self._average_buffers()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store the progress; BatchNorm's statistics are averaged over the devices first."""
+        self._average_buffers()
+        super().on_save_checkpoint(checkpoint)
+
+    @torch.no_grad()
+    def _average_buffers(self) -> None:
+        if self._trainer is not None and self.trainer.world_size > 1:
+            all_reduce_mean([buffer for buffer in self.buffers() if buffer.is_floating_point()])
+
+
+def all_reduce_mean(tensors: list[Tensor]) -> None:
+    """Average tensors over all processes, in place, with one collective a dtype.
+
+    Args:
+        tensors: The same shapes in the same order on every process.
+    """
+    for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
+        group = [tensor for tensor in tensors if tensor.dtype == dtype]
+        flat = torch.cat([tensor.reshape(-1) for tensor in group])
+        torch.distributed.all_reduce(flat)
+        flat /= torch.distributed.get_world_size()
+        pieces = flat.split([tensor.numel() for tensor in group])
+        torch._foreach_copy_(group, [piece.view_as(tensor) for piece, tensor in zip(pieces, group, strict=True)])

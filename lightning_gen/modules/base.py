@@ -1,0 +1,181 @@
+"""What every module of the library shares: one honest count, one generator per process, one way to be rebuilt."""
+
+import os
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler
+
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen.errors import InputError
+from lightning_gen.records import Batch, Shape
+from lightning_gen.schedules import ImageSchedule
+
+
+class GenerativeModule(checkpoints.Described, LightningModule):
+    """Base of the modules: counts images, owns this process's generator, logs on an axis of images.
+
+    Attributes:
+        images_seen: Training images seen so far by all devices together; the unit of run length, schedules, EMA and
+            every axis. Kept in checkpoints.
+        batch_images: Images of the latest batch, over all devices.
+        rng: This process's own generator for latents, noise and augmentation, on the module's device. Seeded from the
+            global seed and the rank, so that no two processes draw the same numbers; kept in checkpoints.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images_seen = 0
+        self.batch_images = 0
+        self._rng: torch.Generator | None = None
+        self._resumed: dict[str, Any] | None = None
+
+    @property
+    def data_shape(self) -> Shape:
+        """Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``."""
+        raise NotImplementedError
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether `sample` can draw."""
+        return True
+
+    def sample(self, n: int, labels: Any = None, generator: torch.Generator | None = None) -> Tensor:
+        """Draw `n` samples, ``(n, *shape)``."""
+        raise NotImplementedError
+
+    @property
+    def rng(self) -> torch.Generator:
+        """This process's own generator, on the module's device."""
+        if self._rng is None or self._rng.device != self.device:
+            seed = (torch.initial_seed() * 2**16 + self.global_rank) % 2**63
+            self._rng = torch.Generator(self.device).manual_seed(seed)
+        return self._rng
+
+    # counting ------------------------------------------------------------------------------------------------------
+
+    def count(self, batch: Batch) -> int:
+        """Add a batch, over all devices, to `images_seen`; returns the images added."""
+        self.batch_images = len(batch.x) * self.trainer.world_size
+        self.images_seen += self.batch_images
+        return self.batch_images
+
+    def passed(self, every_images: int) -> bool:
+        """Whether the latest batch passed a multiple of `every_images`."""
+        return self.images_seen // every_images > (self.images_seen - self.batch_images) // every_images
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store the count and the random state of every process (Lightning stores neither)."""
+        states = [self._random_state()]
+        if self._trainer is not None and self.trainer.world_size > 1:
+            gathered: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(gathered, states[0])
+            states = gathered
+        checkpoint["lightning_gen"] = {"images_seen": self.images_seen, "random_states": states, **self.progress()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the count back; the random state follows with the first batch."""
+        progress = checkpoint.get("lightning_gen", {})
+        self.images_seen = progress.get("images_seen", 0)
+        self._resumed = progress if self._trainer is not None else None
+        self.load_progress(progress)
+
+    def progress(self) -> dict[str, Any]:
+        """What a subclass keeps in checkpoints beside the count; plain data."""
+        return {}
+
+    def load_progress(self, progress: dict[str, Any]) -> None:
+        """Take back what `progress` gave."""
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Put the random state of a resumed run back, after the loaders have drawn their own seeds from it."""
+        resumed, self._resumed = self._resumed, None
+        states = resumed.get("random_states", []) if resumed else []
+        if len(states) == self.trainer.world_size:
+            self._set_random_state(states[self.global_rank])
+
+    def _random_state(self) -> dict[str, Any]:
+        kind, keys, position, has_gauss, cached = np.random.get_state()
+        version, internal, gauss = random.getstate()
+        state = {
+            "rng": self.rng.get_state(),
+            "torch": torch.get_rng_state(),
+            "numpy": [str(kind), np.asarray(keys).tolist(), int(position), int(has_gauss), float(cached)],
+            "python": [version, list(internal), gauss],
+        }
+        return state | ({"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {})
+
+    def _set_random_state(self, state: dict[str, Any]) -> None:
+        torch.set_rng_state(state["torch"].cpu())
+        np.random.set_state(tuple(state["numpy"]))
+        version, internal, gauss = state["python"]
+        random.setstate((version, tuple(internal), gauss))
+        if self.device.type == "cuda" and "cuda" in state:
+            torch.cuda.set_rng_state(state["cuda"].cpu(), self.device)
+        if state["rng"].numel() == self.rng.get_state().numel():  # another device type has another kind of state
+            self.rng.set_state(state["rng"].cpu())
+
+    # logging -------------------------------------------------------------------------------------------------------
+
+    @property
+    def logs_now(self) -> bool:
+        """Whether this batch is logged, by the Trainer's ``log_every_n_steps``."""
+        every = self.trainer.log_every_n_steps
+        return every > 0 and (self.trainer.fit_loop.epoch_loop._batches_that_stepped + 1) % every == 0
+
+    def report(self, values: dict[str, Tensor | float], **options: Any) -> None:
+        """Log values on the axis of images; detached tensors stay on the device.
+
+        Args:
+            values: Names and scalars.
+            options: Passed on to Lightning's ``log_dict``.
+        """
+        detached = {k: v.detach() if isinstance(v, Tensor) else v for k, v in values.items()}
+        # a key `step` sets the x-axis of every logger; float64 holds any count exactly
+        axis = torch.tensor(self.images_seen, dtype=torch.float64)
+        self.log_dict({**detached, "step": axis}, batch_size=1, **options)
+
+    # schedules -----------------------------------------------------------------------------------------------------
+
+    def lr_scheduler_step(self, scheduler: LRScheduler, metric: Any = None) -> None:
+        """Step a scheduler: one that counts images is told how many were seen, any other moves on by one update."""
+        if isinstance(scheduler, ImageSchedule):
+            scheduler.step_to(self.images_seen)
+        elif metric is None:
+            scheduler.step()
+        else:
+            scheduler.step(metric)
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: str | os.PathLike[str], map_location: Any = "cpu", **given: Any
+    ) -> "GenerativeModule":
+        """Build the module that a checkpoint describes, with its weights; the path alone is enough.
+
+        Args:
+            checkpoint_path: The file; it is read as plain data, code in it is refused.
+            map_location: Device for the weights.
+            given: Constructor arguments that win over those in the checkpoint, and those that it could not keep.
+
+        Raises:
+            InputError: The file is not a whole checkpoint of this class.
+        """
+        stored = checkpoints.read(checkpoint_path, map_location)
+        return checkpoints.restore(cls, stored, str(checkpoint_path), **given).to(map_location)
+
+
+def check_precision(module: LightningModule, averaged: bool) -> None:
+    """Refuse weights in half precision where an average of them would stand still.
+
+    Raises:
+        InputError: EMA is on and the weights themselves are bfloat16 or float16.
+    """
+    if averaged and module.trainer.precision in ("bf16-true", "16-true"):
+        raise InputError(
+            f"precision {module.trainer.precision} keeps the averaged weights too coarsely for EMA to move: use "
+            "--trainer.precision bf16-mixed, or switch EMA off with --model.ema null"
+        )

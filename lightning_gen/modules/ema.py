@@ -1,0 +1,63 @@
+"""Exponential moving average of a generator's weights, in images."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lightning_gen.errors import InputError
+
+
+@dataclass(frozen=True)
+class EMA:
+    """How the weights that sampling uses follow the weights that are trained.
+
+    After an update that used `images` images the average moves by ``average += (1 - decay) * (weights - average)`` with
+    ``decay = 0.5 ** (images / half_life)``, so the same half-life means the same whatever the batch size, the number
+    of discriminator updates or of devices. Early in training the half-life is ``ramp_up * images_seen`` where that is
+    shorter, so that the average does not remember the initial weights (Karras et al. 2020, Training Generative
+    Adversarial Networks with Limited Data, https://arxiv.org/abs/2006.06676, where it is half of the weights' memory
+    and called `ema_rampup`). Averaging for GANs: Yazıcı et al. 2019, https://arxiv.org/abs/1806.04498.
+
+    Attributes:
+        half_life_images: Images after which a weight's share in the average has halved, above 0.
+        ramp_up: Fraction of the images seen so far that bounds the half-life, above 0; None for no bound.
+
+    Raises:
+        InputError: A value is not positive.
+    """
+
+    half_life_images: float = 10_000.0
+    ramp_up: float | None = 0.05
+
+    def __post_init__(self) -> None:
+        if self.half_life_images <= 0:
+            raise InputError(
+                f"ema.half_life_images must be above 0, not {self.half_life_images}: to switch the average off, set "
+                "--model.ema null"
+            )
+        if self.ramp_up is not None and self.ramp_up <= 0:
+            raise InputError(f"ema.ramp_up must be above 0 or null, not {self.ramp_up}")
+
+    def decay(self, images: int, images_seen: int) -> float:
+        """Share of the average that is kept by an update that used `images` images, after `images_seen` in all."""
+        half_life = self.half_life_images
+        if self.ramp_up is not None:
+            half_life = min(half_life, self.ramp_up * images_seen)
+        return 0.5 ** (images / max(half_life, 1e-8))
+
+    @torch.no_grad()
+    def update(self, average: nn.Module, source: nn.Module, images: int, images_seen: int) -> None:
+        """Move `average` towards `source`; buffers (BatchNorm's statistics) are copied.
+
+        Args:
+            average: The network that holds the average, in float32.
+            source: The network that is trained, of the same structure.
+            images: Images that the update of `source` used, over all devices.
+            images_seen: Images seen in all, this update included.
+        """
+        weight = 1.0 - self.decay(images, images_seen)
+        torch._foreach_lerp_(list(average.parameters()), list(source.parameters()), weight)
+        buffers = list(average.buffers())
+        if buffers:
+            torch._foreach_copy_(buffers, list(source.buffers()))

@@ -1,0 +1,88 @@
+"""The networks of DCGAN, for pictures of any size from 8 x 8 and any number of channels.
+
+Paper: Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks,
+https://arxiv.org/abs/1511.06434
+"""
+
+from math import prod
+
+from torch import Tensor, nn
+
+from lightning_gen.networks.base import Discriminator, Generator, require_shape
+from lightning_gen.networks.pyramid import pyramid
+from lightning_gen.records import Shape
+
+
+class DCGANGenerator(Generator):
+    """Transposed convolutions with BatchNorm and ReLU, and tanh at the end.
+
+    At 64 x 64 this is the network of the paper and of PyTorch's DCGAN tutorial, parameter for parameter.
+
+    Args:
+        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        latent_dim: Width of the latents.
+        width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
+
+    Raises:
+        InputError: The shape is not that of a picture of at least 8 x 8.
+    """
+
+    def __init__(self, shape: Shape, latent_dim: int = 100, width: int = 64) -> None:
+        super().__init__(shape, latent_dim)
+        self.width = width
+        levels = pyramid(self, shape, width)
+        layers = [nn.Linear(latent_dim, prod(levels.top), bias=False), nn.Unflatten(1, levels.top)]
+        for i in reversed(levels.levels):
+            layers += [nn.BatchNorm2d(levels.channels[i + 1]), nn.ReLU(inplace=True), levels.up(i, bias=False)]
+        self.layers = nn.Sequential(*layers, nn.Tanh())
+        self.layers.apply(draw_weights)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Map latents ``(n, latent_dim)`` to pictures ``(n, *shape)`` in [-1, 1]."""
+        require_shape(self, latent, (self.latent_dim,), "latent_dim")
+        return self.layers(latent)
+
+
+class DCGANDiscriminator(Discriminator):
+    """Strided convolutions with BatchNorm and leaky ReLU, and one linear map of the last features to a logit.
+
+    At 64 x 64 this is the network of the paper and of PyTorch's DCGAN tutorial, parameter for parameter.
+
+    BatchNorm makes a logit depend on the other samples of the batch. Gradient penalties are defined for one sample
+    at a time: set `batch_norm=False` with them, as WGAN-GP does; the convolutions have biases then.
+
+    Args:
+        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
+        batch_norm: Whether every hidden map but the first is normalised.
+
+    Raises:
+        InputError: The shape is not that of a picture of at least 8 x 8.
+    """
+
+    def __init__(self, shape: Shape, width: int = 64, batch_norm: bool = True) -> None:
+        super().__init__(shape)
+        self.width = width
+        self.batch_norm = batch_norm
+        levels = pyramid(self, shape, width)
+        layers: list[nn.Module] = []
+        for i in levels.levels:
+            layers.append(levels.down(i, bias=not batch_norm))
+            layers += [nn.BatchNorm2d(levels.channels[i + 1])] if batch_norm and i > 0 else []
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+        layers += [nn.Flatten(), nn.Linear(prod(levels.top), 1, bias=not batch_norm)]
+        self.layers = nn.Sequential(*layers)
+        self.layers.apply(draw_weights)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map pictures ``(n, *shape)`` to logits ``(n,)``."""
+        require_shape(self, x, self.shape, "shape")
+        return self.layers(x).squeeze(1)
+
+
+def draw_weights(module: nn.Module) -> None:
+    """Draw weights from N(0, 0.02²) as in section 4 of the paper, gains from N(1, 0.02²), and set biases to 0."""
+    if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d)):
+        nn.init.normal_(module.weight, float(isinstance(module, nn.BatchNorm2d)), 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,137 @@
+"""Fully connected networks: for points and for small pictures, of any shape."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import prod
+
+from torch import Tensor, nn
+
+from lightning_gen.networks.base import (
+    Decoder,
+    Discriminator,
+    Encoder,
+    Generator,
+    require_positive,
+    require_shape,
+)
+from lightning_gen.records import Shape
+
+
+class DenseGenerator(Generator):
+    """Widening linear layers without biases, each with BatchNorm and ReLU, and tanh at the end.
+
+    BatchNorm's shift does the work of the biases. Without it (`batch_norm=False`) the layers have biases.
+
+    Args:
+        shape: Shape of one sample, any.
+        latent_dim: Width of the latents.
+        widths: Widths of the hidden layers.
+        batch_norm: Whether hidden layers are normalised.
+        bounded: Whether tanh keeps samples in [-1, 1]: True for pictures, False for points.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        latent_dim: int = 100,
+        widths: Sequence[int] = (256, 512, 1024),
+        batch_norm: bool = True,
+        bounded: bool = True,
+    ) -> None:
+        super().__init__(shape, latent_dim)
+        require_positive(self, "widths", *widths)
+        self.widths = tuple(widths)
+        self.batch_norm = batch_norm
+        self.bounded = bounded
+        layers = hidden((latent_dim, *widths), nn.ReLU, batch_norm)
+        layers += [nn.Linear((latent_dim, *widths)[-1], prod(shape), bias=not batch_norm), nn.Unflatten(1, self.shape)]
+        self.layers = nn.Sequential(*layers, nn.Tanh() if bounded else nn.Identity())
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Map latents ``(n, latent_dim)`` to samples ``(n, *shape)``, in [-1, 1] where bounded."""
+        require_shape(self, latent, (self.latent_dim,), "latent_dim")
+        return self.layers(latent)
+
+
+class DenseDiscriminator(Discriminator):
+    """Narrowing linear layers with leaky ReLU and no normalisation, which suits critics and penalties too.
+
+    Args:
+        shape: Shape of one sample, any.
+        widths: Widths of the hidden layers.
+        slope: Slope of the leaky ReLU for negative values; 0 is plain ReLU.
+    """
+
+    def __init__(self, shape: Shape, widths: Sequence[int] = (1024, 512, 256, 128, 64, 32), slope: float = 0.2) -> None:
+        super().__init__(shape)
+        require_positive(self, "widths", *widths)
+        self.widths = tuple(widths)
+        self.slope = slope
+        sizes = (prod(shape), *widths)
+        layers = hidden(sizes, lambda: nn.LeakyReLU(slope))
+        self.layers = nn.Sequential(nn.Flatten(), *layers, nn.Linear(sizes[-1], 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map samples ``(n, *shape)`` to logits ``(n,)``."""
+        require_shape(self, x, self.shape, "shape")
+        return self.layers(x).squeeze(1)
+
+
+class DenseEncoder(Encoder):
+    """Linear layers with ReLU between them.
+
+    Args:
+        shape: Shape of one sample, any.
+        features: Width of the features.
+        widths: Widths of the hidden layers.
+        activate_features: Whether the features pass a ReLU too, which makes codes non-negative and sparse.
+    """
+
+    def __init__(
+        self, shape: Shape, features: int, widths: Sequence[int] = (512, 256), activate_features: bool = False
+    ) -> None:
+        super().__init__(shape, features)
+        require_positive(self, "widths", *widths)
+        self.widths = tuple(widths)
+        self.activate_features = activate_features
+        sizes = (prod(shape), *widths)
+        layers = [*hidden(sizes, nn.ReLU), nn.Linear(sizes[-1], features)]
+        self.layers = nn.Sequential(nn.Flatten(), *layers, nn.ReLU() if activate_features else nn.Identity())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map samples ``(n, *shape)`` to features ``(n, features)``."""
+        require_shape(self, x, self.shape, "shape")
+        return self.layers(x)
+
+
+class DenseDecoder(Decoder):
+    """Linear layers with ReLU between them.
+
+    Args:
+        shape: Shape of one sample, any.
+        latent_dim: Width of the codes.
+        widths: Widths of the hidden layers; none makes the decoder linear.
+    """
+
+    def __init__(self, shape: Shape, latent_dim: int, widths: Sequence[int] = (256, 512)) -> None:
+        super().__init__(shape, latent_dim)
+        require_positive(self, "widths", *widths)
+        self.widths = tuple(widths)
+        sizes = (latent_dim, *widths)
+        layers = [*hidden(sizes, nn.ReLU), nn.Linear(sizes[-1], prod(shape))]
+        self.layers = nn.Sequential(*layers, nn.Unflatten(1, self.shape))
+
+    def forward(self, code: Tensor) -> Tensor:
+        """Map codes ``(n, latent_dim)`` to outputs ``(n, *shape)``."""
+        require_shape(self, code, (self.latent_dim,), "latent_dim")
+        return self.layers(code)
+
+
+def hidden(sizes: Sequence[int], activation: Callable[[], nn.Module], batch_norm: bool = False) -> list[nn.Module]:
+    """Make linear layers from each size to the next, each with its activation; biases only where no norm follows."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(sizes):
+        layers.append(nn.Linear(before, after, bias=not batch_norm))
+        layers += [nn.BatchNorm1d(after)] if batch_norm else []
+        layers.append(activation())
+    return layers

@@ -1,0 +1,92 @@
+"""Likelihoods: how well a decoder's output explains the samples."""
+
+from abc import abstractmethod
+from math import log, pi
+
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from lightning_gen.errors import InputError
+from lightning_gen.records import Reconstruction
+from lightning_gen.terms import Term, at_least_float32
+
+
+class Likelihood(Term):
+    """The distribution p(x|z) whose parameters are the decoder's output; as a term, E[-log p(x|z)].
+
+    Args:
+        weight: Factor of the term in the objective.
+    """
+
+    @abstractmethod
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return log p(x|z) of each sample, ``(n,)``, in nats, summed over the sample's dimensions.
+
+        Args:
+            output: What the decoder gave, ``(n, *shape)``.
+            x: The samples, ``(n, *shape)``.
+        """
+
+    @abstractmethod
+    def mean(self, output: Tensor) -> Tensor:
+        """Return the expected samples ``(n, *shape)``, in the range of the data, from a decoder's output."""
+
+    def forward(self, record: Reconstruction) -> Tensor:
+        """Return the mean over the batch of -log p(x|z), in nats per sample."""
+        return -self.log_prob(record.output, record.x).mean()
+
+
+class BernoulliLikelihood(Likelihood):
+    """Pixels as probabilities: the output is a logit, the target (x + 1) / 2. For images in [-1, 1] only.
+
+    log p(x|z) = Σ t log s + (1 - t) log(1 - s) with t = (x + 1) / 2 and s = sigmoid(output). For pixels that are
+    neither black nor white this is a cross-entropy, not a normalised likelihood: its least value is their
+    entropy, not 0.
+
+    Paper: Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114, appendix C.1
+
+    Args:
+        weight: Factor of the term in the objective.
+    """
+
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return the negative cross-entropy of each image, ``(n,)``, in nats; output and x are ``(n, *shape)``."""
+        output, target = at_least_float32(output), (at_least_float32(x) + 1) / 2
+        return -binary_cross_entropy_with_logits(output, target, reduction="none").flatten(1).sum(1)
+
+    def mean(self, output: Tensor) -> Tensor:
+        """Return the expected images ``(n, *shape)`` in [-1, 1]: 2 sigmoid(output) - 1."""
+        return 2 * output.sigmoid() - 1
+
+
+class GaussianLikelihood(Likelihood):
+    """Independent Gaussians about the output, all with one standard deviation.
+
+    log p(x|z) = -Σ (x - output)² / (2 scale²) - D/2 log(2 pi scale²), with D the number of dimensions of a sample. The
+    constant is there, so values are true densities in the units of the data (images: the range is 2 wide). With scale
+    1 the gradient is that of half the summed squared error.
+
+    Paper: Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114, appendix C.2
+
+    Args:
+        scale: Standard deviation, in units of the data.
+        weight: Factor of the term in the objective.
+
+    Raises:
+        InputError: The scale is not positive.
+    """
+
+    def __init__(self, scale: float = 1.0, weight: float = 1.0) -> None:
+        super().__init__(weight)
+        if not scale > 0:
+            raise InputError(f"GaussianLikelihood cannot have scale {scale}: give a standard deviation above 0")
+        self.scale = scale
+
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return the log-density of each sample, ``(n,)``, in nats; output and x are ``(n, *shape)``."""
+        residual = (at_least_float32(x) - at_least_float32(output)).flatten(1) / self.scale
+        return -0.5 * residual.square().sum(1) - residual.shape[1] * (log(self.scale) + 0.5 * log(2 * pi))
+
+    def mean(self, output: Tensor) -> Tensor:
+        """Return the expected samples ``(n, *shape)``: the output as it is, which may leave the range of the data."""
+        return output

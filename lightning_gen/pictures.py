@@ -1,0 +1,72 @@
+"""Samples as a picture that a person looks at: a grid of images, or a map of where points lie."""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torchvision.io import write_png
+from torchvision.utils import make_grid
+
+CELL = 64
+"""Smaller images are enlarged to about so many pixels a side."""
+
+
+def picture(samples: Tensor, columns: int | None = None) -> Tensor:
+    """Draw samples as one picture.
+
+    Args:
+        samples: ``(n, channels, height, width)`` in [-1, 1], or points ``(n, dimensions)``.
+        columns: Images in a row; None for a square grid.
+
+    Returns:
+        uint8, ``(1 or 3, height, width)``.
+    """
+    return image_grid(samples, columns) if samples.ndim == 4 else point_map(samples)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Round images from [-1, 1] to 0..255, values outside clipped."""
+    return ((images.detach().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
+
+
+def displayable(images: Tensor) -> Tensor:
+    """The channels that a screen can show: grey as it is, otherwise red, green and blue, or the first channel."""
+    channels = images.shape[1]
+    return images if channels in (1, 3) else images[:, :3] if channels > 3 else images[:, :1]
+
+
+def image_grid(images: Tensor, columns: int | None = None) -> Tensor:
+    """A grid of images, small ones enlarged without smoothing; see `picture`."""
+    pixels = displayable(to_uint8(images))
+    factor = max(1, CELL // max(pixels.shape[-2:]))
+    pixels = interpolate(pixels, scale_factor=factor, mode="nearest")
+    grid = make_grid(pixels, nrow=columns or math.ceil(math.sqrt(len(pixels))), padding=2, pad_value=32)
+    return grid[:1] if pixels.shape[1] == 1 else grid
+
+
+def point_map(points: Tensor, extent: float | None = None, size: int = 400) -> Tensor:
+    """Where points lie in their first two dimensions, denser places darker, the origin in the middle.
+
+    Args:
+        points: ``(n, dimensions)``.
+        extent: Half the side of the square that is shown; None to show 99.5 % of the points.
+        size: Pixels of a side.
+
+    Returns:
+        uint8, ``(1, size, size)``.
+    """
+    points = points.detach().float().cpu()
+    plane = torch.stack([points[:, 0], points[:, 1] if points.shape[1] > 1 else torch.zeros(len(points))], dim=1)
+    extent = extent or float(plane.abs().flatten().quantile(0.995)) * 1.2 or 1.0
+    counts, _ = torch.histogramdd(plane, bins=[size, size], range=[-extent, extent, -extent, extent])
+    shade = torch.log1p(counts) / math.log1p(max(1.0, float(counts.max())))
+    return (255 * (1 - shade.T.flip(0))).to(torch.uint8)[None]
+
+
+def save(image: Tensor, path: Path) -> Path:
+    """Write a picture, uint8 ``(1 or 3, height, width)``, as PNG; folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_png(image, str(path))
+    return path

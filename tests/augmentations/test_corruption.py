@@ -1,0 +1,85 @@
+import inspect
+
+import pytest
+import torch
+
+from lightning_gen.augmentations import GaussianNoise, Masking, SaltAndPepper
+from lightning_gen.errors import InputError
+
+CORRUPTIONS = (
+    (GaussianNoise, {"scale": 0.3}),
+    (Masking, {"fraction": 0.4, "value": 0.0}),
+    (SaltAndPepper, {"fraction": 0.2}),
+)
+every_corruption = pytest.mark.parametrize(("cls", "arguments"), CORRUPTIONS)
+
+
+def source(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def grey(n=50, channels=3):
+    return torch.full((n, channels, 32, 32), 0.25)
+
+
+@every_corruption
+@pytest.mark.parametrize("shape", [(2,), (1, 8, 9), (3, 8, 8)])
+def test_shapes_stay_and_the_originals_too(cls, arguments, shape):
+    torch.manual_seed(0)
+    x = torch.rand(6, *shape)
+    original = x.clone()
+    damaged = cls(**arguments)(x, source())
+    assert damaged.shape == x.shape
+    assert torch.equal(x, original)
+    assert not torch.equal(damaged, x)
+
+
+@every_corruption
+def test_only_the_generator_given_is_drawn_from(cls, arguments):
+    corruption, state = cls(**arguments), torch.get_rng_state()
+    assert torch.equal(corruption(grey(), source(1)), corruption(grey(), source(1)))
+    assert not torch.equal(corruption(grey(), source(1)), corruption(grey(), source(2)))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@every_corruption
+def test_constructor_arguments_are_attributes(cls, arguments):
+    assert set(inspect.signature(cls).parameters) == set(arguments)
+    assert {name: getattr(cls(**arguments), name) for name in arguments} == arguments
+
+
+@every_corruption
+def test_none_of_it_is_the_identity(cls, arguments):
+    nothing = {name: 0.0 for name in arguments}
+    assert torch.equal(cls(**nothing)(grey(), source()), grey())
+
+
+def test_noise_has_the_scale_it_says():
+    noise = GaussianNoise(0.5)(grey(), source()) - grey()
+    assert noise.mean().abs() < 0.005
+    assert noise.std().item() == pytest.approx(0.5, rel=0.01)
+
+
+def test_masking_hits_the_fraction_it_says_and_whole_pixels():
+    hit = Masking(0.3)(grey(), source()) == -1
+    assert hit.float().mean().item() == pytest.approx(0.3, abs=0.01)
+    assert torch.equal(hit, hit[:, :1].expand_as(hit))
+    assert (Masking(1.0, value=0.5)(grey(), source()) == 0.5).all()
+
+
+def test_coordinates_of_points_are_masked_one_by_one():
+    hit = Masking(0.5, value=0.0)(torch.ones(20_000, 2), source()) == 0
+    assert hit.all(1).float().mean().item() == pytest.approx(0.25, abs=0.02)
+
+
+def test_salt_and_pepper_come_in_equal_parts():
+    x = SaltAndPepper(0.4)(grey(), source())
+    assert (x == -1).float().mean().item() == pytest.approx(0.2, abs=0.01)
+    assert (x == 1).float().mean().item() == pytest.approx(0.2, abs=0.01)
+    assert (x == 0.25).float().mean().item() == pytest.approx(0.6, abs=0.01)
+
+
+@pytest.mark.parametrize("build", [lambda: Masking(1.5), lambda: SaltAndPepper(-0.1), lambda: GaussianNoise(-1.0)])
+def test_impossible_amounts_are_refused(build):
+    with pytest.raises(InputError, match=r"cannot have (fraction|scale) -?\d\.\d: give"):
+        build()

@@ -1,0 +1,227 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lightning_gen.data.folder import ImageFolder, list_pictures, split_sizes
+from lightning_gen.errors import InputError
+
+LEVELS = {"apple": 50, "Banana": 100, "cherry": 150}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def flat(tmp_path):
+    """Twenty pictures; picture i is filled with the grey level i."""
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    for level in range(20):
+        Image.new("L", (10, 8), level).save(folder / f"{level:02}.png")
+    return folder
+
+
+@pytest.fixture
+def classes(tmp_path):
+    """Six pictures of each of three classes, whose grey level tells the class, some of them deeper down."""
+    folder = tmp_path / "classes"
+    for name, level in LEVELS.items():
+        (folder / name / "deeper").mkdir(parents=True)
+        for index in range(6):
+            place = folder / name / "deeper" if index % 2 else folder / name
+            Image.new("RGB", (8, 8), (level, level, level)).save(place / f"{index}.bmp")
+    return folder
+
+
+def levels(samples):
+    """The grey level of each sample of a split of one-coloured pictures."""
+    x = samples.__getitems__(list(range(len(samples)))).x
+    assert (x == x[:, :1, :1, :1]).all()
+    return x[:, 0, 0, 0].tolist()
+
+
+class TestConstruction:
+    @pytest.mark.parametrize(
+        ("size", "channels", "shape"), [(64, 3, (3, 64, 64)), ((32, 48), 1, (1, 32, 48)), ([16, 8], 4, (4, 16, 8))]
+    )
+    def test_shape_is_known_before_any_file_is_touched(self, size, channels, shape):
+        assert ImageFolder("/nowhere/at all", size=size, channels=channels).shape == shape
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            ({"size": 0}, "--data.size must be at least 1, not 0"),
+            ({"size": (16, -4)}, "--data.size must be at least 1, not -4"),
+            ({"channels": 2}, "cannot have 2 channels: set --data.channels to 1, 3 or 4"),
+            ({"val_fraction": -0.1}, "--data.val_fraction -0.1 .* set them to at least 0"),
+            ({"val_fraction": 0.5, "test_fraction": 0.5}, "leave nothing to train on"),
+            ({"batch_size": 0}, "--data.batch_size must be at least 1"),
+        ],
+    )
+    def test_numbers_out_of_range(self, arguments, sentence):
+        with pytest.raises(InputError, match=sentence):
+            ImageFolder("pictures", **arguments)
+
+
+class TestClasses:
+    def test_first_subfolders_sorted_by_name(self, classes):
+        data = ImageFolder(str(classes), size=8)
+        assert data.classes == ["Banana", "apple", "cherry"]
+        assert data.num_classes == 3
+
+    def test_labels_stay_with_their_pictures(self, classes):
+        data = ImageFolder(str(classes), size=8, val_fraction=0.3, test_fraction=0.3)
+        data.setup()
+        for split in (data.train_set, data.val_set, data.test_set):
+            x, labels = split.__getitems__(list(range(len(split))))
+            assert [LEVELS[data.classes[label]] for label in labels.tolist()] == x[:, 0, 0, 0].tolist()
+
+    def test_labels_stay_with_their_pictures_when_some_are_skipped(self, classes):
+        (classes / "Banana/0.bmp").write_bytes(b"")
+        (classes / "apple/deeper/1.bmp").write_bytes(b"")
+        data = ImageFolder(str(classes), size=8, val_fraction=0, test_fraction=0, on_error="skip")
+        with pytest.warns(UserWarning, match=r"left out 2 of 18 pictures .* such as Banana/0\.bmp \("):
+            data.setup()
+        x, labels = data.train_set.__getitems__(list(range(16)))
+        assert [LEVELS[data.classes[label]] for label in labels.tolist()] == x[:, 0, 0, 0].tolist()
+        assert data.skipped == ["Banana/0.bmp", "apple/deeper/1.bmp"]
+
+    def test_a_flat_folder_has_none(self, flat):
+        data = ImageFolder(str(flat), size=8)
+        data.setup()
+        assert data.num_classes is None
+        assert data.classes == []
+        assert data.train_set[0].labels is None
+
+    def test_a_picture_beside_the_subfolders_makes_it_flat(self, classes):
+        Image.new("L", (8, 8)).save(classes / "cover.png")
+        assert ImageFolder(str(classes)).num_classes is None
+
+    def test_a_subfolder_without_pictures_does_not_count(self, classes):
+        (classes / "durian").mkdir()
+        (classes / "durian/notes.txt").touch()
+        assert ImageFolder(str(classes)).num_classes == 3
+
+
+class TestSplits:
+    def test_every_picture_is_in_one_split(self, flat):
+        data = ImageFolder(str(flat), size=8, val_fraction=0.2, test_fraction=0.3)
+        data.setup()
+        parts = [levels(split) for split in (data.train_set, data.val_set, data.test_set)]
+        assert [len(part) for part in parts] == [10, 4, 6]
+        assert sorted(level for part in parts for level in part) == list(range(20))
+
+    def test_they_depend_on_the_seed_alone(self, flat):
+        first, second, other = (ImageFolder(str(flat), size=8, val_fraction=0.5, seed=seed) for seed in (0, 0, 1))
+        for data in (first, second, other):
+            torch.rand(1)
+            data.setup()
+        assert levels(first.val_set) == levels(second.val_set) != levels(other.val_set)
+
+    @pytest.mark.parametrize("count", range(1, 40))
+    @pytest.mark.parametrize("fractions", [(0.1, 0.1), (0.0, 0.2), (0.6, 0.3), (0.01, 0.0)])
+    def test_sizes(self, count, fractions):
+        train, *others = split_sizes(count, *fractions)
+        assert train + sum(others) == count
+        assert train >= 1
+        for size, fraction in zip(others, fractions, strict=True):
+            assert (size > 0) <= (fraction > 0)
+            assert count < 3 or (size > 0) == (fraction > 0)
+            assert abs(size - count * fraction) <= 1
+
+
+class TestBatches:
+    def test_rgb_batches_of_the_training_split(self, flat):
+        data = ImageFolder(str(flat), size=(8, 10), batch_size=4)
+        seen = []
+        for batch in data.train_dataloader():
+            assert batch.x.dtype == torch.uint8
+            assert batch.x.shape == (4, 3, 8, 10)
+            scaled = data.on_after_batch_transfer(batch).x
+            torch.testing.assert_close(scaled, batch.x / 255 * 2 - 1)
+            seen += batch.x[:, 0, 0, 0].tolist()
+        assert sorted(seen) == sorted(levels(data.train_set))
+
+    def test_worker_processes_read_the_same_cache(self, flat):
+        own, workers = (ImageFolder(str(flat), size=8, batch_size=4, num_workers=number) for number in (0, 1))
+        for ours, theirs in zip(own.train_dataloader(), workers.train_dataloader(), strict=True):
+            assert torch.equal(ours.x, theirs.x)
+
+    def test_pictures_stay_on_the_disk(self, flat):
+        data = ImageFolder(str(flat), size=8)
+        data.setup()
+        assert isinstance(data.train_set.x, np.memmap)
+
+    def test_prepare_data_decodes_and_setup_only_maps(self, flat, monkeypatch):
+        ImageFolder(str(flat), size=8).prepare_data()
+        monkeypatch.setattr(Image, "open", None)
+        data = ImageFolder(str(flat), size=8)
+        data.setup()
+        assert len(data.train_set) == 16
+
+    def test_cache_dir(self, flat, tmp_path):
+        ImageFolder(str(flat), size=8, cache_dir=str(tmp_path / "elsewhere")).prepare_data()
+        assert len(list((tmp_path / "elsewhere").glob("*.npy"))) == 1
+        assert not (tmp_path / "cache").exists()
+
+
+class TestListing:
+    def test_hidden_files_and_other_files_are_left_alone(self, flat):
+        for name in [".hidden.png", "notes.txt", "movie.mp4", "png"]:
+            (flat / name).touch()
+        (flat / ".thumbnails").mkdir()
+        (flat / ".thumbnails/x.png").touch()
+        (flat / "sub").mkdir()
+        (flat / "sub/LARGE.JPG").touch()
+        assert list_pictures(flat) == [*(f"{level:02}.png" for level in range(20)), "sub/LARGE.JPG"]
+
+    def test_links_are_followed_but_not_in_circles(self, flat, tmp_path):
+        (tmp_path / "linked").mkdir()
+        (tmp_path / "linked/pictures").symlink_to(flat)
+        (flat / "back").symlink_to(tmp_path / "linked")
+        assert list_pictures(tmp_path / "linked") == [f"pictures/{level:02}.png" for level in range(20)]
+
+    def test_home(self, flat, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        data = ImageFolder("~/flat", size=8)
+        data.setup()
+        assert len(data.names) == 20
+
+    def test_missing_folder_with_a_near_name(self, flat):
+        with pytest.raises(
+            InputError, match=r"there is no folder .*flats \(did you mean .*/flat\?\): set --data\.folder"
+        ):
+            ImageFolder(f"{flat}s").prepare_data()
+
+    def test_missing_folder_without_a_near_name(self, tmp_path):
+        with pytest.raises(InputError, match=r"there is no folder .*/of/nothing: set --data\.folder"):
+            ImageFolder(str(tmp_path / "of/nothing")).prepare_data()
+
+    def test_a_file(self, flat):
+        with pytest.raises(InputError, match=r"00\.png is a file: set --data\.folder to the folder"):
+            ImageFolder(str(flat / "00.png")).prepare_data()
+
+    def test_no_picture(self, tmp_path):
+        folder = tmp_path / "texts"
+        folder.mkdir()
+        with pytest.raises(InputError, match=r"there is no picture in .*, no file at all: .* end in \.bmp, .*\.png"):
+            ImageFolder(str(folder)).prepare_data()
+        (folder / "a.txt").touch()
+        with pytest.raises(InputError, match=r"only 1 other files such as a\.txt"):
+            ImageFolder(str(folder)).prepare_data()
+
+    def test_a_folder_that_may_not_be_read(self, flat, monkeypatch):
+        def denied(path):
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr("os.scandir", denied)
+        with pytest.raises(InputError, match=r"flat cannot be read \(Permission denied\)"):
+            list_pictures(flat)
+
+    def test_broken_picture(self, flat):
+        (flat / "07.png").write_bytes((flat / "07.png").read_bytes()[:50])
+        with pytest.raises(InputError, match=r"07\.png cannot be decoded .* --data\.on_error skip"):
+            ImageFolder(str(flat), size=8).prepare_data()

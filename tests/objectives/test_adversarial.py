@@ -1,0 +1,128 @@
+"""Each objective against its formula and derivative, written again in numpy."""
+
+from math import log
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_gen.errors import InputError
+from lightning_gen.objectives import Hinge, LeastSquares, Minimax, NonSaturating, RelativisticPaired, Wasserstein
+
+
+def s(t):
+    return 1 / (1 + np.exp(-t))
+
+
+# For each: the two losses, and the derivatives of the losses of each sample, d/dr and d/df of both players.
+FORMULAS = {
+    Minimax: (
+        lambda r, f: -np.log(s(r)).mean() - np.log(1 - s(f)).mean(),
+        lambda r, f: np.log(1 - s(f)).mean(),
+        (lambda r, f: -s(-r), lambda r, f: s(f), lambda r, f: 0 * r, lambda r, f: -s(f)),
+    ),
+    NonSaturating: (
+        lambda r, f: -np.log(s(r)).mean() - np.log(1 - s(f)).mean(),
+        lambda r, f: -np.log(s(f)).mean(),
+        (lambda r, f: -s(-r), lambda r, f: s(f), lambda r, f: 0 * r, lambda r, f: -s(-f)),
+    ),
+    LeastSquares: (
+        lambda r, f: ((r - 1) ** 2).mean() / 2 + (f**2).mean() / 2,
+        lambda r, f: ((f - 1) ** 2).mean() / 2,
+        (lambda r, f: r - 1, lambda r, f: f, lambda r, f: 0 * r, lambda r, f: f - 1),
+    ),
+    Hinge: (
+        lambda r, f: np.maximum(0, 1 - r).mean() + np.maximum(0, 1 + f).mean(),
+        lambda r, f: -f.mean(),
+        (lambda r, f: -1.0 * (r < 1), lambda r, f: 1.0 * (f > -1), lambda r, f: 0 * r, lambda r, f: -np.ones_like(f)),
+    ),
+    Wasserstein: (
+        lambda r, f: f.mean() - r.mean(),
+        lambda r, f: -f.mean(),
+        (
+            lambda r, f: -np.ones_like(r),
+            lambda r, f: np.ones_like(f),
+            lambda r, f: 0 * r,
+            lambda r, f: -np.ones_like(f),
+        ),
+    ),
+    RelativisticPaired: (
+        lambda r, f: -np.log(s(r - f)).mean(),
+        lambda r, f: -np.log(s(f - r)).mean(),
+        (lambda r, f: -s(f - r), lambda r, f: s(f - r), lambda r, f: s(r - f), lambda r, f: -s(r - f)),
+    ),
+}
+every_objective = pytest.mark.parametrize("cls", FORMULAS)
+
+
+def logits(n=50):
+    r, f = np.random.default_rng(0).normal(0, 3, (2, n))
+    return r, f, torch.tensor(r, requires_grad=True), torch.tensor(f, requires_grad=True)
+
+
+@every_objective
+def test_losses_are_their_formulas(cls):
+    r, f, real, fake = logits()
+    discriminator, generator, _ = FORMULAS[cls]
+    assert cls().discriminator(real, fake).item() == pytest.approx(discriminator(r, f), rel=1e-9)
+    assert cls().generator(real, fake).item() == pytest.approx(generator(r, f), rel=1e-9)
+
+
+@every_objective
+def test_gradients_are_their_formulas(cls):
+    r, f, real, fake = logits()
+    derivatives = FORMULAS[cls][2]
+    losses = (cls().discriminator(real, fake), cls().generator(real, fake))
+    got = [g for loss in losses for g in torch.autograd.grad(loss, (real, fake), allow_unused=True)]
+    for gradient, derivative in zip(got, derivatives, strict=True):
+        expected = derivative(r, f) / len(r)
+        np.testing.assert_allclose(np.zeros_like(r) if gradient is None else gradient, expected, atol=1e-12)
+
+
+@every_objective
+def test_the_flag_tells_whether_real_logits_matter_to_the_generator(cls):
+    _, _, real, fake = logits()
+    objective = cls()
+    if objective.uses_real_logits_for_generator:
+        assert torch.autograd.grad(objective.generator(real, fake), real)[0].abs().min() > 0
+        with pytest.raises(InputError, match="pass the real ones"):
+            objective.generator(None, fake)
+    else:
+        assert torch.equal(objective.generator(None, fake), objective.generator(real, fake))
+
+
+@every_objective
+@pytest.mark.parametrize("size", [1e4, -1e4])
+def test_sure_discriminators_give_finite_losses_and_gradients(cls, size):
+    real, fake = torch.full((4,), size, requires_grad=True), torch.full((4,), -size, requires_grad=True)
+    loss = cls().discriminator(real, fake) + cls().generator(real, fake)
+    loss.backward()
+    assert loss.isfinite()
+    assert fake.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("cls", "discriminator", "generator"),
+    [
+        (Minimax, 2 * log(2), -log(2)),
+        (NonSaturating, 2 * log(2), log(2)),
+        (RelativisticPaired, log(2), log(2)),
+    ],
+)
+def test_equilibrium_in_nats(cls, discriminator, generator):
+    even = torch.zeros(7)
+    assert cls().discriminator(even, even).item() == pytest.approx(discriminator)
+    assert cls().generator(even, even).item() == pytest.approx(generator)
+
+
+def test_minimax_is_zero_sum_on_fake_samples():
+    _, _, real, fake = logits()
+    by_discriminator = torch.autograd.grad(Minimax().discriminator(real, fake), fake)[0]
+    by_generator = torch.autograd.grad(Minimax().generator(real, fake), fake)[0]
+    torch.testing.assert_close(by_discriminator, -by_generator)
+
+
+@pytest.mark.parametrize("cls", [Wasserstein, RelativisticPaired])
+def test_a_common_shift_of_scores_changes_nothing(cls):
+    _, _, real, fake = logits()
+    torch.testing.assert_close(cls().discriminator(real + 5, fake + 5), cls().discriminator(real, fake))
