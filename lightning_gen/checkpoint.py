@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from jsonargparse import ArgumentError, ArgumentParser
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.data import AttributeDict
 from lightning.pytorch import LightningDataModule, LightningModule
-from lightning.pytorch.cli import instantiate_module
 from torch import nn
 
 from lightning_gen.errors import InputError
+from lightning_gen.messages import explain
+from lightning_gen.reflection import argument_names, class_path, imported
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 PLAIN = (bool, int, float, str, type(None))
@@ -32,17 +34,6 @@ Owner = TypeVar("Owner", LightningModule, LightningDataModule)
 
 class Undescribable(Exception):
     """A value that cannot be written as plain data."""
-
-
-def class_path(kind: type) -> str:
-    """The dotted path under which a class is found again."""
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def argument_names(kind: type) -> list[str]:
-    """The names of a class's constructor arguments."""
-    parameters = inspect.signature(kind).parameters.values()
-    return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
 def arguments(part: object) -> dict[str, Any]:
@@ -153,15 +144,6 @@ def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> di
     return checkpoint
 
 
-def imported(path: object) -> type | None:
-    """The class that a dotted path names, if its module is imported already."""
-    if not isinstance(path, str):
-        return None
-    module, _, name = path.rpartition(".")
-    found = getattr(sys.modules.get(module), name, None)
-    return found if isinstance(found, type) else None
-
-
 def _check_classes(value: Any, path: str) -> None:
     """Refuse a description that names anything but classes that are imported already."""
     if isinstance(value, dict):
@@ -196,14 +178,15 @@ def rebuild(base: type[Owner], hparams: dict[str, Any], path: str, **given: Any)
             "class that wrote it, and import the module that defines that class first"
         )
     _check_classes(hparams, path)
-    described = {key: value for key, value in hparams.items() if key != "_instantiator"}
+    described = {key: value for key, value in hparams.items() if not key.startswith("_") and key not in given}
+    parser = ArgumentParser(exit_on_error=False)
     try:
-        return instantiate_module(base, {**described, **given})
-    except (SystemExit, ValueError, TypeError) as error:
-        raise InputError(
-            f"{path} cannot be rebuilt as {kind.__name__}: {str(error).strip().splitlines()[0]}; give the arguments "
-            "that it lacks to load_from_checkpoint(path, name=...)"
-        ) from error
+        # jsonargparse builds only what the types in the constructor's signature admit
+        parser.add_class_arguments(kind, skip=set(given), instantiate=False)
+        parts = parser.instantiate_classes(parser.parse_object(described)).as_dict()
+    except ArgumentError as error:
+        raise InputError(f"{path} cannot be rebuilt as {kind.__name__}: {explain(str(error))}") from None
+    return kind(**parts, **given)
 
 
 def restore(base: type[LightningModule], checkpoint: dict[str, Any], path: str, **given: Any) -> LightningModule:

@@ -34,6 +34,7 @@ from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.messages import explain
 from lightning_gen.modules import GenerativeModule
+from lightning_gen.reflection import imported
 from lightning_gen.verbs import VERBS
 
 PROGRAM = "python -m lightning_gen"
@@ -184,7 +185,7 @@ def latent_dim_of(bottleneck: Namespace) -> int:
 
 def configured(part: Namespace) -> Any:
     """Build a part from its ``{class_path, init_args}``."""
-    kind = checkpoints.imported(part.class_path)
+    kind = imported(part.class_path)
     if kind is None:
         raise InputError(f"there is no class '{part.class_path}': import the module that defines it")
     return kind(**(part.get("init_args") or Namespace()).as_dict())

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable
 
 from lightning_gen import recipes
-from lightning_gen.checkpoint import argument_names, imported
+from lightning_gen.reflection import argument_names, imported
 
 NOISE = ("Given value", "Errors:", "Parser key", "Problem with given class_path", "Does not validate", "Expected a <class 'None")
 
 
-def explain(message: str, options: Iterable[str]) -> str:
+def explain(message: str, options: Iterable[str] = ()) -> str:
     """Cut a parser's message down to one sentence, with the nearest valid name where a name is wrong.
 
     Args:
@@ -46,10 +46,13 @@ def unknown_argument(message: str) -> str | None:
 
 def missing(message: str) -> str | None:
     """An argument that has to be given."""
-    found = re.findall(r"class_path '([^']+)'|[\"']([\w.]+)[\"'] is required", message)
-    for index, (_, argument) in enumerate(found):
+    found = re.findall(
+        r"class_path '([^']+)'|[\"']([\w.]+)[\"'] is required|arguments are required: ([\w.]+)", message
+    )
+    for index, (_, first, second) in enumerate(found):
+        argument = first or second
         if argument:
-            owners = [path for path, _ in found[:index] if path]
+            owners = [path for path, *_ in found[:index] if path]
             owner = f"{owners[-1].rsplit('.')[-1]} needs" if owners else "needed is"
             return f"{owner} '{argument}', which was not given: set it in the recipe or as an option"
     return None

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lightning_gen.checkpoint import Described
 from lightning_gen.data.loader import Loader, Samples, seeded
 from lightning_gen.errors import InputError
 from lightning_gen.records import Batch, Shape
@@ -56,7 +57,7 @@ class ArrayDataset(Dataset[Batch]):
         return Batch(x, None if self.labels is None else self.labels[rows])
 
 
-class DataModule(pl.LightningDataModule, ABC):
+class DataModule(Described, pl.LightningDataModule, ABC):
     """Small to medium data with a training, a validation and a test split.
 
     A subclass states what it is in its constructor, fetches files in ``prepare_data`` if it needs any, and makes

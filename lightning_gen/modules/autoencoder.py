@@ -160,9 +160,7 @@ class AutoencoderModule(GenerativeModule):
 
     def loss(self, record: Reconstruction) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum of the terms, and the terms without their weights, in nats per sample."""
-        with torch.autocast(self.device.type, enabled=False):
-            record = Reconstruction(record.x.float(), record.code, record.output.float())
-            terms = {name: term(record) for name, term in self.objective.items()}
+        terms = {name: term(record) for name, term in self.objective.items()}
         return torch.stack([self.objective[name].weight * value for name, value in terms.items()]).sum(), terms
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:

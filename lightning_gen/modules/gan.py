@@ -1,6 +1,7 @@
 """Generative adversarial networks: a generator and a discriminator that take turns."""
 
 import copy
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -95,8 +96,14 @@ class GANModule(AlternatingModule):
         self.ema = ema
         self.generator_ema = copy.deepcopy(generator).requires_grad_(False).eval() if ema else None
         self.distance = SlicedWasserstein()
-        # one pass over real and fake together would mix their statistics
-        self._joint_pass = not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in discriminator.modules())
+        mixes = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in discriminator.modules())
+        self._joint_pass = not mixes  # one pass over real and fake together would mix their statistics
+        if mixes and penalties:
+            warnings.warn(
+                "a gradient penalty is defined for one sample at a time and the discriminator's BatchNorm mixes them: set "
+                "--model.discriminator.batch_norm false",
+                stacklevel=2,
+            )
 
     @property
     def data_shape(self) -> Shape:
@@ -190,11 +197,9 @@ class GANModule(AlternatingModule):
         real_logits, fake_logits = self.judge(real, fake)
         total = self.objective.discriminator(real_logits, fake_logits)
         terms = {"real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
-        with torch.autocast(self.device.type, enabled=False):
-            for name, penalty in self.penalties.items():
-                value = penalty(self.discriminator, real.float(), fake.float(), self.rng)
-                total = total + penalty.weight * value
-                terms[name] = value
+        for name, penalty in self.penalties.items():
+            terms[name] = penalty(self.discriminator, real, fake, self.rng)
+            total = total + penalty.weight * terms[name]
         return Loss(total, terms)
 
     def generator_loss(self, batch: Batch) -> Loss:

@@ -1,5 +1,6 @@
 import itertools
 import logging
+import multiprocessing
 
 import lightning.pytorch as pl
 import pytest
@@ -75,7 +76,7 @@ def _quiet():
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
 
-def trainer(steps=-1, callbacks=(), **options):
+def quiet_trainer(steps=-1, callbacks=(), **options):
     return pl.Trainer(
         accelerator="cpu",
         max_steps=steps,
@@ -89,15 +90,13 @@ def trainer(steps=-1, callbacks=(), **options):
 
 
 def fit(steps, callbacks=(), workers=0, checkpoint=None, **options):
-    module, run = Recorder(), trainer(steps, callbacks, **options)
+    module, run = Recorder(), quiet_trainer(steps, callbacks, **options)
     run.fit(module, datamodule=Numbers(workers), ckpt_path=checkpoint)
     return module.seen, run
 
 
 def shares(count, batch_size, drop_last, world_size):
-    return [
-        list(GlobalBatches(count, batch_size, False, drop_last, 0, rank, world_size)) for rank in range(world_size)
-    ]
+    return [list(GlobalBatches(count, batch_size, False, drop_last, 0, rank, world_size)) for rank in range(world_size)]
 
 
 @pytest.mark.parametrize("stop", [2, 5, 7, 10])
@@ -132,6 +131,11 @@ def test_batches_that_workers_loaded_in_advance_are_not_lost(tmp_path, stop):
     run.save_checkpoint(tmp_path / "a.ckpt")
     rest, _ = fit(8, workers=2, checkpoint=tmp_path / "a.ckpt")
     assert seen + rest == whole
+
+
+def test_no_worker_outlives_the_run():
+    fit(7, workers=2, check_val_every_n_epoch=1)
+    assert multiprocessing.active_children() == []
 
 
 def test_an_epoch_visits_every_sample_once_and_the_next_in_another_order():
@@ -177,14 +181,14 @@ def test_global_random_state_is_left_alone(workers):
 
 
 def test_validation_inside_a_run_sees_the_whole_split_each_time():
-    module, run = Recorder(), trainer(10, num_sanity_val_steps=1, check_val_every_n_epoch=1)
+    module, run = Recorder(), quiet_trainer(10, num_sanity_val_steps=1, check_val_every_n_epoch=1)
     run.fit(module, datamodule=Numbers())
     assert module.validated == [[0, 1, 2, 3]] + 2 * [[0, 1, 2, 3], [4, 5]]
 
 
 def test_predict_gets_the_test_split_in_order():
     module = Recorder()
-    trainer().predict(module, datamodule=Numbers())
+    quiet_trainer().predict(module, datamodule=Numbers())
     assert module.predicted == [[0, 1, 2, 3], [4]]
 
 
@@ -244,7 +248,7 @@ class SaveSeen(pl.Callback):
 
 
 def test_two_processes_train_on_the_global_batches_of_one(tmp_path):
-    run = trainer(7, [SaveSeen(tmp_path)], devices=2, strategy="ddp_fork", check_val_every_n_epoch=1)
+    run = quiet_trainer(7, [SaveSeen(tmp_path)], devices=2, strategy="ddp_fork", check_val_every_n_epoch=1)
     run.fit(Recorder(), datamodule=Numbers())
     (seen_0, val_0), (seen_1, val_1) = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     whole, _ = fit(7)

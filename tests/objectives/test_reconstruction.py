@@ -93,9 +93,9 @@ def test_terms_are_unweighted(cls, arguments):
 
 
 @every_likelihood
-def test_half_precision_outputs_are_summed_in_float32(cls, arguments):
-    x, output = images(), torch.randn(6, 3, 4, 5).bfloat16()
-    value = cls(**arguments)(record(x.float(), output))
+def test_half_precision_is_summed_in_float32(cls, arguments):
+    x, output = images().bfloat16(), torch.randn(6, 3, 4, 5).bfloat16()
+    value = cls(**arguments)(record(x, output))
     assert value.dtype == torch.float32
     torch.testing.assert_close(value, cls(**arguments)(record(x.float(), output.float())))
 

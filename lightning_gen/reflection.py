@@ -1,0 +1,24 @@
+"""Classes by their dotted paths and constructors by their argument names; nothing is imported here."""
+
+import inspect
+import sys
+
+
+def class_path(kind: type) -> str:
+    """The dotted path under which a class is found again."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def argument_names(kind: type) -> list[str]:
+    """The names of a class's constructor arguments."""
+    parameters = inspect.signature(kind).parameters.values()
+    return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+def imported(path: object) -> type | None:
+    """The class that a dotted path names, if its module is imported already."""
+    if not isinstance(path, str):
+        return None
+    module, _, name = path.rpartition(".")
+    found = getattr(sys.modules.get(module), name, None)
+    return found if isinstance(found, type) else None

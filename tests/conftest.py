@@ -1,0 +1,78 @@
+"""What many tests need: small modules, a quiet Trainer, one thread."""
+
+import logging
+import os
+from functools import partial
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from lightning_gen import AutoencoderModule, GANModule
+from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck
+from lightning_gen.networks import DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
+from lightning_gen.objectives import BernoulliLikelihood, NonSaturating
+from lightning_gen.regularizers import KLDivergence
+
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+
+@pytest.fixture(autouse=True)
+def _one_seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def gan():
+    """Make a small GAN for 8 x 8 digits; arguments are GANModule's."""
+
+    def make(shape=(1, 8, 8), batch_norm=False, **options):
+        defaults = {
+            "generator": DenseGenerator(shape, latent_dim=4, widths=(16,), batch_norm=batch_norm),
+            "discriminator": DenseDiscriminator(shape, widths=(16,)),
+            "objective": NonSaturating(),
+            "generator_optimizer": partial(torch.optim.SGD, lr=0.1),
+            "discriminator_optimizer": partial(torch.optim.SGD, lr=0.1),
+        }
+        return GANModule(**{**defaults, **options})
+
+    return make
+
+
+@pytest.fixture
+def autoencoder():
+    """Make a small autoencoder for 8 x 8 digits; a variational one with ``variational=True``."""
+
+    def make(shape=(1, 8, 8), variational=False, **options):
+        bottleneck = GaussianBottleneck(3) if variational else IdentityBottleneck(3)
+        objective = {"reconstruction": BernoulliLikelihood()} | ({"kl": KLDivergence()} if variational else {})
+        defaults = {
+            "encoder": DenseEncoder(shape, bottleneck.features, widths=(16,)),
+            "decoder": DenseDecoder(shape, 3, widths=(16,)),
+            "bottleneck": bottleneck,
+            "objective": objective,
+        }
+        return AutoencoderModule(**{**defaults, **options})
+
+    return make
+
+
+@pytest.fixture
+def trainer(tmp_path):
+    """Make a Trainer that prints and writes nothing unless told to."""
+
+    def make(**options):
+        defaults = {
+            "accelerator": "cpu",
+            "devices": 1,
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "default_root_dir": tmp_path,
+            "num_sanity_val_steps": 0,
+        }
+        return Trainer(**{**defaults, **options})
+
+    return make

@@ -1,0 +1,140 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_gen.data import Tensors
+from lightning_gen.errors import InputError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 6), dtype=np.uint8)
+LABELS = np.arange(20) % 4
+
+
+class Malicious:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def save(path, x, labels=None):
+    arrays = {"x": x} if labels is None else {"x": x, "labels": labels}
+    if path.suffix == ".npy":
+        np.save(path, x)
+    elif path.suffix == ".npz":
+        np.savez(path, **arrays)
+    else:
+        torch.save({name: torch.from_numpy(value) for name, value in arrays.items()}, path)
+    return str(path)
+
+
+def everything(module):
+    module.setup()
+    parts = [part.__getitems__(list(range(len(part)))) for part in (module.train_set, module.val_set, module.test_set)]
+    return torch.cat([part.x for part in parts]), [part.labels for part in parts]
+
+
+@pytest.mark.parametrize("kind", [".npy", ".npz", ".pt"])
+def test_every_sample_is_in_one_split(tmp_path, kind):
+    module = Tensors(save(tmp_path / f"a{kind}", IMAGES), batch_size=4)
+    assert (module.shape, module.num_classes) == ((3, 8, 6), None)
+    x, labels = everything(module)
+    assert sorted(x.flatten(1).tolist()) == sorted(IMAGES.reshape(20, -1).tolist())
+    assert x.dtype == torch.uint8
+    assert labels == [None] * 3
+    assert [len(part) for part in (module.train_set, module.val_set, module.test_set)] == [16, 2, 2]
+
+
+@pytest.mark.parametrize("kind", [".npz", ".pt"])
+def test_labels_stay_with_their_samples(tmp_path, kind):
+    module = Tensors(save(tmp_path / f"a{kind}", IMAGES, LABELS))
+    assert module.num_classes == 4
+    x, labels = everything(module)
+    for image, label in zip(x, torch.cat(labels), strict=True):
+        row = np.flatnonzero((image.numpy() == IMAGES).all((1, 2, 3))).item()
+        assert LABELS[row] == label
+
+
+def test_labels_in_a_file_of_their_own(tmp_path):
+    module = Tensors(save(tmp_path / "a.npy", IMAGES), labels_path=save(tmp_path / "b.npy", LABELS))
+    assert module.num_classes == 4
+    assert torch.bincount(torch.cat(everything(module)[1])).tolist() == [5, 5, 5, 5]
+
+
+def test_tensor_alone_and_grey_images(tmp_path):
+    torch.save(torch.from_numpy(IMAGES[:, 0]), tmp_path / "a.pt")
+    module = Tensors(str(tmp_path / "a.pt"))
+    assert module.shape == (1, 8, 6)
+    assert everything(module)[0].shape == (20, 1, 8, 6)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_points_are_float32_as_they_are(tmp_path, dtype):
+    points = np.linspace(-3, 9, 40).reshape(20, 2).astype(dtype)
+    module = Tensors(save(tmp_path / "a.npy", points))
+    x, _ = everything(module)
+    assert module.shape == (2,)
+    assert x.dtype == torch.float32
+    assert sorted(x.tolist()) == sorted(points.astype(np.float32).tolist())
+
+
+def test_npy_is_mapped_from_the_disk(tmp_path):
+    module = Tensors(save(tmp_path / "a.npy", IMAGES))
+    module.setup()
+    assert isinstance(module.train_set.x, np.memmap)
+
+
+@pytest.mark.parametrize("kind", [".npy", ".npz", ".pt"])
+def test_file_with_an_object_is_refused_and_runs_nothing(tmp_path, kind):
+    path, trap = tmp_path / f"a{kind}", tmp_path / "trap"
+    objects = np.array([Malicious(trap)], dtype=object)
+    if kind == ".pt":
+        torch.save({"x": Malicious(trap)}, path)
+    elif kind == ".npy":
+        np.save(path, objects, allow_pickle=True)
+    else:
+        np.savez(path, x=objects)
+    with pytest.raises(InputError, match="refused because they could run code"):
+        Tensors(str(path))
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("kind", [".npy", ".npz", ".pt"])
+def test_bare_pickle_is_refused_and_runs_nothing(tmp_path, kind):
+    path, trap = tmp_path / f"a{kind}", tmp_path / "trap"
+    path.write_bytes(pickle.dumps(Malicious(trap)))
+    with pytest.raises(InputError, match="save arrays alone"):
+        Tensors(str(path))
+    assert not trap.exists()
+
+
+def refused(tmp_path, x, message, labels=None):
+    with pytest.raises(InputError, match=message):
+        Tensors(save(tmp_path / "a.npz", x, labels)).setup()
+
+
+def test_unfit_arrays_are_refused(tmp_path):
+    refused(tmp_path, np.zeros((5, 4), np.int32), r"holds int32 of shape \(5, 4\): save images as uint8")
+    refused(tmp_path, np.zeros((5, 4), np.uint8), "save images as uint8")
+    refused(tmp_path, np.zeros((0, 2)), "empty array")
+    refused(tmp_path, np.array([[1.0, np.inf]]), "not finite")
+    refused(tmp_path, np.array([[1.0, np.nan]]), "not finite")
+    refused(tmp_path, np.full((4, 1, 8, 8), 255.0), r"outside of \[-1, 1\]: save them as uint8")
+    refused(tmp_path, IMAGES, "save one integer from 0 up for each of the 20 samples", labels=LABELS[:3])
+    refused(tmp_path, IMAGES, "save one integer", labels=LABELS - 1)
+    refused(tmp_path, IMAGES, "save one integer", labels=LABELS.astype(float))
+
+
+def test_unfit_files_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", pictures=IMAGES, y=LABELS)
+    with pytest.raises(InputError, match="holds pictures, y: name the samples x"):
+        Tensors(str(tmp_path / "a.npz"))
+    with pytest.raises(InputError, match=r"there is no file .*: set --data.path"):
+        Tensors(str(tmp_path / "none.npy"))
+    (tmp_path / "a.csv").write_text("1,2")
+    with pytest.raises(InputError, match="of an unknown kind"):
+        Tensors(str(tmp_path / "a.csv"))

@@ -1,0 +1,119 @@
+"""AutoencoderModule against a loop written by hand, and what it offers a user."""
+
+import copy
+from functools import partial
+
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.utils.data import DataLoader
+
+from lightning_gen import InputError
+from lightning_gen.augmentations import Masking
+from lightning_gen.bottlenecks import IdentityBottleneck
+from lightning_gen.objectives import GaussianLikelihood
+from lightning_gen.schedules import LinearDecay
+
+
+def loader(n=96, batch_size=16):
+    return DataLoader(torch.rand(n, 1, 8, 8, generator=torch.Generator().manual_seed(5)) * 2 - 1, batch_size=batch_size)
+
+
+def test_training_is_the_loop_written_by_hand(autoencoder, trainer):
+    module = autoencoder(variational=True, optimizer=partial(torch.optim.SGD, lr=0.01))
+    encoder, decoder = copy.deepcopy(module.encoder), copy.deepcopy(module.decoder)
+    optimizer = torch.optim.SGD([*encoder.parameters(), *decoder.parameters()], lr=0.01)
+    rng = torch.Generator().manual_seed(torch.initial_seed() * 2**16)
+    for x in loader():
+        mu, logvar = encoder(x).chunk(2, dim=1)
+        z = mu + torch.exp(0.5 * logvar) * torch.randn(mu.shape, generator=rng)
+        nll = binary_cross_entropy_with_logits(decoder(z), (x + 1) / 2, reduction="sum") / len(x)
+        kl = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum() / len(x)
+        optimizer.zero_grad()
+        (nll + kl).backward()
+        optimizer.step()
+    trainer(max_epochs=1).fit(module, loader())
+    torch.testing.assert_close(module.encoder.state_dict(), encoder.state_dict(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(module.decoder.state_dict(), decoder.state_dict(), rtol=1e-4, atol=1e-6)
+    assert module.images_seen == 96
+
+
+def test_decode_after_encode_is_reconstruct_and_needs_no_noise(autoencoder):
+    module, x = autoencoder(variational=True), torch.rand(4, 1, 8, 8) * 2 - 1
+    assert module.encode(x).shape == (4, 3)
+    torch.testing.assert_close(module.decode(module.encode(x)), module.reconstruct(x))
+    assert torch.equal(module(x), module(x))
+    assert module(x).abs().max() <= 1
+
+
+def test_the_loss_is_the_weighted_sum_of_the_terms(autoencoder):
+    module = autoencoder(variational=True)
+    module.objective["kl"].weight = 0.25
+    record = module.reconstruction(torch.rand(4, 1, 8, 8), torch.Generator())
+    total, terms = module.loss(record)
+    torch.testing.assert_close(total, terms["reconstruction"] + 0.25 * terms["kl"])
+
+
+def test_the_encoder_sees_corrupted_samples_and_the_terms_clean_ones(autoencoder):
+    module, x = autoencoder(corruption=Masking(1.0)), torch.rand(4, 1, 8, 8)
+    record = module.reconstruction(x, torch.Generator(), corrupt=True)
+    assert torch.equal(record.x, x)
+    torch.testing.assert_close(record.code.sample, module.encode(torch.full_like(x, -1)))
+    torch.testing.assert_close(module.reconstruction(x, None).code.sample, module.encode(x))
+
+
+def test_only_a_bottleneck_with_a_prior_can_be_sampled(autoencoder):
+    seed = partial(torch.Generator().manual_seed, 3)
+    module = autoencoder(variational=True)
+    assert torch.equal(module.sample(6, generator=seed()), module.sample(6, generator=seed()))
+    assert module.sample(6).shape == (6, 1, 8, 8)
+    with pytest.raises(InputError, match="prior"):
+        autoencoder().sample(6)
+
+
+def test_the_trainers_clipping_and_accumulation_work(autoencoder, trainer):
+    modules = [autoencoder(optimizer=partial(torch.optim.SGD, lr=0.1)) for _ in range(2)]
+    modules[1].load_state_dict(modules[0].state_dict())
+    trainer(max_epochs=1, gradient_clip_val=0.1).fit(modules[0], loader(batch_size=32))
+    trainer(max_epochs=1, gradient_clip_val=0.1, accumulate_grad_batches=2).fit(modules[1], loader(batch_size=16))
+    torch.testing.assert_close(modules[0].state_dict(), modules[1].state_dict(), rtol=1e-4, atol=1e-6)
+    assert modules[0].images_seen == modules[1].images_seen == 96
+
+
+def test_the_schedule_follows_the_images(autoencoder, trainer):
+    module = autoencoder(
+        optimizer=partial(torch.optim.SGD, lr=1.0), scheduler=partial(LinearDecay, end_images=192, final=0.0)
+    )
+    trainer(max_epochs=1).fit(module, loader())
+    assert module.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.5)
+
+
+def test_mse_is_of_pixels_between_0_and_1(autoencoder, trainer):
+    module = autoencoder()
+    data = loader()
+    figures = trainer().validate(module, data, verbose=False)[0]
+    x = torch.cat(list(data))
+    with torch.no_grad():
+        expected = (((module.eval()(x) + 1) / 2 - (x + 1) / 2) ** 2).mean()
+    assert figures["val/mse"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_both_precisions_train(autoencoder, trainer, precision):
+    module = autoencoder(variational=True)
+    trainer(max_epochs=1, precision=precision).fit(module, loader(), loader())
+    assert all(torch.isfinite(p).all() for p in module.parameters())
+
+
+def test_parts_that_do_not_fit_are_refused(autoencoder):
+    with pytest.raises(InputError, match="encoder's features"):
+        autoencoder(bottleneck=IdentityBottleneck(5))
+    with pytest.raises(InputError, match="likelihoods"):
+        autoencoder(objective={})
+
+
+def test_a_gaussian_likelihood_gives_points_back_in_their_own_units(autoencoder, trainer):
+    module = autoencoder(shape=(5,), objective={"reconstruction": GaussianLikelihood()})
+    data = DataLoader(torch.randn(64, 5) * 10, batch_size=16)
+    trainer(max_epochs=2).fit(module, data, data)
+    assert module.reconstruct(torch.randn(3, 5)).shape == (3, 5)

@@ -1,0 +1,176 @@
+"""What a checkpoint says of itself, and what it may not do."""
+
+import pickle
+from functools import partial
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule
+from torch import nn
+
+from lightning_gen import EMA, AutoencoderModule, GANModule, GenerativeModule, InputError
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen.augmentations import GaussianNoise
+from lightning_gen.data import Digits
+from lightning_gen.networks import DenseGenerator
+from lightning_gen.regularizers import R1
+from lightning_gen.schedules import CosineDecay
+
+
+def trained(module, trainer, path):
+    runner = trainer(max_epochs=1, limit_train_batches=3, limit_val_batches=1, precision="32-true")
+    runner.fit(module, datamodule=Digits(size=8))
+    runner.save_checkpoint(path)
+    return module
+
+
+def seed():
+    return torch.Generator().manual_seed(11)
+
+
+@pytest.mark.parametrize("base", [GANModule, GenerativeModule, LightningModule])
+def test_the_path_alone_gives_a_gan_back_to_the_bit(gan, trainer, tmp_path, base):
+    module = trained(
+        gan(
+            batch_norm=True,
+            penalties={"r1": R1(0.3)},
+            augmentation=GaussianNoise(0.02),
+            ema=EMA(half_life_images=77.0),
+            generator_scheduler=partial(CosineDecay, end_images=500),
+            discriminator_updates=2,
+        ),
+        trainer,
+        tmp_path / "gan.ckpt",
+    )
+    expected = module.sample(9, generator=seed())
+    loaded = base.load_from_checkpoint(tmp_path / "gan.ckpt")
+    assert torch.equal(loaded.sample(9, generator=seed()), expected)
+    torch.testing.assert_close(loaded.state_dict(), module.state_dict(), rtol=0, atol=0)
+    for name in ("generator", "discriminator", "objective", "penalties", "augmentation", "ema", "discriminator_updates"):
+        assert loaded.hparams[name] == module.hparams[name]
+    assert loaded.images_seen == module.images_seen == 192
+    assert loaded.updates == {"discriminator": 3, "generator": 1}
+    assert loaded.generator_optimizer.keywords["lr"] == 0.1
+
+
+@pytest.mark.parametrize("variational", [False, True])
+def test_the_path_alone_gives_an_autoencoder_back_to_the_bit(autoencoder, trainer, tmp_path, variational):
+    module = trained(autoencoder(variational=variational), trainer, tmp_path / "ae.ckpt").eval()
+    loaded = AutoencoderModule.load_from_checkpoint(tmp_path / "ae.ckpt").eval()
+    x = torch.rand(4, 1, 8, 8)
+    assert torch.equal(loaded(x), module(x))
+    assert loaded.hparams == module.hparams
+
+
+def test_a_checkpoint_describes_its_data(gan, trainer, tmp_path):
+    trained(gan(), trainer, tmp_path / "gan.ckpt")
+    stored = checkpoints.read(tmp_path / "gan.ckpt")["datamodule_hyper_parameters"]
+    data = checkpoints.rebuild(Digits, stored, "gan.ckpt")
+    assert (data.size, data.batch_size) == (8, 64)
+
+
+def test_a_part_that_cannot_be_described_is_asked_for_again(gan, trainer, tmp_path):
+    class Bare(nn.Sequential):
+        shape, latent_dim = (1, 8, 8), 4
+
+    def make():
+        return Bare(nn.Linear(4, 64), nn.Unflatten(1, (1, 8, 8)))
+
+    with pytest.warns(UserWarning, match=r"load_from_checkpoint\(path, generator=...\)"):
+        module = trained(gan(generator=make()), trainer, tmp_path / "gan.ckpt")
+    with pytest.raises(InputError, match="generator"):
+        GANModule.load_from_checkpoint(tmp_path / "gan.ckpt")
+    loaded = GANModule.load_from_checkpoint(tmp_path / "gan.ckpt", generator=make())
+    assert torch.equal(loaded.sample(3, generator=seed()), module.sample(3, generator=seed()))
+
+
+def test_a_checkpoint_of_another_class_is_refused(gan, trainer, tmp_path):
+    trained(gan(), trainer, tmp_path / "gan.ckpt")
+    with pytest.raises(InputError, match="AutoencoderModule"):
+        AutoencoderModule.load_from_checkpoint(tmp_path / "gan.ckpt")
+
+
+class Bomb:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("inside", ["alone", "in a checkpoint"])
+def test_pickled_code_is_refused_and_does_not_run(tmp_path, inside):
+    bomb, trace = tmp_path / "bomb.ckpt", tmp_path / "trace"
+    content = Bomb(trace) if inside == "alone" else {"state_dict": {}, "hyper_parameters": {"x": Bomb(trace)}}
+    torch.save(content, bomb)
+    with pytest.raises(InputError, match="pickled code"):
+        GenerativeModule.load_from_checkpoint(bomb)
+    bomb.write_bytes(pickle.dumps(Bomb(trace)))
+    with pytest.raises(InputError, match=r"pickled code|not a checkpoint"):
+        GenerativeModule.load_from_checkpoint(bomb)
+    assert not trace.exists()
+    with open(bomb, "rb") as file:  # the bomb is live: plain pickle would have run it
+        pickle.load(file).close()
+    assert trace.exists()
+
+
+@pytest.mark.parametrize("place", ["_class_path", "generator"])
+def test_a_description_cannot_import_or_build_anything_else(gan, trainer, tmp_path, place):
+    trained(gan(), trainer, tmp_path / "gan.ckpt")
+    stored = torch.load(tmp_path / "gan.ckpt", weights_only=True)
+    target = "antigravity.fly" if place == "_class_path" else {"class_path": "subprocess.Popen", "init_args": {"args": ["true"]}}
+    stored["hyper_parameters"][place] = target
+    torch.save(stored, tmp_path / "gan.ckpt")
+    with pytest.raises(InputError):
+        GenerativeModule.load_from_checkpoint(tmp_path / "gan.ckpt")
+    import sys
+
+    assert "antigravity" not in sys.modules
+
+
+def test_truncated_and_foreign_files_are_refused(gan, trainer, tmp_path):
+    trained(gan(), trainer, tmp_path / "gan.ckpt")
+    whole = (tmp_path / "gan.ckpt").read_bytes()
+    (tmp_path / "cut.ckpt").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.ckpt").write_bytes(b"")
+    (tmp_path / "text.ckpt").write_text("not a checkpoint")
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "other.ckpt")
+    for name in ("cut", "empty", "text"):
+        with pytest.raises(InputError, match="truncated"):
+            GenerativeModule.load_from_checkpoint(tmp_path / f"{name}.ckpt")
+    with pytest.raises(InputError, match="no lightning_gen module"):
+        GenerativeModule.load_from_checkpoint(tmp_path / "other.ckpt")
+    with pytest.raises(InputError, match=r"does not exist: there is .*gan\.ckpt"):
+        GenerativeModule.load_from_checkpoint(tmp_path / "missing.ckpt")
+
+
+def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "folder" / "last.ckpt"
+    checkpoints.WholeCheckpointIO().save_checkpoint({"x": torch.ones(3)}, target)
+
+    class Full:
+        def __reduce__(self):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(InputError, match="earlier checkpoints are intact"):
+        checkpoints.WholeCheckpointIO().save_checkpoint({"x": torch.zeros(10**6), "y": Full()}, target)
+    assert torch.load(target, weights_only=True)["x"].tolist() == [1, 1, 1]
+    assert [p.name for p in target.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_descriptions_are_plain_and_follow_the_live_parts(gan):
+    module = gan(generator=DenseGenerator((1, 8, 8), latent_dim=4, widths=[16, 8]))
+    described = dict(module.hparams)
+    assert described["generator"]["init_args"]["widths"] == [16, 8]
+    assert described["ema"] == {"half_life_images": 10_000.0, "ramp_up": 0.05}
+    assert described["generator_optimizer"] == {"class_path": "torch.optim.sgd.SGD", "init_args": {"lr": 0.1}}
+    module.discriminator_updates = 4
+    assert module.hparams["discriminator_updates"] == 4
+
+
+def test_a_lambda_as_optimizer_is_left_out_with_a_warning(gan):
+    module = gan(generator_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1))
+    with pytest.warns(UserWarning, match="generator_optimizer"):
+        assert "generator_optimizer" not in module.hparams
