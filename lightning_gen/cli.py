@@ -246,7 +246,8 @@ def run(words: Sequence[str]) -> None:
     """
     if words and words[0] in VERBS:
         verb = VERBS[words[0]]
-        verb(**verb_parser(words[0], verb).parse_args(list(words[1:])).as_dict())
+        given = vars(verb_parser(words[0], verb).parse_args(list(words[1:])))
+        verb(**{name: configured(value) if isinstance(value, Namespace) else value for name, value in given.items()})
         return
     verbs = [*CLI.subcommands(), *VERBS]
     if words and not words[0].startswith("-") and words[0] not in verbs:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
+from lightning_gen.verbs.evaluate import evaluate
 from lightning_gen.verbs.sample import sample
 
-VERBS: dict[str, Callable[..., None]] = {"sample": sample}
+VERBS: dict[str, Callable[..., None]] = {"sample": sample, "evaluate": evaluate}
 """The verbs by name; a verb is a function, its arguments are the options and its docstring the help."""
