@@ -64,14 +64,16 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # type: ignore[override]
         """Raise the message, cut down to its core, with the nearest valid name."""
-        if isinstance(ex, InputError):
-            raise ex
-        raise InputError(explain(message, self.option_names)) from None
+        if not self.exit_on_error:  # the parser of a part, inside that of the command
+            super().error(message, ex)
+        raise told(ex) or InputError(explain(message, self.option_names)) from None
 
     @property
     def option_names(self) -> list[str]:
-        """The names of all options, without dashes."""
-        return [name.lstrip("-") for action in self._actions for name in action.option_strings]
+        """The names of all options, without dashes, those of the verbs included."""
+        own = [name.lstrip("-") for action in self._actions for name in action.option_strings]
+        verbs = self._subcommands_action.choices.values() if self._subcommands_action else ()
+        return own + [name for verb in verbs for name in verb.option_names]
 
 
 class CLI(LightningCLI):
@@ -99,7 +101,9 @@ class CLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Complete what the user typed, then parse it."""
         words = list(args)
-        if words and words[0] in self._subcommand_parsers:
+        if not words:
+            words = ["--help"]
+        if words[0] in self._subcommand_parsers:
             known = {name.split(".")[0] for name in self._subcommand_parsers[words[0]].option_names}
             words = Command(words, sorted(known - {"h", "help", "c", "config", "print_config"})).complete()
         self.config = parser.parse_args(words)
@@ -117,7 +121,12 @@ class CLI(LightningCLI):
         """The run's folder."""
         return Path(self.settings.runs_dir) / self.settings.name
 
-    def before_instantiate_classes(self) -> None:
+    def _set_seed(self) -> None:
+        """Seed everything, after the settings were checked."""
+        self.check()
+        super()._set_seed()
+
+    def check(self) -> None:
         """Check what can be checked before anything is built or written."""
         for name in COUNTS:
             if self.settings[name] is not None and self.settings[name] < 1:
@@ -235,6 +244,13 @@ def first_line(function: Callable[..., None]) -> str:
     return (function.__doc__ or "").strip().splitlines()[0]
 
 
+def told(error: BaseException | None) -> InputError | None:
+    """The sentence for the user inside an error that a library has wrapped around it."""
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def run(words: Sequence[str]) -> None:
     """Run one command.
 
@@ -257,6 +273,7 @@ def run(words: Sequence[str]) -> None:
         GenerativeModule,
         DataModule,
         save_config_callback=None,
+        trainer_defaults={"enable_model_summary": False},  # Report says it in a line
         seed_everything_default=0,
         subclass_mode_model=True,
         subclass_mode_data=True,
@@ -294,12 +311,13 @@ def main(args: Sequence[str] | None = None) -> None:
     quieten()
     try:
         run(list(sys.argv[1:] if args is None else args))
-    except (InputError, MisconfigurationException) as error:
-        refuse(str(error))
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            refuse(f"the disk is full ({error}): free some space, or put the runs elsewhere with --runs_dir")
+        sentence = told(error) or (error if isinstance(error, MisconfigurationException) else None)
+        if sentence is None:
             raise
-        refuse(f"the disk is full ({error}): free some space, or put the runs elsewhere with --runs_dir")
+        refuse(str(sentence))
 
 
 def refuse(sentence: str) -> NoReturn:

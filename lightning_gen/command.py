@@ -55,16 +55,16 @@ class Command:
     def option(self, name: str, default: str | None = None) -> str | None:
         """The value of an option: given last in the command, else in a recipe."""
         value = self.settings.get(name, default)
-        for word, following in zip(self.words, [*self.words[1:], ""], strict=True):
+        for word, following in zip(self.words, [*self.words[1:], ""], strict=False):
             if word == f"--{name}":
                 value = following
             elif word.startswith(f"--{name}="):
                 value = word.split("=", 1)[1]
         return value
 
-    def mentions(self, name: str) -> bool:
-        """Whether an option or one below it is given: ``model`` is, by ``--model.generator.width 32``."""
-        return name in self.settings or any(re.match(rf"--{name}(\.|=|$)", word) for word in self.words)
+    def chooses(self, part: str) -> bool:
+        """Whether the user says which class a part is; ``--model.generator.width 32`` alone does not."""
+        return part in self.settings or any(re.match(rf"--{part}(\.class_path)?(=|$)", word) for word in self.words)
 
     @property
     def name(self) -> str:
@@ -95,7 +95,7 @@ class Command:
         layers: list[dict[str, Any]] = []
         if checkpoint is not None:
             layers.append(stored_parts(checkpoint))
-        elif not self.mentions("model"):
+        elif not self.chooses("model"):
             layers.append(recipes.load(recipes.find(recipes.DEFAULT)))
         if self.verb == "fit":
             layers.append(self._place(checkpoint))

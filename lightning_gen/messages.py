@@ -1,13 +1,11 @@
 """One sentence for each mistake: what jsonargparse and Lightning say, cut down to what a user has to change."""
 
+import inspect
 import re
 from collections.abc import Iterable
 
 from lightning_gen import recipes
 from lightning_gen.reflection import argument_names, imported
-
-NOISE = ("Given value", "Errors:", "Parser key", "Problem with given class_path", "Does not validate", "Expected a <class 'None")
-
 
 def explain(message: str, options: Iterable[str] = ()) -> str:
     """Cut a parser's message down to one sentence, with the nearest valid name where a name is wrong.
@@ -17,50 +15,84 @@ def explain(message: str, options: Iterable[str] = ()) -> str:
         options: The names of all options that it knows.
     """
     message = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    return unknown_option(message, list(options)) or unknown_argument(message) or missing(message) or core(message)
+    return (
+        unknown_option(message, list(options))
+        or unknown_argument(message)
+        or missing(message)
+        or unknown_class(message)
+        or wrong_value(message)
+        or message.strip().splitlines()[-1].strip(" -")
+    )
 
 
 def unknown_option(message: str, options: list[str]) -> str | None:
     """An option that no part of the command has."""
-    found = re.search(r"[Uu]nrecognized arguments: (\S+)", message) or re.search(
-        r"does not accept (?:nested )?option '([^']+)'", message
-    )
-    if found is None:
+    found = re.search(r"[Uu]nrecognized arguments: (\S+)|does not accept (?:nested )?option '([^']+)'", message)
+    if found is None or "class_path" in message:
         return None
-    name = found[1].split("=")[0].lstrip("-")
+    name = (found[1] or found[2]).split("=")[0].lstrip("-")
     return f"there is no option --{name}{recipes.suggest(name, options)}"
 
 
+def blamed(message: str, complaint: str) -> tuple[type | None, str] | None:
+    """The innermost class that a message talks about before a complaint, and what the complaint names."""
+    found = re.search(complaint, message)
+    if found is None:
+        return None
+    owners = re.findall(r"class_path '([^']+)'", message[: found.start()])
+    return (imported(owners[-1]) if owners else None), next(group for group in found.groups() if group)
+
+
 def unknown_argument(message: str) -> str | None:
-    """An argument that a part does not have; the innermost part is the one to blame."""
-    found = re.findall(r"class_path '([^']+)'|(?:Option|Key) '([^']+)' is not (?:accepted|expected)", message)
-    for index, (_, argument) in enumerate(found):
-        if argument:
-            owners = [path for path, _ in found[:index] if path]
-            kind = imported(owners[-1]) if owners else None
-            known = argument_names(kind) if kind else []
-            owner = owners[-1].rsplit(".")[-1] if owners else "the recipe"
-            return f"{owner} has no argument '{argument}'{recipes.suggest(argument, known)}"
-    return None
+    """An argument that a part does not have."""
+    found = blamed(message, r"(?:Option|Key) '([^']+)' is not|unrecognized arguments: --([^=\s]+)")
+    if found is None:
+        return None
+    kind, argument = found
+    known = argument_names(kind) if kind else []
+    return f"{kind.__name__ if kind else 'the recipe'} has no argument '{argument}'{recipes.suggest(argument, known)}"
 
 
 def missing(message: str) -> str | None:
     """An argument that has to be given."""
-    found = re.findall(
-        r"class_path '([^']+)'|[\"']([\w.]+)[\"'] is required|arguments are required: ([\w.]+)", message
-    )
-    for index, (_, first, second) in enumerate(found):
-        argument = first or second
-        if argument:
-            owners = [path for path, *_ in found[:index] if path]
-            owner = f"{owners[-1].rsplit('.')[-1]} needs" if owners else "needed is"
-            return f"{owner} '{argument}', which was not given: set it in the recipe or as an option"
-    return None
+    found = blamed(message, r"[\"']([\w.]+)[\"'] is required|arguments are required: ([\w.]+)")
+    if found is None:
+        return None
+    kind, argument = found
+    owner = f"{kind.__name__} needs '{argument}'" if kind else f"'{argument}' is needed"
+    return f"{owner}, which was not given: add it to the command or to the recipe"
 
 
-def core(message: str) -> str:
-    """The first line that says something, with the option it is about."""
-    lines = [line.strip(" -\t") for line in message.strip().splitlines() if line.strip(" -\t")]
-    telling = next((line for line in lines if not line.startswith(NOISE)), lines[0])
-    about = re.search(r"[\"'](?:--)?((?:model|data|trainer)[\w.]*)[\"']", message)
-    return (f"--{about[1]}: " if about and about[1] not in telling else "") + telling.rstrip(":")
+def unknown_class(message: str) -> str | None:
+    """A class name that is none of the known ones."""
+    found = re.search(r"dot import path string: (\S+)|Import path (\S+) does not correspond|No module named '([^']+)'", message)
+    bases = re.findall(r"<class '(lightning_gen\.[\w.]+)'>", message)
+    if found is None or not bases:
+        return None
+    name = next(group for group in found.groups() if group)
+    base = imported(bases[-1])
+    known = sorted(concrete(base)) if base else []
+    hint = recipes.suggest(name.rsplit(".")[-1], known) or f": the classes are {', '.join(known)}"
+    return f"{option_of(message)}there is no class '{name}'{hint}"
+
+
+def concrete(base: type) -> set[str]:
+    """The names of the classes of the library that can stand where `base` is asked for."""
+    own = {base.__name__} if not inspect.isabstract(base) and base.__module__.startswith("lightning_gen") else set()
+    return own.union(*(concrete(kind) for kind in base.__subclasses__()))
+
+
+def option_of(message: str) -> str:
+    """The option that a message is about, as ``--data.size: ``."""
+    keys = re.findall(r'Parser key "([\w.]+)"', message)
+    return f"--{'.'.join(keys)}: " if keys else ""
+
+
+def wrong_value(message: str) -> str | None:
+    """A value of the wrong kind."""
+    expected = [kind for kind in re.findall(r"Expected an? ([^\n]*?)(?:\. Got|\n|$)", message) if "None" not in kind]
+    given = re.findall(r"Got value: ([^\n]*)", message) or re.findall(r"Given value: ([^\n]*)", message)
+    if not expected or not given:
+        return None
+    wanted = " or ".join(re.sub(r"<class '(?:\w+\.)*(\w+)'>|typing\.Literal\[([^]]*)\]", r"\1\2", kind) for kind in expected)
+    return f"{option_of(message)}expected {wanted} and got {given[-1].strip()}"

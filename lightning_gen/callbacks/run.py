@@ -72,8 +72,23 @@ class Report(Callback):
         self._start = (0.0, 0)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the time."""
+        """Say what is trained, on what and where."""
         self._start = (time.perf_counter(), counted(pl_module).images_seen)
+        if trainer.is_global_zero:
+            print("\n".join(self._opening(trainer, pl_module)), flush=True)
+
+    def _opening(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
+        module, data = counted(pl_module), trainer.datamodule  # type: ignore[attr-defined]
+        sizes = {name: sum(p.numel() for p in child.parameters() if p.requires_grad) for name, child in module.named_children()}
+        parts = ", ".join(f"{name} {size:,}" for name, size in sizes.items() if size)
+        shape = " x ".join(map(str, module.data_shape))
+        count = f"{len(data.train_set):,} training samples of " if hasattr(data, "train_set") else ""
+        lines = [
+            f"{type(module).__name__}: {parts} parameters",
+            f"{type(data).__name__}: {count}{shape}",
+            f"{self.folder}: on {trainer.world_size} x {module.device.type}, {trainer.precision}",
+        ]
+        return lines + ([f"going on after {module.images_seen:,} images"] if module.images_seen else [])
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print."""

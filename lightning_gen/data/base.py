@@ -104,10 +104,16 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         """Make the three splits; a second call does nothing.
 
         Args:
-            stage: Ignored: the data is small enough to be there whole.
+            stage: With "fit" it is also checked that batches can be made, before the Trainer writes anything; the data
+                is there whole for every stage.
+
+        Raises:
+            InputError: The training split is smaller than a batch, or the batch cannot be divided over the devices.
         """
         if not hasattr(self, "train_set"):
             self.train_set, self.val_set, self.test_set = self.splits()
+        if stage == "fit":
+            self.train_dataloader()
 
     def train_dataloader(self) -> Loader:
         """Batches of the training split, in a new order every epoch; the incomplete last one is left out.

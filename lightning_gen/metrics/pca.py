@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import sklearn
 import torch
 from sklearn.decomposition import PCA, IncrementalPCA
@@ -76,16 +77,17 @@ def fit_pca(batches: Iterable[Tensor], components: int, values: int) -> Principa
     flat = (batch.flatten(1).float().cpu() for batch in batches)
     if values > EXACT_VALUES:
         return _fit_incrementally(flat, components)
-    x = torch.cat(list(flat))
+    x = np.concatenate([batch.numpy() for batch in flat])
     reason = obstacle(components, x.shape[1], len(x))
     if reason:
         raise InputError(f"{reason}: fit fewer components")
-    return PrincipalComponents(PCA(components, copy=False, random_state=SEED).fit(x.numpy()), len(x))
+    # x is a copy already, so it may be centred in place
+    return PrincipalComponents(PCA(components, copy=False, random_state=SEED).fit(x), len(x))
 
 
 def _fit_incrementally(batches: Iterable[Tensor], components: int) -> PrincipalComponents:
     pca = IncrementalPCA(components)
     for batch in batches:
         if len(batch) >= components:
-            pca.partial_fit(batch.numpy(), check_input=False)
+            pca.partial_fit(batch.numpy())
     return PrincipalComponents(pca, int(pca.n_samples_seen_))

@@ -27,17 +27,17 @@ class ReconstructionError:
     psnr_db: float | None
     samples: int
 
-    def figures(self, prefix: str = "", of: str = "the model") -> tuple[Figure, ...]:
+    def figures(self, prefix: str = "", by: str = "") -> tuple[Figure, ...]:
         """The numbers with what they mean.
 
         Args:
             prefix: Put before each name.
-            of: Whose reconstructions these are.
+            by: Put behind each meaning, such as `` by PCA with 8 dimensions``.
         """
         unit = "in squared units of the data" if self.psnr_db is None else "of pixels in [0, 1]"
-        found = [Figure(f"{prefix}mse", self.mse, f"mean squared error of {of} {unit}, lower is better")]
+        found = [Figure(f"{prefix}mse", self.mse, f"mean squared error {unit}{by}, lower is better")]
         if self.psnr_db is not None:
-            meaning = f"peak signal-to-noise ratio of {of} in dB, mean over images, higher is better"
+            meaning = f"peak signal-to-noise ratio in dB, mean over images{by}, higher is better"
             found.append(Figure(f"{prefix}psnr_db", self.psnr_db, meaning))
         return tuple(found)
 
@@ -46,7 +46,7 @@ class ReconstructionError:
 def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]]) -> ReconstructionError:
     r"""Compare samples with their reconstructions, batch by batch, in float64.
 
-    Images are compared as pixels in [0, 1], reconstructions clipped to that range. With :math:`\mathrm{mse}_i` of image i,
+    Images are compared as pixels in [0, 1], reconstructions clipped to that range for both figures. With :math:`\mathrm{mse}_i` of image i,
     PSNR is :math:`\frac{1}{n} \sum_i 10 \log_{10}(1 / \mathrm{mse}_i)`; the PSNR of the mean error is lower than that.
 
     Args:

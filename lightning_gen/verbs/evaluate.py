@@ -104,14 +104,15 @@ def reconstruction(module: AutoencoderModule, data: DataModule) -> Report:
     """Error of reconstruction of the test split, and that of PCA at equal dimensions, fitted on the training split."""
     error = reconstruction_error((x, module.reconstruct(x)) for x in batches(data, data.test_set))
     code, dimensions = code_size(module, data), torch.Size(data.shape).numel()
-    report = Report(error.figures(), {"reconstruction": {"output": "of the code without noise", "code": f"{code} numbers"}})
+    card: dict[str, Any] = {"reconstruction": f"decoded from codes of {code} numbers without noise"}
     reason = obstacle(code, dimensions, len(data.train_set))
     if reason is not None:
-        return report + Report(omitted={"pca_mse" if error.psnr_db is None else "pca_mse, pca_psnr_db": reason})
+        return Report(error.figures(), card, omitted={"PCA": reason})
     train = batches(data, data.train_set, max(2 * BATCH, 2 * code))
     pca = fit_pca(train, code, dimensions * len(data.train_set))
     baseline = reconstruction_error((x, pca.reconstruct(x)) for x in batches(data, data.test_set))
-    return report + Report(baseline.figures("pca_", f"PCA with {code} dimensions"), {"pca": pca.protocol})
+    pairs = zip(error.figures(), baseline.figures("pca_", f" by PCA with {code} dimensions"), strict=True)
+    return Report(tuple(figure for pair in pairs for figure in pair), card | {"pca": pca.protocol})
 
 
 def distance(module: GenerativeModule, data: DataModule, seed: int) -> Report:
@@ -186,20 +187,7 @@ def stored_data(stored: dict[str, Any], path: str) -> DataModule:
     described = stored.get("datamodule_hyper_parameters")
     if not described or "_class_path" not in described:
         raise InputError(f"{path} does not say what data it was trained on: name them, for instance --data Digits")
-    try:
-        return checkpoints.rebuild(DataModule, described, path)
-    except InputError as error:
-        raise innermost(error) from error
-
-
-def innermost(error: InputError) -> InputError:
-    """The sentence of the data themselves, where others were wrapped around it."""
-    found: InputError = error
-    cause = error.__cause__
-    while cause is not None:
-        found = cause if isinstance(cause, InputError) else found
-        cause = cause.__cause__
-    return found
+    return checkpoints.rebuild(DataModule, described, path)
 
 
 def check_shape(module: GenerativeModule, data: DataModule) -> None:
@@ -226,7 +214,7 @@ def card_of(module: GenerativeModule, data: DataModule, checkpoint: str | None) 
         "checkpoint": checkpoint,
         "module": type(module).__name__,
         "images_seen": module.images_seen,
-        "averaged_weights": isinstance(module, GANModule) and module.generator_ema is not None,
+        "ema": isinstance(module, GANModule) and module.generator_ema is not None,
         "mode": "evaluation: BatchNorm uses its running statistics, dropout is off",
         "data": checkpoints.as_config(dict(data.hparams)),
         "split": {"evaluated": "test", "train": len(data.train_set), "val": len(data.val_set), "test": len(data.test_set)},

@@ -1,0 +1,72 @@
+"""Reconstruction error against values worked out by hand and against scikit-image."""
+
+import math
+
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio
+
+from lightning_gen import InputError
+from lightning_gen.metrics import reconstruction_error
+
+
+def uniform(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def test_pixels_are_compared_in_zero_to_one():
+    black, grey = torch.full((2, 1, 3, 3), -1.0), torch.full((2, 1, 3, 3), 0.0)
+    found = reconstruction_error([(black, grey)])
+    assert found.mse == pytest.approx(0.25)
+    assert found.psnr_db == pytest.approx(10 * math.log10(4))
+    assert found.samples == 2
+
+
+def test_outputs_are_clipped():
+    white = torch.full((1, 1, 2, 2), 1.0)
+    assert reconstruction_error([(-white, 7 * white)]).mse == pytest.approx(1.0)
+    assert reconstruction_error([(white, 7 * white)]).mse == 0
+
+
+def test_psnr_is_the_mean_over_images_and_not_that_of_the_mean_error():
+    x, output = uniform(6, 3, 5, 4), uniform(6, 3, 5, 4, seed=1) * torch.linspace(0.1, 1, 6).view(-1, 1, 1, 1)
+    pairs = zip(((x + 1) / 2).double().numpy(), ((output + 1) / 2).double().numpy(), strict=True)
+    reference = [peak_signal_noise_ratio(a, b, data_range=1) for a, b in pairs]
+    found = reconstruction_error([(x, output)])
+    assert found.psnr_db == pytest.approx(sum(reference) / 6, rel=1e-6)
+    assert found.psnr_db > 10 * math.log10(1 / found.mse)
+
+
+def test_batches_of_unequal_size_give_what_one_batch_gives():
+    x, output = uniform(11, 1, 4, 4), uniform(11, 1, 4, 4, seed=1)
+    whole = reconstruction_error([(x, output)])
+    parts = reconstruction_error(zip(x.split(4), output.split(4), strict=True))
+    assert parts.mse == pytest.approx(whole.mse, rel=1e-12)
+    assert parts.psnr_db == pytest.approx(whole.psnr_db, rel=1e-12)
+    assert parts.samples == 11
+
+
+def test_many_small_errors_beside_a_large_one_are_not_lost():
+    x = torch.zeros(200_001, 1)
+    output = torch.cat([torch.full((1, 1), 4096.0), torch.full((200_000, 1), 1.0)])
+    found = reconstruction_error(zip(x.split(1000), output.split(1000), strict=True))
+    assert found.mse == pytest.approx((4096**2 + 200_000) / 200_001, rel=1e-12)
+
+
+def test_points_are_compared_as_they_are_and_have_no_psnr():
+    found = reconstruction_error([(torch.tensor([[0.0, 3.0]]), torch.tensor([[4.0, 3.0]]))])
+    assert found.mse == 8
+    assert found.psnr_db is None
+    assert [figure.name for figure in found.figures("pca_")] == ["pca_mse"]
+
+
+def test_an_image_given_back_exactly_has_no_finite_psnr():
+    x = uniform(1, 1, 2, 2)
+    assert reconstruction_error([(x, x)]).psnr_db == math.inf
+
+
+def test_what_is_not_finite_or_not_there_is_refused():
+    with pytest.raises(InputError, match="not finite"):
+        reconstruction_error([(torch.zeros(1, 2), torch.full((1, 2), torch.nan))])
+    with pytest.raises(InputError, match="no sample"):
+        reconstruction_error([])

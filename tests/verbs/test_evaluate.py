@@ -1,0 +1,254 @@
+"""The verb ``evaluate`` against models whose figures are known beforehand."""
+
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from lightning_gen import InputError
+from lightning_gen.bottlenecks import IdentityBottleneck
+from lightning_gen.cli import main
+from lightning_gen.data import Digits, Grid, ImageFolder, Ring, Tensors
+from lightning_gen.metrics import fit_pca
+from lightning_gen.networks import DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator, Generator
+from lightning_gen.objectives import GaussianLikelihood
+from lightning_gen.verbs.evaluate import assess, batches, evaluate
+
+RING = {
+    "generator": DenseGenerator((2,), 4, (8,), bounded=False),
+    "discriminator": DenseDiscriminator((2,), (8,)),
+}
+
+
+class FromMixture(Generator):
+    """Draws from a mixture itself: the first latent chooses among the first `modes` centres, the others are the noise."""
+
+    def __init__(self, centres, scale, modes=None):
+        super().__init__((len(centres[0]),), 1 + len(centres[0]))
+        self.centres, self.scale, self.modes = torch.tensor(centres), scale, modes or len(centres)
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, latent):
+        uniform = torch.special.ndtr(latent[:, 0].double())
+        chosen = (uniform * self.modes).long().clamp(max=self.modes - 1)
+        return self.centres[chosen] + self.scale * latent[:, 1:]
+
+
+class Shown(Generator):
+    """Draws one picture whatever the latent, or one that is not a number."""
+
+    def __init__(self, value):
+        super().__init__((1, 8, 8), 2)
+        self.value = nn.Parameter(torch.full((1, 1, 8, 8), value))
+
+    def forward(self, latent):
+        return self.value.expand(len(latent), -1, -1, -1)
+
+
+@pytest.fixture
+def checkpoint(trainer, tmp_path):
+    """Train a module for one batch and write its checkpoint."""
+
+    def make(module, data):
+        once = trainer(max_steps=1, limit_val_batches=0)
+        once.fit(module, data)
+        once.save_checkpoint(tmp_path / "model.ckpt")
+        return str(tmp_path / "model.ckpt")
+
+    return make
+
+
+def figures(report):
+    return {figure.name: figure.value for figure in report.figures}
+
+
+def linear(autoencoder, shape, components):
+    return autoencoder(
+        shape,
+        encoder=DenseEncoder(shape, components, widths=()),
+        decoder=DenseDecoder(shape, components, widths=()),
+        bottleneck=IdentityBottleneck(components),
+        objective={"reconstruction": GaussianLikelihood()},
+    )
+
+
+# autoencoders
+
+
+def test_an_autoencoder_that_is_pca_scores_as_pca(autoencoder):
+    data, module = Digits(size=8), linear(autoencoder, (1, 8, 8), 6)
+    data.setup()
+    pca = fit_pca(batches(data, data.train_set), 6, 64 * len(data.train_set)).pca
+    axes, mean = torch.tensor(pca.components_).float(), torch.tensor(pca.mean_).float()
+    encoder, decoder = ([m for m in part.modules() if isinstance(m, nn.Linear)][0] for part in (module.encoder, module.decoder))
+    with torch.no_grad():
+        encoder.weight.copy_(axes), encoder.bias.copy_(-axes @ mean)
+        decoder.weight.copy_(axes.T), decoder.bias.copy_(mean)
+    found = figures(assess(module, data))
+    assert list(found) == ["mse", "pca_mse", "psnr_db", "pca_psnr_db"]
+    assert found["mse"] == pytest.approx(found["pca_mse"], rel=1e-4)
+    assert found["psnr_db"] == pytest.approx(found["pca_psnr_db"], rel=1e-4)
+
+
+def test_figures_are_of_the_test_split_and_pca_is_fitted_on_the_training_split(autoencoder):
+    data, module = Digits(size=8), autoencoder()
+    report = assess(module, data)
+    x = torch.cat(list(batches(data, data.test_set)))
+    expected = ((module.reconstruct(x) - x) / 2).square().mean()
+    assert figures(report)["mse"] == pytest.approx(float(expected), rel=1e-5)
+    assert report.card["pca"]["dimensions"] == 3
+    assert report.card["pca"]["fitted_on"] == "1437 training samples"
+    assert report.card["split"] == {"evaluated": "test", "train": 1437, "val": 180, "test": 180}
+
+
+def test_points_have_no_psnr(autoencoder):
+    data = Grid(count=1000)
+    assert list(figures(assess(linear(autoencoder, (2,), 1), data))) == ["mse", "pca_mse"]
+
+
+def test_a_code_as_wide_as_the_data_is_compared_with_nothing_and_says_why(autoencoder):
+    report = assess(linear(autoencoder, (2,), 2), Ring(count=1000))
+    assert list(figures(report)) == ["mse"]
+    assert "no PCA: the code holds 2 numbers, and PCA needs fewer than the 2 dimensions" in report.to_text()
+
+
+def test_a_variational_autoencoder_also_draws(autoencoder):
+    found = figures(assess(autoencoder(variational=True), Digits(size=8)))
+    assert {"mse", "pca_mse", "sliced_wasserstein", "sliced_wasserstein_floor"} <= found.keys()
+
+
+# mixtures
+
+
+@pytest.mark.parametrize("data", [Ring(count=20_000), Grid(count=20_000)], ids=("ring", "grid"))
+def test_a_perfect_sampler_reaches_ceilings_and_floors(gan, data):
+    module = gan(generator=FromMixture(data.centres, data.scale), discriminator=DenseDiscriminator((2,), (8,)))
+    found = figures(assess(module, data, samples=50_000))
+    assert found["modes"] == found["modes_ceiling"] == len(data.centres)
+    assert found["high_quality_percent_ceiling"] == pytest.approx(98.889, abs=1e-3)
+    assert found["high_quality_percent"] == pytest.approx(98.889, abs=0.25)
+    assert found["reverse_kl_floor"] == pytest.approx((len(data.centres) - 1) / 100_000)
+    assert found["reverse_kl"] < 4 * found["reverse_kl_floor"]
+    assert found["sliced_wasserstein"] < 4 * found["sliced_wasserstein_floor"]
+
+
+def test_a_collapsed_sampler_does_not(gan):
+    data = Ring(count=10_000)
+    module = gan(generator=FromMixture(data.centres, data.scale, modes=1), discriminator=DenseDiscriminator((2,), (8,)))
+    report = assess(module, data, samples=2000)
+    found = figures(report)
+    assert found["modes"] == 1
+    assert found["reverse_kl"] == pytest.approx(math.log(8))
+    assert found["sliced_wasserstein"] > 5 * found["sliced_wasserstein_floor"]
+    assert report.card["modes"]["samples"] == 2000
+
+
+# pictures
+
+
+def test_pictures_of_one_kind_are_farther_from_the_data_than_the_data_are(gan):
+    report = assess(gan(generator=Shown(-1.0)), Digits(size=8))
+    found = figures(report)
+    assert list(found) == ["sliced_wasserstein", "sliced_wasserstein_floor"]
+    assert found["sliced_wasserstein"] > 2 * found["sliced_wasserstein_floor"] > 0
+    assert report.card["sliced_wasserstein"]["samples"] == 180
+    assert "not FID" in report.to_text()
+
+
+def test_a_diverged_model_is_refused(gan, autoencoder):
+    with pytest.raises(InputError, match="diverged"):
+        assess(gan(generator=Shown(math.nan)), Digits(size=8))
+    module = autoencoder()
+    next(module.parameters()).data.fill_(math.nan)
+    with pytest.raises(InputError, match="diverged"):
+        assess(module, Digits(size=8))
+
+
+def test_a_module_stays_in_its_mode_and_keeps_its_weights(gan):
+    module = gan(batch_norm=True, ema=None).train()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    assess(module, Digits(size=8))
+    assert module.training
+    assert module.generator.training
+    torch.testing.assert_close(module.state_dict(), before, rtol=0, atol=0)
+
+
+# the verb
+
+
+def test_json_says_what_was_evaluated_and_the_same_seed_gives_the_same(gan, checkpoint, tmp_path, capsys):
+    path, target = checkpoint(gan(**RING), Ring(count=1000)), tmp_path / "new" / "figures.json"
+    evaluate(path, output=str(target), samples=3000, seed=5)
+    printed, read = capsys.readouterr().out, json.loads(target.read_text())
+    assert read.keys() == {"figures", "card"}
+    assert all(f"\n{name} " in f"\n{printed}" for name in read["figures"])
+    card = read["card"]
+    assert card["checkpoint"] == path
+    assert (card["module"], card["ema"], card["images_seen"]) == ("GANModule", True, 256)
+    assert card["data"]["class_path"] == "lightning_gen.data.mixture.Ring"
+    assert card["data"]["init_args"]["count"] == 1000
+    assert card["modes"]["seed"] == 5
+    assert card["versions"]["torch"] == torch.__version__
+    assert "\x1b" not in printed
+
+    evaluate(path, output=str(target), samples=3000, seed=5)
+    assert json.loads(target.read_text()) == read
+    assert "replaced" in capsys.readouterr().out
+    evaluate(path, output=str(target), samples=3000, seed=6)
+    assert json.loads(target.read_text())["figures"] != read["figures"]
+
+
+def test_data_can_be_named_from_the_shell_by_a_short_class_name(autoencoder, checkpoint, tmp_path):
+    path, target = checkpoint(autoencoder(), Digits(size=8)), tmp_path / "figures.json"
+    main(["evaluate", path, "--output", str(target), "--data", "Digits", "--data.size=8", "--data.test_fraction", "0.2"])
+    card = json.loads(target.read_text())["card"]
+    assert card["data"]["init_args"]["test_fraction"] == 0.2
+    assert card["split"]["test"] == 359
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["--data", "Digits", "--data.size", "16"], "set --data.size 8"),
+        (["--data", "Digits", "--data.size", "99"], "set --data.size to 8 ... 64"),
+        (["--data", "Ring"], "leaving out --data"),
+        (["--data", "ImageFolder", "--data.folder", "x"], "set --data.channels 1 and --data.size 8"),
+        (["--data", "Digits", "--data.size", "8", "--data.test_fraction", "0"], "set --data.test_fraction above 0"),
+        (["--samples", "0"], "--samples must be at least 1"),
+        (["--output", "."], "is a folder"),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_one_sentence_with_its_remedy(autoencoder, checkpoint, words, remedy, capsys):
+    path = checkpoint(autoencoder(), Digits(size=8))
+    with pytest.raises(SystemExit) as exit_info:
+        main(["evaluate", path, *words])
+    assert exit_info.value.code == 2
+    error = capsys.readouterr().err
+    assert remedy in error
+    assert error.count("\n") == 1
+
+
+def test_data_that_are_gone_are_named_by_their_own_sentence(autoencoder, checkpoint, tmp_path):
+    file = tmp_path / "x.pt"
+    torch.save(torch.rand(100, 1, 8, 8), file)
+    path = checkpoint(autoencoder(), Tensors(str(file)))
+    file.unlink()
+    with pytest.raises(InputError, match=f"^there is no file {file}"):
+        evaluate(path)
+
+
+def test_a_folder_that_was_moved_is_named_by_its_own_sentence(gan, trainer, tmp_path):
+    shape, folder = (3, 8, 8), str(tmp_path / "moved")
+    module = gan(shape)
+    with pytest.raises(InputError, match=f"^there is no folder {folder}"):
+        assess(module, ImageFolder(folder, size=8))
+
+
+def test_a_checkpoint_without_data_asks_for_them(autoencoder, checkpoint):
+    path = checkpoint(autoencoder(), torch.utils.data.DataLoader(torch.rand(64, 1, 8, 8), 32))
+    with pytest.raises(InputError, match="--data Digits"):
+        evaluate(path)
+    evaluate(path, data=Digits(size=8))

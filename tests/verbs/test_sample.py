@@ -1,0 +1,107 @@
+"""The verb ``sample``: what it writes, and what it refuses."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lightning_gen import InputError
+from lightning_gen.cli import main
+from lightning_gen.data import Digits, Ring
+from lightning_gen.networks import DenseDiscriminator, DenseGenerator
+from lightning_gen.verbs.sample import sample
+
+
+@pytest.fixture
+def checkpoint(gan, trainer, tmp_path):
+    """Make the checkpoint of a GAN that was trained for a batch."""
+
+    def make(data=None, **options):
+        once = trainer(max_steps=1, limit_val_batches=0)
+        once.fit(gan(**options), data or Digits(size=8))
+        once.save_checkpoint(tmp_path / "gan.ckpt")
+        return str(tmp_path / "gan.ckpt")
+
+    return make
+
+
+@pytest.fixture
+def points(checkpoint):
+    return checkpoint(
+        Ring(count=1000), generator=DenseGenerator((2,), 4, (8,), bounded=False), discriminator=DenseDiscriminator((2,), (8,))
+    )
+
+
+def test_a_picture_shows_all_samples_in_a_grid(checkpoint, tmp_path):
+    sample(checkpoint(), n=9, out=str(tmp_path / "new" / "grid.png"))
+    with Image.open(tmp_path / "new" / "grid.png") as picture:
+        assert picture.mode == "L"
+        assert picture.size == (3 * 64 + 4 * 2,) * 2  # 8 x 8 pixels enlarged to 64, with lines of 2 between them
+
+
+def test_an_array_holds_bytes_and_a_folder_the_same_pictures(checkpoint, tmp_path):
+    path = checkpoint()
+    sample(path, n=5, out=str(tmp_path / "x.npy"))
+    sample(path, n=5, out=str(tmp_path / "pictures"))
+    array = np.load(tmp_path / "x.npy")
+    assert array.shape == (5, 1, 8, 8)
+    assert array.dtype == np.uint8
+    names = sorted(file.name for file in (tmp_path / "pictures").iterdir())
+    assert names == [f"{index:06d}.png" for index in range(5)]
+    for index, name in enumerate(names):
+        with Image.open(tmp_path / "pictures" / name) as picture:
+            assert np.array_equal(np.asarray(picture), array[index, 0])
+
+
+def test_the_seed_alone_decides_what_is_drawn(checkpoint, tmp_path):
+    path = checkpoint()
+    for name, seed in {"a": 3, "b": 3, "c": 4}.items():
+        torch.rand(7)  # the global state does not matter
+        sample(path, n=4, out=str(tmp_path / f"{name}.npy"), seed=seed)
+    a, b, c = (np.load(tmp_path / f"{name}.npy") for name in "abc")
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_points_are_floats_or_a_map_and_no_pictures(points, tmp_path):
+    sample(points, n=20, out=str(tmp_path / "x.npy"))
+    assert np.load(tmp_path / "x.npy").shape == (20, 2)
+    assert np.load(tmp_path / "x.npy").dtype == np.float32
+    sample(points, n=20, out=str(tmp_path / "map.png"))
+    with Image.open(tmp_path / "map.png") as picture:
+        assert picture.size == (400, 400)
+    with pytest.raises(InputError, match="points are no pictures"):
+        sample(points, n=20, out=str(tmp_path / "folder"))
+
+
+def test_what_is_replaced_is_said(checkpoint, tmp_path, capsys):
+    path, out = checkpoint(), tmp_path / "grid.png"
+    sample(path, n=4, out=str(out))
+    assert capsys.readouterr().out == f"4 samples in {out}\n"
+    sample(path, n=4, out=str(out))
+    assert "replaced" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        ({"n": 0}, "at least 1"),
+        ({"labels": [1, 2]}, "leave out the labels"),
+        ({"out": "grid.jpg"}, "give a .png or .npy file, or a folder"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(checkpoint, options, remedy, tmp_path, monkeypatch):
+    path = checkpoint()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=remedy):
+        sample(path, **options)
+
+
+def test_from_the_shell(checkpoint, tmp_path, capsys):
+    path = checkpoint()
+    main(["sample", path, "--n", "4", "--out", str(tmp_path / "x.npy"), "--seed", "1"])
+    assert len(np.load(tmp_path / "x.npy")) == 4
+    with pytest.raises(SystemExit) as exit_info:
+        main(["sample", path, "--n", "0"])
+    assert exit_info.value.code == 2
+    assert capsys.readouterr().err == "error: the number of samples must be at least 1, not 0\n"
