@@ -183,7 +183,7 @@ def rebuild(base: type[Owner], hparams: dict[str, Any], path: str, **given: Any)
     try:
         # jsonargparse builds only what the types in the constructor's signature admit
         parser.add_class_arguments(kind, skip=set(given), instantiate=False)
-        parts = parser.instantiate_classes(parser.parse_object(described)).as_dict()
+        parts = parser.instantiate(parser.parse_object(described)).as_dict()
     except ArgumentError as error:
         raise InputError(f"{path} cannot be rebuilt as {kind.__name__}: {explain(str(error))}") from None
     return kind(**parts, **given)

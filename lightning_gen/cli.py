@@ -1,15 +1,17 @@
 """The command line: LightningCLI's ``fit``, ``validate``, ``test`` and ``predict``, and the verbs beside them."""
 
+import argparse
 import errno
 import logging
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import lightning.pytorch as pl
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -46,17 +48,54 @@ COUNTS = {
 }
 """Options that count images: their defaults and their help."""
 
+VERB_HELP = {
+    "fit": "Train a model.",
+    "validate": "Measure a checkpoint on the validation split, as training does.",
+    "test": "Measure a checkpoint on the test split, as training does.",
+    "predict": "Run a checkpoint over the test split.",
+}
+
+COMMON = {
+    "accelerator", "devices", "num_nodes", "strategy", "precision", "max_epochs", "max_steps", "max_time", "fast_dev_run",
+    "overfit_batches", "limit_train_batches", "limit_val_batches", "check_val_every_n_epoch", "log_every_n_steps",
+    "callbacks", "logger", "profiler", "detect_anomaly", "gradient_clip_val", "accumulate_grad_batches",
+}  # fmt: skip
+"""The Trainer's arguments that ``--help`` shows; all of them work."""
+
+TITLES = {
+    "model": "Model (`--model.help CLASS` lists what a class takes)",
+    "data": "Data (`--data.help CLASS` lists what a class takes)",
+    "trainer": "Trainer (the common ones; all: https://lightning.ai/docs/pytorch/stable/common/trainer.html)",
+    "ckpt_path": "Checkpoint",
+}
+HELP = {
+    "config": "A recipe, by short name (gan/dcgan) or path; several are laid over each other in order.",
+    "ckpt_path": "A checkpoint to start from; `last` for that of the run's own folder. Options and recipes win over it.",
+    "weights_only": argparse.SUPPRESS,
+}
+
 EXAMPLES = f"""
 examples:
-  {PROGRAM} fit                                  train the default recipe, a GAN on digits
-  {PROGRAM} fit --config autoencoder/vae         train another recipe
-  {PROGRAM} fit --config gan/dcgan --config data/fashion_mnist --max_images 500_000
-  {PROGRAM} fit --data ImageFolder --data.folder PATH --data.size 64     your own pictures
-  {PROGRAM} fit --config gan/dcgan --ckpt_path last                      go on where that run stopped
-  {PROGRAM} sample runs/dcgan/checkpoints/last.ckpt --n 64               draw from a trained model
+  train the default recipe, a GAN on digits
+    {PROGRAM} fit
+  another recipe, on other data, for longer
+    {PROGRAM} fit --config autoencoder/vae --config data/fashion_mnist --max_images 500_000
+  your own pictures
+    {PROGRAM} fit --data ImageFolder --data.folder PATH --data.size 64
+  one part or number changed
+    {PROGRAM} fit --config gan/dcgan --model.objective Hinge --model.generator.width 64
+  go on where that run stopped
+    {PROGRAM} fit --config gan/dcgan --ckpt_path last
+  draw from a trained model
+    {PROGRAM} sample runs/dcgan/checkpoints/last.ckpt --n 64
 
-  Each verb has its own --help; `fit --model.help GANModule` lists what a module takes.
+recipes and parts for --config:
+{textwrap.fill(", ".join(recipes.names()), 110, initial_indent="  ", subsequent_indent="  ")}
 """
+
+
+class HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Leaves the examples as they are written."""
 
 
 class Parser(LightningArgumentParser):
@@ -79,13 +118,17 @@ class Parser(LightningArgumentParser):
 class CLI(LightningCLI):
     """LightningCLI with runs in fixed folders, lengths in images, and parts that learn of each other."""
 
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add what a run is called and how long it is, and link what one part must know of another."""
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what a run is called and how long it is."""
+        super().add_default_arguments_to_parser(parser)
         run = parser.add_argument_group("Run")
         run.add_argument("--name", type=str, default="run", help="Name of the run; default: after its recipes.")
         run.add_argument("--runs_dir", type=str, default="runs", help="Folder of all runs; this one lives in RUNS_DIR/NAME.")
         for name, (default, text) in COUNTS.items():
             run.add_argument(f"--{name}", type=int | None, default=default, help=text)
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Link what one part must know of another."""
         for part in ("generator", "discriminator", "encoder", "decoder"):
             parser.link_arguments("data", f"model.init_args.{part}.init_args.shape", compute_fn=shape_of)
         bottleneck = "model.init_args.bottleneck"
@@ -95,6 +138,10 @@ class CLI(LightningCLI):
     def setup_parser(self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]) -> None:
         """Add the verbs that need no Trainer, for ``--help``; `run` calls them without coming here."""
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
+        for name, parser in self._subcommand_parsers.items():
+            shorten_help(parser, name)
+        for choice in self.parser._subcommands_action._choices_actions:
+            choice.help = VERB_HELP[choice.dest]
         for name, verb in VERBS.items():
             self.parser._subcommands_action.add_subcommand(name, verb_parser(name, verb), help=first_line(verb))
 
@@ -165,13 +212,28 @@ class CLI(LightningCLI):
         if settings.trainer.fast_dev_run or barebones:
             return
         yield Throughput()
-        text = self._subcommand_parsers["fit"].dump(self.settings, skip_none=False)
+        text = self._subcommand_parsers["fit"].dump(self.settings, skip_unset=False)
         yield RunFolder(self.folder, text)
         yield SampleGrid(settings.sample_every_images, self.folder / "samples")
         if settings.trainer.enable_checkpointing is not False:
             yield best_checkpoint(self.model, self.folder / "checkpoints")
             yield ImageCheckpoint(settings.checkpoint_every_images, self.folder / "checkpoints")
         yield Report(self.folder)
+
+
+def shorten_help(parser: ArgumentParser, verb: str) -> None:
+    """Make ``--help`` one that a person can read: a short usage, the Trainer last and only its common arguments."""
+    parser.usage = f"{PROGRAM} {verb} [--config RECIPE]... [--OPTION VALUE]..."
+    for group in parser._action_groups:
+        linked = group.title == "Linked arguments"
+        for action in group._group_actions:
+            place, _, name = action.dest.rpartition(".")
+            action.help = HELP.get(action.dest, action.help)
+            if linked or (place == "trainer" and name not in COMMON):
+                action.help = argparse.SUPPRESS
+            elif action.dest.split(".")[0] in TITLES:
+                group.title = TITLES[action.dest.split(".")[0]]
+    parser._action_groups.sort(key=lambda group: group.title == TITLES["trainer"])
 
 
 # links --------------------------------------------------------------------------------------------------------------
@@ -268,7 +330,9 @@ def run(words: Sequence[str]) -> None:
     verbs = [*CLI.subcommands(), *VERBS]
     if words and not words[0].startswith("-") and words[0] not in verbs:
         raise InputError(f"there is no verb '{words[0]}'{recipes.suggest(words[0], verbs)}: the verbs are {', '.join(verbs)}")
-    options = {"allow_abbrev": False, "prog": PROGRAM, "version": lightning_gen.__version__}
+    options = {"allow_abbrev": False, "formatter_class": HelpFormatter}
+    top = {"prog": PROGRAM, "version": lightning_gen.__version__, "description": lightning_gen.__doc__, "epilog": EXAMPLES}
+    verbs_kwargs = {verb: {**options, "description": text} for verb, text in VERB_HELP.items()}
     CLI(
         GenerativeModule,
         DataModule,
@@ -280,7 +344,7 @@ def run(words: Sequence[str]) -> None:
         auto_configure_optimizers=False,
         load_from_checkpoint_support=False,
         parser_class=Parser,
-        parser_kwargs={**options, "description": lightning_gen.__doc__, "epilog": EXAMPLES},
+        parser_kwargs={**options, **top, **verbs_kwargs},
         args=words,
     )
 
@@ -295,6 +359,8 @@ def quieten() -> None:
         ".*is smaller than the logging interval.*",
         ".*in eval mode at the start of training.*",  # the averaged generator, on purpose
         ".*LeafSpec.*",  # Lightning's own use of torch
+        "(?s).*JsonargparseDeprecationWarning.*",  # and of jsonargparse
+        "(?s).*deprecated in v4.*",
     ):
         warnings.filterwarnings("ignore", text)
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.utilities import rank_zero_only
+
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import recipes
 from lightning_gen.errors import InputError
@@ -84,7 +86,7 @@ class Command:
         last = Path(self.option("runs_dir", "runs") or "runs", self.name, "checkpoints", "last.ckpt")
         if last.exists() or self.verb != "fit":
             return last
-        print(f"{last} does not exist yet: starting from the beginning", file=sys.stderr)
+        rank_zero_only(print)(f"{last} does not exist yet: starting from the beginning", file=sys.stderr)
         return None
 
     def complete(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import typing
 from collections.abc import Iterable
 
 from lightning_gen import recipes
@@ -65,15 +66,25 @@ def missing(message: str) -> str | None:
 
 def unknown_class(message: str) -> str | None:
     """A class name that is none of the known ones."""
-    found = re.search(r"dot import path string: (\S+)|Import path (\S+) does not correspond|No module named '([^']+)'", message)
-    bases = re.findall(r"<class '(lightning_gen\.[\w.]+)'>", message)
-    if found is None or not bases:
+    found = re.search(r"dot import path string: (\S+)|Import path (\S+) does not|No module named '([^']+)'", message)
+    base = asked_for(message[: found.start()]) if found else None
+    if found is None or base is None:
         return None
     name = next(group for group in found.groups() if group)
-    base = imported(bases[-1])
-    known = sorted(concrete(base)) if base else []
+    known = sorted(concrete(base))
     hint = recipes.suggest(name.rsplit(".")[-1], known) or f": the classes are {', '.join(known)}"
     return f"{option_of(message)}there is no class '{name}'{hint}"
+
+
+def asked_for(message: str) -> type | None:
+    """The class of the library that a part should have been: that of the innermost argument talked about."""
+    owners, keys = re.findall(r"class_path '([^']+)'", message), re.findall(r'Parser key "([\w.]+)"', message)
+    owner = imported(owners[-1]) if owners else None
+    if owner is not None and keys:
+        named = str(typing.get_type_hints(owner.__init__).get(keys[-1], ""))  # type: ignore[misc]
+    else:
+        named = message
+    return next((kind for path in re.findall(r"lightning_gen\.[\w.]+", named) if (kind := imported(path))), None)
 
 
 def concrete(base: type) -> set[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torchvision.io import write_png
+from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
 CELL = 64
@@ -68,5 +68,5 @@ def point_map(points: Tensor, extent: float | None = None, size: int = 400) -> T
 def save(image: Tensor, path: Path) -> Path:
     """Write a picture, uint8 ``(1 or 3, height, width)``, as PNG; folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_png(image, str(path))
+    to_pil_image(image).save(path)
     return path

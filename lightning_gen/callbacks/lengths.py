@@ -78,16 +78,24 @@ class LogEveryImages(Callback):
         self.every_images = require_images("log_every_images", every_images)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Convert images to batches, by the size of the batch at hand."""
-        images = len(Batch.of(batch).x) * trainer.world_size
+        """Convert images to updates, by the size of the batch at hand."""
+        images = len(Batch.of(batch).x) * trainer.world_size * trainer.accumulate_grad_batches
         trainer.log_every_n_steps = max(1, self.every_images // images)
 
 
 class Throughput(Callback):
-    """Logs the training speed as ``images_per_second``, over all devices, between two logged batches."""
+    """Logs the training speed as ``images_per_second``, over all devices, between two logged batches.
+
+    The time that validation takes between them does not count.
+    """
 
     def __init__(self) -> None:
         self._since: tuple[float, int] | None = None
+        self._paused = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget an earlier run."""
+        self._since = None
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Log the images per second since the last time."""
@@ -101,5 +109,10 @@ class Throughput(Callback):
         self._since = now
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Do not count the time of a validation."""
-        self._since = None
+        """Stop the clock."""
+        self._paused = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let the clock go on."""
+        if self._since is not None:
+            self._since = (self._since[0] + time.perf_counter() - self._paused, self._since[1])

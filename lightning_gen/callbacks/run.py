@@ -1,4 +1,4 @@
-"""A run's folder: its configuration at the start, its figures and where everything is at the end."""
+"""A run's folder: its configuration at the start, its settings and where everything is at the end."""
 
 import os
 import sys
@@ -9,9 +9,11 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.tensorboard.summary import hparams as summaries
 
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.callbacks.samples import SampleGrid
+from lightning_gen.checkpoint import Described, as_config
 from lightning_gen.modules import AutoencoderModule
 
 
@@ -21,16 +23,21 @@ def tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as ``{"generator.width": 32}``; ``class_path`` becomes the part's own value."""
+    """Nested settings as ``{"generator": "DCGANGenerator", "generator.width": 32}``, without those that are not set."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}".removesuffix(".class_path").replace("init_args.", "")
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {name: value}
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        elif key == "class_path":
+            found[name] = value.rsplit(".")[-1]
+        elif value is not None:
+            found[name] = value if isinstance(value, (bool, int, float, str)) else str(value)
     return found
 
 
 class RunFolder(Callback):
-    """Writes the run's configuration when training starts and its final figures, as HPARAMS, when it ends.
+    """Writes the run's configuration when training starts, and its settings, as HPARAMS, when it ends.
 
     Nothing is written before the first batch could be trained on, so a mistake leaves no folder behind.
 
@@ -53,11 +60,16 @@ class RunFolder(Callback):
             logger.experiment.add_text("config", "    " + self.config.replace("\n", "\n    "))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the final figures beside the settings that led to them."""
-        figures = {f"final/{k.removeprefix('val/')}": float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-        settings = {k: v for k, v in flat(dict(pl_module.hparams)).items() if not k.startswith("_")}
+        """Write the settings, so that TensorBoard can show them beside the latest value of every figure."""
+        settings = flat(as_config(dict(pl_module.hparams))["init_args"])
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, Described):
+            settings |= flat({"data": as_config(dict(data.hparams))})
+        # a list of columns is left out: TensorBoard takes that of one run for all, and finds them by itself otherwise
+        _, start, end = summaries(settings, {})
         for logger in tensorboards(trainer):
-            logger.log_hyperparams(settings, figures, step=counted(pl_module).images_seen)
+            for summary in (start, end):
+                logger.experiment.file_writer.add_summary(summary)
 
 
 class Report(Callback):
@@ -99,7 +111,8 @@ class Report(Callback):
         seconds = time.perf_counter() - self._start[0]
         images = counted(pl_module).images_seen - self._start[1]
         last = self.folder / "checkpoints" / "last.ckpt"
-        pictures = [c.latest for c in trainer.callbacks if isinstance(c, SampleGrid) and c.latest]  # type: ignore[attr-defined]
+        grids = [callback for callback in trainer.callbacks if isinstance(callback, SampleGrid)]  # type: ignore[attr-defined]
+        pictures = [path for grid in grids for path in grid.latest]
         python = command()
         next_verb = "evaluate" if isinstance(pl_module, AutoencoderModule) else "sample"
         lines = ["", f"Trained on {images:,} images in {int(seconds) // 60} min {int(seconds) % 60:02d} s."]

@@ -32,6 +32,9 @@ class SampleGrid(Callback):
         count: Images in the grid.
         seed: Of the latents.
 
+    Attributes:
+        latest: The files that were written last.
+
     Raises:
         InputError: `every_images` is below 1.
     """
@@ -43,7 +46,7 @@ class SampleGrid(Callback):
         self.folder = Path(folder) if folder is not None else None
         self.count = count
         self.seed = seed
-        self.latest: Path | None = None
+        self.latest: list[Path] = []
         self._held_out: Tensor | None = None
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
@@ -65,9 +68,10 @@ class SampleGrid(Callback):
     def _draw(self, trainer: Trainer, module: GenerativeModule) -> None:
         if not trainer.is_global_zero:
             return
+        self.latest = []
         for name, image in self._pictures(module):
             if self.folder is not None:
-                self.latest = save(image, self.folder / f"{name}-{module.images_seen:09d}.png")
+                self.latest.append(save(image, self.folder / f"{name}-{module.images_seen:09d}.png"))
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
                     logger.experiment.add_image(name, image, module.images_seen)

@@ -53,7 +53,7 @@ class ModeCoverage:
 
     @property
     def reverse_kl(self) -> float:
-        r"""KL divergence :math:`\sum_k p_k \log(K p_k)` of all samples' modes from the uniform distribution, in nats."""
+        r"""KL divergence of samples' nearest modes from the uniform distribution, :math:`\sum_k p_k \log(K p_k)`."""
         shares = [count / self.samples for count in self.assigned if count]
         return sum(share * math.log(share * len(self.assigned)) for share in shares)
 
@@ -68,7 +68,9 @@ class ModeCoverage:
         return (
             Figure("modes", self.modes, "modes with a sample of high quality, higher is better"),
             Figure("modes_ceiling", len(self.counts), "modes that there are"),
-            Figure("high_quality_percent", self.high_quality_percent, "samples within 3 sigma of the nearest centre, in %"),
+            Figure(
+                "high_quality_percent", self.high_quality_percent, "samples within 3 sigma of the nearest centre, in %"
+            ),
             Figure("high_quality_percent_ceiling", self.high_quality_percent_ceiling, perfect),
             Figure("reverse_kl", self.reverse_kl, "KL(samples' nearest modes || uniform) in nats, lower is better"),
             Figure("reverse_kl_floor", self.reverse_kl_floor, f"{perfect} on average with as many samples"),
@@ -79,11 +81,11 @@ def mode_coverage(samples: Tensor, centres: Tensor, scale: float) -> ModeCoverag
     r"""Assign samples to the modes of a mixture of equally likely Gaussians and count.
 
     Each sample belongs to the nearest centre by Euclidean distance, and is of high quality if that is at most
-    :math:`3 \sigma` away. A mode counts if a high-quality sample belongs to it. The reverse KL divergence counts **all**
-    samples, so one far from every centre still belongs to the nearest mode. PacGAN: The power of two samples in
-    generative adversarial networks, Lin et al. 2018 (https://arxiv.org/abs/1712.04086), section 4.1; the code published
-    with it (https://github.com/fjxmlzn/PacGAN) counts high-quality samples only, which makes no difference at the ceiling.
-    Ceiling and floor hold for modes that do not overlap.
+    :math:`3 \sigma` away. A mode counts if a high-quality sample belongs to it. The reverse KL divergence, in nats,
+    counts **all** samples: one far from every centre still belongs to the nearest mode. PacGAN: The power of two
+    samples in generative adversarial networks, Lin et al. 2018 (https://arxiv.org/abs/1712.04086), section 4.1. (The
+    code that was published with it, https://github.com/fjxmlzn/PacGAN, takes high-quality samples only for the shares
+    of the modes.) Ceiling and floor hold for modes that do not overlap.
 
     Args:
         samples: Points ``(n, dimensions)``.
@@ -95,13 +97,15 @@ def mode_coverage(samples: Tensor, centres: Tensor, scale: float) -> ModeCoverag
     """
     if samples.ndim != 2 or not len(samples) or samples.shape[1] != centres.shape[1]:
         raise InputError(
-            f"samples of shape {tuple(samples.shape)} cannot be assigned to modes of {centres.shape[1]} dimensions: give "
-            "points (n, dimensions), at least one"
+            f"samples of shape {tuple(samples.shape)} cannot be assigned to modes of {centres.shape[1]} dimensions: "
+            "give points (n, dimensions), at least one"
         )
     if not samples.isfinite().all():
         raise InputError("some samples are not finite: the training diverged, evaluate an earlier checkpoint")
     centres = centres.to(samples.device, torch.float64)
-    distance, mode = (torch.cat(parts) for parts in zip(*(nearest(part, centres) for part in samples.split(CHUNK)), strict=True))
+    distance, mode = (
+        torch.cat(parts) for parts in zip(*(nearest(part, centres) for part in samples.split(CHUNK)), strict=True)
+    )
     near = mode[distance <= RADIUS * scale]
     counts, assigned = (torch.bincount(kept, minlength=len(centres)).tolist() for kept in (near, mode))
     return ModeCoverage(tuple(counts), tuple(assigned), centres.shape[1])

@@ -18,8 +18,8 @@ class ReconstructionError:
 
     Attributes:
         mse: Mean squared error: of pixels in [0, 1], or in the squared units of the data.
-        psnr_db: Peak signal-to-noise ratio in dB, the mean of every image's own; None for points. Infinite where an image
-            was given back exactly.
+        psnr_db: Peak signal-to-noise ratio in dB, the mean of every image's own; None for points. Infinite where an
+            image was given back exactly.
         samples: Samples compared.
     """
 
@@ -46,12 +46,12 @@ class ReconstructionError:
 def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]]) -> ReconstructionError:
     r"""Compare samples with their reconstructions, batch by batch, in float64.
 
-    Images are compared as pixels in [0, 1], reconstructions clipped to that range for both figures. With :math:`\mathrm{mse}_i` of image i,
-    PSNR is :math:`\frac{1}{n} \sum_i 10 \log_{10}(1 / \mathrm{mse}_i)`; the PSNR of the mean error is lower than that.
+    Images are compared as pixels in [0, 1], reconstructions clipped to that range for both figures. PSNR is
+    :math:`\frac{1}{n} \sum_i 10 \log_{10}(1 / \mathrm{mse}_i)` over images i; that of the mean error would be lower.
 
     Args:
-        pairs: Batches of samples and of their reconstructions, both ``(n, *shape)``: images ``(n, c, h, w)`` in [-1, 1], or
-            points ``(n, dimensions)``, which are compared as they are.
+        pairs: Batches of samples and of their reconstructions, both ``(n, *shape)``: images ``(n, c, h, w)`` in
+            [-1, 1], or points ``(n, dimensions)``, which are compared as they are.
 
     Raises:
         InputError: There is no batch, or a reconstruction is not finite.
@@ -61,7 +61,9 @@ def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]]) -> Reconstructi
     samples, images = 0, False
     for x, output in pairs:
         if not output.isfinite().all():
-            raise InputError("some reconstructions are not finite: the training diverged, evaluate an earlier checkpoint")
+            raise InputError(
+                "some reconstructions are not finite: the training diverged, evaluate an earlier checkpoint"
+            )
         images = x.ndim == 4
         x, output = x.double().cpu(), output.double().cpu()
         if images:

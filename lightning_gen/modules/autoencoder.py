@@ -214,7 +214,7 @@ class AutoencoderModule(GenerativeModule):
 
     def on_validation_epoch_end(self) -> None:
         """Put the figures on the axis of images."""
-        self.report({})
+        self.report({}, sync_dist=True)
 
     on_test_epoch_end = on_validation_epoch_end
 

@@ -265,7 +265,7 @@ class GANModule(AlternatingModule):
         self._log_distance("test")
 
     def _log_distance(self, stage: str) -> None:
-        self.report({f"{stage}/sliced_wasserstein": self.distance.compute()}, sync_dist=False)
+        self.report({f"{stage}/sliced_wasserstein": self.distance.compute()}, sync_dist=True)
         self.distance.reset()
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:

@@ -18,8 +18,8 @@ from lightning_gen.modules import AutoencoderModule, GANModule, GenerativeModule
 BATCH = 512
 """Samples that pass through the model at a time."""
 
-COMPARED = 2_000
-"""Samples of each set whose sliced Wasserstein distance is computed, at most."""
+COMPARED, PROJECTIONS = 2_000, 512
+"""Samples of each set that sliced Wasserstein distances compare, at most, and the directions they are projected on."""
 
 
 def evaluate(
@@ -82,7 +82,7 @@ def assess(
     if not len(data.test_set):
         raise InputError("the test split is empty: set --data.test_fraction above 0, or give other data with --data")
     report = Report(card=card_of(module, data, checkpoint))
-    training = module.training
+    modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
         if isinstance(module, AutoencoderModule):
@@ -92,7 +92,8 @@ def assess(
             if isinstance(data, GaussianMixture):
                 report += coverage(module, data, seed, samples)
     finally:
-        module.train(training)
+        for part, training in modes.items():
+            part.training = training
     return report
 
 
@@ -118,26 +119,37 @@ def reconstruction(module: AutoencoderModule, data: DataModule) -> Report:
 def distance(module: GenerativeModule, data: DataModule, seed: int) -> Report:
     """Sliced Wasserstein distance of samples from the test split, and of real samples from each other.
 
-    It compares pixels, or coordinates, and no features of a network: it is not FID, and says whether the distribution of
-    pixels is right rather than how good pictures look.
+    It compares pixels, or coordinates, and no features of a network: it is not FID, and says whether the distribution
+    of pixels is right rather than how good pictures look.
     """
     count = min(COMPARED, len(data.test_set), len(data.train_set))
     real, other = pick(data, data.test_set, count, seed), pick(data, data.train_set, count, seed)
-    drawn = float(sliced_wasserstein(draw(module, count, seed), real))
-    floor = float(sliced_wasserstein(other, real))
+    drawn = float(sliced_wasserstein(draw(module, count, seed), real, PROJECTIONS))
+    floor = float(sliced_wasserstein(other, real, PROJECTIONS))
     unit = "pixels in [-1, 1]" if len(data.shape) == 3 else "units of the data"
+    meaning = f"distance of samples from the test split in {unit}, not FID, lower is better"
     figures = (
-        Figure("sliced_wasserstein", drawn, f"distance of samples from the test split in {unit}, not FID, lower is better"),
+        Figure("sliced_wasserstein", drawn, meaning),
         Figure("sliced_wasserstein_floor", floor, "distance of as many training samples from the test split"),
     )
-    protocol = {"samples": count, "real": f"{count} of test, {count} of train for the floor", "projections": 512, "seed": seed}
+    protocol = {
+        "samples": count,
+        "real": f"{count} of test, {count} of train for the floor",
+        "projections": PROJECTIONS,
+        "seed": seed,
+    }
     return Report(figures, {"sliced_wasserstein": protocol})
 
 
 def coverage(module: GenerativeModule, data: GaussianMixture, seed: int, samples: int) -> Report:
     """Modes found, share of good samples and balance of the modes; see `mode_coverage`."""
     found = mode_coverage(draw(module, samples, seed), torch.tensor(data.centres), data.scale)
-    protocol = {"samples": samples, "seed": seed, "high_quality": "Euclidean distance <= 3 sigma", "reverse_kl": "all samples"}
+    protocol = {
+        "samples": samples,
+        "seed": seed,
+        "high_quality": "Euclidean distance <= 3 sigma",
+        "reverse_kl": "all samples",
+    }
     return Report(found.figures(), {"modes": protocol})
 
 
@@ -187,7 +199,9 @@ def stored_data(stored: dict[str, Any], path: str) -> DataModule:
     described = stored.get("datamodule_hyper_parameters")
     if not described or "_class_path" not in described:
         raise InputError(f"{path} does not say what data it was trained on: name them, for instance --data Digits")
-    return checkpoints.rebuild(DataModule, described, path)
+    data = checkpoints.rebuild(DataModule, described, path)
+    assert isinstance(data, DataModule)
+    return data
 
 
 def check_shape(module: GenerativeModule, data: DataModule) -> None:
@@ -204,7 +218,9 @@ def check_shape(module: GenerativeModule, data: DataModule) -> None:
         remedy = f"set --data.size {wanted[1]}"
     elif len(wanted) == len(got) == 3 and wanted[0] != got[0] and hasattr(data, "channels"):
         remedy = f"set --data.channels {wanted[0]} and --data.size {wanted[1]}"
-    raise InputError(f"the model was trained on samples of shape {wanted} and {type(data).__name__} gives {got}: {remedy}")
+    raise InputError(
+        f"the model was trained on samples of shape {wanted} and {type(data).__name__} gives {got}: {remedy}"
+    )
 
 
 def card_of(module: GenerativeModule, data: DataModule, checkpoint: str | None) -> dict[str, Any]:
@@ -217,7 +233,12 @@ def card_of(module: GenerativeModule, data: DataModule, checkpoint: str | None) 
         "ema": isinstance(module, GANModule) and module.generator_ema is not None,
         "mode": "evaluation: BatchNorm uses its running statistics, dropout is off",
         "data": checkpoints.as_config(dict(data.hparams)),
-        "split": {"evaluated": "test", "train": len(data.train_set), "val": len(data.val_set), "test": len(data.test_set)},
+        "split": {
+            "evaluated": "test",
+            "train": len(data.train_set),
+            "val": len(data.val_set),
+            "test": len(data.test_set),
+        },
         "range": "pixels in [0, 1], reconstructions clipped" if images else "coordinates as they are",
         "versions": {"torch": torch.__version__, "lightning_gen": lightning_gen.__version__},
     }

@@ -19,7 +19,11 @@ def drawn(data, n):
     return centres[torch.randint(len(centres), (n,))] + data.scale * torch.randn(n, centres.shape[1]), centres
 
 
-@pytest.mark.parametrize("data", [Ring(), Grid(), GaussianMixture([[0.0] * 5, [9.0] * 5, [-9.0] * 5], scale=0.5)], ids=("ring", "grid", "five dimensions"))
+@pytest.mark.parametrize(
+    "data",
+    [Ring(), Grid(), GaussianMixture([[0.0] * 5, [9.0] * 5, [-9.0] * 5], scale=0.5)],
+    ids=("ring", "grid", "five dimensions"),
+)
 def test_a_perfect_sampler_is_at_ceilings_and_floor(data):
     n = 100_000
     found = mode_coverage(*drawn(data, n), data.scale)
@@ -52,7 +56,9 @@ def test_a_collapsed_sampler_has_one_mode_and_the_largest_divergence(data):
 
 
 def test_counts_made_by_hand():
-    samples = torch.tensor([[0.0, 2.9], [0.0, 3.1], [2.2, 2.2], [10.0, 0.0], [13.1, 10.0], [-50.0, 8.0], [-50.0, 9.0], [3, 0]])
+    samples = torch.tensor(
+        [[0.0, 2.9], [0.0, 3.1], [2.2, 2.2], [10.0, 0.0], [13.1, 10.0], [-50.0, 8.0], [-50.0, 9.0], [3, 0]]
+    )
     found = mode_coverage(samples, SQUARE, scale=1.0)
     assert found.counts == (2, 1, 0, 0)  # (2.2, 2.2) is in the box of three sigma and not in the ball
     assert found.assigned == (4, 1, 2, 1)

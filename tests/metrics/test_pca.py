@@ -81,7 +81,9 @@ def test_more_components_than_pca_can_have_are_refused(components):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("components", "mse", "psnr_db"), [(8, 0.02661, 16.30), (32, 0.01514, 18.97), (64, 0.01037, 20.81)])
+@pytest.mark.parametrize(
+    ("components", "mse", "psnr_db"), [(8, 0.02661, 16.30), (32, 0.01514, 18.97), (64, 0.01037, 20.81)]
+)
 def test_fashion_mnist_gives_the_figures_measured_elsewhere(components, mse, psnr_db):
     """Fitted on 60,000 training images: MSE before clipping, mean of every image's PSNR after it."""
     data = FashionMNIST(download=False, val_size=0)

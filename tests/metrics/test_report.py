@@ -37,7 +37,9 @@ def test_reports_add_up():
 
 
 def test_columns_are_aligned_and_nothing_controls_a_terminal():
-    report = Report((Figure("mse", 0.0123456, "error"), Figure("psnr_db", 20.5, "ratio")), {"seed": 3}, {"PCA": "too wide"})
+    report = Report(
+        (Figure("mse", 0.0123456, "error"), Figure("psnr_db", 20.5, "ratio")), {"seed": 3}, {"PCA": "too wide"}
+    )
     lines = report.to_text().splitlines()
     assert lines[:4] == ["mse      0.012346  error", "psnr_db      20.5  ratio", "no PCA: too wide", ""]
     assert "seed  3" in lines

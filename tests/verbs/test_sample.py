@@ -28,7 +28,9 @@ def checkpoint(gan, trainer, tmp_path):
 @pytest.fixture
 def points(checkpoint):
     return checkpoint(
-        Ring(count=1000), generator=DenseGenerator((2,), 4, (8,), bounded=False), discriminator=DenseDiscriminator((2,), (8,))
+        Ring(count=1000),
+        generator=DenseGenerator((2,), 4, (8,), bounded=False),
+        discriminator=DenseDiscriminator((2,), (8,)),
     )
 
 

@@ -1,0 +1,170 @@
+"""Each mistake is one clear sentence on stderr and exit status 2; nothing is written, nothing is lost."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from lightning_gen import recipes
+from lightning_gen.cli import main
+
+TINY = ["--data.size=8", "--model.generator.width=4", "--model.discriminator.width=4", "--max_images=128"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def tree(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def refused(capsys, *words):
+    """Run a command that must be refused; returns the sentence."""
+    before = tree(Path.cwd())
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main(list(words))
+    printed = capsys.readouterr()
+    assert end.value.code == 2
+    assert tree(Path.cwd()) == before, "something was written or lost"
+    (sentence,) = [line for line in printed.err.splitlines() if line.strip()]
+    assert sentence.startswith("error: ")
+    assert len(sentence) < 400
+    assert "Traceback" not in printed.err + printed.out
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["fit", "--trainer.max_epoch", "3"], "did you mean 'trainer.max_epochs'"),
+        (["fit", "--modle.x", "3"], "no option --modle.x"),
+        (["fit", "--model.generator.widht", "3"], "DCGANGenerator has no argument 'widht'; did you mean 'width'"),
+        (["fit", "--model.objective", "Hinje"], "--model.objective: there is no class 'Hinje'; did you mean 'Hinge'"),
+        (["fit", "--model", "GANModul"], "did you mean 'GANModule'"),
+        (["fit", "--data", "Digitz"], "did you mean 'Digits'"),
+        (["fit", "--data.size", "wide"], "--data.size: expected int and got wide"),
+        (["fit", "--config", "gan/dcgna"], "did you mean gan/dcgan"),
+        (["fit", "--config", "nothing/like/it"], "the recipes are autoencoder/convolutional"),
+        (["fti"], "did you mean 'fit'"),
+        (["fit", "--data.batch_size", "5000"], "lower --data.batch_size to 1437 or less"),
+        (["fit", "--data.batch_size", "0"], "--data.batch_size must be at least 1"),
+        (["fit", "--max_images", "0"], "--max_images must be at least 1"),
+        (["fit", "--checkpoint_every_images", "-1"], "--checkpoint_every_images must be at least 1"),
+        (["fit", "--log_every_images", "0"], "--log_every_images must be at least 1"),
+        (["fit", "--trainer.max_epochs", "0"], "--trainer.max_epochs must be at least 1"),
+        (["fit", "--model.discriminator_updates", "0"], "discriminator_updates must be at least 1"),
+        (["fit", "--model.ema.half_life_images", "0"], "--model.ema null"),
+        (["fit", "--data.size", "7"], "--data.size"),
+        (["fit", "--data", "ImageFolder"], "ImageFolder needs 'folder'"),
+        (["fit", "--data", "ImageFolder", "--data.folder", "missing"], "--data.folder"),
+        (["fit", "--data", "MNIST", "--data.download", "false"], "train-images-idx3-ubyte is missing"),
+        (["fit", "--data", "Tensors", "--data.path", "missing.npy"], "missing.npy"),
+        (["fit", "--trainer.strategy", "fsdp", "--trainer.accelerator", "cpu"], "strategy"),
+        (["fit", "--trainer.precision", "bf16-true", *TINY], "bf16-mixed"),
+        (["fit", "--trainer.gradient_clip_val", "1", *TINY], "gradient"),
+        (["validate"], "validate needs a trained model"),
+        (["fit", "--ckpt_path", "missing.ckpt"], "does not exist"),
+        (["validate", "--ckpt_path", "last"], "does not exist"),
+        (["sample"], "'checkpoint' is needed"),
+        (["sample", "missing.ckpt"], "missing.ckpt does not exist"),
+        (["sample", "missing.ckpt", "--m", "3"], "no option --m"),
+        (["evaluate", "missing.ckpt"], "missing.ckpt does not exist"),
+    ],
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_sentence(capsys, words, expected):
+    assert expected in refused(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("modle:\n  class_path: GANModule\n", "has the key 'modle', which is no setting; did you mean 'model'"),
+        ("max_image: 3\n", "did you mean 'max_images'"),
+        ("zzz: 3\n", "the settings are"),
+        ("trainer:\n  max_epoch: 3\n", "did you mean 'trainer.max_epochs'"),
+        ("model:\n  class_path: GANModule\n  init_args: {discriminator_update: 3}\n", "did you mean 'discriminator_updates'"),
+        ("data:\n  class_path: Digits\n  init_args: {sise: 3}\n", "Digits has no argument 'sise'; did you mean 'size'"),
+        ("model: [\n", "is not a YAML file"),
+        ("- 1\n- 2\n", "holds no settings"),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_one_sentence(capsys, here, text, expected):
+    (here / "mine.yaml").write_text(text)
+    assert expected in refused(capsys, "fit", "--config", "mine.yaml")
+
+
+def test_a_deep_mistake_in_a_recipe_names_the_part(capsys, here):
+    text = recipes.find("gan/wgan_gp").read_text().replace("weight: 10.0", "wight: 10.0")
+    (here / "mine.yaml").write_text(text)
+    assert "GradientPenalty has no argument 'wight'; did you mean 'weight'" in refused(capsys, "fit", "--config", "mine.yaml")
+
+
+@pytest.fixture
+def trained(capsys):
+    """A run in runs/dcgan."""
+    main(["fit", *TINY])
+    return Path("runs/dcgan/checkpoints/last.ckpt")
+
+
+def test_a_folder_that_holds_a_run_is_left_alone(capsys, trained):
+    sentence = refused(capsys, "fit", *TINY)
+    assert "--ckpt_path last" in sentence
+    assert "--name dcgan-2" in sentence
+    assert "already holds a run" in refused(capsys, "fit", "--config", "autoencoder/vae", "--name", "dcgan")
+    main(["fit", *TINY, "--name", "dcgan-2"])
+    assert Path("runs/dcgan-2/checkpoints/last.ckpt").exists()
+
+
+def test_a_damaged_checkpoint_is_refused_by_every_verb(capsys, here, trained):
+    whole = trained.read_bytes()
+    (here / "cut.ckpt").write_bytes(whole[: len(whole) // 2])
+    for words in (["fit", "--ckpt_path", "cut.ckpt"], ["test", "--ckpt_path", "cut.ckpt"], ["sample", "cut.ckpt"]):
+        assert "truncated" in refused(capsys, *words)
+
+
+class Bomb:
+    """Creates a file when it is unpickled."""
+
+    def __reduce__(self):
+        return open, ("trace", "w")
+
+
+def test_a_checkpoint_with_code_is_refused_by_every_verb_and_nothing_runs(capsys):
+    torch.save({"state_dict": {}, "hyper_parameters": Bomb()}, "bomb.ckpt")
+    for words in (
+        ["fit", "--ckpt_path", "bomb.ckpt"],
+        ["fit", "--ckpt_path", "bomb.ckpt", "--weights_only", "false"],
+        ["validate", "--ckpt_path", "bomb.ckpt"],
+        ["sample", "bomb.ckpt"],
+        ["evaluate", "bomb.ckpt"],
+    ):
+        assert "pickled code" in refused(capsys, *words)
+    assert not Path("trace").exists()
+
+
+def test_a_checkpoint_of_another_model_is_refused(capsys, trained):
+    assert "do not fit" in refused(
+        capsys, "fit", "--config", "autoencoder/vae", "--ckpt_path", str(trained), "--name", "other", "--data.size=8"
+    )
+
+
+def test_a_full_disk_is_a_sentence_and_earlier_checkpoints_survive(capsys, trained, monkeypatch):
+    whole = trained.read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SystemExit) as end:
+        main(["fit", *TINY, "--ckpt_path", "last", "--max_images", "256"])
+    assert end.value.code == 2
+    assert "free some disk space" in capsys.readouterr().err
+    assert trained.read_bytes() == whole
+    assert not list(trained.parent.glob("*.partial"))

@@ -1,0 +1,117 @@
+"""Every file in configs/ is a test: smoke fit, save, reload by the path alone, equal output."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from lightning_gen import AutoencoderModule, GenerativeModule, recipes
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen.cli import main
+from lightning_gen.data import DataModule
+
+RECIPES = [name for name in recipes.names() if name.split("/")[0] not in ("data", "trainer")]
+EMBEDDED = ["data/digits", "data/ring", "data/grid", "data/image_folder", "data/tensors", "data/fashion_mnist"]
+DOWNLOADED = [name for name in recipes.names() if name.startswith("data/") and name not in EMBEDDED]
+SMALL = {
+    "DCGANGenerator": ["--model.generator.width=4"],
+    "DCGANDiscriminator": ["--model.discriminator.width=4"],
+    "ConvEncoder": ["--model.encoder.width=4"],
+    "ConvDecoder": ["--model.decoder.width=4"],
+}
+
+
+def small(name):
+    """Options that make the networks of a recipe small."""
+    text = recipes.find(name).read_text()
+    return [option for network, options in SMALL.items() if network in text for option in options]
+
+
+def last(folder):
+    (path,) = folder.glob("*/checkpoints/last.ckpt")
+    return path
+
+
+def outputs(module):
+    """What a user gets from a module: samples where it can draw, reconstructions where it can encode."""
+    module.eval()
+    x = torch.rand(3, *module.data_shape, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    found = [module.sample(4, generator=torch.Generator().manual_seed(2))] if module.has_prior else []
+    return found + ([module(x)] if isinstance(module, AutoencoderModule) else [])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_trains_and_its_checkpoint_gives_the_same_outputs(name, tmp_path, monkeypatch):
+    trained = {}
+    original = GenerativeModule.on_fit_end
+    monkeypatch.setattr(GenerativeModule, "on_fit_end", lambda self: trained.update(module=self) or original(self))
+    main(["fit", "--config", name, "--config", "trainer/smoke", f"--runs_dir={tmp_path}", *small(name)])
+    loaded = GenerativeModule.load_from_checkpoint(last(tmp_path))
+    expected = outputs(trained["module"])
+    assert expected
+    for ours, theirs in zip(outputs(loaded), expected, strict=True):
+        assert torch.equal(ours, theirs)
+    saved = yaml.safe_load((last(tmp_path).parent.parent / "config.yaml").read_text())
+    assert saved["model"]["class_path"].endswith(type(loaded).__name__)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_runs_from_its_saved_configuration(name, tmp_path):
+    common = ["--trainer.fast_dev_run=1", f"--runs_dir={tmp_path}"]
+    main(["fit", "--config", name, "--config", "trainer/smoke", f"--runs_dir={tmp_path}", *small(name)])
+    saved = last(tmp_path).parent.parent / "config.yaml"
+    main(["fit", "--config", str(saved), *common])
+
+
+def folder_of_pictures(path):
+    for index in range(24):
+        pixels = np.random.default_rng(index).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        (path / "pictures").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path / "pictures" / f"{index}.png")
+    return [f"--data.folder={path / 'pictures'}", f"--data.cache_dir={path / 'cache'}", "--data.size=16"]
+
+
+def array(path):
+    np.save(path / "points.npy", np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32))
+    return [f"--data.path={path / 'points.npy'}"]
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_a_data_set_can_be_laid_over_a_recipe(name, tmp_path):
+    options = {"data/image_folder": folder_of_pictures, "data/tensors": array}.get(name, lambda path: [])(tmp_path)
+    if name == "data/fashion_mnist" and not Path("/usr/share/datasets/fashion-mnist").is_dir():
+        pytest.skip("the Debian package dataset-fashion-mnist is not installed")
+    images = name not in ("data/ring", "data/grid", "data/tensors")
+    recipe = "gan/dcgan" if images else "gan/dense"
+    main(
+        ["fit", "--config", recipe, "--config", name, "--config", "trainer/smoke", f"--runs_dir={tmp_path / 'runs'}"]
+        + ["--data.batch_size=8", *small(recipe), *options]
+    )
+    module = GenerativeModule.load_from_checkpoint(last(tmp_path / "runs"))
+    stored = checkpoints.read(last(tmp_path / "runs"))["datamodule_hyper_parameters"]
+    data = checkpoints.rebuild(DataModule, stored, "last.ckpt")
+    assert tuple(data.shape) == module.data_shape == tuple(module.sample(2).shape[1:])
+
+
+@pytest.mark.parametrize("name", DOWNLOADED)
+def test_a_data_set_that_is_downloaded_gives_its_shape_to_the_networks(name, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["fit", "--config", "autoencoder/vae", "--config", name, "--print_config"])
+    assert end.value.code == 0
+    parsed = yaml.safe_load(capsys.readouterr().out)
+    content = recipes.load(recipes.find(name))["data"]
+    assert parsed["data"]["class_path"].endswith(content["class_path"])
+
+
+@pytest.mark.parametrize("name", ["trainer/gpu", "trainer/ddp"])
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_part_for_gpus_says_in_a_sentence_that_there_is_none(name, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["fit", "--config", "gan/dcgan", "--config", name, f"--runs_dir={tmp_path}"])
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+    assert line.startswith("error: ")
+    assert not any(tmp_path.iterdir())
