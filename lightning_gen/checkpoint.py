@@ -197,13 +197,7 @@ def restore(base: type[LightningModule], checkpoint: dict[str, Any], path: str, 
     """
     module = rebuild(base, checkpoint["hyper_parameters"], path, **given)
     module.on_load_checkpoint(checkpoint)
-    try:
-        module.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        raise InputError(
-            f"the weights in {path} do not fit the {type(module).__name__} it describes "
-            f"({str(error).splitlines()[1].strip()}): the file was altered or written by another version"
-        ) from error
+    module.load_state_dict(checkpoint["state_dict"])
     return module
 
 

@@ -196,7 +196,21 @@ class CLI(LightningCLI):
         kwargs["plugins"] = [*(trainer.plugins or []), checkpoints.WholeCheckpointIO()]
         if not any(isinstance(callback, ImageCheckpoint) for callback in callbacks):
             kwargs["enable_checkpointing"] = False
-        return super().instantiate_trainer(**kwargs)
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except (ValueError, RuntimeError) as error:  # Lightning's own sentence on devices and strategies that do not fit
+            raise InputError(str(error)) from error
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run the verb; what fails before its first batch leaves nothing behind."""
+        before = set(self.folder.rglob("*"))
+        try:
+            super()._run_subcommand(subcommand)
+        except Exception:
+            started = any(isinstance(c, RunFolder) and c.started for c in self.trainer.callbacks)  # type: ignore[attr-defined]
+            if subcommand == "fit" and not started and self.trainer.is_global_zero:
+                remove_new(self.folder, before)
+            raise
 
     def _callbacks(self, settings: Namespace) -> Iterator[Callback]:
         """The callbacks of every run; a trial with ``fast_dev_run`` or ``barebones`` writes nothing."""
@@ -227,13 +241,23 @@ def shorten_help(parser: ArgumentParser, verb: str) -> None:
     for group in parser._action_groups:
         linked = group.title == "Linked arguments"
         for action in group._group_actions:
-            place, _, name = action.dest.rpartition(".")
+            place, _, name = action.dest.partition(".")
             action.help = HELP.get(action.dest, action.help)
-            if linked or (place == "trainer" and name not in COMMON):
+            if linked or (place == "trainer" and name and name not in COMMON):
                 action.help = argparse.SUPPRESS
             elif action.dest.split(".")[0] in TITLES:
                 group.title = TITLES[action.dest.split(".")[0]]
     parser._action_groups.sort(key=lambda group: group.title == TITLES["trainer"])
+
+
+def remove_new(folder: Path, before: set[Path]) -> None:
+    """Remove the files below a folder that were not there before, and the folders that are empty then."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_file() and path not in before:
+            path.unlink()
+    for empty in (*sorted(folder.rglob("*"), reverse=True), folder, folder.parent):
+        if empty.is_dir() and empty not in before and not any(empty.iterdir()):
+            empty.rmdir()
 
 
 # links --------------------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def find(name: str) -> Path:
     if packaged.is_file():
         return packaged
     near = nearest(name.removesuffix(".yaml"), names())
-    listed = f"did you mean {' or '.join(near)}?" if near else f"the recipes are {', '.join(names())}"
+    listed = f"did you mean {' or '.join(near)}?" if near else "`python -m lightning_gen --help` lists them all"
     raise InputError(f"there is no recipe '{name}', neither a file nor a short name; {listed}")
 
 

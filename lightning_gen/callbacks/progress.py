@@ -62,7 +62,8 @@ class ImageProgress(ProgressBar):
             seconds = time.perf_counter() - self._start[0]
             speed = f"{(done - self._start[1]) / seconds:,.0f} images/s"
             total = self._total(trainer, pl_module)
-            self._show("images", done, None if total is None else max(done, total), f"{losses(trainer)}  {speed}")
+            text = "  ".join(filter(None, (losses(trainer), speed)))
+            self._show("images", done, None if total is None else max(done, total), text)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the bar where it stands."""
@@ -107,7 +108,7 @@ class ImageProgress(ProgressBar):
 
     def _open(self, trainer: Trainer, unit: str, total: int | None) -> None:
         console = Console(stderr=True)
-        if self._enabled and console.is_terminal:
+        if self._enabled and sys.stderr.isatty():  # rich also takes a file for a terminal where FORCE_COLOR is set
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"), TimeRemainingColumn())
             self._bar = Progress(*columns, TextColumn("{task.fields[text]}"), console=console, refresh_per_second=4)
             self._task = self._bar.add_task("", total=total, unit=unit, text="")
@@ -126,7 +127,7 @@ class ImageProgress(ProgressBar):
             self._bar.update(self._task, completed=done, total=total, text=text)
         else:
             of = f" of {total:,}" if total is not None else ""
-            print(f"{done:,}{of} {unit}  {text}", file=sys.stderr, flush=True)
+            print(f"{done:,}{of} {unit}  {text}".rstrip(), file=sys.stderr, flush=True)
 
     def _close(self) -> None:
         if self._bar is not None:

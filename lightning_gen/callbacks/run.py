@@ -9,6 +9,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from torch.utils.tensorboard.summary import hparams as summaries
 
 from lightning_gen.callbacks.lengths import counted
@@ -44,19 +45,28 @@ class RunFolder(Callback):
     Args:
         folder: The run's folder; ``config.yaml`` goes there.
         config: The whole configuration as YAML; it also goes to TensorBoard as text.
+
+    Attributes:
+        started: Whether training has started.
     """
 
     def __init__(self, folder: str | Path, config: str) -> None:
         self.folder = Path(folder)
         self.config = config
+        self.started = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the configuration."""
+        self.started = True
         if not trainer.is_global_zero:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "config.yaml").write_text(self.config)
+        images = counted(pl_module).images_seen
         for logger in tensorboards(trainer):
+            if images:  # what an interrupted run wrote after this checkpoint is drawn no more
+                start = SessionLog(status=SessionLog.START)
+                logger.experiment.file_writer.add_event(Event(step=images + 1, session_log=start))
             logger.experiment.add_text("config", "    " + self.config.replace("\n", "\n    "))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

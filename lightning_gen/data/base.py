@@ -95,6 +95,8 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         self.batch_size = batch_size
         self.seed = seed
         self.num_workers = num_workers
+        self._train_loader: Loader | None = None
+        self._position: dict[str, int] | None = None
 
     @abstractmethod
     def splits(self) -> Splits:
@@ -113,7 +115,15 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         if not hasattr(self, "train_set"):
             self.train_set, self.val_set, self.test_set = self.splits()
         if stage == "fit":
-            self.train_dataloader()
+            self._check_batches()
+
+    def _check_batches(self) -> None:
+        if len(self.train_set) < self.batch_size:
+            raise InputError(
+                f"the training split holds {len(self.train_set)} samples, fewer than --data.batch_size "
+                f"{self.batch_size}: lower --data.batch_size to {len(self.train_set)} or less"
+            )
+        self._loader(self.train_set)  # refuses a batch that cannot be divided over the devices
 
     def train_dataloader(self) -> Loader:
         """Batches of the training split, in a new order every epoch; the incomplete last one is left out.
@@ -122,17 +132,30 @@ class DataModule(Described, pl.LightningDataModule, ABC):
             InputError: The split is smaller than a batch, or the batch cannot be divided over the devices.
         """
         self.setup()
-        if len(self.train_set) < self.batch_size:
-            raise InputError(
-                f"the training split holds {len(self.train_set)} samples, fewer than --data.batch_size "
-                f"{self.batch_size}: lower --data.batch_size to {len(self.train_set)} or less"
-            )
+        self._check_batches()
         if self.trainer is None:
             return self._loader(self.train_set, shuffle=True, drop_last=True)
         # To overfit a few batches they must be the same in every epoch.
         overfit = self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
         epoch, limit = self.trainer.current_epoch, self.trainer.limit_train_batches
-        return self._loader(self.train_set, shuffle=not overfit, drop_last=True, epoch=epoch, limit=limit)
+        loader = self._loader(self.train_set, shuffle=not overfit, drop_last=True, epoch=epoch, limit=limit)
+        if self._position is not None:
+            loader.load_state_dict(self._position)
+            self._position = None
+        self._train_loader = loader
+        return loader
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where training stands in the data; part of every checkpoint.
+
+        The Trainer saves the loader's state as well, but does not give it back to a run that was stopped in the middle of
+        an epoch, because it counts that epoch as finished.
+        """
+        return {} if self._train_loader is None else {"position": self._train_loader.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where the checkpoint was written."""
+        self._position = state_dict.get("position")
 
     def val_dataloader(self) -> Loader:
         """Batches of the validation split, in order, nothing left out."""

@@ -78,7 +78,18 @@ class GenerativeModule(checkpoints.Described, LightningModule):
         checkpoint["lightning_gen"] = {"images_seen": self.images_seen, "random_states": states, **self.progress()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the count back; the random state follows with the first batch."""
+        """Take the count back; the random state follows with the first batch.
+
+        Raises:
+            InputError: The checkpoint holds the weights of another model.
+        """
+        stored, own = checkpoint["state_dict"], self.state_dict()
+        odd = [name for name in {**own, **stored} if name not in own or name not in stored or own[name].shape != stored[name].shape]
+        if odd:
+            raise InputError(
+                f"the checkpoint's weights do not fit this {type(self).__name__} ('{odd[0]}' is missing or has another shape): "
+                "take the model and the size of the data from the checkpoint's own run, its config.yaml"
+            )
         progress = checkpoint.get("lightning_gen", {})
         self.images_seen = progress.get("images_seen", 0)
         self._resumed = progress if self._trainer is not None else None

@@ -1,0 +1,181 @@
+"""The command line as its users know it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from lightning_gen import GANModule, GenerativeModule
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen.cli import main
+from lightning_gen.command import Command
+
+TINY = ["--data.size=8", "--model.generator.width=4", "--model.discriminator.width=4", "--model.generator.latent_dim=8"]
+QUIET = ["--trainer.limit_val_batches=1", "--trainer.num_sanity_val_steps=0"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def last(name):
+    return Path("runs", name, "checkpoints", "last.ckpt")
+
+
+def test_fit_alone_trains_the_default_recipe_into_one_folder(capsys):
+    main(["fit", *TINY, *QUIET, "--max_images=256", "--sample_every_images=128"])
+    run = Path("runs/dcgan")
+    found = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert {"config.yaml", "checkpoints/last.ckpt", "checkpoints/best.ckpt"} <= found
+    assert {"samples/samples-000000128.png", "samples/samples-000000256.png"} <= found
+    assert any("tfevents" in name for name in found)
+    printed = capsys.readouterr().out
+    for path in (run / "samples/samples-000000256.png", last("dcgan"), run):
+        assert str(path) in printed
+    assert "lightning_gen sample" in printed
+    assert "tensorboard" in printed
+
+
+@pytest.mark.parametrize("batch_size", [32, 64])
+def test_the_length_is_in_images(batch_size):
+    main(["fit", *TINY, *QUIET, "--max_images=600", f"--data.batch_size={batch_size}", "--model.discriminator_updates=3"])
+    assert GenerativeModule.load_from_checkpoint(last("dcgan")).images_seen == -(-600 // batch_size) * batch_size
+
+
+@pytest.mark.parametrize("recipe", ["gan/dcgan", "autoencoder/vae"])
+@pytest.mark.parametrize("stop", [640, 1408])
+def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(recipe, stop):
+    small = TINY if recipe == "gan/dcgan" else ["--data.size=8", "--model.encoder.width=4", "--model.decoder.width=4"]
+    fit = ["fit", "--config", recipe, *small, *QUIET]
+    main([*fit, "--name=whole", "--max_images=2560"])
+    main([*fit, "--name=parts", f"--max_images={stop}"])
+    main([*fit, "--name=parts", "--max_images=2560", "--ckpt_path=last"])
+    whole, parts = (checkpoints.read(last(name)) for name in ("whole", "parts"))
+    torch.testing.assert_close(parts["state_dict"], whole["state_dict"], rtol=0, atol=0)
+    torch.testing.assert_close(parts["optimizer_states"], whole["optimizer_states"], rtol=0, atol=0)
+    assert parts["lightning_gen"]["images_seen"] == whole["lightning_gen"]["images_seen"] == 2560
+
+
+def test_resuming_a_finished_run_trains_nothing():
+    fit = ["fit", *TINY, *QUIET, "--max_images=256"]
+    main(fit)
+    before = checkpoints.read(last("dcgan"))
+    main([*fit, "--ckpt_path", "last"])
+    after = checkpoints.read(last("dcgan"))
+    torch.testing.assert_close(after["state_dict"], before["state_dict"], rtol=0, atol=0)
+
+
+def test_last_before_the_first_checkpoint_starts_from_the_beginning(capsys):
+    main(["fit", *TINY, *QUIET, "--max_images=64", "--ckpt_path=last"])
+    assert "starting from the beginning" in capsys.readouterr().err
+    assert last("dcgan").exists()
+
+
+def test_what_the_user_says_wins_over_what_the_checkpoint_says():
+    main(["fit", *TINY, *QUIET, "--max_images=128"])
+    optimizer = "--model.generator_optimizer.lr=0.125"
+    main(["fit", "--ckpt_path", str(last("dcgan")), optimizer, *QUIET, "--max_images=256"])
+    stored = checkpoints.read(last("dcgan"))
+    assert stored["hyper_parameters"]["generator_optimizer"]["init_args"]["lr"] == 0.125
+    assert stored["hyper_parameters"]["generator"]["init_args"]["width"] == 4, "the rest comes from the checkpoint"
+    assert stored["lightning_gen"]["images_seen"] == 256
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+def test_the_other_verbs_need_the_checkpoint_alone(verb, capsys):
+    main(["fit", *TINY, *QUIET, "--max_images=128"])
+    files = sorted(Path("runs").rglob("*"))
+    main([verb, "--ckpt_path", str(last("dcgan")), "--trainer.limit_predict_batches=1"])
+    assert sorted(Path("runs").rglob("*")) == files
+    if verb != "predict":
+        assert "sliced_wasserstein" in capsys.readouterr().out
+
+
+def test_later_recipes_and_options_are_laid_over_earlier_ones(capsys, here):
+    (here / "mine.yaml").write_text("data:\n  init_args: {batch_size: 16}\nmax_images: 77\n")
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", "gan/dcgan", "--config", "mine.yaml", "--max_images=99", "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["data"]["init_args"]["batch_size"] == 16
+    assert config["data"]["class_path"].endswith("Digits")
+    assert config["max_images"] == 99
+    assert config["name"] == "dcgan-mine"
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["fit"], "dcgan"),
+        (["fit", "--config", "autoencoder/vae"], "vae"),
+        (["fit", "--config", "gan/wgan_gp", "--config=data/fashion_mnist", "-c", "trainer/smoke"], "wgan_gp-fashion_mnist"),
+        (["fit", "--config", "gan/dcgan", "--name", "mine"], "mine"),
+        (["fit", "--config", "gan/dcgan", "--name=mine"], "mine"),
+    ],
+)
+def test_a_run_is_called_after_its_recipes(words, name):
+    known = ["name", "model", "data", "trainer", "max_images"]
+    assert Command(words, known).name == name
+
+
+def test_another_class_of_data_replaces_the_recipes_own():
+    main(["fit", "--data=Ring", "--data.count=2000", "--config=gan/dense", "--config=trainer/smoke", "--data=Ring"])
+    assert checkpoints.read(last("dense"))["datamodule_hyper_parameters"]["_class_path"].endswith("Ring")
+
+
+@pytest.mark.parametrize("flag", ["fast_dev_run=1", "overfit_batches=1", "limit_train_batches=2", "detect_anomaly=true"])
+def test_the_trainers_debug_flags_work(flag):
+    main(["fit", *TINY, *QUIET, "--max_images=128", f"--trainer.{flag}", "--trainer.profiler=simple"])
+    assert Path("runs").exists() == (flag != "fast_dev_run=1")
+
+
+@pytest.mark.parametrize("flag", ["max_epochs=1", "max_steps=6", "max_time=00:00:00:02"])
+def test_the_trainers_own_lengths_work(flag):
+    main(["fit", *TINY, *QUIET, "--max_images=null", f"--trainer.{flag}"])
+    module = GANModule.load_from_checkpoint(last("dcgan"))
+    if flag == "max_steps=6":
+        assert module.images_seen == 3 * 64, "max_steps counts the steps of both optimizers"
+    if flag == "max_epochs=1":
+        assert module.images_seen == 1437 // 64 * 64
+
+
+def test_without_a_logger_or_checkpoints_it_works_too():
+    main(["fit", *TINY, *QUIET, "--max_images=128", "--trainer.logger=false", "--trainer.enable_checkpointing=false"])
+    assert not last("dcgan").exists()
+    assert list(Path("runs/dcgan/samples").glob("*.png"))
+
+
+def run(*words, **options):
+    return subprocess.run([sys.executable, "-m", "lightning_gen", *words], capture_output=True, text=True, **options)
+
+
+def test_as_a_process_it_is_calm_and_plain():
+    done = run("fit", *TINY, *QUIET, "--max_images=640", "--trainer.check_val_every_n_epoch=1")
+    assert done.returncode == 0, done.stderr
+    everything = done.stdout + done.stderr
+    assert "\x1b" not in everything, "no control characters where the output is no terminal"
+    assert "\r" not in everything
+    for noise in ("litlogger", "Warning", "deprecated", "GPU available"):
+        assert noise not in everything
+    assert "of 640 images" in done.stderr
+
+
+def test_help_names_every_verb_and_recipe(capsys):
+    for words in (["--help"], []):
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert end.value.code == 0
+        text = capsys.readouterr().out
+        for word in ("fit", "validate", "test", "predict", "sample", "evaluate", "gan/dcgan", "autoencoder/vae", "--ckpt_path last"):
+            assert word in text
+    with pytest.raises(SystemExit):
+        main(["fit", "--help"])
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) < 260
+    for word in ("--max_images", "--name", "--trainer.devices", "--ckpt_path", "--data"):
+        assert word in text
