@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import inspect
 import os
-import sys
 import warnings
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,7 +28,8 @@ from lightning_gen.reflection import argument_names, class_path, imported
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 PLAIN = (bool, int, float, str, type(None))
 
-Owner = TypeVar("Owner", LightningModule, LightningDataModule)
+Owner = TypeVar("Owner", bound=LightningModule | LightningDataModule)
+Restored = TypeVar("Restored", bound=LightningModule)
 
 
 class Undescribable(Exception):
@@ -189,7 +189,7 @@ def rebuild(base: type[Owner], hparams: dict[str, Any], path: str, **given: Any)
     return kind(**parts, **given)
 
 
-def restore(base: type[LightningModule], checkpoint: dict[str, Any], path: str, **given: Any) -> LightningModule:
+def restore(base: type[Restored], checkpoint: dict[str, Any], path: str, **given: Any) -> Restored:
     """Build the module that a checkpoint describes and load its weights and progress.
 
     Raises:

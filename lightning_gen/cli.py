@@ -8,7 +8,7 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import lightning.pytorch as pl
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
@@ -56,8 +56,9 @@ VERB_HELP = {
 }
 
 COMMON = {
-    "accelerator", "devices", "num_nodes", "strategy", "precision", "max_epochs", "max_steps", "max_time", "fast_dev_run",
-    "overfit_batches", "limit_train_batches", "limit_val_batches", "check_val_every_n_epoch", "log_every_n_steps",
+    "accelerator", "devices", "num_nodes", "strategy", "precision", "max_epochs", "max_steps", "max_time",
+    "fast_dev_run", "overfit_batches",
+    "limit_train_batches", "limit_val_batches", "check_val_every_n_epoch", "log_every_n_steps",
     "callbacks", "logger", "profiler", "detect_anomaly", "gradient_clip_val", "accumulate_grad_batches",
 }  # fmt: skip
 """The Trainer's arguments that ``--help`` shows; all of them work."""
@@ -70,7 +71,7 @@ TITLES = {
 }
 HELP = {
     "config": "A recipe, by short name (gan/dcgan) or path; several are laid over each other in order.",
-    "ckpt_path": "A checkpoint to start from; `last` for that of the run's own folder. Options and recipes win over it.",
+    "ckpt_path": "A checkpoint to start from; `last` for that of the run's folder. Options and recipes win over it.",
     "weights_only": argparse.SUPPRESS,
 }
 
@@ -123,7 +124,9 @@ class CLI(LightningCLI):
         super().add_default_arguments_to_parser(parser)
         run = parser.add_argument_group("Run")
         run.add_argument("--name", type=str, default="run", help="Name of the run; default: after its recipes.")
-        run.add_argument("--runs_dir", type=str, default="runs", help="Folder of all runs; this one lives in RUNS_DIR/NAME.")
+        run.add_argument(
+            "--runs_dir", type=str, default="runs", help="Folder of all runs; this one lives in RUNS_DIR/NAME."
+        )
         for name, (default, text) in COUNTS.items():
             run.add_argument(f"--{name}", type=int | None, default=default, help=text)
 
@@ -135,15 +138,19 @@ class CLI(LightningCLI):
         parser.link_arguments(bottleneck, "model.init_args.encoder.init_args.features", compute_fn=features_of)
         parser.link_arguments(bottleneck, "model.init_args.decoder.init_args.latent_dim", compute_fn=latent_dim_of)
 
-    def setup_parser(self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]) -> None:
+    def setup_parser(
+        self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
+    ) -> None:
         """Add the verbs that need no Trainer, for ``--help``; `run` calls them without coming here."""
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
         for name, parser in self._subcommand_parsers.items():
             shorten_help(parser, name)
-        for choice in self.parser._subcommands_action._choices_actions:
+        verbs = self.parser._subcommands_action
+        assert verbs is not None
+        for choice in verbs._choices_actions:
             choice.help = VERB_HELP[choice.dest]
         for name, verb in VERBS.items():
-            self.parser._subcommands_action.add_subcommand(name, verb_parser(name, verb), help=first_line(verb))
+            verbs.add_subcommand(name, verb_parser(name, verb), help=first_line(verb))
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Complete what the user typed, then parse it."""
@@ -151,7 +158,7 @@ class CLI(LightningCLI):
         if not words:
             words = ["--help"]
         if words[0] in self._subcommand_parsers:
-            known = {name.split(".")[0] for name in self._subcommand_parsers[words[0]].option_names}
+            known = {name.split(".")[0] for name in cast(Parser, self._subcommand_parsers[words[0]]).option_names}
             words = Command(words, sorted(known - {"h", "help", "c", "config", "print_config"})).complete()
         self.config = parser.parse_args(words)
 
@@ -198,7 +205,10 @@ class CLI(LightningCLI):
             kwargs["enable_checkpointing"] = False
         try:
             return super().instantiate_trainer(**kwargs)
-        except (ValueError, RuntimeError) as error:  # Lightning's own sentence on devices and strategies that do not fit
+        except (
+            ValueError,
+            RuntimeError,
+        ) as error:  # Lightning's own sentence on devices and strategies that do not fit
             raise InputError(str(error)) from error
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -247,7 +257,7 @@ def shorten_help(parser: ArgumentParser, verb: str) -> None:
                 action.help = argparse.SUPPRESS
             elif action.dest.split(".")[0] in TITLES:
                 group.title = TITLES[action.dest.split(".")[0]]
-    parser._action_groups.sort(key=lambda group: group.title == TITLES["trainer"])
+    parser._action_groups.sort(key=lambda group: group.title == TITLES["trainer"])  # type: ignore[attr-defined]
 
 
 def remove_new(folder: Path, before: set[Path]) -> None:
@@ -310,8 +320,8 @@ def check_folder(folder: Path, ckpt_path: str | None) -> None:
     resumed = ckpt_path is not None and folder.resolve() in Path(ckpt_path).resolve().parents
     if (folder / "config.yaml").exists() and not resumed:
         raise InputError(
-            f"{folder} already holds a run: go on with it by adding --ckpt_path last, or give the new run a name of its "
-            f"own with --name {folder.name}-2"
+            f"{folder} already holds a run: go on with it by adding --ckpt_path last, or give the new run a name of "
+            f"its own with --name {folder.name}-2"
         )
 
 
@@ -337,7 +347,7 @@ def told(error: BaseException | None) -> InputError | None:
     return error
 
 
-def run(words: Sequence[str]) -> None:
+def run(words: list[str]) -> None:
     """Run one command.
 
     Args:
@@ -348,14 +358,21 @@ def run(words: Sequence[str]) -> None:
     """
     if words and words[0] in VERBS:
         verb = VERBS[words[0]]
-        given = vars(verb_parser(words[0], verb).parse_args(list(words[1:])))
+        given = vars(verb_parser(words[0], verb).parse_args(words[1:]))
         verb(**{name: configured(value) if isinstance(value, Namespace) else value for name, value in given.items()})
         return
     verbs = [*CLI.subcommands(), *VERBS]
     if words and not words[0].startswith("-") and words[0] not in verbs:
-        raise InputError(f"there is no verb '{words[0]}'{recipes.suggest(words[0], verbs)}: the verbs are {', '.join(verbs)}")
+        raise InputError(
+            f"there is no verb '{words[0]}'{recipes.suggest(words[0], verbs)}: the verbs are {', '.join(verbs)}"
+        )
     options = {"allow_abbrev": False, "formatter_class": HelpFormatter}
-    top = {"prog": PROGRAM, "version": lightning_gen.__version__, "description": lightning_gen.__doc__, "epilog": EXAMPLES}
+    top = {
+        "prog": PROGRAM,
+        "version": lightning_gen.__version__,
+        "description": lightning_gen.__doc__,
+        "epilog": EXAMPLES,
+    }
     verbs_kwargs = {verb: {**options, "description": text} for verb, text in VERB_HELP.items()}
     CLI(
         GenerativeModule,

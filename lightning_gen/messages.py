@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from lightning_gen import recipes
 from lightning_gen.reflection import argument_names, imported
 
+
 def explain(message: str, options: Iterable[str] = ()) -> str:
     """Cut a parser's message down to one sentence, with the nearest valid name where a name is wrong.
 
@@ -50,7 +51,7 @@ def unknown_argument(message: str) -> str | None:
     if found is None:
         return None
     kind, argument = found
-    known = argument_names(kind) if kind else []
+    known: list[str] = argument_names(kind) if kind else []
     return f"{kind.__name__ if kind else 'the recipe'} has no argument '{argument}'{recipes.suggest(argument, known)}"
 
 
@@ -80,17 +81,16 @@ def asked_for(message: str) -> type | None:
     """The class of the library that a part should have been: that of the innermost argument talked about."""
     owners, keys = re.findall(r"class_path '([^']+)'", message), re.findall(r'Parser key "([\w.]+)"', message)
     owner = imported(owners[-1]) if owners else None
-    if owner is not None and keys:
-        named = str(typing.get_type_hints(owner.__init__).get(keys[-1], ""))  # type: ignore[misc]
-    else:
-        named = message
+    hints = typing.get_type_hints(owner.__init__) if owner is not None and keys else {}  # type: ignore[misc]
+    named = str(hints.get(keys[-1], "")) if hints else message
     return next((kind for path in re.findall(r"lightning_gen\.[\w.]+", named) if (kind := imported(path))), None)
 
 
 def concrete(base: type) -> set[str]:
     """The names of the classes of the library that can stand where `base` is asked for."""
-    own = {base.__name__} if not inspect.isabstract(base) and base.__module__.startswith("lightning_gen") else set()
-    return own.union(*(concrete(kind) for kind in base.__subclasses__()))
+    below: list[type] = base.__subclasses__()
+    found = {name for kind in below for name in concrete(kind)}
+    return found if inspect.isabstract(base) else found | {base.__name__}
 
 
 def option_of(message: str) -> str:
@@ -105,5 +105,7 @@ def wrong_value(message: str) -> str | None:
     given = re.findall(r"Got value: ([^\n]*)", message) or re.findall(r"Given value: ([^\n]*)", message)
     if not expected or not given:
         return None
-    wanted = " or ".join(re.sub(r"<class '(?:\w+\.)*(\w+)'>|typing\.Literal\[([^]]*)\]", r"\1\2", kind) for kind in expected)
+    wanted = " or ".join(
+        re.sub(r"<class '(?:\w+\.)*(\w+)'>|typing\.Literal\[([^]]*)\]", r"\1\2", kind) for kind in expected
+    )
     return f"{option_of(message)}expected {wanted} and got {given[-1].strip()}"

@@ -72,7 +72,9 @@ def load(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds no settings (a {type(content).__name__}): a recipe is a mapping such as 'model: ...'")
+        raise InputError(
+            f"{path} holds no settings (a {type(content).__name__}): a recipe is a mapping such as 'model: ...'"
+        )
     return content
 
 

@@ -89,7 +89,10 @@ def test_a_mistake_is_one_sentence(capsys, words, expected):
         ("max_image: 3\n", "did you mean 'max_images'"),
         ("zzz: 3\n", "the settings are"),
         ("trainer:\n  max_epoch: 3\n", "did you mean 'trainer.max_epochs'"),
-        ("model:\n  class_path: GANModule\n  init_args: {discriminator_update: 3}\n", "did you mean 'discriminator_updates'"),
+        (
+            "model:\n  class_path: GANModule\n  init_args: {discriminator_update: 3}\n",
+            "did you mean 'discriminator_updates'",
+        ),
         ("data:\n  class_path: Digits\n  init_args: {sise: 3}\n", "Digits has no argument 'sise'; did you mean 'size'"),
         ("model: [\n", "is not a YAML file"),
         ("- 1\n- 2\n", "holds no settings"),
@@ -103,7 +106,9 @@ def test_a_mistake_in_a_recipe_is_one_sentence(capsys, here, text, expected):
 def test_a_deep_mistake_in_a_recipe_names_the_part(capsys, here):
     text = recipes.find("gan/wgan_gp").read_text().replace("weight: 10.0", "wight: 10.0")
     (here / "mine.yaml").write_text(text)
-    assert "GradientPenalty has no argument 'wight'; did you mean 'weight'" in refused(capsys, "fit", "--config", "mine.yaml")
+    assert "GradientPenalty has no argument 'wight'; did you mean 'weight'" in refused(
+        capsys, "fit", "--config", "mine.yaml"
+    )
 
 
 @pytest.fixture

@@ -46,7 +46,15 @@ def test_the_path_alone_gives_a_gan_back_to_the_bit(gan, trainer, tmp_path, base
     loaded = base.load_from_checkpoint(tmp_path / "gan.ckpt")
     assert torch.equal(loaded.sample(9, generator=seed()), expected)
     torch.testing.assert_close(loaded.state_dict(), module.state_dict(), rtol=0, atol=0)
-    for name in ("generator", "discriminator", "objective", "penalties", "augmentation", "ema", "discriminator_updates"):
+    for name in (
+        "generator",
+        "discriminator",
+        "objective",
+        "penalties",
+        "augmentation",
+        "ema",
+        "discriminator_updates",
+    ):
         assert loaded.hparams[name] == module.hparams[name]
     assert loaded.images_seen == module.images_seen == 192
     assert loaded.updates == {"discriminator": 3, "generator": 1}
@@ -120,7 +128,11 @@ def test_pickled_code_is_refused_and_does_not_run(tmp_path, inside):
 def test_a_description_cannot_import_or_build_anything_else(gan, trainer, tmp_path, place):
     trained(gan(), trainer, tmp_path / "gan.ckpt")
     stored = torch.load(tmp_path / "gan.ckpt", weights_only=True)
-    target = "antigravity.fly" if place == "_class_path" else {"class_path": "subprocess.Popen", "init_args": {"args": ["true"]}}
+    target = (
+        "antigravity.fly"
+        if place == "_class_path"
+        else {"class_path": "subprocess.Popen", "init_args": {"args": ["true"]}}
+    )
     stored["hyper_parameters"][place] = target
     torch.save(stored, tmp_path / "gan.ckpt")
     with pytest.raises(InputError):

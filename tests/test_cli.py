@@ -44,7 +44,9 @@ def test_fit_alone_trains_the_default_recipe_into_one_folder(capsys):
 
 @pytest.mark.parametrize("batch_size", [32, 64])
 def test_the_length_is_in_images(batch_size):
-    main(["fit", *TINY, *QUIET, "--max_images=600", f"--data.batch_size={batch_size}", "--model.discriminator_updates=3"])
+    main(
+        ["fit", *TINY, *QUIET, "--max_images=600", f"--data.batch_size={batch_size}", "--model.discriminator_updates=3"]
+    )
     assert GenerativeModule.load_from_checkpoint(last("dcgan")).images_seen == -(-600 // batch_size) * batch_size
 
 
@@ -113,7 +115,10 @@ def test_later_recipes_and_options_are_laid_over_earlier_ones(capsys, here):
     [
         (["fit"], "dcgan"),
         (["fit", "--config", "autoencoder/vae"], "vae"),
-        (["fit", "--config", "gan/wgan_gp", "--config=data/fashion_mnist", "-c", "trainer/smoke"], "wgan_gp-fashion_mnist"),
+        (
+            ["fit", "--config", "gan/wgan_gp", "--config=data/fashion_mnist", "-c", "trainer/smoke"],
+            "wgan_gp-fashion_mnist",
+        ),
         (["fit", "--config", "gan/dcgan", "--name", "mine"], "mine"),
         (["fit", "--config", "gan/dcgan", "--name=mine"], "mine"),
     ],
@@ -128,7 +133,9 @@ def test_another_class_of_data_replaces_the_recipes_own():
     assert checkpoints.read(last("dense"))["datamodule_hyper_parameters"]["_class_path"].endswith("Ring")
 
 
-@pytest.mark.parametrize("flag", ["fast_dev_run=1", "overfit_batches=1", "limit_train_batches=2", "detect_anomaly=true"])
+@pytest.mark.parametrize(
+    "flag", ["fast_dev_run=1", "overfit_batches=1", "limit_train_batches=2", "detect_anomaly=true"]
+)
 def test_the_trainers_debug_flags_work(flag):
     main(["fit", *TINY, *QUIET, "--max_images=128", f"--trainer.{flag}", "--trainer.profiler=simple"])
     assert Path("runs").exists() == (flag != "fast_dev_run=1")
@@ -171,11 +178,23 @@ def test_help_names_every_verb_and_recipe(capsys):
             main(words)
         assert end.value.code == 0
         text = capsys.readouterr().out
-        for word in ("fit", "validate", "test", "predict", "sample", "evaluate", "gan/dcgan", "autoencoder/vae", "--ckpt_path last"):
+        for word in (
+            "fit",
+            "validate",
+            "test",
+            "predict",
+            "sample",
+            "evaluate",
+            "gan/dcgan",
+            "autoencoder/vae",
+            "--ckpt_path last",
+        ):
             assert word in text
     with pytest.raises(SystemExit):
         main(["fit", "--help"])
     text = capsys.readouterr().out
-    assert len(text.splitlines()) < 260
+    assert text.index("--max_images") < text.index("--model") < text.index("--trainer.devices")
+    assert "--trainer.reload_dataloaders_every_n_epochs" not in text, "what few need is left to the Trainer's own page"
+    assert "Linked arguments" not in text
     for word in ("--max_images", "--name", "--trainer.devices", "--ckpt_path", "--data"):
         assert word in text

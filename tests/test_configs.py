@@ -87,8 +87,10 @@ def test_a_data_set_can_be_laid_over_a_recipe(name, tmp_path):
     images = name not in ("data/ring", "data/grid", "data/tensors")
     recipe = "gan/dcgan" if images else "gan/dense"
     main(
-        ["fit", "--config", recipe, "--config", name, "--config", "trainer/smoke", f"--runs_dir={tmp_path / 'runs'}"]
-        + ["--data.batch_size=8", *small(recipe), *options]
+        [
+            *["fit", "--config", recipe, "--config", name, "--config", "trainer/smoke"],
+            *[f"--runs_dir={tmp_path / 'runs'}", "--data.batch_size=8", *small(recipe), *options],
+        ]
     )
     module = GenerativeModule.load_from_checkpoint(last(tmp_path / "runs"))
     stored = checkpoints.read(last(tmp_path / "runs"))["datamodule_hyper_parameters"]

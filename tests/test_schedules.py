@@ -64,7 +64,9 @@ def test_the_rate_depends_on_images_not_on_batches(gan, trainer, batch_size):
     assert module.trainer.optimizers[1].param_groups[0]["lr"] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("make", [lambda o: Warmup(o, 0), lambda o: LinearDecay(o, 5, 5), lambda o: CosineDecay(o, 9, 9)])
+@pytest.mark.parametrize(
+    "make", [lambda o: Warmup(o, 0), lambda o: LinearDecay(o, 5, 5), lambda o: CosineDecay(o, 9, 9)]
+)
 def test_an_impossible_length_is_refused(make):
     with pytest.raises(InputError, match="must be at least"):
         make(optimizer())

@@ -80,7 +80,7 @@ class LogEveryImages(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Convert images to updates, by the size of the batch at hand."""
         images = len(Batch.of(batch).x) * trainer.world_size * trainer.accumulate_grad_batches
-        trainer.log_every_n_steps = max(1, self.every_images // images)
+        trainer.log_every_n_steps = max(1, self.every_images // images)  # type: ignore[attr-defined]
 
 
 class Throughput(Callback):

@@ -79,21 +79,21 @@ class ImageProgress(ProgressBar):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open a bar of batches; inside a fit the run's own bar stays."""
-        if not trainer.state.fn == "fit":
+        if trainer.state.fn != "fit":
             self._open(trainer, "batches", None)
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Move the bar of batches."""
-        if not trainer.state.fn == "fit" and self._due():
+        if trainer.state.fn != "fit" and self._due():
             self._show("batches", args[2] + 1, None, "")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the bar of batches."""
-        if not trainer.state.fn == "fit":
+        if trainer.state.fn != "fit":
             self._close()
 
     on_test_start = on_predict_start = on_validation_start
-    on_test_batch_end = on_predict_batch_end = on_validation_batch_end
+    on_test_batch_end = on_predict_batch_end = on_validation_batch_end  # type: ignore[assignment]
     on_test_end = on_predict_end = on_validation_end
 
     # drawing -------------------------------------------------------------------------------------------------------

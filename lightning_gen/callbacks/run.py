@@ -64,9 +64,9 @@ class RunFolder(Callback):
         (self.folder / "config.yaml").write_text(self.config)
         images = counted(pl_module).images_seen
         for logger in tensorboards(trainer):
-            if images:  # what an interrupted run wrote after this checkpoint is drawn no more
-                start = SessionLog(status=SessionLog.START)
-                logger.experiment.file_writer.add_event(Event(step=images + 1, session_log=start))
+            # the second start in a folder hides what an interrupted run wrote after the checkpoint that is resumed
+            start = SessionLog(status=SessionLog.START)
+            logger.experiment.file_writer.add_event(Event(step=images + 1, session_log=start))
             logger.experiment.add_text("config", "    " + self.config.replace("\n", "\n    "))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -101,7 +101,10 @@ class Report(Callback):
 
     def _opening(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
         module, data = counted(pl_module), trainer.datamodule  # type: ignore[attr-defined]
-        sizes = {name: sum(p.numel() for p in child.parameters() if p.requires_grad) for name, child in module.named_children()}
+        sizes = {
+            name: sum(p.numel() for p in child.parameters() if p.requires_grad)
+            for name, child in module.named_children()
+        }
         parts = ", ".join(f"{name} {size:,}" for name, size in sizes.items() if size)
         shape = " x ".join(map(str, module.data_shape))
         count = f"{len(data.train_set):,} training samples of " if hasattr(data, "train_set") else ""

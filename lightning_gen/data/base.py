@@ -148,8 +148,8 @@ class DataModule(Described, pl.LightningDataModule, ABC):
     def state_dict(self) -> dict[str, Any]:
         """Where training stands in the data; part of every checkpoint.
 
-        The Trainer saves the loader's state as well, but does not give it back to a run that was stopped in the middle of
-        an epoch, because it counts that epoch as finished.
+        The Trainer saves the loader's state as well, but does not give it back to a run that was stopped in the middle
+        of an epoch, because it counts that epoch as finished.
         """
         return {} if self._train_loader is None else {"position": self._train_loader.state_dict()}
 

@@ -11,8 +11,8 @@ from lightning_gen.errors import InputError
 def sliced_wasserstein(x: Tensor, y: Tensor, projections: int = 512, seed: int = 0) -> Tensor:
     r"""Sliced 2-Wasserstein distance between two sets of as many samples.
 
-    :math:`SW_2 = \sqrt{\frac{1}{n P} \sum_p \sum_i (\mathrm{sort}(x\,\theta_p)_i - \mathrm{sort}(y\,\theta_p)_i)^2}` with
-    directions :math:`\theta_p` uniform on the unit sphere. A shift by :math:`\delta` costs about
+    :math:`SW_2 = \sqrt{\frac{1}{n P} \sum_p \sum_i (\mathrm{sort}(x\,\theta_p)_i - \mathrm{sort}(y\,\theta_p)_i)^2}`
+    with directions :math:`\theta_p` uniform on the unit sphere. A shift by :math:`\delta` costs about
     :math:`|\delta| / \sqrt{d}`. Sliced and Radon Wasserstein Barycenters of Measures, Bonneel et al. 2015
     (https://doi.org/10.1007/s10851-014-0506-3), section 2.
 
@@ -29,7 +29,9 @@ def sliced_wasserstein(x: Tensor, y: Tensor, projections: int = 512, seed: int =
         InputError: The two sets differ in number or shape.
     """
     if x.shape != y.shape:
-        raise InputError(f"sets of samples differ in shape, {tuple(x.shape)} and {tuple(y.shape)}: compare equal numbers")
+        raise InputError(
+            f"sets of samples differ in shape, {tuple(x.shape)} and {tuple(y.shape)}: compare equal numbers"
+        )
     x, y = x.flatten(1).float(), y.flatten(1).float()
     directions = torch.randn(x.shape[1], projections, generator=torch.Generator().manual_seed(seed)).to(x.device)
     directions /= directions.norm(dim=0)
@@ -41,7 +43,7 @@ class SlicedWasserstein(Metric):
     """Sliced 2-Wasserstein distance over all batches and devices; see `sliced_wasserstein`.
 
     It compares pixels (or coordinates), so it says whether training moves in the right direction and is no measure of
-    how good pictures look. Two independent sets of real samples do not score 0 but a floor that falls with their number.
+    how good pictures look. Two sets of real samples do not score 0 but a floor that falls with their number.
 
     Args:
         projections: Directions.

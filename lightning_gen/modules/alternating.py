@@ -65,8 +65,8 @@ class Player:
 class AlternatingModule(GenerativeModule):
     """Plays a round of `players` on each batch: one after another, each with its own optimizer.
 
-    For each player whose turn it is: gradients to zero, one backward for each part of the batch, gradients averaged over
-    the devices, clipped, one optimizer step, one scheduler step. Backward and step of a player come before the
+    For each player whose turn it is: gradients to zero, one backward for each part of the batch, gradients averaged
+    over the devices, clipped, one optimizer step, one scheduler step. Backward and step of a player come before the
     next player's, which is also what float16's gradient scaling needs; averaging comes before unscaling, so that an
     overflow on one device makes all of them skip the step.
 
@@ -123,8 +123,8 @@ class AlternatingModule(GenerativeModule):
         strategy = self.trainer.strategy
         if not isinstance(strategy, (SingleDeviceStrategy, DDPStrategy)):
             raise InputError(
-                f"{type(strategy).__name__} shards or wraps the parameters of all networks together, which breaks networks "
-                "that take turns: use --trainer.strategy ddp"
+                f"{type(strategy).__name__} shards or wraps the parameters of all networks together, which breaks "
+                "networks that take turns: use --trainer.strategy ddp"
             )
 
     def progress(self) -> dict[str, Any]:

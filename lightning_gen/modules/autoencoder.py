@@ -34,8 +34,8 @@ class AutoencoderModule(GenerativeModule):
         encoder: Samples ``(n, *shape)`` to features ``(n, features)``.
         decoder: Codes ``(n, latent_dim)`` to outputs ``(n, *shape)``, the parameters of the likelihood.
         bottleneck: Features to a code.
-        objective: Named terms in nats per sample; the loss is the sum of weight times term. The first `Likelihood` among
-            them says how outputs become samples.
+        objective: Named terms in nats per sample; the loss is the sum of weight times term. The first `Likelihood`
+            among them says how outputs become samples.
         corruption: Change of the encoder's input in training, ``(x, rng) -> x``, or None; the terms see the clean x.
         optimizer: Makes the optimizer; None for Adam with learning rate 1e-3.
         scheduler: Makes the learning-rate scheduler from the optimizer; stepped after each update.
@@ -90,8 +90,8 @@ class AutoencoderModule(GenerativeModule):
             if isinstance(term, Likelihood):
                 return term
         raise InputError(
-            "no term of the objective says how the decoder's output becomes a sample: add one of the likelihoods, such as "
-            "objective={'reconstruction': BernoulliLikelihood()}"
+            "no term of the objective says how the decoder's output becomes a sample: add one of the likelihoods, "
+            "such as objective={'reconstruction': BernoulliLikelihood()}"
         )
 
     @property

@@ -2,6 +2,7 @@
 
 import os
 import random
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from lightning_gen.records import Batch, Shape
 from lightning_gen.schedules import ImageSchedule
 
 
-class GenerativeModule(checkpoints.Described, LightningModule):
+class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     """Base of the modules: counts images, owns this process's generator, logs on an axis of images.
 
     Attributes:
@@ -35,18 +36,18 @@ class GenerativeModule(checkpoints.Described, LightningModule):
         self._resumed: dict[str, Any] | None = None
 
     @property
+    @abstractmethod
     def data_shape(self) -> Shape:
         """Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``."""
-        raise NotImplementedError
 
     @property
     def has_prior(self) -> bool:
         """Whether `sample` can draw."""
         return True
 
+    @abstractmethod
     def sample(self, n: int, labels: Any = None, generator: torch.Generator | None = None) -> Tensor:
-        """Draw `n` samples, ``(n, *shape)``."""
-        raise NotImplementedError
+        """Draw `n` samples, ``(n, *shape)``, in evaluation mode; the same generator seed gives the same samples."""
 
     @property
     def rng(self) -> torch.Generator:
@@ -84,11 +85,15 @@ class GenerativeModule(checkpoints.Described, LightningModule):
             InputError: The checkpoint holds the weights of another model.
         """
         stored, own = checkpoint["state_dict"], self.state_dict()
-        odd = [name for name in {**own, **stored} if name not in own or name not in stored or own[name].shape != stored[name].shape]
+        odd = [
+            name
+            for name in {**own, **stored}
+            if name not in own or name not in stored or own[name].shape != stored[name].shape
+        ]
         if odd:
             raise InputError(
-                f"the checkpoint's weights do not fit this {type(self).__name__} ('{odd[0]}' is missing or has another shape): "
-                "take the model and the size of the data from the checkpoint's own run, its config.yaml"
+                f"the checkpoint's weights do not fit this {type(self).__name__} ('{odd[0]}' is missing or has another "
+                "shape): take the model and the size of the data from the checkpoint's own run, its config.yaml"
             )
         progress = checkpoint.get("lightning_gen", {})
         self.images_seen = progress.get("images_seen", 0)
@@ -135,7 +140,7 @@ class GenerativeModule(checkpoints.Described, LightningModule):
     @property
     def logs_now(self) -> bool:
         """Whether this batch is logged, by the Trainer's ``log_every_n_steps``."""
-        every = self.trainer.log_every_n_steps
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return every > 0 and (self.trainer.fit_loop.epoch_loop._batches_that_stepped + 1) % every == 0
 
     def report(self, values: dict[str, Tensor | float], **options: Any) -> None:

@@ -4,7 +4,7 @@ import copy
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -39,7 +39,7 @@ class GANModule(AlternatingModule):
         objective: What both players pay, from both logits.
         penalties: Named terms of the discriminator's loss, computed in float32.
         augmentation: Differentiable change of real and fake samples alike, ``(x, rng) -> x``, or None.
-        generator_optimizer: Makes the optimizer; None for Adam with learning rate 2e-4 and betas (0.5, 0.999), as DCGAN.
+        generator_optimizer: Makes the optimizer; None for Adam with learning rate 2e-4 and betas (0.5, 0.999).
         discriminator_optimizer: The same for the discriminator.
         generator_scheduler: Makes the learning-rate scheduler from the optimizer; stepped after each update.
         discriminator_scheduler: The same for the discriminator.
@@ -100,8 +100,8 @@ class GANModule(AlternatingModule):
         self._joint_pass = not mixes  # one pass over real and fake together would mix their statistics
         if mixes and penalties:
             warnings.warn(
-                "a gradient penalty is defined for one sample at a time and the discriminator's BatchNorm mixes them: set "
-                "--model.discriminator.batch_norm false",
+                "a gradient penalty is defined for one sample at a time and the discriminator's BatchNorm mixes them: "
+                "set --model.discriminator.batch_norm false",
                 stacklevel=2,
             )
 
@@ -199,7 +199,7 @@ class GANModule(AlternatingModule):
         terms = {"real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
         for name, penalty in self.penalties.items():
             terms[name] = penalty(self.discriminator, real, fake, self.rng)
-            total = total + penalty.weight * terms[name]
+            total = total + cast(Penalty, penalty).weight * terms[name]
         return Loss(total, terms)
 
     def generator_loss(self, batch: Batch) -> Loss:

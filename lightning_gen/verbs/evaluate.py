@@ -48,8 +48,7 @@ def evaluate(
     if target is not None and target.is_dir():
         raise InputError(f"--output {target} is a folder: give a file in it, such as {target / 'evaluation.json'}")
     stored = checkpoints.read(checkpoint)
-    module = checkpoints.restore(GenerativeModule, stored, checkpoint)
-    assert isinstance(module, GenerativeModule)
+    module = checkpoints.restore(GenerativeModule, stored, checkpoint)  # type: ignore[type-abstract]
     report = assess(module, data or stored_data(stored, checkpoint), seed, samples, checkpoint)
     print(report.to_text())
     if target is not None:
@@ -199,9 +198,7 @@ def stored_data(stored: dict[str, Any], path: str) -> DataModule:
     described = stored.get("datamodule_hyper_parameters")
     if not described or "_class_path" not in described:
         raise InputError(f"{path} does not say what data it was trained on: name them, for instance --data Digits")
-    data = checkpoints.rebuild(DataModule, described, path)
-    assert isinstance(data, DataModule)
-    return data
+    return checkpoints.rebuild(DataModule, described, path)  # type: ignore[type-abstract]
 
 
 def check_shape(module: GenerativeModule, data: DataModule) -> None:

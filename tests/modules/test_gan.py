@@ -37,7 +37,9 @@ def test_sampling_uses_the_average_and_leaves_training_alone(gan, trainer):
     assert torch.equal(module.sample(7, generator=seed()), expected)
     assert not torch.allclose(module.generator(latent), expected)
     assert module.generator.training
-    module.generator.load_state_dict({k.removeprefix("generator."): v for k, v in before.items() if k.startswith("generator.")})
+    module.generator.load_state_dict(
+        {k.removeprefix("generator."): v for k, v in before.items() if k.startswith("generator.")}
+    )
     assert torch.equal(module.sample(7, generator=seed()), expected), "the trained weights are not used"
 
 
@@ -65,7 +67,9 @@ def test_every_objective_trains_both_networks(gan, trainer, objective):
 def test_one_pass_over_real_and_fake_gives_the_logits_of_two(gan):
     module = gan()
     real, fake = torch.rand(6, 1, 8, 8), torch.rand(6, 1, 8, 8)
-    for joint, alone in zip(module.judge(real, fake), (module.discriminator(real), module.discriminator(fake)), strict=True):
+    for joint, alone in zip(
+        module.judge(real, fake), (module.discriminator(real), module.discriminator(fake)), strict=True
+    ):
         torch.testing.assert_close(joint, alone)
 
 

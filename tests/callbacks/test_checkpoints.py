@@ -1,0 +1,100 @@
+"""Checkpoints at a rhythm in images, at the end, and of the best validation figure."""
+
+from functools import partial
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from lightning_gen import GANModule
+from lightning_gen.callbacks import ImageCheckpoint, MaxImages, best_checkpoint
+from lightning_gen.data import Digits
+
+
+class Written(Callback):
+    """Notes when a checkpoint is made."""
+
+    def __init__(self):
+        self.images = []
+
+    def on_save_checkpoint(self, trainer, pl_module, checkpoint):
+        self.images.append(checkpoint["lightning_gen"]["images_seen"])
+
+
+def digits(batch_size=64):
+    return Digits(size=8, batch_size=batch_size)
+
+
+@pytest.fixture
+def trainer(trainer):
+    """Make a Trainer that may write checkpoints."""
+    return partial(trainer, enable_checkpointing=True)
+
+
+def stored(path):
+    return torch.load(path, weights_only=True)
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"), [(256, [256, 512, 640]), (100, [128, 256, 320, 448, 512, 640]), (None, [640])]
+)
+def test_last_is_written_at_multiples_and_at_the_end(gan, trainer, tmp_path, every, expected):
+    written = Written()
+    callbacks = [written, ImageCheckpoint(every, tmp_path), MaxImages(640)]
+    trainer(max_epochs=-1, callbacks=callbacks).fit(gan(), digits())
+    assert written.images == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+    assert stored(tmp_path / "last.ckpt")["lightning_gen"]["images_seen"] == 640
+
+
+def test_what_is_written_is_the_module_as_it_is(gan, trainer, tmp_path):
+    module = gan()
+    trainer(max_epochs=-1, callbacks=[MaxImages(640), ImageCheckpoint(None, tmp_path)]).fit(module, digits())
+    loaded = GANModule.load_from_checkpoint(tmp_path / "last.ckpt")
+    assert loaded.images_seen == module.images_seen == 640
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in module.state_dict().items())
+
+
+LENGTHS = [{"images": 1600}, {"images": 1408}, {"max_steps": 50}, {"max_epochs": 1}]
+
+
+@pytest.mark.parametrize("first", LENGTHS, ids=["inside an epoch", "between epochs", "max_steps", "max_epochs"])
+def test_a_finished_run_that_is_made_longer_ends_as_one_long_run(gan, trainer, tmp_path, first):
+    def train(images=10_000, ckpt_path=None, **limits):
+        module, data = gan(batch_norm=True), digits()
+        callbacks = [MaxImages(images), ImageCheckpoint(None, tmp_path)]
+        trainer(**{"max_epochs": -1, **limits}, callbacks=callbacks).fit(module, data, ckpt_path=ckpt_path)
+        return module
+
+    torch.manual_seed(1)
+    whole = train(3200)
+    torch.manual_seed(1)
+    assert train(**first).images_seen < 2000
+    torch.manual_seed(2)
+    joined = train(3200, tmp_path / "last.ckpt")
+    assert joined.images_seen == whole.images_seen == 3200
+    assert all(torch.equal(value, joined.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+def test_resuming_a_run_that_is_complete_leaves_its_checkpoint_alone(gan, trainer, tmp_path):
+    def train(ckpt_path=None):
+        callbacks = [MaxImages(1600), ImageCheckpoint(None, tmp_path)]
+        trainer(max_epochs=-1, callbacks=callbacks).fit(gan(), digits(), ckpt_path=ckpt_path)
+        return (tmp_path / "last.ckpt").read_bytes()
+
+    assert train() == train(tmp_path / "last.ckpt")
+
+
+@pytest.mark.parametrize(("kind", "figure"), [("gan", "val/sliced_wasserstein"), ("autoencoder", "val/loss")])
+def test_best_is_the_checkpoint_of_the_lowest_figure(request, trainer, tmp_path, kind, figure):
+    class Figures(Callback):
+        def on_validation_end(self, trainer, pl_module):
+            found.append((float(trainer.callback_metrics[figure]), pl_module.images_seen))
+
+    found = []
+    module = request.getfixturevalue(kind)()
+    callbacks = [Figures(), best_checkpoint(module, tmp_path)]
+    trainer(max_epochs=4, callbacks=callbacks).fit(module, digits())
+    assert len(found) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["best.ckpt"]
+    assert stored(tmp_path / "best.ckpt")["lightning_gen"]["images_seen"] == min(found)[1]

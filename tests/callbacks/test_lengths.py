@@ -1,0 +1,138 @@
+"""Lengths and rhythms count images, whatever the batch size."""
+
+import time
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from torch.utils.data import DataLoader
+
+from lightning_gen import InputError
+from lightning_gen.callbacks import ImageCheckpoint, LogEveryImages, MaxImages, SampleGrid, Throughput
+
+
+def loader(batch_size, images=96):
+    return DataLoader(torch.rand(images, 1, 8, 8) * 2 - 1, batch_size=batch_size, drop_last=True)
+
+
+class Logged(Callback):
+    """Notes at which images a batch is logged."""
+
+    def __init__(self):
+        self.images = []
+
+    def on_train_batch_end(self, trainer, pl_module, *args):
+        if "train/loss" in trainer.logged_metrics or "train/generator_loss" in trainer.logged_metrics:
+            self.images += [pl_module.images_seen] if pl_module.logs_now else []
+
+
+class Rows(Logger):
+    """A logger that keeps what it is given in a list."""
+
+    def __init__(self, rows):
+        super().__init__()
+        self.rows = rows
+
+    name = version = None
+
+    def log_metrics(self, metrics, step=None):
+        self.rows.append((step, dict(metrics)))
+
+    def log_hyperparams(self, *args, **kwargs):
+        pass
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 16, 32, 96])
+@pytest.mark.parametrize("limit", [1, 64, 100])
+def test_a_run_ends_with_the_first_batch_that_reaches_the_length(gan, trainer, batch_size, limit):
+    module = gan()
+    trainer(max_epochs=-1, callbacks=[MaxImages(limit)]).fit(module, loader(batch_size))
+    assert limit <= module.images_seen < limit + batch_size
+    assert module.images_seen == module.rounds * batch_size
+
+
+def test_other_limits_hold_as_well(gan, trainer):
+    module = gan()
+    trainer(max_epochs=1, callbacks=[MaxImages(10_000)]).fit(module, loader(32))
+    assert module.images_seen == 96
+
+
+@pytest.mark.parametrize("updates", [1, 3])
+def test_the_length_does_not_depend_on_the_updates_of_the_discriminator(gan, trainer, updates):
+    module = gan(discriminator_updates=updates)
+    trainer(max_epochs=-1, callbacks=[MaxImages(64)]).fit(module, loader(16))
+    assert module.images_seen == 64
+
+
+def test_a_run_whose_length_is_reached_trains_nothing_when_resumed(gan, trainer, tmp_path):
+    module = gan()
+    trainer(max_epochs=-1, callbacks=[MaxImages(64), ImageCheckpoint(None, tmp_path)], enable_checkpointing=True).fit(
+        module, loader(16)
+    )
+    resumed = gan()
+    trainer(max_epochs=-1, callbacks=[MaxImages(64)]).fit(resumed, loader(16), ckpt_path=tmp_path / "last.ckpt")
+    assert (resumed.images_seen, resumed.rounds) == (64, 4)
+    assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in module.state_dict().items())
+
+
+def test_a_resumed_run_counts_its_earlier_images(gan, trainer, tmp_path):
+    trainer(max_epochs=-1, callbacks=[MaxImages(32), ImageCheckpoint(None, tmp_path)], enable_checkpointing=True).fit(
+        gan(), loader(16)
+    )
+    resumed = gan()
+    trainer(max_epochs=-1, callbacks=[MaxImages(80)]).fit(resumed, loader(16), ckpt_path=tmp_path / "last.ckpt")
+    assert (resumed.images_seen, resumed.rounds) == (80, 5)
+
+
+@pytest.mark.parametrize("make", [MaxImages, LogEveryImages, SampleGrid, lambda n: ImageCheckpoint(n, "folder")])
+@pytest.mark.parametrize("value", [0, -5])
+def test_lengths_below_one_image_are_refused(make, value):
+    with pytest.raises(InputError, match=f"at least 1 image, not {value}"):
+        make(value)
+
+
+def test_a_module_that_counts_nothing_is_refused(trainer):
+    class Other(LightningModule):
+        def training_step(self, batch, batch_idx):
+            return None
+
+        def configure_optimizers(self):
+            return None
+
+    with pytest.raises(InputError, match="Other does not count images"):
+        trainer(max_epochs=1, callbacks=[MaxImages(5)]).fit(Other(), loader(16))
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "every", "expected"),
+    [(16, 32, [32, 64, 96]), (8, 32, [32, 64, 96]), (16, 1, [16, 32, 48, 64, 80, 96]), (16, 40, [32, 64, 96])],
+)
+def test_logging_has_a_rhythm_in_images(gan, trainer, batch_size, every, expected):
+    logged = Logged()
+    trainer(max_epochs=1, callbacks=[LogEveryImages(every), logged]).fit(gan(), loader(batch_size))
+    assert logged.images == expected
+
+
+def test_the_rhythm_counts_the_images_of_accumulated_batches(autoencoder, trainer, tmp_path):
+    rows = []
+    runner = trainer(max_epochs=1, accumulate_grad_batches=3, callbacks=[LogEveryImages(48)], logger=Rows(rows))
+    runner.fit(autoencoder(), loader(8))
+    assert sorted({step for step, metrics in rows if "train/loss" in metrics}) == [48, 96]
+
+
+def test_throughput_is_images_over_seconds_without_validation(autoencoder, trainer):
+    class Slow(Callback):
+        def on_train_batch_start(self, *args):
+            time.sleep(0.02)
+
+        def on_validation_batch_start(self, *args):
+            time.sleep(0.5)
+
+    rows = []
+    runner = trainer(max_epochs=3, log_every_n_steps=4, callbacks=[Throughput(), Slow()], logger=Rows(rows))
+    runner.fit(autoencoder(), loader(32), loader(96))
+    speeds = {step: metrics["images_per_second"] for step, metrics in rows if "images_per_second" in metrics}
+    assert list(speeds) == [256], "between the first logged batch, 4, and the second, 8, lies a validation"
+    assert 200 < speeds[256] < 32 / 0.02, "128 images in four waits and some training, not in 0.58 s and more"
