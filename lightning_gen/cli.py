@@ -1,17 +1,15 @@
 """The command line: LightningCLI's ``fit``, ``validate``, ``test`` and ``predict``, and the verbs beside them."""
 
-import argparse
 import errno
 import logging
 import sys
-import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import lightning.pytorch as pl
-from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
+from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -34,12 +32,12 @@ from lightning_gen.callbacks import (
 from lightning_gen.command import Command
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
+from lightning_gen.help import EXAMPLES, PROGRAM, VERB_HELP, HelpFormatter, shorten_help
 from lightning_gen.messages import explain
 from lightning_gen.modules import GenerativeModule
 from lightning_gen.reflection import imported
 from lightning_gen.verbs import VERBS
 
-PROGRAM = "python -m lightning_gen"
 COUNTS = {
     "max_images": (None, "Stop after so many training images, over all devices."),
     "checkpoint_every_images": (50_000, "Write checkpoints/last.ckpt every so many images, and at the end."),
@@ -47,56 +45,6 @@ COUNTS = {
     "sample_every_images": (25_000, "Draw samples every so many images, and at the end."),
 }
 """Options that count images: their defaults and their help."""
-
-VERB_HELP = {
-    "fit": "Train a model.",
-    "validate": "Measure a checkpoint on the validation split, as training does.",
-    "test": "Measure a checkpoint on the test split, as training does.",
-    "predict": "Run a checkpoint over the test split.",
-}
-
-COMMON = {
-    "accelerator", "devices", "num_nodes", "strategy", "precision", "max_epochs", "max_steps", "max_time",
-    "fast_dev_run", "overfit_batches",
-    "limit_train_batches", "limit_val_batches", "check_val_every_n_epoch", "log_every_n_steps",
-    "callbacks", "logger", "profiler", "detect_anomaly", "gradient_clip_val", "accumulate_grad_batches",
-}  # fmt: skip
-"""The Trainer's arguments that ``--help`` shows; all of them work."""
-
-TITLES = {
-    "model": "Model (`--model.help CLASS` lists what a class takes)",
-    "data": "Data (`--data.help CLASS` lists what a class takes)",
-    "trainer": "Trainer (the common ones; all: https://lightning.ai/docs/pytorch/stable/common/trainer.html)",
-    "ckpt_path": "Checkpoint",
-}
-HELP = {
-    "config": "A recipe, by short name (gan/dcgan) or path; several are laid over each other in order.",
-    "ckpt_path": "A checkpoint to start from; `last` for that of the run's folder. Options and recipes win over it.",
-    "weights_only": argparse.SUPPRESS,
-}
-
-EXAMPLES = f"""
-examples:
-  train the default recipe, a GAN on digits
-    {PROGRAM} fit
-  another recipe, on other data, for longer
-    {PROGRAM} fit --config autoencoder/vae --config data/fashion_mnist --max_images 500_000
-  your own pictures
-    {PROGRAM} fit --data ImageFolder --data.folder PATH --data.size 64
-  one part or number changed
-    {PROGRAM} fit --config gan/dcgan --model.objective Hinge --model.generator.width 64
-  go on where that run stopped
-    {PROGRAM} fit --config gan/dcgan --ckpt_path last
-  draw from a trained model
-    {PROGRAM} sample runs/dcgan/checkpoints/last.ckpt --n 64
-
-recipes and parts for --config:
-{textwrap.fill(", ".join(recipes.names()), 110, initial_indent="  ", subsequent_indent="  ")}
-"""
-
-
-class HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Leaves the examples as they are written."""
 
 
 class Parser(LightningArgumentParser):
@@ -243,21 +191,6 @@ class CLI(LightningCLI):
             yield best_checkpoint(self.model, self.folder / "checkpoints")
             yield ImageCheckpoint(settings.checkpoint_every_images, self.folder / "checkpoints")
         yield Report(self.folder)
-
-
-def shorten_help(parser: ArgumentParser, verb: str) -> None:
-    """Make ``--help`` one that a person can read: a short usage, the Trainer last and only its common arguments."""
-    parser.usage = f"{PROGRAM} {verb} [--config RECIPE]... [--OPTION VALUE]..."
-    for group in parser._action_groups:
-        linked = group.title == "Linked arguments"
-        for action in group._group_actions:
-            place, _, name = action.dest.partition(".")
-            action.help = HELP.get(action.dest, action.help)
-            if linked or (place == "trainer" and name and name not in COMMON):
-                action.help = argparse.SUPPRESS
-            elif action.dest.split(".")[0] in TITLES:
-                group.title = TITLES[action.dest.split(".")[0]]
-    parser._action_groups.sort(key=lambda group: group.title == TITLES["trainer"])  # type: ignore[attr-defined]
 
 
 def remove_new(folder: Path, before: set[Path]) -> None:

@@ -18,7 +18,7 @@ class Written(Callback):
         self.images = []
 
     def on_save_checkpoint(self, trainer, pl_module, checkpoint):
-        self.images.append(checkpoint["lightning_gen"]["images_seen"])
+        self.images.append(pl_module.images_seen)
 
 
 def digits(batch_size=64):

@@ -1,0 +1,114 @@
+"""ImageProgress: one line or one bar for the whole run, and the Trainer's flags for trials."""
+
+import io
+import re
+import subprocess
+import sys
+
+import pytest
+from recorded import DIGITS, NETWORKS
+
+from lightning_gen.callbacks import ImageProgress, LogEveryImages, MaxImages, progress
+from lightning_gen.cli import main
+from lightning_gen.data import Digits
+
+
+@pytest.fixture(autouse=True)
+def _every_batch(monkeypatch):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "REFRESH_SECONDS", 0.0)
+
+
+def lines(trainer, module, capsys, limit=None, **options):
+    """What a run with a progress bar prints on stderr, which is no terminal."""
+    callbacks = [LogEveryImages(64), ImageProgress(limit), *([MaxImages(limit)] if limit else [])]
+    trainer(callbacks=callbacks, enable_progress_bar=True, **options).fit(module, Digits(8, batch_size=64))
+    return capsys.readouterr().err.splitlines()
+
+
+def test_lines_say_how_far_the_run_is(gan, trainer, capsys):
+    shown = lines(trainer, gan(), capsys, limit=200, max_epochs=-1)
+    assert [line.split("  ")[0] for line in shown] == [
+        *("64 of 200 images", "128 of 200 images", "192 of 200 images", "256 of 256 images")
+    ]
+    assert re.fullmatch(
+        r"128 of 200 images  discriminator_loss \d\.\d{3}  generator_loss \d\.\d{3}  [\d,]+ images/s", shown[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "total"), [({"max_epochs": 2}, "2,816"), ({"max_epochs": 3, "limit_train_batches": 5}, "960")]
+)
+def test_the_length_is_read_off_the_trainer(gan, trainer, capsys, limits, total):
+    shown = lines(trainer, gan(), capsys, **limits)
+    assert shown[-1].startswith(f"{total} of {total} images  ")
+
+
+def test_a_run_without_a_known_end_shows_no_length(gan, trainer, capsys):
+    shown = lines(trainer, gan(), capsys, max_epochs=-1, max_steps=6)
+    assert [line.split("  ")[0] for line in shown] == ["64 images", "128 images", "192 images"]
+
+
+def test_validation_alone_counts_batches(gan, trainer, capsys):
+    runner = trainer(callbacks=[ImageProgress()], enable_progress_bar=True)
+    runner.validate(gan(), Digits(8, batch_size=64), verbose=False)
+    assert capsys.readouterr().err.splitlines() == ["1 batches", "2 batches", "3 batches"]
+
+
+@pytest.mark.parametrize("color", [None, "1"])
+def test_without_a_terminal_there_are_no_control_characters(tmp_path, monkeypatch, color):
+    monkeypatch.setenv("FORCE_COLOR", color) if color else monkeypatch.delenv("FORCE_COLOR", raising=False)
+    words = ["fit", "--config=gan/dcgan", *DIGITS, *NETWORKS["gan/dcgan"], "--max_images=128", f"--runs_dir={tmp_path}"]
+    done = subprocess.run([sys.executable, "-m", "lightning_gen", *words], capture_output=True, timeout=120, check=True)
+    assert b"64 of 128 images" in done.stderr
+    assert not re.findall(rb"[\x00-\x09\x0b-\x1f\x7f]", done.stderr + done.stdout)
+
+
+class Terminal(io.StringIO):
+    """A file that claims to be a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_there_is_one_bar_that_is_taken_down(gan, trainer, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    callbacks = [ImageProgress(200), MaxImages(200)]
+    trainer(callbacks=callbacks, enable_progress_bar=True, max_epochs=-1).fit(gan(), Digits(8, batch_size=64))
+    shown = terminal.getvalue()
+    assert "\x1b[" in shown
+    assert "256/256 images" in shown
+    assert shown.rstrip().endswith("\x1b[?25h") or shown.count("\x1b[?25l") == shown.count("\x1b[?25h"), (
+        "the cursor is back"
+    )
+
+
+def test_a_disabled_bar_is_silent(gan, trainer, capsys):
+    bar = ImageProgress(128)
+    bar.disable()
+    trainer(callbacks=[bar, MaxImages(128)], enable_progress_bar=True, max_epochs=-1).fit(gan(), Digits(8))
+    assert capsys.readouterr().err == ""
+
+
+FLAGS = [("fast_dev_run", "1"), ("overfit_batches", "2"), ("limit_train_batches", "2"), ("limit_val_batches", "1")]
+
+
+@pytest.mark.parametrize(("flag", "value"), FLAGS)
+@pytest.mark.parametrize("recipe", NETWORKS)
+def test_the_trainers_flags_for_trials_work(tmp_path, capsys, recipe, flag, value):
+    words = [
+        "fit",
+        "--config",
+        recipe,
+        *DIGITS,
+        *NETWORKS[recipe],
+        f"--runs_dir={tmp_path}",
+        f"--trainer.{flag}={value}",
+    ]
+    main([*words, "--max_images=256", "--name=trial"])
+    assert "images/s" in capsys.readouterr().err
+    written = {path.name for path in tmp_path.rglob("*.*")}
+    assert ("last.ckpt" in written) is (flag != "fast_dev_run")
+    assert not (flag == "fast_dev_run" and written), "a trial leaves nothing behind"
