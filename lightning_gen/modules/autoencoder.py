@@ -16,9 +16,6 @@ from lightning_gen.objectives import Likelihood
 from lightning_gen.records import Batch, Code, Reconstruction, Shape
 from lightning_gen.terms import Term
 
-EVALUATION_SEED = 20_131_220
-"""Seed of the noise that validation draws, so that its figures are comparable from one epoch to the next."""
-
 
 class AutoencoderModule(GenerativeModule):
     """An encoder and a decoder with a bottleneck between them.
@@ -189,34 +186,11 @@ class AutoencoderModule(GenerativeModule):
 
     # evaluation ----------------------------------------------------------------------------------------------------
 
-    def on_validation_epoch_start(self) -> None:
-        """Start from the same noise each time; each process has its own."""
-        self._evaluation_rng = torch.Generator(self.device).manual_seed(EVALUATION_SEED + self.global_rank)
-
-    on_test_epoch_start = on_validation_epoch_start
-
-    def _evaluate(self, batch: Any, stage: str) -> None:
-        batch = Batch.of(batch)
-        record = self.reconstruction(batch.x, self._evaluation_rng)
-        total, terms = self.loss(record)
+    def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss and its terms in nats per sample, and the mean squared error, for images of pixels in [0, 1]."""
+        total, terms = self.loss(self.reconstruction(batch.x, self.evaluation_rng))
         error = (self.reconstruct(batch.x) - batch.x).float().square().mean()
-        figures = {f"{stage}/loss": total, f"{stage}/mse": error / 4 if batch.x.ndim == 4 else error}
-        figures |= {f"{stage}/{name}": value for name, value in terms.items()}
-        self.log_dict(figures, batch_size=len(batch.x), sync_dist=True)
-
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Loss, terms, and mean squared error of pixels in [0, 1] on held-out samples."""
-        self._evaluate(batch, "val")
-
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        """As validation, on the test split."""
-        self._evaluate(batch, "test")
-
-    def on_validation_epoch_end(self) -> None:
-        """Put the figures on the axis of images."""
-        self.report({}, sync_dist=True)
-
-    on_test_epoch_end = on_validation_epoch_end
+        return {"loss": total, **terms, "mse": error / 4 if batch.x.ndim == 4 else error}
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Reconstructions of a batch, ``(n, *shape)``."""

@@ -16,6 +16,9 @@ from lightning_gen.errors import InputError
 from lightning_gen.records import Batch, Shape
 from lightning_gen.schedules import ImageSchedule
 
+EVALUATION_SEED = 20_140_610
+"""Seed of what validation and test draw."""
+
 
 class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     """Base of the modules: counts images, owns this process's generator, logs on an axis of images.
@@ -24,6 +27,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         images_seen: Training images seen so far by all devices together; the unit of run length, schedules, EMA and
             every axis. Kept in checkpoints.
         batch_images: Images of the latest batch, over all devices.
+        evaluation_rng: Source of what validation and test draw, seeded anew at each start.
         rng: This process's own generator for latents, noise and augmentation, on the module's device. Seeded from the
             global seed and the rank, so that no two processes draw the same numbers; kept in checkpoints.
     """
@@ -134,6 +138,45 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
             torch.cuda.set_rng_state(state["cuda"].cpu(), self.device)
         if state["rng"].numel() == self.rng.get_state().numel():  # another device type has another kind of state
             self.rng.set_state(state["rng"].cpu())
+
+    # evaluation ----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Figures of a held-out batch: scalars, averaged over the split by whoever asks."""
+
+    def evaluation_end(self) -> dict[str, Tensor]:
+        """Figures of the whole split, equal on all devices."""
+        return {}
+
+    def on_validation_epoch_start(self) -> None:
+        """Draw the same numbers in each validation, so that figures can be compared; each process has its own."""
+        self.evaluation_rng = torch.Generator(self.device).manual_seed(EVALUATION_SEED + self.global_rank)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Log the figures of a batch of the validation split."""
+        self._evaluate(Batch.of(batch), "val")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures of the validation split, and put all of them on the axis of images."""
+        self._report_all("val")
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Log the figures of a batch of the test split."""
+        self._evaluate(Batch.of(batch), "test")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the figures of the test split."""
+        self._report_all("test")
+
+    def _evaluate(self, batch: Batch, stage: str) -> None:
+        figures = self.evaluation_step(batch)
+        self.log_dict({f"{stage}/{k}": v for k, v in figures.items()}, batch_size=len(batch.x), sync_dist=True)
+
+    def _report_all(self, stage: str) -> None:
+        self.report({f"{stage}/{k}": v for k, v in self.evaluation_end().items()}, sync_dist=True)
 
     # logging -------------------------------------------------------------------------------------------------------
 

@@ -20,9 +20,6 @@ from lightning_gen.objectives import AdversarialObjective
 from lightning_gen.records import Batch, Shape
 from lightning_gen.regularizers import Penalty
 
-EVALUATION_SEED = 20_140_610
-"""Seed of the latents that validation draws, so that its figures are comparable from one epoch to the next."""
-
 
 class GANModule(AlternatingModule):
     """A generator that learns to fool a discriminator.
@@ -232,41 +229,17 @@ class GANModule(AlternatingModule):
 
     # evaluation ----------------------------------------------------------------------------------------------------
 
-    def on_validation_epoch_start(self) -> None:
-        """Start from the same latents each time; each process has its own."""
-        self._evaluation_rng = torch.Generator().manual_seed(EVALUATION_SEED + self.global_rank)
-
-    on_test_epoch_start = on_validation_epoch_start
-
-    def _evaluate(self, batch: Any, stage: str) -> None:
-        batch = Batch.of(batch)
-        fake = self.sample(len(batch.x), generator=self._evaluation_rng)
+    def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
+        """The discriminator's mean logits on held-out and on generated samples."""
+        fake = self.sample(len(batch.x), generator=self.evaluation_rng)
         self.distance.update(batch.x, fake)
-        figures = {
-            f"{stage}/real_logit": self.discriminator(batch.x).mean(),
-            f"{stage}/fake_logit": self.discriminator(fake).mean(),
-        }
-        self.log_dict(figures, batch_size=len(batch.x), sync_dist=True)
+        return {"real_logit": self.discriminator(batch.x).mean(), "fake_logit": self.discriminator(fake).mean()}
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Compare held-out samples with generated ones: sliced Wasserstein distance and the discriminator's logits."""
-        self._evaluate(batch, "val")
-
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        """As validation, on the test split."""
-        self._evaluate(batch, "test")
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the distance between held-out and generated samples."""
-        self._log_distance("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Log the distance between held-out and generated samples."""
-        self._log_distance("test")
-
-    def _log_distance(self, stage: str) -> None:
-        self.report({f"{stage}/sliced_wasserstein": self.distance.compute()}, sync_dist=True)
+    def evaluation_end(self) -> dict[str, Tensor]:
+        """The sliced Wasserstein distance between held-out and generated samples."""
+        distance = self.distance.compute()
         self.distance.reset()
+        return {"sliced_wasserstein": distance}
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """As many samples as the batch holds, ``(n, *shape)``."""
