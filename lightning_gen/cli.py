@@ -332,6 +332,9 @@ def quieten() -> None:
         ".*GPU available but not used.*",
         ".*is smaller than the logging interval.*",
         ".*in eval mode at the start of training.*",  # the averaged generator, on purpose
+        ".*Checkpoint directory .* exists and is not empty.*",  # a run that goes on
+        ".*Be aware that when using `ckpt_path`.*",
+        ".*could not find the monitored key.*",  # best.ckpt waits for the first validation
         ".*LeafSpec.*",  # Lightning's own use of torch
         "(?s).*JsonargparseDeprecationWarning.*",  # and of jsonargparse
         "(?s).*deprecated in v4.*",

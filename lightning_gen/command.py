@@ -96,6 +96,8 @@ class Command:
             raise InputError(f"{self.verb} needs a trained model: add --ckpt_path runs/NAME/checkpoints/last.ckpt")
         layers: list[dict[str, Any]] = []
         if checkpoint is not None:
+            if self.verb == "fit":
+                layers.append(run_settings(checkpoint))
             layers.append(stored_parts(checkpoint))
         elif not self.chooses("model"):
             layers.append(recipes.load(recipes.find(recipes.DEFAULT)))
@@ -114,6 +116,13 @@ class Command:
         if self.option("ckpt_path") != "last":
             return self.words
         return [*self.words, f"--ckpt_path={checkpoint or 'null'}"]
+
+
+def run_settings(path: Path) -> dict[str, Any]:
+    """How long the run of a checkpoint is, and its Trainer: what its ``config.yaml`` says beside the parts."""
+    saved = path.parent.parent / "config.yaml"
+    content = recipes.load(saved) if path.parent.name == "checkpoints" and saved.is_file() else {}
+    return {key: value for key, value in content.items() if key not in ("model", "data", "ckpt_path")}
 
 
 def stored_parts(path: Path) -> dict[str, Any]:

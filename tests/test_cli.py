@@ -73,6 +73,16 @@ def test_resuming_a_finished_run_trains_nothing():
     torch.testing.assert_close(after["state_dict"], before["state_dict"], rtol=0, atol=0)
 
 
+def test_a_run_goes_on_by_its_name_alone_and_keeps_its_length():
+    main(["fit", "--config", "autoencoder/vae", *TINY[:1], *QUIET, "--name=mine", "--max_images=192"])
+    main(["fit", "--name=mine", "--ckpt_path=last", "--max_images=256"])
+    assert checkpoints.read(last("mine"))["lightning_gen"]["images_seen"] == 256
+    main(["fit", "--name=mine", "--ckpt_path=last"])
+    module = GenerativeModule.load_from_checkpoint(last("mine"))
+    assert type(module).__name__ == "AutoencoderModule"
+    assert module.images_seen == 256, "the length is the run's own, and reached"
+
+
 def test_last_before_the_first_checkpoint_starts_from_the_beginning(capsys):
     main(["fit", *TINY, *QUIET, "--max_images=64", "--ckpt_path=last"])
     assert "starting from the beginning" in capsys.readouterr().err
