@@ -4,7 +4,10 @@
 
 The library's side is what ``fit`` does: the Trainer with TensorBoard, the callbacks of a run, the data module. The
 loop by hand has the same networks, batches out of the same uint8 tensor scaled per batch, the same optimizers, and
-nothing else; the average of the generator's weights is done with one call, or left out. Both sides run in turns in one process.
+nothing else; the average of the generator's weights is done with one call, or left out.
+
+The sides take turns step by step inside one process, so that whatever else the machine does meets all of them alike.
+Processor time leaves out what other processes took; it is the figure to trust on a shared machine.
 """
 
 import argparse
@@ -45,7 +48,8 @@ SHAPE = (1, SIZE, SIZE)
 ADAM = partial(torch.optim.Adam, lr=4e-4, betas=(0.5, 0.999))
 TARGET = 1.10
 Networks = Callable[[], tuple[nn.Module, nn.Module]]
-Times = tuple[float, float]
+Moment = tuple[float, float]
+SIDES = ("library", "by hand", "by hand, no EMA")
 
 
 def dcgan() -> tuple[nn.Module, nn.Module]:
@@ -58,34 +62,57 @@ def dense() -> tuple[nn.Module, nn.Module]:
     return DenseGenerator(SHAPE, LATENT, widths=(64,)), DenseDiscriminator(SHAPE, widths=(64,))
 
 
-class Clock(Callback):
-    """Takes the times of the steps after the first ones, from the start of one to the start of the next."""
+def now() -> Moment:
+    """Wall time and processor time in seconds."""
+    return time.perf_counter(), time.process_time()
 
-    def __init__(self, warm_up: int, steps: int) -> None:
-        self.first, self.last = warm_up, warm_up + steps
-        self.times: list[Times] = []
+
+class Turns(Callback):
+    """Lets the loops by hand take a step between the steps of the Trainer, and times all three.
+
+    A step of the library lasts from the start of a batch to the start of the next one: what the loop, the loader, the
+    logger and all callbacks do is in it.
+
+    Args:
+        loops: The loops by hand; each ``next`` is a step.
+        warm_up: Steps that are not timed.
+    """
+
+    def __init__(self, loops: dict[str, Iterator[None]], warm_up: int) -> None:
+        self.loops = loops
+        self.warm_up = warm_up
+        self.times: dict[str, list[Moment]] = {side: [] for side in SIDES}
+        self._since: Moment | None = None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: GANModule, batch: Tensor, batch_idx: int) -> None:
-        """Note the time."""
-        if pl_module.rounds in (self.first, self.last):
-            self.times.append((time.perf_counter(), time.process_time()))
+        """Stop the library's clock, step by hand, start it again."""
+        if self._since is not None:
+            self._note("library", pl_module.rounds, self._since)
+        for side, loop in self.loops.items():
+            start = now()
+            next(loop)
+            self._note(side, pl_module.rounds, start)
+        self._since = now()
 
-    def per_step(self) -> Times:
-        """Seconds of wall time and of processor time."""
-        (wall, cpu), (wall_end, cpu_end) = self.times
-        return (wall_end - wall) / (self.last - self.first), (cpu_end - cpu) / (self.last - self.first)
+    def _note(self, side: str, step: int, start: Moment) -> None:
+        if step > self.warm_up:
+            wall, cpu = now()
+            self.times[side].append((wall - start[0], cpu - start[1]))
 
 
-def library(networks: Networks, warm_up: int, steps: int) -> Times:
-    """Seconds of a step through the Trainer, with the callbacks of a run."""
+def run(networks: Networks, warm_up: int, steps: int) -> dict[str, list[Moment]]:
+    """Seconds of each step of each side, the library's with the callbacks of a run."""
     generator, discriminator = networks()
     options = {"generator_optimizer": ADAM, "discriminator_optimizer": ADAM, "ema": EMA()}
     module = GANModule(generator, discriminator, NonSaturating(), **options)
-    images = BATCH * (warm_up + steps + 1)
-    clock = Clock(warm_up, steps)
+    data = Digits(SIZE, batch_size=BATCH)
+    data.setup()
+    images = data.train_set.x[data.train_set.rows]
+    turns = Turns({side: by_hand(networks, images, side == "by hand") for side in SIDES[1:]}, warm_up)
+    length = BATCH * (warm_up + steps + 1)
     with tempfile.TemporaryDirectory() as folder:
         callbacks = [
-            *(clock, ImageProgress(images), MaxImages(images), LogEveryImages(50 * BATCH), Throughput()),
+            *(turns, ImageProgress(length), MaxImages(length), LogEveryImages(50 * BATCH), Throughput()),
             *(RunFolder(folder, ""), SampleGrid(25_000, Path(folder)), ImageCheckpoint(50_000, folder)),
         ]
         trainer = Trainer(
@@ -97,8 +124,8 @@ def library(networks: Networks, warm_up: int, steps: int) -> Times:
             enable_model_summary=False,
             limit_val_batches=0,  # how often to validate is the user's choice, not a cost of a step
         )
-        trainer.fit(module, Digits(SIZE, batch_size=BATCH))
-    return clock.per_step()
+        trainer.fit(module, data)
+    return turns.times
 
 
 def batches(images: Tensor) -> Iterator[Tensor]:
@@ -109,25 +136,19 @@ def batches(images: Tensor) -> Iterator[Tensor]:
                 yield images[rows].float().div_(127.5).sub_(1)
 
 
-def by_hand(networks: Networks, warm_up: int, steps: int, averaged: bool) -> Times:
-    """Seconds of a step of a plain loop."""
+def by_hand(networks: Networks, images: Tensor, averaged: bool) -> Iterator[None]:
+    """A plain loop, one step at a time."""
     generator, discriminator = networks()
     average = copy.deepcopy(generator).requires_grad_(False)
     players = ADAM(generator.parameters()), ADAM(discriminator.parameters())
-    data = Digits(SIZE, batch_size=BATCH)
-    data.setup()
-    real_batches = batches(data.train_set.x[data.train_set.rows])
-    start = (0.0, 0.0)
-    for step in range(warm_up + steps):
-        if step == warm_up:
-            start = (time.perf_counter(), time.process_time())
-        play(generator, discriminator, *players, next(real_batches))
+    for real in batches(images):
+        play(generator, discriminator, *players, real)
         if averaged:
             with torch.no_grad():
                 torch._foreach_lerp_(list(average.parameters()), list(generator.parameters()), 0.01)
                 if buffers := list(average.buffers()):
                     torch._foreach_copy_(buffers, list(generator.buffers()))
-    return (time.perf_counter() - start[0]) / steps, (time.process_time() - start[1]) / steps
+        yield
 
 
 def play(
@@ -148,22 +169,16 @@ def play(
 
 
 def compare(name: str, networks: Networks, repeats: int, warm_up: int, steps: int) -> None:
-    """Run the three sides in turns and print their medians."""
-    sides = {
-        "library": partial(library, networks),
-        "by hand": partial(by_hand, networks, averaged=True),
-        "by hand, no EMA": partial(by_hand, networks, averaged=False),
-    }
-    found: dict[str, list[Times]] = {side: [] for side in sides}
-    for _ in range(repeats):
-        for side, measure in sides.items():
-            found[side].append(measure(warm_up=warm_up, steps=steps))
-    print(f"\n{name}: {repeats} x {steps} steps of {BATCH} images, ms per step: median (lowest to highest)")
-    print(f"{'':18}{'wall time':28}processor time")
-    for side, times in found.items():
-        print(f"  {side:16}" + "".join(f"{spread([kind[i] for kind in times]):28}" for i in (0, 1)).rstrip())
-    for side in list(sides)[1:]:
-        print(f"  library / {side}: " + ", ".join(ratio(found, side, i) for i in (0, 1)))
+    """Measure a few times and print medians, spread and ratios."""
+    runs = [run(networks, warm_up, steps) for _ in range(repeats)]
+    print(f"\n{name}: ms per step, {repeats} runs of {steps} steps of {BATCH} images: median (lowest to highest run)")
+    print(f"{'':20}{'wall time, median':28}processor time, mean")
+    walls = {side: [statistics.median(wall for wall, _ in times[side]) for times in runs] for side in SIDES}
+    cpus = {side: [statistics.fmean(cpu for _, cpu in times[side]) for times in runs] for side in SIDES}
+    for side in SIDES:
+        print(f"  {side:18}{spread(walls[side]):28}{spread(cpus[side])}")
+    for side in SIDES[1:]:
+        print(f"  library / {side:18}  wall {ratio(walls, side)}   processor {ratio(cpus, side)}")
 
 
 def spread(seconds: list[float]) -> str:
@@ -171,21 +186,20 @@ def spread(seconds: list[float]) -> str:
     return f"{1e3 * statistics.median(seconds):.2f} ({1e3 * min(seconds):.2f} to {1e3 * max(seconds):.2f})"
 
 
-def ratio(found: dict[str, list[Times]], side: str, kind: int) -> str:
-    """How many times as long the library takes, from the median of each side, and the difference."""
-    ours, theirs = (statistics.median(times[kind] for times in found[name]) for name in ("library", side))
-    name = ("wall", "processor")[kind]
-    return f"{ours / theirs:.3f} ({1e3 * (ours - theirs):+.2f} ms) {name}"
+def ratio(seconds: dict[str, list[float]], side: str) -> str:
+    """How many times as long the library takes, median and range over the runs, and the median difference."""
+    pairs = list(zip(seconds["library"], seconds[side], strict=True))
+    ratios = [ours / theirs for ours, theirs in pairs]
+    more = statistics.median(ours - theirs for ours, theirs in pairs)
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}), {1e3 * more:+.2f} ms"
 
 
 def main() -> None:
     """Parse the options, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1, help="threads of torch; more say little on a shared machine")
-    parser.add_argument("--repeats", type=int, default=5, help="turns of each side")
-    parser.add_argument(
-        "--steps", type=int, default=100, help="timed steps of a turn with the DCGAN; three times as many dense"
-    )
+    parser.add_argument("--repeats", type=int, default=3, help="runs")
+    parser.add_argument("--steps", type=int, default=60, help="timed steps of a run; three times as many when dense")
     parser.add_argument("--warm_up", type=int, default=10, help="steps before them")
     options = parser.parse_args()
     quieten()

@@ -68,10 +68,12 @@ def test_a_finished_run_that_is_made_longer_ends_as_one_long_run(gan, trainer, t
 
     torch.manual_seed(1)
     whole = train(3200)
+    epoch = stored(tmp_path / "last.ckpt")["epoch"]
     torch.manual_seed(1)
     assert train(**first).images_seen < 2000
     torch.manual_seed(2)
     joined = train(3200, tmp_path / "last.ckpt")
+    assert stored(tmp_path / "last.ckpt")["epoch"] == epoch
     assert joined.images_seen == whole.images_seen == 3200
     assert all(torch.equal(value, joined.state_dict()[name]) for name, value in whole.state_dict().items())
 
