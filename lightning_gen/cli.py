@@ -12,7 +12,6 @@ import lightning.pytorch as pl
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 import lightning_gen
@@ -25,6 +24,7 @@ from lightning_gen.callbacks import (
     MaxImages,
     Report,
     RunFolder,
+    RunLogger,
     SampleGrid,
     Throughput,
     best_checkpoint,
@@ -144,7 +144,7 @@ class CLI(LightningCLI):
         if fits and settings.max_images is not None and trainer.max_epochs is None:
             kwargs["max_epochs"] = -1
         if trainer.logger in (None, True):
-            run = TensorBoardLogger(settings.runs_dir, settings.name, version="", default_hp_metric=False)
+            run = RunLogger(settings.runs_dir, settings.name, version="", default_hp_metric=False)
             kwargs["logger"] = run if fits else False
         callbacks = list(self._callbacks(settings))
         kwargs["callbacks"] = [*(trainer.callbacks or []), *callbacks]

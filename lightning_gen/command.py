@@ -1,13 +1,14 @@
 """What a user types, completed to what jsonargparse parses.
 
 A command is a stack of layers, each laid over the one before: what a checkpoint says of itself, or the default recipe;
-the run's name; then the user's recipes and options in their order. So what the user says always wins.
+the run's name; then the user's recipes in their order; then the user's options, wherever they stand. So what the user
+says always wins.
 """
 
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,24 +31,14 @@ class Command:
     """
 
     def __init__(self, argv: Sequence[str], known: Sequence[str]) -> None:
-        self.verb, *self.words = argv
-        self.recipes: list[Path] = []
+        self.verb, *words = argv
+        names, self.words = split_recipes(words)
+        self.recipes = [recipes.find(name) for name in names]
         self.settings: dict[str, Any] = {}
-        for index, name in self._configs():
-            path = recipes.find(name)
+        for path in self.recipes:
             content = recipes.load(path)
             recipes.check_keys(path, content, known)
-            self.recipes.append(path)
             self.settings |= content
-            self.words[index] = f"--config={path}" if self.words[index].startswith("-") else str(path)
-
-    def _configs(self) -> Iterator[tuple[int, str]]:
-        """Where the values of ``--config`` stand, and what they are."""
-        for index, word in enumerate(self.words):
-            if word in ("--config", "-c") and index + 1 < len(self.words):
-                yield index + 1, self.words[index + 1]
-            elif word.startswith(("--config=", "-c=")):
-                yield index, word.split("=", 1)[1]
 
     @property
     def asks_for_help(self) -> bool:
@@ -103,7 +94,8 @@ class Command:
             layers.append(recipes.load(recipes.find(recipes.DEFAULT)))
         if self.verb == "fit":
             layers.append(self._place(checkpoint))
-        return [self.verb, *(f"--config={json.dumps(layer)}" for layer in layers), *self._rest(checkpoint)]
+        configs = [*map(json.dumps, layers), *map(str, self.recipes)]
+        return [self.verb, *(f"--config={config}" for config in configs), *self._rest(checkpoint)]
 
     def _place(self, checkpoint: Path | None) -> dict[str, str]:
         """Where the run lives: beside the checkpoint that it goes on from, else where its name says."""
@@ -116,6 +108,20 @@ class Command:
         if self.option("ckpt_path") != "last":
             return self.words
         return [*self.words, f"--ckpt_path={checkpoint or 'null'}"]
+
+
+def split_recipes(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part the values of ``--config`` from all other words."""
+    names, rest, expected = [], [], False
+    for word in words:
+        if expected or word.startswith(("--config=", "-c=")):
+            names.append(word if expected else word.split("=", 1)[1])
+            expected = False
+        elif word in ("--config", "-c"):
+            expected = True
+        else:
+            rest.append(word)
+    return names, rest + ["--config"] * expected  # one without a value is left for the parser to refuse
 
 
 def run_settings(path: Path) -> dict[str, Any]:

@@ -208,3 +208,22 @@ def test_help_names_every_verb_and_recipe(capsys):
     assert "Linked arguments" not in text
     for word in ("--max_images", "--name", "--trainer.devices", "--ckpt_path", "--data"):
         assert word in text
+
+
+def test_options_win_over_recipes_wherever_they_stand():
+    main(["fit", "--data.size=8", "--config=gan/dense", "--config=trainer/smoke"])
+    assert checkpoints.read(last("dense"))["datamodule_hyper_parameters"]["size"] == 8
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_run():
+    two = ["--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
+    done = run("fit", *TINY, *QUIET, *two, "--max_images=640", "--log_every_images=64", timeout=300)
+    assert done.returncode == 0, done.stderr
+    stored = checkpoints.read(last("dcgan"))["lightning_gen"]
+    assert stored["images_seen"] == 640
+    assert len(stored["random_states"]) == 2
+    assert not torch.equal(stored["random_states"][0]["rng"], stored["random_states"][1]["rng"])
+    done = run("fit", *two, "--ckpt_path=last", "--max_images=1280", timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert checkpoints.read(last("dcgan"))["lightning_gen"]["images_seen"] == 1280

@@ -33,7 +33,7 @@ def test_a_part_alone_leaves_the_default_model():
     found, words = layers(Command(["fit", "-c", "data/ring"], KNOWN))
     assert found[0]["model"]["class_path"] == "GANModule"
     assert found[-1]["name"] == "ring"
-    assert str(recipes.find("data/ring")) in words
+    assert f"--config={recipes.find('data/ring')}" in words
 
 
 def test_the_last_value_of_an_option_counts():

@@ -14,14 +14,19 @@ from lightning_gen.objectives import AdversarialObjective
         ("Subcommand 'fit' does not accept option 'trainer.max_epoch'", "did you mean 'trainer.max_epochs'?"),
         (
             "Problem with given class_path 'lightning_gen.GANModule':\n  Parser key \"generator\":\n"
-            "    Problem with given class_path 'lightning_gen.networks.DCGANGenerator':\n      Option 'wdth' is not accepted",
+            "    Problem with given class_path 'lightning_gen.networks.DCGANGenerator':\n"
+            "      Option 'wdth' is not accepted",
             "DCGANGenerator has no argument 'wdth'; did you mean 'width'?",
         ),
         (
-            "Problem with given class_path 'lightning_gen.data.ImageFolder':\n  the following arguments are required: folder",
+            "Problem with given class_path 'lightning_gen.data.ImageFolder':\n"
+            "  the following arguments are required: folder",
             "ImageFolder needs 'folder', which was not given",
         ),
-        ('Parser key "data":\n  Parser key "size":\n    Expected a <class \'int\'>. Got value: abc', "--data.size: expected int"),
+        (
+            'Parser key "data":\n  Parser key "size":\n    Expected a <class \'int\'>. Got value: abc',
+            "--data.size: expected int",
+        ),
         (
             "Parser key \"max_images\":\n  Errors:\n    - Expected a <class 'int'>\n    - Expected a <class 'NoneType'>\n"
             "  Given value type: <class 'str'>\n  Given value: x",

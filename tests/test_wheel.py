@@ -21,7 +21,16 @@ def test_a_recipe_is_found_in_an_installed_wheel(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    words = ["-m", "lightning_gen", "fit", "--config", "gan/dcgan", "--config", "trainer/smoke", "--trainer.fast_dev_run=1"]
+    words = [
+        "-m",
+        "lightning_gen",
+        "fit",
+        "--config",
+        "gan/dcgan",
+        "--config",
+        "trainer/smoke",
+        "--trainer.fast_dev_run=1",
+    ]
     done = subprocess.run([sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     script = "from lightning_gen import recipes; print(recipes.folder(), *recipes.names(), sep='\\n')"

@@ -3,7 +3,7 @@
 from lightning_gen.callbacks.checkpoints import ImageCheckpoint, best_checkpoint
 from lightning_gen.callbacks.lengths import LogEveryImages, MaxImages, Throughput
 from lightning_gen.callbacks.progress import ImageProgress
-from lightning_gen.callbacks.run import Report, RunFolder
+from lightning_gen.callbacks.run import Report, RunFolder, RunLogger
 from lightning_gen.callbacks.samples import SampleGrid
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "MaxImages",
     "Report",
     "RunFolder",
+    "RunLogger",
     "SampleGrid",
     "Throughput",
     "best_checkpoint",

@@ -84,7 +84,7 @@ class LogEveryImages(Callback):
 
 
 class Throughput(Callback):
-    """Logs the training speed as ``images_per_second``, over all devices, between two logged batches.
+    """Logs the training speed as ``train/images_per_second``, over all devices, between two logged batches.
 
     The time that validation takes between them does not count.
     """
@@ -105,7 +105,7 @@ class Throughput(Callback):
         now = (time.perf_counter(), module.images_seen)
         if self._since is not None:
             seconds, images = now[0] - self._since[0], now[1] - self._since[1]
-            module.report({"images_per_second": images / seconds})
+            module.report({"train/images_per_second": images / seconds})
         self._since = now
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

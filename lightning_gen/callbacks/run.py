@@ -9,6 +9,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from torch.utils.tensorboard.summary import hparams as summaries
 
@@ -19,8 +20,18 @@ from lightning_gen.modules import AutoencoderModule
 
 
 def tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
-    """The TensorBoard loggers of a Trainer."""
-    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+    """The TensorBoard loggers of a Trainer; none in the processes that do not write."""
+    loggers = trainer.loggers if trainer.is_global_zero else []
+    return [logger for logger in loggers if isinstance(logger, TensorBoardLogger)]
+
+
+class RunLogger(TensorBoardLogger):
+    """TensorBoard's logger without the ``hparams.yaml`` beside it: the run's ``config.yaml`` says it all."""
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Write what is still in memory."""
+        self.experiment.flush()
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

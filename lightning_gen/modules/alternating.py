@@ -246,8 +246,8 @@ class AlternatingModule(GenerativeModule):
         return {
             f"train/{player.name}_loss": loss.total,
             **{f"train/{name}": value for name, value in loss.terms.items()},
-            f"gradient_norm/{player.name}": self._norms[player.name],
-            f"learning_rate/{player.name}": float(optimizer.param_groups[0]["lr"]),
+            f"train/gradient_norm_{player.name}": self._norms[player.name],
+            f"train/learning_rate_{player.name}": float(optimizer.param_groups[0]["lr"]),
         }
 
     # buffers -------------------------------------------------------------------------------------------------------

@@ -168,14 +168,14 @@ class AutoencoderModule(GenerativeModule):
         if self.logs_now:
             rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
             named = {f"train/{name}": value for name, value in terms.items()}
-            self.report({"train/loss": total, **named, "learning_rate/autoencoder": rate})
+            self.report({"train/loss": total, **named, "train/learning_rate": rate})
         return total
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the norm of the gradient, before clipping."""
         if self.logs_now:
             gradients = [p.grad for p in self.parameters() if p.grad is not None]
-            self.report({"gradient_norm/autoencoder": nn.utils.get_total_norm(gradients)})
+            self.report({"train/gradient_norm": nn.utils.get_total_norm(gradients)})
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and the scheduler stepped after each update."""

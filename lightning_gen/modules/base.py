@@ -184,7 +184,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     def logs_now(self) -> bool:
         """Whether this batch is logged, by the Trainer's ``log_every_n_steps``."""
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        return every > 0 and (self.trainer.fit_loop.epoch_loop._batches_that_stepped + 1) % every == 0
+        loop = self.trainer.fit_loop
+        return every > 0 and (loop.epoch_loop._batches_that_stepped + 1) % every == 0 and not loop._should_accumulate()
 
     def report(self, values: dict[str, Tensor | float], **options: Any) -> None:
         """Log values on the axis of images; detached tensors stay on the device.

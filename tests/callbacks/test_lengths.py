@@ -136,5 +136,7 @@ def test_throughput_is_images_over_seconds_without_validation(autoencoder, train
     monkeypatch.setattr(lengths, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     runner = trainer(max_epochs=3, log_every_n_steps=4, callbacks=[Throughput(), clock], logger=Rows(rows))
     runner.fit(autoencoder(), loader(32), loader(96))
-    speeds = {step: metrics["images_per_second"] for step, metrics in rows if "images_per_second" in metrics}
+    speeds = {
+        step: metrics["train/images_per_second"] for step, metrics in rows if "train/images_per_second" in metrics
+    }
     assert speeds == {256: 32 / 2.0}, "between the logged batches 4 and 8 lies a validation"

@@ -21,16 +21,16 @@ from torch.utils.tensorboard import SummaryWriter
 GAN_TAGS = {
     *("train/discriminator_loss", "train/generator_loss", "train/r1", "train/real_logit", "train/fake_logit"),
     *(
-        "gradient_norm/discriminator",
-        "gradient_norm/generator",
-        "learning_rate/discriminator",
-        "learning_rate/generator",
+        "train/gradient_norm_discriminator",
+        "train/gradient_norm_generator",
+        "train/learning_rate_discriminator",
+        "train/learning_rate_generator",
     ),
-    *("images_per_second", "val/sliced_wasserstein", "val/real_logit", "val/fake_logit"),
+    *("train/images_per_second", "val/sliced_wasserstein", "val/real_logit", "val/fake_logit"),
 }
 VAE_TAGS = {
     *("train/loss", "train/reconstruction", "train/kl", "val/loss", "val/reconstruction", "val/kl", "val/mse"),
-    *("gradient_norm/autoencoder", "learning_rate/autoencoder", "images_per_second"),
+    *("train/gradient_norm", "train/learning_rate", "train/images_per_second"),
 }
 IMAGES = 320
 
@@ -83,7 +83,7 @@ def test_every_figure_has_one_chart_and_no_chart_is_useless(gan, vae):
 def test_the_axis_counts_images(run, tags, request):
     found = request.getfixturevalue(run)
     for tag in tags:
-        first = IMAGES if tag.startswith("val/") else 128 if tag == "images_per_second" else 64
+        first = IMAGES if tag.startswith("val/") else 128 if tag == "train/images_per_second" else 64
         assert recorded.steps(found, tag) == list(range(first, IMAGES + 1, 64)), tag
 
 
@@ -103,9 +103,11 @@ def test_figures_are_those_of_the_run(runs, gan):
     best = torch.load(runs / "gan" / "checkpoints" / "best.ckpt", weights_only=True)
     scores = [float(state["current_score"]) for state in best["callbacks"].values() if "current_score" in state]
     assert scores == [pytest.approx(gan.Scalars("val/sliced_wasserstein")[-1].value)]
-    assert [event.value for event in gan.Scalars("learning_rate/generator")] == pytest.approx([4e-4] * 5)
+    assert [event.value for event in gan.Scalars("train/learning_rate_generator")] == pytest.approx([4e-4] * 5)
     assert all(
-        event.value > 0 for tag in ("images_per_second", "gradient_norm/generator") for event in gan.Scalars(tag)
+        event.value > 0
+        for tag in ("train/images_per_second", "train/gradient_norm_generator")
+        for event in gan.Scalars(tag)
     )
 
 
