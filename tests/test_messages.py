@@ -28,8 +28,8 @@ from lightning_gen.objectives import AdversarialObjective
             "--data.size: expected int",
         ),
         (
-            "Parser key \"max_images\":\n  Errors:\n    - Expected a <class 'int'>\n    - Expected a <class 'NoneType'>\n"
-            "  Given value type: <class 'str'>\n  Given value: x",
+            "Parser key \"max_images\":\n  Errors:\n    - Expected a <class 'int'>\n"
+            "    - Expected a <class 'NoneType'>\n  Given value type: <class 'str'>\n  Given value: x",
             "--max_images: expected int and got x",
         ),
         ("something else\nthat nobody foresaw", "that nobody foresaw"),
