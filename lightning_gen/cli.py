@@ -174,7 +174,7 @@ class CLI(LightningCLI):
         """The callbacks of every run; a trial with ``fast_dev_run`` or ``barebones`` writes nothing."""
         barebones = settings.trainer.barebones
         if settings.trainer.enable_progress_bar is not False and not barebones:
-            yield ImageProgress(settings.max_images)
+            yield ImageProgress()
         if self.config.subcommand != "fit":
             return
         if settings.max_images is not None:

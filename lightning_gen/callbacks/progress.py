@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from lightning_gen.callbacks.lengths import MaxImages
 from lightning_gen.modules.base import GenerativeModule
 
 REFRESH_SECONDS = 0.5
@@ -19,19 +20,17 @@ class ImageProgress(ProgressBar):
     """Shows how many images of the run are done, the losses and the speed.
 
     On a terminal it is one bar for all epochs; elsewhere a plain line every ten seconds, without control characters.
-
-    Args:
-        max_images: Length of the run in images, where `MaxImages` sets it; None to read it off the Trainer's limits.
+    The length of the run is that of `MaxImages` among the Trainer's callbacks, or the Trainer's own in epochs.
     """
 
-    def __init__(self, max_images: int | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.max_images = max_images
         self._enabled = True
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._shown = 0.0
         self._start = (0.0, 0)
+        self._latest = 0
 
     def disable(self) -> None:
         """Show nothing, as all processes but the first do."""
@@ -54,22 +53,25 @@ class ImageProgress(ProgressBar):
         """Open the bar."""
         self._open(trainer, "images", self._total(trainer, pl_module))
         self._start = (time.perf_counter(), seen(pl_module))
+        self._shown, self._latest = time.monotonic(), seen(pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Move the bar, a few times a second at most."""
         if self._due():
-            done = seen(pl_module)
-            seconds = time.perf_counter() - self._start[0]
-            speed = f"{(done - self._start[1]) / seconds:,.0f} images/s"
-            total = self._total(trainer, pl_module)
-            text = "  ".join(filter(None, (losses(trainer), speed)))
-            self._show("images", done, None if total is None else max(done, total), text)
+            self._advance(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Close the bar where it stands."""
-        if self._bar is not None:
-            self._bar.update(self._task, completed=seen(pl_module))
+        """Show where the run ended, and close the bar there."""
+        if self._enabled and seen(pl_module) > self._latest:
+            self._advance(trainer, pl_module)
         self._close()
+
+    def _advance(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        done, total = seen(pl_module), self._total(trainer, pl_module)
+        self._latest = done
+        speed = f"{(done - self._start[1]) / (time.perf_counter() - self._start[0]):,.0f} images/s"
+        text = "  ".join(filter(None, (losses(trainer), speed)))
+        self._show("images", done, None if total is None else max(done, total), text)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Give the terminal back."""
@@ -99,8 +101,9 @@ class ImageProgress(ProgressBar):
     # drawing -------------------------------------------------------------------------------------------------------
 
     def _total(self, trainer: Trainer, pl_module: LightningModule) -> int | None:
-        if self.max_images is not None:
-            return self.max_images
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, MaxImages):
+                return callback.max_images
         images = pl_module.batch_images if isinstance(pl_module, GenerativeModule) else 0
         if images and trainer.max_epochs and trainer.max_epochs > 0:
             return int(trainer.max_epochs * trainer.num_training_batches * images)

@@ -46,7 +46,9 @@ class ArrayDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.x) if self.rows is None else len(self.rows)
 
-    def __getitem__(self, index: int) -> Batch:
+    def __getitem__(self, index: int | slice) -> Batch:
+        if isinstance(index, slice):
+            return self.__getitems__(list(range(*index.indices(len(self)))))
         x, labels = self.__getitems__([index])
         return Batch(x[0], None if labels is None else labels[0])
 
@@ -173,7 +175,12 @@ class DataModule(Described, pl.LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Batch:
         """Scale uint8 images to float32 in [-1, 1], on the device; floats stay as they are."""
-        x, labels = Batch.of(batch)
+        return self.scaled(Batch.of(batch))
+
+    @staticmethod
+    def scaled(batch: Batch) -> Batch:
+        """A batch as models see it: uint8 images as float32 in [-1, 1]; ``scaled(data.test_set[:])`` is a whole split."""
+        x, labels = batch
         return Batch(x.to(torch.float32).div_(127.5).sub_(1) if x.dtype == torch.uint8 else x, labels)
 
     def _loader(

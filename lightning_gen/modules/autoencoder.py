@@ -99,7 +99,10 @@ class AutoencoderModule(GenerativeModule):
     # using it ------------------------------------------------------------------------------------------------------
 
     def encode(self, x: Tensor) -> Tensor:
-        """Codes without noise, ``(n, latent_dim)``, of samples ``(n, *shape)``, images in [-1, 1]."""
+        """Codes without noise, ``(n, latent_dim)``, of samples ``(n, *shape)``, images in [-1, 1].
+
+        As `decode` and `reconstruct` it can be differentiated; wrap it in ``torch.no_grad()`` where that is not wanted.
+        """
         return self.bottleneck(self.encoder(x), None).mean
 
     def decode(self, code: Tensor) -> Tensor:

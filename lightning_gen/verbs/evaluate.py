@@ -158,13 +158,13 @@ def coverage(module: GenerativeModule, data: GaussianMixture, seed: int, samples
 def batches(data: DataModule, split: Samples, size: int = BATCH) -> Iterator[Tensor]:
     """All samples of a split in order, as the model sees them, ``(size, *shape)``; the last batch may be smaller."""
     for batch in Loader(split, size):
-        yield data.on_after_batch_transfer(batch, 0).x
+        yield data.scaled(batch).x
 
 
 def pick(data: DataModule, split: Samples, count: int, seed: int) -> Tensor:
     """Samples of a split taken at random without repetition, as the model sees them, ``(count, *shape)``."""
     rows = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
-    return data.on_after_batch_transfer(split.__getitems__(rows.tolist()), 0).x
+    return data.scaled(split.__getitems__(rows.tolist())).x
 
 
 def draw(module: GenerativeModule, count: int, seed: int) -> Tensor:

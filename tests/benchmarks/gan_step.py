@@ -112,7 +112,7 @@ def run(networks: Networks, warm_up: int, steps: int) -> dict[str, list[Moment]]
     length = BATCH * (warm_up + steps + 1)
     with tempfile.TemporaryDirectory() as folder:
         callbacks = [
-            *(turns, ImageProgress(length), MaxImages(length), LogEveryImages(50 * BATCH), Throughput()),
+            *(turns, ImageProgress(), MaxImages(length), LogEveryImages(50 * BATCH), Throughput()),
             *(RunFolder(folder, ""), SampleGrid(25_000, Path(folder)), ImageCheckpoint(50_000, folder)),
         ]
         trainer = Trainer(

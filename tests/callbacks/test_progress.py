@@ -21,7 +21,7 @@ def _every_batch(monkeypatch):
 
 def lines(trainer, module, capsys, limit=None, **options):
     """What a run with a progress bar prints on stderr, which is no terminal."""
-    callbacks = [LogEveryImages(64), ImageProgress(limit), *([MaxImages(limit)] if limit else [])]
+    callbacks = [LogEveryImages(64), ImageProgress(), *([MaxImages(limit)] if limit else [])]
     trainer(callbacks=callbacks, enable_progress_bar=True, **options).fit(module, Digits(8, batch_size=64))
     return capsys.readouterr().err.splitlines()
 
@@ -70,7 +70,7 @@ def test_a_command_whose_output_is_piped_prints_no_control_characters(tmp_path):
     words = ["fit", "--config=gan/dcgan", *DIGITS, *NETWORKS["gan/dcgan"], "--max_images=128", f"--runs_dir={tmp_path}"]
     command = [sys.executable, "-m", "lightning_gen", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "64 of 128 images" in done.stderr
+    assert "128 of 128 images" in done.stderr
     assert not re.findall(CONTROL, done.stderr + done.stdout)
 
 
@@ -85,7 +85,7 @@ def test_on_a_terminal_there_is_one_bar_that_is_taken_down(gan, trainer, monkeyp
     monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    callbacks = [ImageProgress(200), MaxImages(200)]
+    callbacks = [ImageProgress(), MaxImages(200)]
     trainer(callbacks=callbacks, enable_progress_bar=True, max_epochs=-1).fit(gan(), Digits(8, batch_size=64))
     shown = terminal.getvalue()
     assert "256/256 images" in re.sub(r"\x1b\[[0-9;]*m", "", shown)
@@ -93,7 +93,7 @@ def test_on_a_terminal_there_is_one_bar_that_is_taken_down(gan, trainer, monkeyp
 
 
 def test_a_disabled_bar_is_silent(gan, trainer, capsys):
-    bar = ImageProgress(128)
+    bar = ImageProgress()
     bar.disable()
     trainer(callbacks=[bar, MaxImages(128)], enable_progress_bar=True, max_epochs=-1).fit(gan(), Digits(8))
     assert capsys.readouterr().err == ""

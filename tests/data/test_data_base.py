@@ -138,3 +138,12 @@ def test_array_dataset_reads_rows_by_index(as_numpy):
 
 def test_doubles_are_handed_out_as_float32():
     assert data.ArrayDataset(torch.zeros(3, 2, dtype=torch.float64))[0].x.dtype == torch.float32
+
+
+def test_a_slice_is_a_batch_and_scaled_is_what_models_see():
+    digits = data.Digits(8)
+    digits.setup()
+    whole = digits.test_set[:]
+    assert whole.x.shape == (len(digits.test_set), 1, 8, 8)
+    assert torch.equal(digits.test_set[3:7].x, torch.stack([digits.test_set[i].x for i in range(3, 7)]))
+    assert torch.equal(digits.scaled(whole).x, whole.x.float() / 127.5 - 1)
