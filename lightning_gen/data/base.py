@@ -179,7 +179,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
 
     @staticmethod
     def scaled(batch: Batch) -> Batch:
-        """A batch as models see it: uint8 images as float32 in [-1, 1]; ``scaled(data.test_set[:])`` is a whole split."""
+        """A batch as models see it, uint8 images as float32 in [-1, 1]; ``scaled(data.test_set[:])``: a whole split."""
         x, labels = batch
         return Batch(x.to(torch.float32).div_(127.5).sub_(1) if x.dtype == torch.uint8 else x, labels)
 
