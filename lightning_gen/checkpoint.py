@@ -6,11 +6,14 @@ description is plain data: it loads with ``weights_only=True``, and the classes 
 already imported, never imported because a file says so.
 """
 
+import collections.abc
 import dataclasses
 import functools
 import inspect
 import os
+import typing
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +23,8 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.data import AttributeDict
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from lightning_gen.errors import InputError
 from lightning_gen.messages import explain
@@ -103,8 +108,8 @@ class Described:
         return AttributeDict(_class_path=class_path(type(self)), **described, _instantiator=INSTANTIATOR)
 
 
-def as_config(hparams: dict[str, Any]) -> dict[str, Any]:
-    """Turn the ``hparams`` found in a checkpoint into the ``{class_path, init_args}`` that the command line reads."""
+def as_config(hparams: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn ``hparams`` into the ``{class_path, init_args}`` that the command line reads."""
     init_args = {key: value for key, value in hparams.items() if not key.startswith("_")}
     return {"class_path": hparams["_class_path"], "init_args": init_args}
 
@@ -136,27 +141,87 @@ def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> di
             f"{path} is not a checkpoint or is truncated ({path.stat().st_size:,} bytes): use another one, such as "
             "checkpoints/last.ckpt of the run"
         ) from None
-    if not isinstance(checkpoint, dict) or not {"state_dict", "hyper_parameters"} <= checkpoint.keys():
+    described = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
+    if not isinstance(described, dict) or "_class_path" not in described or "state_dict" not in checkpoint:
         raise InputError(
-            f"{path} holds no lightning_gen module (its keys 'state_dict' and 'hyper_parameters' are missing): give a "
-            "checkpoint written by `lightning_gen fit` or by a Trainer with a lightning_gen module"
+            f"{path} holds no lightning_gen module: give a checkpoint written by `lightning_gen fit` or by a "
+            "Trainer with a lightning_gen module"
         )
     return checkpoint
 
 
-def _check_classes(value: Any, path: str) -> None:
-    """Refuse a description that names anything but classes that are imported already."""
-    if isinstance(value, dict):
-        if "class_path" in value and imported(value["class_path"]) is None:
-            raise InputError(
-                f"{path} asks for {value['class_path']!r}, which is not a class that is imported: if you trust the "
-                "file, import the module that defines it first"
-            )
-        for item in value.values():
-            _check_classes(item, path)
-    elif isinstance(value, list):
+def check_description(kind: type, described: Any, path: str) -> None:
+    """Refuse a description that would build, import or call anything but parts of the library's kinds.
+
+    What may stand at an argument is read off the type of that argument: plain data of that type, a subclass of the
+    part that is asked for, or an optimizer or scheduler of numbers alone. Classes are those that are imported already.
+
+    Args:
+        kind: The class that is described.
+        described: Its constructor arguments as a checkpoint says.
+        path: The file, for the message.
+
+    Raises:
+        InputError: Something else stands there.
+    """
+    hints = typing.get_type_hints(kind.__init__)  # type: ignore[misc]
+    for name, value in described.items():
+        if not name.startswith("_"):
+            _check_value(flattened(hints.get(name)), value, path, f"{kind.__name__}.{name}")
+
+
+def _check_value(allowed: set[Any], value: Any, path: str, place: str) -> None:
+    if isinstance(value, str) and not allowed & {str, os.PathLike, Path} and value not in allowed:
+        raise InputError(f"{path} has the text {value!r} at {place}, where none belongs, and was not loaded")
+    if isinstance(value, list):
         for item in value:
-            _check_classes(item, path)
+            _check_value(allowed, item, path, place)
+    if isinstance(value, dict) and "class_path" in value:
+        part, rest = imported(value["class_path"]), value.get("init_args") or {}
+        bases = tuple(kind for kind in allowed if isinstance(kind, type) and kind not in (str, dict, list, tuple))
+        if part is None or not issubclass(part, bases) or value.keys() - {"class_path", "init_args"}:
+            raise InputError(
+                f"{path} asks for {value['class_path']!r} at {place}, which is not an imported class of the right "
+                "kind, and was not loaded: if you trust the file, import the module that defines it first"
+            )
+        if issubclass(part, (Optimizer, LRScheduler)):
+            _check_value(set(), list(rest.values()), path, place)  # numbers only: a text could name a function
+        else:
+            check_description(part, rest, path)
+    elif isinstance(value, dict):
+        for item in value.values():
+            _check_value(allowed, item, path, place)
+
+
+def flattened(hint: Any) -> set[Any]:
+    """All types and literal values that a type hint is made of; a Callable counts as its result, a dict as its values."""
+    parts = typing.get_args(hint)
+    if not parts:
+        return {hint}
+    if typing.get_origin(hint) in (collections.abc.Callable, dict):
+        parts = parts[-1:]
+    return set().union(*(flattened(part) for part in parts))
+
+
+def described_class(base: type[Owner], hparams: Mapping[str, Any], path: str) -> type[Owner]:
+    """The class that a description names, after the whole description was checked.
+
+    Args:
+        base: What it must be a subclass of.
+        hparams: The description: constructor arguments and ``_class_path``.
+        path: The file that it comes from, for messages.
+
+    Raises:
+        InputError: The class is unknown or of another kind, or an argument is none that it takes.
+    """
+    kind = imported(hparams.get("_class_path"))
+    if kind is None or not issubclass(kind, base):
+        raise InputError(
+            f"{path} holds {hparams.get('_class_path')!r}, which is not an imported {base.__name__}: load it with the "
+            "class that wrote it, and import the module that defines that class first"
+        )
+    check_description(kind, hparams, path)
+    return kind
 
 
 def rebuild(base: type[Owner], hparams: dict[str, Any], path: str, **given: Any) -> Owner:
@@ -171,13 +236,7 @@ def rebuild(base: type[Owner], hparams: dict[str, Any], path: str, **given: Any)
     Raises:
         InputError: The class is unknown or of another kind, or an argument does not fit.
     """
-    kind = imported(hparams.get("_class_path"))
-    if kind is None or not issubclass(kind, base):
-        raise InputError(
-            f"{path} holds {hparams.get('_class_path')!r}, which is not an imported {base.__name__}: load it with the "
-            "class that wrote it, and import the module that defines that class first"
-        )
-    _check_classes(hparams, path)
+    kind = described_class(base, hparams, path)
     described = {key: value for key, value in hparams.items() if not key.startswith("_") and key not in given}
     parser = ArgumentParser(exit_on_error=False)
     try:

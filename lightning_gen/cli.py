@@ -34,7 +34,7 @@ from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.help import EXAMPLES, PROGRAM, VERB_HELP, HelpFormatter, shorten_help
 from lightning_gen.messages import explain
-from lightning_gen.modules import GenerativeModule
+from lightning_gen.modules import AlternatingModule, GenerativeModule
 from lightning_gen.reflection import imported
 from lightning_gen.verbs import VERBS
 
@@ -107,7 +107,9 @@ class CLI(LightningCLI):
             words = ["--help"]
         if words[0] in self._subcommand_parsers:
             known = {name.split(".")[0] for name in cast(Parser, self._subcommand_parsers[words[0]]).option_names}
-            words = Command(words, sorted(known - {"h", "help", "c", "config", "print_config"})).complete()
+            command = Command(words, sorted(known - {"h", "help", "c", "config", "print_config"}))
+            self.goes_on = command.goes_on
+            words = command.complete()
         self.config = parser.parse_args(words)
 
     def _parse_ckpt_path(self) -> None:
@@ -133,9 +135,11 @@ class CLI(LightningCLI):
         for name in COUNTS:
             if self.settings[name] is not None and self.settings[name] < 1:
                 raise InputError(f"--{name} must be at least 1, not {self.settings[name]}")
+        if not self.settings.name.strip():
+            raise InputError("--name must not be empty: give the run's folder a name")
         check_trainer(self.settings.trainer)
         if self.config.subcommand == "fit" and not self.settings.trainer.fast_dev_run:
-            check_folder(self.folder, self.settings.ckpt_path)
+            check_folder(self.folder, self.settings.ckpt_path, self.goes_on)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The Trainer with the callbacks of every run, a logger in the run's folder, and checkpoints written whole."""
@@ -145,10 +149,12 @@ class CLI(LightningCLI):
             kwargs["max_epochs"] = -1
         if trainer.logger in (None, True):
             run = RunLogger(settings.runs_dir, settings.name, version="", default_hp_metric=False)
-            kwargs["logger"] = run if fits else False
+            kwargs["logger"] = run if fits and not trainer.barebones else False
         callbacks = list(self._callbacks(settings))
-        kwargs["callbacks"] = [*(trainer.callbacks or []), *callbacks]
-        kwargs["plugins"] = [*(trainer.plugins or []), checkpoints.WholeCheckpointIO()]
+        kwargs["callbacks"] = [*as_list(trainer.callbacks), *callbacks]
+        kwargs["plugins"] = [*as_list(trainer.plugins), checkpoints.WholeCheckpointIO()]
+        if isinstance(self.model, AlternatingModule):
+            check_alternating(trainer)
         if not any(isinstance(callback, ImageCheckpoint) for callback in callbacks):
             kwargs["enable_checkpointing"] = False
         try:
@@ -184,7 +190,9 @@ class CLI(LightningCLI):
         if settings.trainer.fast_dev_run or barebones:
             return
         yield Throughput()
-        text = self._subcommand_parsers["fit"].dump(self.settings, skip_unset=False)
+        recipe = self.settings.clone()
+        recipe.ckpt_path = None  # it starts a run like this one, and does not go on from this one's checkpoint
+        text = self._subcommand_parsers["fit"].dump(recipe, skip_unset=False)
         yield RunFolder(self.folder, text)
         yield SampleGrid(settings.sample_every_images, self.folder / "samples")
         if settings.trainer.enable_checkpointing is not False:
@@ -223,7 +231,9 @@ def latent_dim_of(bottleneck: Namespace) -> int:
 
 def configured(part: Namespace) -> Any:
     """Build a part from its ``{class_path, init_args}``."""
-    kind = imported(part.class_path)
+    kind = imported(part.class_path) if part is not None else None
+    if part is None:
+        raise InputError("the recipe lacks a part: name the model and the data, such as --config gan/dcgan")
     if kind is None:
         raise InputError(f"there is no class '{part.class_path}': import the module that defines it")
     return kind(**(part.get("init_args") or Namespace()).as_dict())
@@ -244,14 +254,39 @@ def check_trainer(trainer: Namespace) -> None:
             raise InputError(f"--trainer.{name} must be at least 1, or -1 for no limit, not {value}")
 
 
-def check_folder(folder: Path, ckpt_path: str | None) -> None:
+def check_alternating(trainer: Namespace) -> None:
+    """Refuse the Trainer's own clipping and accumulation for networks that take turns, and name the module's.
+
+    Raises:
+        InputError: One of them is set.
+    """
+    if trainer.gradient_clip_val is not None:
+        raise InputError(
+            "a GAN clips each network for itself: use --model.generator_clip and --model.discriminator_clip"
+        )
+    if trainer.accumulate_grad_batches != 1:
+        raise InputError("a GAN accumulates gradients by splitting each batch: use --model.accumulate")
+
+
+def as_list(value: Any) -> list[Any]:
+    """What an option holds that takes one thing, several or none."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def check_folder(folder: Path, ckpt_path: str | None, goes_on: bool) -> None:
     """Refuse to write over a run that is not being resumed.
+
+    Args:
+        folder: The run's folder.
+        ckpt_path: The checkpoint to start from.
+        goes_on: Whether ``last`` was asked for; a run that died before its first checkpoint starts anew then.
 
     Raises:
         InputError: The folder holds a run.
     """
     resumed = ckpt_path is not None and folder.resolve() in Path(ckpt_path).resolve().parents
-    if (folder / "config.yaml").exists() and not resumed:
+    begun = (folder / "config.yaml").exists()
+    if begun and not resumed and not (goes_on and not (folder / "checkpoints" / "last.ckpt").exists()):
         raise InputError(
             f"{folder} already holds a run: go on with it by adding --ckpt_path last, or give the new run a name of "
             f"its own with --name {folder.name}-2"

@@ -16,7 +16,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import recipes
+from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
+from lightning_gen.modules import GenerativeModule
 
 
 class Command:
@@ -60,6 +62,11 @@ class Command:
         return part in self.settings or any(re.match(rf"--{part}(\.class_path)?(=|$)", word) for word in self.words)
 
     @property
+    def goes_on(self) -> bool:
+        """Whether the run in the folder is to go on, from wherever it is."""
+        return self.option("ckpt_path") == "last"
+
+    @property
     def name(self) -> str:
         """What the run is called: as the user says, else after its recipes."""
         stems = [path.stem for path in self.recipes if path.parent.name != "trainer"]
@@ -72,7 +79,7 @@ class Command:
         same command as the first time.
         """
         given = self.option("ckpt_path")
-        if given != "last":
+        if not self.goes_on:
             return Path(given) if given else None
         last = Path(self.option("runs_dir", "runs") or "runs", self.name, "checkpoints", "last.ckpt")
         if last.exists() or self.verb != "fit":
@@ -105,7 +112,7 @@ class Command:
 
     def _rest(self, checkpoint: Path | None) -> list[str]:
         """The user's words; a last word puts a path, or nothing, in the place of ``last``."""
-        if self.option("ckpt_path") != "last":
+        if not self.goes_on:
             return self.words
         return [*self.words, f"--ckpt_path={checkpoint or 'null'}"]
 
@@ -125,16 +132,34 @@ def split_recipes(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def run_settings(path: Path) -> dict[str, Any]:
-    """How long the run of a checkpoint is, and its Trainer: what its ``config.yaml`` says beside the parts."""
+    """How long the run of a checkpoint is, and the numbers of its Trainer, from the ``config.yaml`` of its folder.
+
+    Only numbers and plain words are taken: a folder from a stranger may name no class.
+    """
     saved = path.parent.parent / "config.yaml"
     content = recipes.load(saved) if path.parent.name == "checkpoints" and saved.is_file() else {}
-    return {key: value for key, value in content.items() if key not in ("model", "data", "ckpt_path")}
+    trainer = {key: value for key, value in (content.get("trainer") or {}).items() if is_plain(value)}
+    lengths = {key: value for key, value in content.items() if key.endswith("_images") or key == "seed_everything"}
+    return {**{key: value for key, value in lengths.items() if is_plain(value)}, "trainer": trainer}
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a setting is a number, a switch or a plain word."""
+    return isinstance(value, (bool, int, float)) or (
+        isinstance(value, str) and re.fullmatch(r"[\w:-]+", value) is not None
+    )
 
 
 def stored_parts(path: Path) -> dict[str, Any]:
     """The model and the data that a checkpoint describes, as a recipe."""
     stored = checkpoints.read(path)
-    parts = {"model": checkpoints.as_config(stored["hyper_parameters"])}
-    if "datamodule_hyper_parameters" in stored:
-        parts["data"] = checkpoints.as_config(stored["datamodule_hyper_parameters"])
+    kinds: dict[str, tuple[str, type]] = {
+        "model": ("hyper_parameters", GenerativeModule),
+        "data": ("datamodule_hyper_parameters", DataModule),
+    }
+    parts = {}
+    for part, (key, base) in kinds.items():
+        if stored.get(key):
+            checkpoints.described_class(base, stored[key], str(path))
+            parts[part] = checkpoints.as_config(stored[key])
     return parts

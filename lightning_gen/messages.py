@@ -101,7 +101,9 @@ def option_of(message: str) -> str:
 
 def wrong_value(message: str) -> str | None:
     """A value of the wrong kind."""
+    message = re.sub(r"NestedArg\(key=.*?val=(.*?)\)", r"\1", message)
     expected = [kind for kind in re.findall(r"Expected an? ([^\n]*?)(?:\. Got|\n|$)", message) if "None" not in kind]
+    expected = [kind for kind in expected if not kind.startswith("path but")] or expected
     given = re.findall(r"Got value: ([^\n]*)", message) or re.findall(r"Given value: ([^\n]*)", message)
     if not expected or not given:
         return None

@@ -34,6 +34,15 @@ class ImageSchedule(LRScheduler):
         """The learning rate of each parameter group."""
         return [base * self.factor(self.images) for base in self.base_lrs]
 
+    def apply(self) -> None:
+        """Set the learning rates to those after the images seen."""
+        for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            group["lr"] = rate
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far it is; its shape is a setting, which a resumed run may change."""
+        return {"images": self.images, "last_epoch": self.last_epoch, "_last_lr": self._last_lr}
+
     def step_to(self, images: int) -> None:
         """Set the learning rates to those after `images` images."""
         self.images = images

@@ -67,7 +67,10 @@ def refused(capsys, *words):
         (["fit", "--data", "Tensors", "--data.path", "missing.npy"], "missing.npy"),
         (["fit", "--trainer.strategy", "fsdp", "--trainer.accelerator", "cpu"], "requires a GPU"),
         (["fit", "--trainer.precision", "bf16-true", *TINY], "bf16-mixed"),
-        (["fit", "--trainer.gradient_clip_val", "1", *TINY], "gradient"),
+        (["fit", "--trainer.gradient_clip_val", "1", *TINY], "use --model.generator_clip"),
+        (["fit", "--trainer.accumulate_grad_batches", "2", *TINY], "use --model.accumulate"),
+        (["fit", "--name", ""], "--name must not be empty"),
+        (["fit", "--model", "GANModule"], "lacks a part"),
         (["validate"], "validate needs a trained model"),
         (["fit", "--ckpt_path", "missing.ckpt"], "does not exist"),
         (["validate", "--ckpt_path", "last"], "does not exist"),
@@ -152,6 +155,34 @@ def test_a_checkpoint_with_code_is_refused_by_every_verb_and_nothing_runs(capsys
     ):
         assert "pickled code" in refused(capsys, *words)
     assert not Path("trace").exists()
+
+
+@pytest.mark.parametrize("verb", [["fit", "--ckpt_path"], ["validate", "--ckpt_path"], ["sample"], ["evaluate"]])
+@pytest.mark.parametrize("place", ["generator", "objective", "generator_optimizer", "augmentation"])
+def test_a_checkpoint_cannot_import_a_module(capsys, trained, here, verb, place):
+    (here / "hostile.py").write_text("open('trace', 'w')\n")
+    stored = torch.load(trained, weights_only=True)
+    for value in ("hostile.Foo", {"class_path": "hostile.Foo", "init_args": {}}):
+        stored["hyper_parameters"][place] = value
+        torch.save(stored, "hostile.ckpt")
+        assert "not loaded" in refused(capsys, *verb, "hostile.ckpt")
+    assert not Path("trace").exists()
+
+
+def test_a_checkpoint_of_another_library_is_refused(capsys):
+    torch.save({"state_dict": {}, "hyper_parameters": {"lr": 0.1}}, "foreign.ckpt")
+    for words in (["validate", "--ckpt_path", "foreign.ckpt"], ["sample", "foreign.ckpt"]):
+        assert "holds no lightning_gen module" in refused(capsys, *words)
+
+
+def test_another_class_of_optimizer_cannot_take_over_the_state_of_the_first(capsys, trained):
+    sentence = "the state of Adam and --model.generator_optimizer is RMSprop"
+    words = ["fit", "--ckpt_path", "last", "--max_images=256", "--model.generator_optimizer=torch.optim.RMSprop"]
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    assert sentence in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_another_model_is_refused(capsys, trained):

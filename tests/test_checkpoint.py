@@ -142,6 +142,34 @@ def test_a_description_cannot_import_or_build_anything_else(gan, trainer, tmp_pa
     assert "antigravity" not in sys.modules
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (
+            "generator_scheduler",
+            {"class_path": "torch.optim.lr_scheduler.LambdaLR", "init_args": {"lr_lambda": "os._exit"}},
+        ),
+        ("generator_scheduler", "os._exit"),
+        ("generator_optimizer", {"class_path": "functools.partial", "init_args": {}}),
+        ("augmentation", {"class_path": "torch.nn.Linear", "init_args": {"in_features": 1, "out_features": 1}}),
+        ("penalties", {"a": "os.system"}),
+        (
+            "penalties",
+            {"a": {"class_path": "lightning_gen.networks.dense.DenseGenerator", "init_args": {"shape": [2]}}},
+        ),
+        ("objective", "subprocess.Popen"),
+        ("ema", "os.system"),
+    ],
+)
+def test_what_a_description_may_hold_is_read_off_the_types(gan, trainer, tmp_path, place, value):
+    trained(gan(), trainer, tmp_path / "gan.ckpt")
+    stored = torch.load(tmp_path / "gan.ckpt", weights_only=True)
+    stored["hyper_parameters"][place] = value
+    torch.save(stored, tmp_path / "gan.ckpt")
+    with pytest.raises(InputError, match="not loaded"):
+        GenerativeModule.load_from_checkpoint(tmp_path / "gan.ckpt")
+
+
 def test_truncated_and_foreign_files_are_refused(gan, trainer, tmp_path):
     trained(gan(), trainer, tmp_path / "gan.ckpt")
     whole = (tmp_path / "gan.ckpt").read_bytes()

@@ -73,6 +73,30 @@ def test_resuming_a_finished_run_trains_nothing():
     torch.testing.assert_close(after["state_dict"], before["state_dict"], rtol=0, atol=0)
 
 
+def test_a_run_that_died_before_its_first_checkpoint_starts_anew():
+    main(["fit", *TINY, *QUIET, "--max_images=64"])
+    last("dcgan").unlink()
+    main(["fit", *TINY, *QUIET, "--max_images=64", "--ckpt_path=last"])
+    assert last("dcgan").exists()
+
+
+def test_the_saved_configuration_of_a_resumed_run_starts_a_new_one():
+    main(["fit", *TINY, *QUIET, "--max_images=64"])
+    main(["fit", *TINY, *QUIET, "--max_images=128", "--ckpt_path=last"])
+    main(["fit", "--config=runs/dcgan/config.yaml", "--name=again", "--max_images=64"])
+    assert checkpoints.read(last("again"))["lightning_gen"]["images_seen"] == 64
+
+
+def test_a_changed_learning_rate_is_the_one_that_is_used():
+    schedule = ["--model.generator_scheduler=LinearDecay", "--model.generator_scheduler.end_images=256"]
+    main(["fit", *TINY, *QUIET, *schedule, "--max_images=128"])
+    rates = ["--model.discriminator_optimizer.lr=0.125", "--model.generator_scheduler.end_images=1024"]
+    main(["fit", *QUIET, *rates, "--max_images=256", "--ckpt_path=last"])
+    discriminator, generator = checkpoints.read(last("dcgan"))["optimizer_states"]
+    assert discriminator["param_groups"][0]["lr"] == 0.125
+    assert generator["param_groups"][0]["lr"] == pytest.approx(4e-4 * (1 - 256 / 1024))
+
+
 def test_a_run_goes_on_by_its_name_alone_and_keeps_its_length():
     main(["fit", "--config", "autoencoder/vae", *TINY[:1], *QUIET, "--name=mine", "--max_images=192"])
     main(["fit", "--name=mine", "--ckpt_path=last", "--max_images=256"])
@@ -149,6 +173,18 @@ def test_another_class_of_data_replaces_the_recipes_own():
 def test_the_trainers_debug_flags_work(flag):
     main(["fit", *TINY, *QUIET, "--max_images=128", f"--trainer.{flag}", "--trainer.profiler=simple"])
     assert Path("runs").exists() == (flag != "fast_dev_run=1")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "callbacks={class_path: lightning.pytorch.callbacks.ModelSummary}",
+        "plugins=lightning.pytorch.plugins.environments.LightningEnvironment",
+        "barebones=true",
+    ],
+)
+def test_one_callback_one_plugin_and_barebones_work(option):
+    main(["fit", *TINY, "--max_images=128", f"--trainer.{option}"])
 
 
 @pytest.mark.parametrize("flag", ["max_epochs=1", "max_steps=6", "max_time=00:00:00:02"])

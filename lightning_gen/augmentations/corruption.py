@@ -3,25 +3,17 @@
 Paper: Stacked Denoising Autoencoders, https://www.jmlr.org/papers/v11/vincent10a.html, section 3
 """
 
-from abc import ABC, abstractmethod
+from abc import ABC
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from lightning_gen.augmentations.base import Augmentation
 from lightning_gen.errors import InputError
 
 
-class Corruption(nn.Module, ABC):
-    """Damages samples at random; their shape, dtype and device stay."""
-
-    @abstractmethod
-    def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return damaged samples ``(n, *shape)``; the ones given are left as they are.
-
-        Args:
-            x: Samples, ``(n, *shape)``; images in [-1, 1].
-            generator: Source of the noise.
-        """
+class Corruption(Augmentation, ABC):
+    """Damages samples at random."""
 
 
 class GaussianNoise(Corruption):

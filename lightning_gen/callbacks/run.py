@@ -141,7 +141,7 @@ class Report(Callback):
         next_verb = "evaluate" if isinstance(pl_module, AutoencoderModule) else "sample"
         done = counted(pl_module).images_seen
         if not images:
-            return ["", f"The run has reached its length, {done:,} images: raise --max_images to go on."]
+            return ["", f"Nothing was left to train: the run has {done:,} images, raise --max_images to go on."]
         lines = ["", f"Trained on {images:,} images in {int(seconds) // 60} min {int(seconds) % 60:02d} s."]
         lines += [f"  pictures     {path}" for path in pictures]
         lines += [f"  checkpoint   {last}"] if last.exists() else []

@@ -73,5 +73,5 @@ class SlicedWasserstein(Metric):
     def compute(self) -> Tensor:
         """The distance, a scalar; NaN before the first batch."""
         if len(self.real) == 0:  # a list, or one tensor once devices have been gathered
-            return torch.tensor(float("nan"))
+            return torch.tensor(float("nan"), device=self.device)
         return sliced_wasserstein(dim_zero_cat(self.real), dim_zero_cat(self.fake), self.projections)

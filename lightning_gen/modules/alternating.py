@@ -34,9 +34,15 @@ class Loss:
     total: Tensor
     terms: dict[str, Tensor] = field(default_factory=dict)
 
-    def detach(self) -> "Loss":
-        """The same figures without their graphs."""
-        return Loss(self.total.detach(), {name: value.detach() for name, value in self.terms.items()})
+    def scaled(self, share: float) -> "Loss":
+        """The part of the loss on a whole batch that a loss on a share of it makes up."""
+        if share == 1:
+            return self
+        return Loss(self.total * share, {name: value * share for name, value in self.terms.items()})
+
+    def __add__(self, other: "Loss") -> "Loss":
+        """Both losses together, term by term."""
+        return Loss(self.total + other.total, {name: value + other.terms[name] for name, value in self.terms.items()})
 
 
 @dataclass(frozen=True)
@@ -113,13 +119,14 @@ class AlternatingModule(GenerativeModule):
             optimizer = player.optimizer(player.network.parameters())
             entry: dict[str, Any] = {"optimizer": optimizer}
             if player.scheduler is not None:
-                entry["lr_scheduler"] = player.scheduler(optimizer)
+                entry["lr_scheduler"] = self.make_scheduler(player.scheduler, optimizer)
             configured.append(entry)
             self.updates.setdefault(player.name, 0)
         return configured
 
     def on_fit_start(self) -> None:
-        """Refuse strategies under which turns would go wrong."""
+        """Refuse strategies and precisions under which training would go wrong."""
+        super().on_fit_start()
         strategy = self.trainer.strategy
         if not isinstance(strategy, (SingleDeviceStrategy, DDPStrategy)):
             raise InputError(
@@ -153,18 +160,21 @@ class AlternatingModule(GenerativeModule):
         optimizer = self._optimizer(index)
         optimizer.zero_grad(set_to_none=True)
         with self._frozen_but(player):
-            for part in self._parts(batch):
-                loss = player.loss(part)
-                share = len(part.x) / len(batch.x)
-                self.manual_backward(loss.total if share == 1 else loss.total * share)
+            paid = [self._pay(player, part, len(part.x) / len(batch.x)) for part in self._parts(batch)]
         self.average_gradients(player.network.parameters())
         optimizer.step()
         self.updates[player.name] += 1
         scheduler = self._scheduler(index)
         if scheduler is not None:
             self.lr_scheduler_step(scheduler)
-        self._latest[player.name] = loss.detach()
+        self._latest[player.name] = sum(paid[1:], paid[0])
         self.after_update(player, images)
+
+    def _pay(self, player: Player, part: Batch, share: float) -> Loss:
+        """One backward; returns the part's share of the loss, without its graph."""
+        loss = player.loss(part).scaled(share)
+        self.manual_backward(loss.total)
+        return Loss(loss.total.detach(), {name: value.detach() for name, value in loss.terms.items()})
 
     def _optimizer(self, index: int) -> Any:
         """Lightning's wrapper: its step unscales float16 gradients and calls `on_before_optimizer_step`."""

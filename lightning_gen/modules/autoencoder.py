@@ -12,7 +12,7 @@ from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
 from lightning_gen.modules.base import GenerativeModule
 from lightning_gen.networks import Decoder, Encoder
-from lightning_gen.objectives import Likelihood
+from lightning_gen.objectives import BernoulliLikelihood, Likelihood
 from lightning_gen.records import Batch, Code, Reconstruction, Shape
 from lightning_gen.terms import Term
 
@@ -60,7 +60,11 @@ class AutoencoderModule(GenerativeModule):
         self.optimizer = optimizer
         self.scheduler = scheduler
         self._check_widths()
-        self.likelihood  # noqa: B018 - raises where there is none
+        if isinstance(self.likelihood, BernoulliLikelihood) and len(self.data_shape) == 1:
+            raise InputError(
+                "BernoulliLikelihood is for images between black and white and the data are points: use "
+                "GaussianLikelihood, --model.objective.reconstruction GaussianLikelihood"
+            )
 
     def _check_widths(self) -> None:
         name = type(self.bottleneck).__name__
@@ -185,7 +189,10 @@ class AutoencoderModule(GenerativeModule):
         optimizer = (self.optimizer or partial(torch.optim.Adam, lr=1e-3))(self.parameters())
         if self.scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "step"}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.make_scheduler(self.scheduler, optimizer), "interval": "step"},
+        }
 
     # evaluation ----------------------------------------------------------------------------------------------------
 

@@ -1,18 +1,25 @@
 """What every module of the library shares: one honest count, one generator per process, one way to be rebuilt."""
 
 import os
-import random
 from abc import ABC, abstractmethod
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable
 from torch import Tensor
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.errors import InputError
+from lightning_gen.modules.resume import (
+    apply_settings,
+    check_optimizers,
+    check_weights,
+    random_state,
+    set_random_state,
+)
 from lightning_gen.records import Batch, Shape
 from lightning_gen.schedules import ImageSchedule
 
@@ -75,7 +82,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the count and the random state of every process (Lightning stores neither)."""
-        states = [self._random_state()]
+        states = [random_state(self.rng)]
         if self._trainer is not None and self.trainer.world_size > 1:
             gathered: list[Any] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(gathered, states[0])
@@ -86,19 +93,11 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         """Take the count back; the random state follows with the first batch.
 
         Raises:
-            InputError: The checkpoint holds the weights of another model.
+            InputError: The checkpoint holds the weights of another model or the state of other optimizers.
         """
-        stored, own = checkpoint["state_dict"], self.state_dict()
-        odd = [
-            name
-            for name in {**own, **stored}
-            if name not in own or name not in stored or own[name].shape != stored[name].shape
-        ]
-        if odd:
-            raise InputError(
-                f"the checkpoint's weights do not fit this {type(self).__name__} ('{odd[0]}' is missing or has another "
-                "shape): take the model and the size of the data from the checkpoint's own run, its config.yaml"
-            )
+        check_weights(self, checkpoint["state_dict"])
+        if self._trainer is not None and self.trainer.state.fn == "fit":
+            check_optimizers(checkpoint.get("hyper_parameters", {}), self.hparams)
         progress = checkpoint.get("lightning_gen", {})
         self.images_seen = progress.get("images_seen", 0)
         self._resumed = progress if self._trainer is not None else None
@@ -116,28 +115,39 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         resumed, self._resumed = self._resumed, None
         states = resumed.get("random_states", []) if resumed else []
         if len(states) == self.trainer.world_size:
-            self._set_random_state(states[self.global_rank])
+            set_random_state(self.rng, states[self.global_rank])
 
-    def _random_state(self) -> dict[str, Any]:
-        kind, keys, position, has_gauss, cached = np.random.get_state()
-        version, internal, gauss = random.getstate()
-        state = {
-            "rng": self.rng.get_state(),
-            "torch": torch.get_rng_state(),
-            "numpy": [str(kind), np.asarray(keys).tolist(), int(position), int(has_gauss), float(cached)],
-            "python": [version, list(internal), gauss],
-        }
-        return state | ({"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {})
+    def on_fit_start(self) -> None:
+        """Refuse precisions that keep the weights themselves in another type than float32.
 
-    def _set_random_state(self, state: dict[str, Any]) -> None:
-        torch.set_rng_state(state["torch"].cpu())
-        np.random.set_state(tuple(state["numpy"]))
-        version, internal, gauss = state["python"]
-        random.setstate((version, tuple(internal), gauss))
-        if self.device.type == "cuda" and "cuda" in state:
-            torch.cuda.set_rng_state(state["cuda"].cpu(), self.device)
-        if state["rng"].numel() == self.rng.get_state().numel():  # another device type has another kind of state
-            self.rng.set_state(state["rng"].cpu())
+        Raises:
+            InputError: The precision is one of them.
+        """
+        if str(self.trainer.precision).endswith("-true") and self.trainer.precision != "32-true":
+            raise InputError(
+                f"--trainer.precision {self.trainer.precision} is not supported, an average of the weights would stand "
+                "still in it: use bf16-mixed, 16-mixed or 32-true"
+            )
+
+    def on_train_start(self) -> None:
+        """Let what the user has changed win over what came with the optimizers' state."""
+        if self._resumed is not None:
+            schedulers = [config.scheduler for config in self.trainer.lr_scheduler_configs]
+            apply_settings(self.trainer.optimizers, schedulers)
+
+    def make_scheduler(self, make: LRSchedulerCallable, optimizer: Optimizer) -> LRScheduler:
+        """Make a learning-rate scheduler.
+
+        Raises:
+            InputError: It waits for a figure, which is not known after each update.
+        """
+        scheduler = make(optimizer)
+        if isinstance(scheduler, ReduceLROnPlateau):
+            raise InputError(
+                "ReduceLROnPlateau waits for a validation figure and schedulers move on after each update: use one "
+                "that counts images, such as lightning_gen.schedules.CosineDecay"
+            )
+        return scheduler
 
     # evaluation ----------------------------------------------------------------------------------------------------
 
@@ -195,8 +205,9 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
             options: Passed on to Lightning's ``log_dict``.
         """
         detached = {k: v.detach() if isinstance(v, Tensor) else v for k, v in values.items()}
-        # a key `step` sets the x-axis of every logger; float64 holds any count exactly
-        axis = torch.tensor(self.images_seen, dtype=torch.float64)
+        # a key `step` sets the x-axis of every logger; float64 holds any count exactly, where the device has it
+        exact = torch.float32 if self.device.type == "mps" else torch.float64
+        axis = torch.tensor(self.images_seen, dtype=exact, device=self.device)
         self.log_dict({**detached, "step": axis}, batch_size=1, **options)
 
     # schedules -----------------------------------------------------------------------------------------------------
@@ -205,10 +216,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         """Step a scheduler: one that counts images is told how many were seen, any other moves on by one update."""
         if isinstance(scheduler, ImageSchedule):
             scheduler.step_to(self.images_seen)
-        elif metric is None:
-            scheduler.step()
         else:
-            scheduler.step(metric)
+            scheduler.step()
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
@@ -225,17 +234,5 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
             InputError: The file is not a whole checkpoint of this class.
         """
         stored = checkpoints.read(checkpoint_path, map_location)
-        return checkpoints.restore(cls, stored, str(checkpoint_path), **given).to(map_location)
-
-
-def check_precision(module: LightningModule, averaged: bool) -> None:
-    """Refuse weights in half precision where an average of them would stand still.
-
-    Raises:
-        InputError: EMA is on and the weights themselves are bfloat16 or float16.
-    """
-    if averaged and module.trainer.precision in ("bf16-true", "16-true"):
-        raise InputError(
-            f"precision {module.trainer.precision} keeps the averaged weights too coarsely for EMA to move: use "
-            "--trainer.precision bf16-mixed, or switch EMA off with --model.ema null"
-        )
+        module = checkpoints.restore(cls, stored, str(checkpoint_path), **given)
+        return module.to(map_location) if isinstance(map_location, (str, torch.device)) else module

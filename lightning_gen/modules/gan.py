@@ -10,10 +10,10 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
+from lightning_gen.augmentations import Augmentation
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import SlicedWasserstein
 from lightning_gen.modules.alternating import AlternatingModule, Loss, Player
-from lightning_gen.modules.base import check_precision
 from lightning_gen.modules.ema import EMA
 from lightning_gen.networks import Discriminator, Generator
 from lightning_gen.objectives import AdversarialObjective
@@ -59,7 +59,7 @@ class GANModule(AlternatingModule):
         discriminator: Discriminator,
         objective: AdversarialObjective,
         penalties: dict[str, Penalty] | None = None,
-        augmentation: nn.Module | None = None,
+        augmentation: Augmentation | None = None,
         generator_optimizer: OptimizerCallable | None = None,
         discriminator_optimizer: OptimizerCallable | None = None,
         generator_scheduler: LRSchedulerCallable | None = None,
@@ -221,11 +221,6 @@ class GANModule(AlternatingModule):
         """Move the average after each update of the generator."""
         if self.ema and self.generator_ema is not None and player.network is self.generator:
             self.ema.update(self.generator_ema, self.generator, images, self.images_seen)
-
-    def on_fit_start(self) -> None:
-        """Refuse strategies and precisions under which training would go wrong."""
-        super().on_fit_start()
-        check_precision(self, averaged=self.ema is not None)
 
     # evaluation ----------------------------------------------------------------------------------------------------
 

@@ -105,6 +105,23 @@ def test_both_precisions_train(autoencoder, trainer, precision):
     assert all(torch.isfinite(p).all() for p in module.parameters())
 
 
+def test_a_cross_entropy_of_coordinates_is_refused(autoencoder):
+    with pytest.raises(InputError, match="GaussianLikelihood"):
+        autoencoder(shape=(5,))
+
+
+def test_a_scheduler_that_waits_for_a_figure_is_refused(autoencoder, trainer):
+    module = autoencoder(scheduler=torch.optim.lr_scheduler.ReduceLROnPlateau)
+    with pytest.raises(InputError, match="CosineDecay"):
+        trainer(max_epochs=1).fit(module, loader())
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+def test_weights_in_another_type_are_refused(autoencoder, trainer, precision):
+    with pytest.raises(InputError, match="bf16-mixed"):
+        trainer(max_epochs=1, precision=precision).fit(autoencoder(), loader())
+
+
 def test_parts_that_do_not_fit_are_refused(autoencoder):
     with pytest.raises(InputError, match="encoder's features"):
         autoencoder(bottleneck=IdentityBottleneck(5))

@@ -1,0 +1,103 @@
+"""What a resumed run needs beyond what Lightning puts back: random state, and settings that the user has changed."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from lightning_gen.errors import InputError
+from lightning_gen.schedules import ImageSchedule
+
+
+def random_state(rng: torch.Generator) -> dict[str, Any]:
+    """The state of all random numbers of this process, as plain data.
+
+    Args:
+        rng: The module's own generator; its device's global state is kept as well.
+    """
+    kind, keys, position, has_gauss, cached = np.random.get_state()
+    version, internal, gauss = random.getstate()
+    state = {
+        "rng": rng.get_state(),
+        "torch": torch.get_rng_state(),
+        "numpy": [str(kind), np.asarray(keys).tolist(), int(position), int(has_gauss), float(cached)],
+        "python": [version, list(internal), gauss],
+    }
+    return state | ({"cuda": torch.cuda.get_rng_state(rng.device)} if rng.device.type == "cuda" else {})
+
+
+def set_random_state(rng: torch.Generator, state: dict[str, Any]) -> None:
+    """Put back what `random_state` gave."""
+    torch.set_rng_state(state["torch"].cpu())
+    np.random.set_state(tuple(state["numpy"]))
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    if rng.device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"].cpu(), rng.device)
+    if state["rng"].numel() == rng.get_state().numel():  # another device type has another kind of state
+        rng.set_state(state["rng"].cpu())
+
+
+def check_weights(module: nn.Module, stored: dict[str, Tensor]) -> None:
+    """Check that weights are those of a model like this one.
+
+    Raises:
+        InputError: A tensor is missing, too many, or of another shape.
+    """
+    own = module.state_dict()
+    for name in {**own, **stored}:
+        if name not in own or name not in stored or own[name].shape != stored[name].shape:
+            raise InputError(
+                f"the checkpoint's weights do not fit this {type(module).__name__} ('{name}' is missing or has another "
+                "shape): take the model and the size of the data from the checkpoint's own run, its config.yaml"
+            )
+
+
+def check_optimizers(stored: dict[str, Any], own: dict[str, Any]) -> None:
+    """Check that the state of the optimizers was written by optimizers of the same classes.
+
+    Args:
+        stored: The checkpoint's description of its module.
+        own: The description of the module that goes on.
+
+    Raises:
+        InputError: An optimizer is of another class.
+    """
+    for name, described in own.items():
+        before = stored.get(name)
+        if name.endswith("optimizer") and isinstance(described, dict) and isinstance(before, dict):
+            old, new = before["class_path"].rsplit(".")[-1], described["class_path"].rsplit(".")[-1]
+            if old != new:
+                raise InputError(
+                    f"the checkpoint holds the state of {old} and --model.{name} is {new}: keep the class and change "
+                    "its numbers, or start a new run"
+                )
+
+
+def apply_settings(optimizers: Sequence[Optimizer], schedulers: Sequence[LRScheduler]) -> None:
+    """Let the settings of this run win over those that came with the state of the optimizers and schedulers.
+
+    Unchanged settings are left at the same bits. A learning rate that a scheduler has moved keeps its place on the
+    way: it is scaled by the ratio of the new initial rate to the old one.
+
+    Args:
+        optimizers: After their state was put back.
+        schedulers: Theirs, likewise.
+    """
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group |= {key: value for key, value in optimizer.defaults.items() if key != "lr" and key in group}
+            new, old = optimizer.defaults["lr"], group.get("initial_lr", group["lr"])
+            if new != old:
+                group["lr"] = group["lr"] * (new / old) if old else new
+                if "initial_lr" in group:
+                    group["initial_lr"] = new
+    for scheduler in schedulers:
+        scheduler.base_lrs = [group["initial_lr"] for group in scheduler.optimizer.param_groups]
+        if isinstance(scheduler, ImageSchedule):
+            scheduler.apply()
