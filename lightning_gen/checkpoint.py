@@ -194,7 +194,7 @@ def _check_value(allowed: set[Any], value: Any, path: str, place: str) -> None:
 
 
 def flattened(hint: Any) -> set[Any]:
-    """All types and literal values that a type hint is made of; a Callable counts as its result, a dict as its values."""
+    """All types and literals that a type hint is made of; a Callable counts as its result, a dict as its values."""
     parts = typing.get_args(hint)
     if not parts:
         return {hint}
