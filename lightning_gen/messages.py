@@ -22,6 +22,7 @@ def explain(message: str, options: Iterable[str] = ()) -> str:
         or unknown_argument(message)
         or missing(message)
         or unknown_class(message)
+        or abstract(message)
         or wrong_value(message)
         or message.strip().splitlines()[-1].strip(" -")
     )
@@ -68,13 +69,24 @@ def missing(message: str) -> str | None:
 def unknown_class(message: str) -> str | None:
     """A class name that is none of the known ones."""
     found = re.search(r"dot import path string: (\S+)|Import path (\S+) does not|No module named '([^']+)'", message)
-    base = asked_for(message[: found.start()]) if found else None
-    if found is None or base is None:
+    if found is None:
         return None
+    base = asked_for(message[: found.start()])
     name = next(group for group in found.groups() if group)
+    if base is None:
+        return f"{option_of(message)}there is no class '{name}': give its import path, such as torch.optim.Adam"
     known = sorted(concrete(base))
     hint = recipes.suggest(name.rsplit(".")[-1], known) or f": the classes are {', '.join(known)}"
     return f"{option_of(message)}there is no class '{name}'{hint}"
+
+
+def abstract(message: str) -> str | None:
+    """An argument of a part whose class was not chosen."""
+    found = re.search(r"(lightning_gen\.[\w.]+) is abstract", message)
+    base = imported(found[1]) if found else None
+    if base is None:
+        return None
+    return f"{option_of(message)}say first which class it is, one of {', '.join(sorted(concrete(base)))}"
 
 
 def asked_for(message: str) -> type | None:
@@ -90,7 +102,7 @@ def concrete(base: type) -> set[str]:
     """The names of the classes of the library that can stand where `base` is asked for."""
     below: list[type] = base.__subclasses__()
     found = {name for kind in below for name in concrete(kind)}
-    return found if inspect.isabstract(base) else found | {base.__name__}
+    return found if inspect.isabstract(base) or base.__name__.startswith("_") else found | {base.__name__}
 
 
 def option_of(message: str) -> str:

@@ -69,6 +69,8 @@ def refused(capsys, *words):
         (["fit", "--trainer.precision", "bf16-true", *TINY], "bf16-mixed"),
         (["fit", "--trainer.gradient_clip_val", "1", *TINY], "use --model.generator_clip"),
         (["fit", "--trainer.accumulate_grad_batches", "2", *TINY], "use --model.accumulate"),
+        (["fit", "--model.generator_optimizer", "Foo"], "--model.generator_optimizer: there is no class 'Foo'"),
+        (["evaluate", "missing.ckpt", "--data.size", "8"], "say first which class it is, one of CIFAR10"),
         (["fit", "--name", ""], "--name must not be empty"),
         (["fit", "--model", "GANModule"], "lacks a part"),
         (["validate"], "validate needs a trained model"),

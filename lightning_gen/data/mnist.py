@@ -14,7 +14,7 @@ EMNIST_CLASSES = {"byclass": 62, "bymerge": 47, "balanced": 47, "letters": 26, "
 """Parts of EMNIST and their numbers of classes."""
 
 
-class MNISTLike(PublishedImages):
+class _MNISTLike(PublishedImages):
     """Grey images of 28x28 pixels in IDX files, compressed or not.
 
     The files are looked for in ``data_dir/<folder_name>/raw``, where torchvision puts them, and in `data_dir` itself.
@@ -59,7 +59,7 @@ class MNISTLike(PublishedImages):
         return torch.from_numpy(read_idx(path))
 
 
-class MNIST(MNISTLike):
+class MNIST(_MNISTLike):
     """Handwritten digits: 70,000 grey images of 28x28 pixels in 10 classes, 10,000 of them for test.
 
     *Gradient-Based Learning Applied to Document Recognition* (LeCun et al., 1998), http://yann.lecun.com/exdb/mnist.
@@ -72,7 +72,7 @@ class MNIST(MNISTLike):
     source = datasets.MNIST
 
 
-class FashionMNIST(MNISTLike):
+class FashionMNIST(_MNISTLike):
     """Articles of clothing: 70,000 grey images of 28x28 pixels in 10 classes, 10,000 of them for test.
 
     *Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms* (Xiao et al., 2017),
@@ -95,7 +95,7 @@ class FashionMNIST(MNISTLike):
         return f"on Debian or Ubuntu run `apt-get install dataset-fashion-mnist`, elsewhere {super().remedy()}"
 
 
-class KMNIST(MNISTLike):
+class KMNIST(_MNISTLike):
     """Kuzushiji, cursive Japanese: 70,000 grey images of 28x28 pixels in 10 classes, 10,000 of them for test.
 
     *Deep Learning for Classical Japanese Literature* (Clanuwat et al., 2018), https://arxiv.org/abs/1812.01718.
@@ -108,7 +108,7 @@ class KMNIST(MNISTLike):
     source = datasets.KMNIST
 
 
-class EMNIST(MNISTLike):
+class EMNIST(_MNISTLike):
     """Handwritten letters and digits: up to 814,255 grey images of 28x28 pixels.
 
     *EMNIST: an extension of MNIST to handwritten letters* (Cohen et al., 2017), https://arxiv.org/abs/1702.05373.

@@ -12,7 +12,7 @@ from lightning_gen.data.published import PublishedData, PublishedImages
 from lightning_gen.errors import InputError
 
 
-class CIFAR(PublishedImages):
+class _CIFAR(PublishedImages):
     """Small photographs of 32x32 pixels, a training and a test part in one archive.
 
     Attributes:
@@ -33,7 +33,7 @@ class CIFAR(PublishedImages):
         return torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(data.targets)
 
 
-class CIFAR10(CIFAR):
+class CIFAR10(_CIFAR):
     """Small photographs: 60,000 colour images of 32x32 pixels in 10 classes, 10,000 of them for test.
 
     *Learning Multiple Layers of Features from Tiny Images* (Krizhevsky, 2009),
@@ -46,7 +46,7 @@ class CIFAR10(CIFAR):
     source = datasets.CIFAR10
 
 
-class CIFAR100(CIFAR):
+class CIFAR100(_CIFAR):
     """Small photographs: 60,000 colour images of 32x32 pixels in 100 classes, 10,000 of them for test.
 
     *Learning Multiple Layers of Features from Tiny Images* (Krizhevsky, 2009),
@@ -59,7 +59,7 @@ class CIFAR100(CIFAR):
     source = datasets.CIFAR100
 
 
-class InTwoFiles(PublishedImages):
+class _InTwoFiles(PublishedImages):
     """Photographs whose training and test part are separate files of torchvision's.
 
     Attributes:
@@ -79,7 +79,7 @@ class InTwoFiles(PublishedImages):
         return torch.from_numpy(data.data).contiguous(), torch.from_numpy(data.labels)
 
 
-class SVHN(InTwoFiles):
+class SVHN(_InTwoFiles):
     """House numbers: 99,289 colour images of 32x32 pixels in 10 classes, 26,032 of them for test.
 
     *Reading Digits in Natural Images with Unsupervised Feature Learning* (Netzer et al., 2011),
@@ -94,7 +94,7 @@ class SVHN(InTwoFiles):
     source = datasets.SVHN
 
 
-class STL10(InTwoFiles):
+class STL10(_InTwoFiles):
     """Photographs: 13,000 colour images of 96x96 pixels in 10 classes, 8,000 of them for test.
 
     *An Analysis of Single-Layer Networks in Unsupervised Feature Learning* (Coates et al., 2011),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lightning_gen.augmentations import Corruption
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
-from lightning_gen.modules.base import GenerativeModule
+from lightning_gen.modules.base import GenerativeModule, named
 from lightning_gen.networks import Decoder, Encoder
 from lightning_gen.objectives import BernoulliLikelihood, Likelihood
 from lightning_gen.records import Batch, Code, Reconstruction, Shape
@@ -55,7 +55,7 @@ class AutoencoderModule(GenerativeModule):
         self.encoder = encoder
         self.decoder = decoder
         self.bottleneck = bottleneck
-        self.objective = nn.ModuleDict(objective)
+        self.objective = named(objective)
         self.corruption = corruption
         self.optimizer = optimizer
         self.scheduler = scheduler

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -22,6 +22,20 @@ from lightning_gen.modules.resume import (
 )
 from lightning_gen.records import Batch, Shape
 from lightning_gen.schedules import ImageSchedule
+
+
+def named(parts: dict[str, Any]) -> nn.ModuleDict:
+    """Parts by the names under which they are logged.
+
+    Raises:
+        InputError: A name is one that torch keeps for itself, such as `type` or `train`.
+    """
+    try:
+        return nn.ModuleDict(parts)
+    except KeyError as error:
+        taken = [name for name in parts if hasattr(nn.ModuleDict, name) or "." in name or not name]
+        raise InputError(f"a part cannot be called {taken or list(parts)}: choose other names") from error
+
 
 EVALUATION_SEED = 20_140_610
 """Seed of what validation and test draw."""

@@ -14,6 +14,7 @@ from lightning_gen.augmentations import Augmentation
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import SlicedWasserstein
 from lightning_gen.modules.alternating import AlternatingModule, Loss, Player
+from lightning_gen.modules.base import named
 from lightning_gen.modules.ema import EMA
 from lightning_gen.networks import Discriminator, Generator
 from lightning_gen.objectives import AdversarialObjective
@@ -81,7 +82,7 @@ class GANModule(AlternatingModule):
         self.generator = generator
         self.discriminator = discriminator
         self.objective = objective
-        self.penalties = nn.ModuleDict(penalties or {})
+        self.penalties = named(penalties or {})
         self.augmentation = augmentation
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer

@@ -100,6 +100,12 @@ def test_predict_gives_as_many_samples_as_the_batch_holds(gan, trainer):
     assert [len(x) for x in trainer().predict(gan(), DataLoader(torch.rand(11, 1, 8, 8), batch_size=8))] == [8, 3]
 
 
+@pytest.mark.parametrize("name", ["type", "train", "keys", "a.b", ""])
+def test_a_name_that_torch_keeps_is_refused(gan, name):
+    with pytest.raises(InputError, match="cannot be called"):
+        gan(penalties={name: R1()})
+
+
 def test_networks_of_different_shapes_are_refused(gan):
     with pytest.raises(InputError, match="same shape"):
         gan(generator=DCGANGenerator((3, 8, 8), 4, 4))
