@@ -22,7 +22,7 @@ POINTS = 10_000
 class SampleGrid(Callback):
     """Draws the same latents, and reconstructs the same held-out images, every so many images and at the end.
 
-    Pictures go to TensorBoard where it is the logger, on the axis of images, and to PNG files in `folder`:
+    Pictures go to TensorBoard where it is the logger, on the axis of images, and to PNG files in `folder`, such as
     ``samples-000150000.png``, ``reconstructions-000150000.png`` (originals in the odd columns, their reconstructions to
     the right of them). Training is left alone: the latents come from a generator of their own.
 
@@ -74,7 +74,7 @@ class SampleGrid(Callback):
                 self.latest.append(save(image, self.folder / f"{name}-{module.images_seen:09d}.png"))
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
-                    logger.experiment.add_image(name, image, module.images_seen)
+                    logger.experiment.add_image(f"pictures/{name}", image, module.images_seen)
 
     @torch.no_grad()
     def _pictures(self, module: GenerativeModule) -> Iterator[tuple[str, Tensor]]:

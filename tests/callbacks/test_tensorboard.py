@@ -122,10 +122,10 @@ def test_the_loss_is_the_weighted_sum_of_the_terms(vae):
 @pytest.mark.parametrize(("run", "tags"), [("gan", {"samples"}), ("vae", {"samples", "reconstructions"})])
 def test_pictures_are_on_the_axis_of_images_and_equal_the_files(runs, run, tags, request):
     found = request.getfixturevalue(run)
-    assert set(found.Tags()["images"]) == tags
+    assert set(found.Tags()["images"]) == {f"pictures/{tag}" for tag in tags}
     for tag in tags:
-        assert [event.step for event in found.Images(tag)] == [128, 256, 320]
-        for event in found.Images(tag):
+        assert [event.step for event in found.Images(f"pictures/{tag}")] == [128, 256, 320]
+        for event in found.Images(f"pictures/{tag}"):
             shown = pixels(io.BytesIO(event.encoded_image_string))
             assert np.array_equal(shown, pixels(runs / run / "samples" / f"{tag}-{event.step:09d}.png"))
             assert colours(shown) > 10, "the grid is blank"
@@ -158,7 +158,7 @@ def test_what_an_interrupted_run_wrote_after_its_checkpoint_is_hidden(tmp_path):
     last.write_bytes(earlier)
     found = recorded.events(recorded.fit(*resumed, 256, "--ckpt_path=last"))
     assert recorded.steps(found, "train/generator_loss") == [64, 128, 192, 256]
-    assert [event.step for event in found.Images("samples")][-1] == 256
+    assert [event.step for event in found.Images("pictures/samples")][-1] == 256
 
 
 # a browser ----------------------------------------------------------------------------------------------------------
@@ -236,9 +236,9 @@ def picture_of(folder, server, tab):
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to look with")
 def test_tensorboard_shows_the_runs(server, bare_server, tmp_path):
     page = browse(
-        tmp_path / "profile", "--dump-dom", f"{server}/?tagFilter=^train/.*_loss|^train/kl|^samples#timeseries"
+        tmp_path / "profile", "--dump-dom", f"{server}/?tagFilter=^train/.*_loss|^train/kl|^pictures/samples#timeseries"
     )
-    assert {"train/discriminator_loss", "train/generator_loss", "train/kl", "samples"} <= set(
+    assert {"train/discriminator_loss", "train/generator_loss", "train/kl", "pictures/samples"} <= set(
         re.findall(r"[\w/]+", page)
     )
     assert len(re.findall("<(?:image|scalar)-card-component", page)) == 5, "three charts, and the samples of two runs"
