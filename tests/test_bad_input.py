@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lightning_gen import recipes
 from lightning_gen.cli import main
@@ -206,3 +208,41 @@ def test_a_full_disk_is_a_sentence_and_earlier_checkpoints_survive(capsys, train
     assert "free some disk space" in capsys.readouterr().err
     assert trained.read_bytes() == whole
     assert not list(trained.parent.glob("*.partial"))
+
+
+def pictures(folder):
+    """A folder of pictures, one of them cut off in the middle; returns its name."""
+    for index in range(16):
+        pixels = np.random.default_rng(index).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index:02d}.jpg")
+    broken = folder / "07.jpg"
+    broken.write_bytes(broken.read_bytes()[:400])
+    return broken.name
+
+
+def test_a_folder_without_pictures_is_a_sentence(capsys, here):
+    (here / "empty").mkdir()
+    (here / "empty" / "notes.txt").write_text("no picture")
+    assert "no picture in empty" in refused(capsys, "fit", "--data", "ImageFolder", "--data.folder", "empty")
+
+
+def test_a_truncated_picture_is_named_and_can_be_left_out(capsys, here, tmp_path_factory):
+    (here / "photos").mkdir()
+    name, cache = pictures(here / "photos"), tmp_path_factory.mktemp("cache")
+    words = ["fit", "--config=autoencoder/dense", "--data=ImageFolder", "--data.folder=photos", "--data.size=8"]
+    words += [f"--data.cache_dir={cache}", "--data.batch_size=4", "--max_images=8"]
+    sentence = refused_after_progress(capsys, *words)
+    assert name in sentence
+    assert "--data.on_error skip" in sentence
+    main([*words, "--data.on_error=skip"])
+    assert Path("runs/dense/checkpoints/last.ckpt").exists()
+
+
+def refused_after_progress(capsys, *words):
+    """As `refused`, where lines of progress stand before the sentence."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main(list(words))
+    assert end.value.code == 2
+    assert not Path("runs").exists()
+    return capsys.readouterr().err.strip().splitlines()[-1]
