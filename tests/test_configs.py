@@ -1,6 +1,8 @@
 """Every file in configs/ is a test: smoke fit, save, reload by the path alone, equal output."""
 
+import os
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -117,6 +119,26 @@ def test_a_part_for_gpus_says_in_a_sentence_that_there_is_none(name, tmp_path, c
     (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
     assert line.startswith("error: ")
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["trainer/gpu", "trainer/ddp"])
+def test_a_part_for_gpus_trains_a_recipe_on_one_cpu(name, tmp_path, monkeypatch):
+    trained = {}
+    monkeypatch.setattr(GenerativeModule, "on_fit_end", lambda self: trained.update(module=self))
+    cpu = ["--trainer.accelerator=cpu", "--trainer.devices=1"]
+    recipe = ["--config", "gan/dcgan", "--config", "trainer/smoke", "--config", name, "--data.batch_size=8"]
+    try:
+        with mock.patch.dict(os.environ):  # ddp writes its address there
+            main(["fit", *recipe, *cpu, f"--runs_dir={tmp_path}", *small("gan/dcgan")])
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+    loaded = GenerativeModule.load_from_checkpoint(last(tmp_path))
+    for ours, theirs in zip(outputs(loaded), outputs(trained["module"]), strict=True):
+        assert torch.equal(ours, theirs)
+    saved = yaml.safe_load((last(tmp_path).parent.parent / "config.yaml").read_text())["trainer"]
+    assert saved["precision"] == "bf16-mixed"
+    assert saved["strategy"] == ("ddp" if name == "trainer/ddp" else "auto")
 
 
 @pytest.mark.parametrize("name", DOWNLOADED)
