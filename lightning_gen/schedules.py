@@ -1,9 +1,12 @@
-"""Learning-rate schedules in images, so that they do not depend on the batch size, on the number of discriminator
-updates or on the number of devices.
+"""Numbers that change over training, in images, so that they do not depend on the batch size, on the number of
+discriminator updates or on the number of devices.
+
+A `Schedule` may stand wherever a number is asked for that can change: a penalty's weight, the average's half-life. What
+an optimizer owns is moved by `ImageSchedule`, which is used like any scheduler of torch's.
 """
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any
 
 from torch.optim import Optimizer
@@ -12,111 +15,182 @@ from torch.optim.lr_scheduler import LRScheduler
 from lightning_gen.errors import InputError
 
 
-class ImageSchedule(LRScheduler):
-    """Base of the schedules: the learning rate is its initial value times `factor` of the images seen.
+class Schedule(ABC):
+    """A number as a function of the images seen.
 
-    Used like any scheduler of torch's: give the class as ``generator_scheduler``, ``discriminator_scheduler`` or
-    ``scheduler``; the module moves it on after each update.
+    Args:
+        warmup_images: Images over which it first rises linearly from 0 to its value there; 0 for no rise.
+
+    Raises:
+        InputError: The images are negative.
+    """
+
+    def __init__(self, warmup_images: int = 0) -> None:
+        _check_images("warmup_images", warmup_images, 0)
+        self.warmup_images = warmup_images
+
+    def __call__(self, images: int) -> float:
+        """The number after so many images; a rise starts above 0."""
+        if images >= self.warmup_images:
+            return self.value(images)
+        return self.value(self.warmup_images) * max(1, images) / self.warmup_images
+
+    @abstractmethod
+    def value(self, images: int) -> float:
+        """The number after so many images, the rise apart."""
+
+
+class Constant(Schedule):
+    """Always the same number, once the rise is over.
+
+    Args:
+        first: The number.
+        warmup_images: Length of a linear rise from 0, in images; 0 for none.
+    """
+
+    def __init__(self, first: float = 1.0, warmup_images: int = 0) -> None:
+        super().__init__(warmup_images)
+        self.first = first
+
+    def value(self, images: int) -> float:
+        """``first``."""
+        return self.first
+
+
+class Ramp(Schedule):
+    """From one number to another between two counts of images, and constant outside.
+
+    Args:
+        end_images: Where it ends, in images.
+        start_images: Where it begins, in images.
+        first: The number at and before the beginning.
+        last: The number at and after the end.
+        warmup_images: Length of a linear rise from 0, in images; 0 for none.
+
+    Raises:
+        InputError: The end is not after the beginning.
+    """
+
+    def __init__(
+        self, end_images: int, start_images: int = 0, first: float = 1.0, last: float = 0.0, warmup_images: int = 0
+    ) -> None:
+        super().__init__(warmup_images)
+        _check_images("end_images", end_images, start_images + 1)
+        self.end_images = end_images
+        self.start_images = start_images
+        self.first = first
+        self.last = last
+
+    def value(self, images: int) -> float:
+        """``first + (last - first) * course(share of the way)``."""
+        way = (images - self.start_images) / (self.end_images - self.start_images)
+        return self.first + (self.last - self.first) * self.course(min(1.0, max(0.0, way)))
+
+    @abstractmethod
+    def course(self, way: float) -> float:
+        """Share of the change that is done after a share of the way; from 0 at 0 to 1 at 1."""
+
+
+class Linear(Ramp):
+    """Straight, as the learning rates of WGAN-GP and CycleGAN fall."""
+
+    def course(self, way: float) -> float:
+        """``way``."""
+        return way
+
+
+class Cosine(Ramp):
+    """Along half a cosine: slowly, fast, slowly.
+
+    SGDR: Stochastic Gradient Descent with Warm Restarts, https://arxiv.org/abs/1608.03983, equation 5 with one period.
+    """
+
+    def course(self, way: float) -> float:
+        """``(1 - cos(pi * way)) / 2``."""
+        return 0.5 * (1.0 - math.cos(math.pi * way))
+
+
+class Exponential(Ramp):
+    """By the same factor with each image; both ends are above 0.
+
+    Args:
+        end_images: Where it ends, in images.
+        start_images: Where it begins, in images.
+        first: The number at and before the beginning, above 0.
+        last: The number at and after the end, above 0.
+        warmup_images: Length of a linear rise from 0, in images; 0 for none.
+
+    Raises:
+        InputError: The end is not after the beginning, or a number is not above 0.
+    """
+
+    def __init__(
+        self, end_images: int, start_images: int = 0, first: float = 1.0, last: float = 0.01, warmup_images: int = 0
+    ) -> None:
+        super().__init__(end_images, start_images, first, last, warmup_images)
+        if min(first, last) <= 0:
+            raise InputError(f"Exponential goes between numbers above 0, not {first} and {last}: use Linear or Cosine")
+
+    def course(self, way: float) -> float:
+        """Share of the change after a share of the way on which the logarithm changes evenly."""
+        ratio = self.last / self.first
+        return way if ratio == 1 else (ratio**way - 1) / (ratio - 1)
+
+
+def at(number: float | Schedule, images: int) -> float:
+    """A number, or what a schedule makes of it after so many images."""
+    return number(images) if isinstance(number, Schedule) else number
+
+
+class ImageSchedule(LRScheduler):
+    """Moves an optimizer's learning rate, and Adam's second beta, with the images seen.
+
+    Used like any scheduler of torch's: as ``generator_scheduler``, ``discriminator_scheduler`` or ``scheduler``; the
+    module moves it on after each update.
 
     Args:
         optimizer: The optimizer whose learning rates are set.
+        learning_rate: Factor of the optimizer's own learning rates; None for 1.
+        beta2: Adam's second beta; None to leave it.
+
+    Raises:
+        InputError: The optimizer has no betas and `beta2` is given.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(
+        self, optimizer: Optimizer, learning_rate: Schedule | None = None, beta2: Schedule | None = None
+    ) -> None:
+        if beta2 is not None and "betas" not in optimizer.defaults:
+            raise InputError(f"{type(optimizer).__name__} has no betas: leave out beta2, or use torch.optim.Adam")
+        self.learning_rate = learning_rate
+        self.beta2 = beta2
         self.images = 0
         super().__init__(optimizer)
-
-    @abstractmethod
-    def factor(self, images: int) -> float:
-        """What the initial learning rate is multiplied by after so many images."""
+        self.apply()
 
     def get_lr(self) -> list[float | Any]:
         """The learning rate of each parameter group."""
-        return [base * self.factor(self.images) for base in self.base_lrs]
+        factor = 1.0 if self.learning_rate is None else self.learning_rate(self.images)
+        return [base * factor for base in self.base_lrs]
 
     def apply(self) -> None:
-        """Set the learning rates to those after the images seen."""
+        """Set what is scheduled to what it is after the images seen."""
         for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = rate
+            if self.beta2 is not None:
+                group["betas"] = (group["betas"][0], self.beta2(self.images))
 
     def state_dict(self) -> dict[str, Any]:
         """How far it is; its shape is a setting, which a resumed run may change."""
         return {"images": self.images, "last_epoch": self.last_epoch, "_last_lr": self._last_lr}
 
     def step_to(self, images: int) -> None:
-        """Set the learning rates to those after `images` images."""
+        """Set what is scheduled to what it is after `images` images."""
         self.images = images
         self.step()
+        self.apply()
 
 
 def _check_images(name: str, value: int, least: int) -> None:
     if value < least:
         raise InputError(f"{name} must be at least {least} images, not {value}")
-
-
-class Warmup(ImageSchedule):
-    """Rises linearly from 0 to 1 over the first `warmup_images`, then stays.
-
-    Args:
-        optimizer: The optimizer.
-        warmup_images: Length of the rise in images.
-    """
-
-    def __init__(self, optimizer: Optimizer, warmup_images: int) -> None:
-        _check_images("warmup_images", warmup_images, 1)
-        self.warmup_images = warmup_images
-        super().__init__(optimizer)
-
-    def factor(self, images: int) -> float:
-        """``min(1, images / warmup_images)``; the very first update has a rate above zero."""
-        return min(1.0, max(1, images) / self.warmup_images)
-
-
-class LinearDecay(ImageSchedule):
-    """Falls linearly from 1 to `final` between `start_images` and `end_images`, as WGAN-GP and CycleGAN do.
-
-    Args:
-        optimizer: The optimizer.
-        end_images: Where the fall ends, in images.
-        start_images: Where it begins, in images.
-        final: Factor at and after the end, 0 or more.
-    """
-
-    def __init__(self, optimizer: Optimizer, end_images: int, start_images: int = 0, final: float = 0.0) -> None:
-        _check_images("end_images", end_images, start_images + 1)
-        self.end_images = end_images
-        self.start_images = start_images
-        self.final = final
-        super().__init__(optimizer)
-
-    def factor(self, images: int) -> float:
-        """Linear between the two ends."""
-        done = (images - self.start_images) / (self.end_images - self.start_images)
-        return 1.0 + (self.final - 1.0) * min(1.0, max(0.0, done))
-
-
-class CosineDecay(ImageSchedule):
-    """Rises linearly over `warmup_images`, then falls from 1 to `final` along half a cosine until `end_images`.
-
-    SGDR: Stochastic Gradient Descent with Warm Restarts, equation 5 with one period (https://arxiv.org/abs/1608.03983).
-
-    Args:
-        optimizer: The optimizer.
-        end_images: Where the fall ends, in images.
-        warmup_images: Length of the rise in images; 0 for none.
-        final: Factor at and after the end, 0 or more.
-    """
-
-    def __init__(self, optimizer: Optimizer, end_images: int, warmup_images: int = 0, final: float = 0.0) -> None:
-        _check_images("end_images", end_images, warmup_images + 1)
-        self.end_images = end_images
-        self.warmup_images = warmup_images
-        self.final = final
-        super().__init__(optimizer)
-
-    def factor(self, images: int) -> float:
-        """Warm-up, then half a cosine."""
-        if images < self.warmup_images:
-            return max(1, images) / self.warmup_images
-        done = min(1.0, (images - self.warmup_images) / (self.end_images - self.warmup_images))
-        return self.final + (1.0 - self.final) * 0.5 * (1.0 + math.cos(math.pi * done))

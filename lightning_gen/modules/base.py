@@ -70,6 +70,11 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         """Whether `sample` can draw."""
         return True
 
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes that `sample` can be asked for, or None."""
+        return None
+
     @abstractmethod
     def sample(self, n: int, labels: Any = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw `n` samples, ``(n, *shape)``, in evaluation mode; the same generator seed gives the same samples."""
@@ -159,7 +164,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         if isinstance(scheduler, ReduceLROnPlateau):
             raise InputError(
                 "ReduceLROnPlateau waits for a validation figure and schedulers move on after each update: use one "
-                "that counts images, such as lightning_gen.schedules.CosineDecay"
+                "that counts images, lightning_gen.schedules.ImageSchedule"
             )
         return scheduler
 

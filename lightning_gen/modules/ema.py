@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from lightning_gen.errors import InputError
+from lightning_gen.schedules import Schedule, at
 
 
 @dataclass(frozen=True)
@@ -20,18 +21,18 @@ class EMA:
     and called `ema_rampup`). Averaging for GANs: Yazıcı et al. 2019, https://arxiv.org/abs/1806.04498.
 
     Attributes:
-        half_life_images: Images after which a weight's share in the average has halved, above 0.
+        half_life_images: Images after which a weight's share in the average has halved, above 0; or a schedule.
         ramp_up: Fraction of the images seen so far that bounds the half-life, above 0; None for no bound.
 
     Raises:
         InputError: A value is not positive.
     """
 
-    half_life_images: float = 10_000.0
+    half_life_images: float | Schedule = 10_000.0
     ramp_up: float | None = 0.05
 
     def __post_init__(self) -> None:
-        if self.half_life_images <= 0:
+        if not isinstance(self.half_life_images, Schedule) and self.half_life_images <= 0:
             raise InputError(
                 f"ema.half_life_images must be above 0, not {self.half_life_images}: to switch the average off, set "
                 "--model.ema null"
@@ -41,7 +42,7 @@ class EMA:
 
     def decay(self, images: int, images_seen: int) -> float:
         """Share of the average that is kept by an update that used `images` images, after `images_seen` in all."""
-        half_life = self.half_life_images
+        half_life = at(self.half_life_images, images_seen)
         if self.ramp_up is not None:
             half_life = min(half_life, self.ramp_up * images_seen)
         return 0.5 ** (images / max(half_life, 1e-8))

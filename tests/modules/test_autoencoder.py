@@ -12,7 +12,7 @@ from lightning_gen import InputError
 from lightning_gen.augmentations import Masking
 from lightning_gen.bottlenecks import IdentityBottleneck
 from lightning_gen.objectives import GaussianLikelihood
-from lightning_gen.schedules import LinearDecay
+from lightning_gen.schedules import ImageSchedule, Linear
 
 
 def loader(n=96, batch_size=16):
@@ -82,7 +82,7 @@ def test_the_trainers_clipping_and_accumulation_work(autoencoder, trainer):
 
 def test_the_schedule_follows_the_images(autoencoder, trainer):
     module = autoencoder(
-        optimizer=partial(torch.optim.SGD, lr=1.0), scheduler=partial(LinearDecay, end_images=192, final=0.0)
+        optimizer=partial(torch.optim.SGD, lr=1.0), scheduler=partial(ImageSchedule, learning_rate=Linear(192))
     )
     trainer(max_epochs=1).fit(module, loader())
     assert module.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.5)
@@ -112,7 +112,7 @@ def test_a_cross_entropy_of_coordinates_is_refused(autoencoder):
 
 def test_a_scheduler_that_waits_for_a_figure_is_refused(autoencoder, trainer):
     module = autoencoder(scheduler=torch.optim.lr_scheduler.ReduceLROnPlateau)
-    with pytest.raises(InputError, match="CosineDecay"):
+    with pytest.raises(InputError, match="ImageSchedule"):
         trainer(max_epochs=1).fit(module, loader())
 
 

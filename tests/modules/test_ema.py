@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from lightning_gen import EMA, InputError
+from lightning_gen.schedules import Exponential, Linear
 
 
 def test_half_of_a_weight_is_left_after_a_half_life():
@@ -32,6 +33,37 @@ def test_ramp_up_shortens_the_half_life_early_on():
     ema = EMA(half_life_images=10_000, ramp_up=0.05)
     assert ema.decay(64, images_seen=6_400) == pytest.approx(0.5 ** (64 / 320))
     assert ema.decay(64, images_seen=10**9) == pytest.approx(0.5 ** (64 / 10_000))
+
+
+def test_a_scheduled_half_life_is_the_one_after_the_images_seen():
+    ema = EMA(half_life_images=Linear(end_images=1000, first=100.0, last=1100.0), ramp_up=None)
+    for seen, half_life in [(0, 100), (250, 350), (1000, 1100), (9999, 1100)]:
+        assert ema.decay(50, seen) == pytest.approx(0.5 ** (50 / half_life))
+
+
+def test_a_scheduled_half_life_is_bounded_early_on_too():
+    ema = EMA(half_life_images=Exponential(end_images=1000, first=400.0, last=100.0), ramp_up=0.1)
+    assert ema.decay(8, images_seen=500) == pytest.approx(0.5 ** (8 / 50)), "a tenth of the images seen"
+    assert ema.decay(8, images_seen=1000) == pytest.approx(0.5 ** (8 / 100))
+    assert ema.decay(8, images_seen=5000) == pytest.approx(0.5 ** (8 / 100))
+
+
+def test_a_scheduled_average_is_the_product_of_its_decays():
+    average, source = nn.Linear(1, 1), nn.Linear(1, 1)
+    nn.init.constant_(average.weight, 1.0)
+    nn.init.constant_(source.weight, 0.0)
+    ema = EMA(half_life_images=Linear(end_images=640, first=64.0, last=640.0), ramp_up=None)
+    exponent = 0.0
+    for seen in range(64, 641, 64):
+        ema.update(average, source, images=64, images_seen=seen)
+        exponent += 64 / (64 + (640 - 64) * seen / 640)
+    assert average.weight.item() == pytest.approx(0.5**exponent, rel=1e-5)
+
+
+def test_a_half_life_of_nothing_copies_the_weights():
+    average, source = nn.Linear(3, 2), nn.Linear(3, 2)
+    EMA(half_life_images=Linear(100, first=1.0, last=0.0), ramp_up=None).update(average, source, 8, 100)
+    torch.testing.assert_close(average.state_dict(), source.state_dict())
 
 
 def test_it_agrees_with_a_loop_over_parameters():
