@@ -1,4 +1,4 @@
-"""The records that pass between the parts: a batch of data, a code, a reconstruction."""
+"""The records that pass between the parts: a batch of data, a code, a reconstruction, a judgement."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -72,3 +72,29 @@ class Reconstruction:
     x: Tensor
     code: Code
     output: Tensor
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a discriminator makes of samples, all that a term of a GAN's losses may look at.
+
+    With packing m it judges m samples at a time, so there are n / m rows for n samples.
+
+    Attributes:
+        logits: One a row, ``(rows,)``; positive for real.
+        features: What the logits were read off, ``(rows, features)``.
+        labels: Classes of the samples, ``(n,)``, or None.
+        class_logits: Unnormalised log-probabilities of the classes, ``(rows, num_classes)``, from a discriminator with
+            an auxiliary classifier; else None.
+    """
+
+    logits: Tensor
+    features: Tensor
+    labels: Tensor | None = None
+    class_logits: Tensor | None = None
+
+    def halves(self) -> tuple["Judgement", "Judgement"]:
+        """The judgements of the first and of the second half of the samples."""
+        parts = [[None, None] if field is None else field.chunk(2) for field in vars(self).values()]
+        first, second = zip(*parts, strict=True)
+        return Judgement(*first), Judgement(*second)

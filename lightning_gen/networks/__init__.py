@@ -1,11 +1,25 @@
 """Networks: tensors to tensors, built from the shape of one sample; they know no loss."""
 
 from lightning_gen.networks.base import Decoder, Discriminator, Encoder, Generator
+from lightning_gen.networks.conditioning import (
+    AuxiliaryClassifier,
+    Concatenation,
+    ConditionalBatchNorm,
+    DiscriminatorConditioning,
+    GeneratorConditioning,
+    Projection,
+)
 from lightning_gen.networks.convolutional import ConvDecoder, ConvEncoder
 from lightning_gen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from lightning_gen.networks.dense import DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
+from lightning_gen.networks.r3gan import R3GANDiscriminator, R3GANGenerator
+from lightning_gen.networks.residual_dense import ResidualDenseDiscriminator, ResidualDenseGenerator
+from lightning_gen.networks.resnet import ResNetDiscriminator, ResNetGenerator
 
 __all__ = [
+    "AuxiliaryClassifier",
+    "Concatenation",
+    "ConditionalBatchNorm",
     "ConvDecoder",
     "ConvEncoder",
     "DCGANDiscriminator",
@@ -16,6 +30,15 @@ __all__ = [
     "DenseEncoder",
     "DenseGenerator",
     "Discriminator",
+    "DiscriminatorConditioning",
     "Encoder",
     "Generator",
+    "GeneratorConditioning",
+    "Projection",
+    "R3GANDiscriminator",
+    "R3GANGenerator",
+    "ResNetDiscriminator",
+    "ResNetGenerator",
+    "ResidualDenseDiscriminator",
+    "ResidualDenseGenerator",
 ]

@@ -8,7 +8,8 @@ from math import prod
 
 from torch import Tensor, nn
 
-from lightning_gen.networks.base import Discriminator, Generator, require_shape
+from lightning_gen.networks.base import Discriminator, Generator, normalize_spectrally
+from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning, Labelled
 from lightning_gen.networks.pyramid import pyramid
 from lightning_gen.records import Shape
 
@@ -22,25 +23,31 @@ class DCGANGenerator(Generator):
         shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
         latent_dim: Width of the latents.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
+        conditioning: How it learns which class to draw; None to draw from all.
 
     Raises:
         InputError: The shape is not that of a picture of at least 8 x 8.
     """
 
-    def __init__(self, shape: Shape, latent_dim: int = 100, width: int = 64) -> None:
-        super().__init__(shape, latent_dim)
+    def __init__(
+        self,
+        shape: Shape,
+        latent_dim: int = 100,
+        width: int = 64,
+        conditioning: GeneratorConditioning | None = None,
+    ) -> None:
+        super().__init__(shape, latent_dim, conditioning)
         self.width = width
         levels = pyramid(self, shape, width)
-        layers = [nn.Linear(latent_dim, prod(levels.top), bias=False), nn.Unflatten(1, levels.top)]
+        layers = [nn.Linear(self.input_dim, prod(levels.top), bias=False), nn.Unflatten(1, levels.top)]
         for i in reversed(levels.levels):
-            layers += [nn.BatchNorm2d(levels.channels[i + 1]), nn.ReLU(inplace=True), levels.up(i, bias=False)]
-        self.layers = nn.Sequential(*layers, nn.Tanh())
+            layers += [self.make_batch_norm(levels.channels[i + 1]), nn.ReLU(inplace=True), levels.up(i, bias=False)]
+        self.layers = Labelled(*layers, nn.Tanh())
         self.layers.apply(draw_weights)
 
-    def forward(self, latent: Tensor) -> Tensor:
-        """Map latents ``(n, latent_dim)`` to pictures ``(n, *shape)`` in [-1, 1]."""
-        require_shape(self, latent, (self.latent_dim,), "latent_dim")
-        return self.layers(latent)
+    def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        """Map inputs ``(n, input_dim)`` to pictures ``(n, *shape)`` in [-1, 1]."""
+        return self.layers(x, labels)
 
 
 class DCGANDiscriminator(Discriminator):
@@ -55,33 +62,50 @@ class DCGANDiscriminator(Discriminator):
         shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         batch_norm: Whether every hidden map but the first is normalised.
+        spectral_norm: Whether all weights are divided by their largest singular value.
+        packing: Samples that are judged together.
+        minibatch_std: Whether it sees the variety of the batch.
+        conditioning: How it learns which class to expect; None to expect all.
 
     Raises:
-        InputError: The shape is not that of a picture of at least 8 x 8.
+        InputError: The shape is not that of a picture of at least 8 x 8, or packing does not go with the conditioning.
     """
 
-    def __init__(self, shape: Shape, width: int = 64, batch_norm: bool = True) -> None:
-        super().__init__(shape)
+    def __init__(
+        self,
+        shape: Shape,
+        width: int = 64,
+        batch_norm: bool = True,
+        spectral_norm: bool = False,
+        packing: int = 1,
+        minibatch_std: bool = False,
+        conditioning: DiscriminatorConditioning | None = None,
+    ) -> None:
+        super().__init__(shape, packing, minibatch_std, conditioning)
         self.width = width
         self.batch_norm = batch_norm
-        levels = pyramid(self, shape, width)
+        self.spectral_norm = spectral_norm
+        levels = pyramid(self, self.input_shape, width)
         layers: list[nn.Module] = []
         for i in levels.levels:
             layers.append(levels.down(i, bias=not batch_norm))
             layers += [nn.BatchNorm2d(levels.channels[i + 1])] if batch_norm and i > 0 else []
             layers.append(nn.LeakyReLU(0.2, inplace=True))
-        layers += [nn.Flatten(), nn.Linear(prod(levels.top), 1, bias=not batch_norm)]
         self.layers = nn.Sequential(*layers)
-        self.layers.apply(draw_weights)
+        self.head = self.make_head(prod(levels.top), bias=not batch_norm)
+        self.apply(draw_weights)
+        if spectral_norm:
+            normalize_spectrally(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map pictures ``(n, *shape)`` to logits ``(n,)``."""
-        require_shape(self, x, self.shape, "shape")
-        return self.layers(x).squeeze(1)
+    def features(self, x: Tensor) -> Tensor:
+        """Map inputs ``(rows, *input_shape)`` to the smallest map, ``(rows, channels, height, width)``."""
+        return self.layers(x)
 
 
 def draw_weights(module: nn.Module) -> None:
     """Draw weights from N(0, 0.02²) as in section 4 of the paper, gains from N(1, 0.02²), and set biases to 0."""
+    if isinstance(module, nn.BatchNorm2d) and not module.affine:
+        return
     if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d)):
         nn.init.normal_(module.weight, float(isinstance(module, nn.BatchNorm2d)), 0.02)
         if module.bias is not None:

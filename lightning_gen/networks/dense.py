@@ -1,6 +1,7 @@
 """Fully connected networks: for points and for small pictures, of any shape."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from math import prod
 
@@ -11,9 +12,12 @@ from lightning_gen.networks.base import (
     Discriminator,
     Encoder,
     Generator,
+    normalize_spectrally,
+    require_no_batch_norm,
     require_positive,
     require_shape,
 )
+from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning, Labelled
 from lightning_gen.records import Shape
 
 
@@ -28,6 +32,10 @@ class DenseGenerator(Generator):
         widths: Widths of the hidden layers.
         batch_norm: Whether hidden layers are normalised.
         bounded: Whether tanh keeps samples in [-1, 1]: True for pictures, False for points.
+        conditioning: How it learns which class to draw; None to draw from all.
+
+    Raises:
+        InputError: The conditioning acts on BatchNorm and there is none.
     """
 
     def __init__(
@@ -37,20 +45,23 @@ class DenseGenerator(Generator):
         widths: Sequence[int] = (256, 512, 1024),
         batch_norm: bool = True,
         bounded: bool = True,
+        conditioning: GeneratorConditioning | None = None,
     ) -> None:
-        super().__init__(shape, latent_dim)
+        super().__init__(shape, latent_dim, conditioning)
         require_positive(self, "widths", *widths)
+        if not batch_norm:
+            require_no_batch_norm(self, conditioning)
         self.widths = tuple(widths)
         self.batch_norm = batch_norm
         self.bounded = bounded
-        layers = hidden((latent_dim, *widths), nn.ReLU, batch_norm)
-        layers += [nn.Linear((latent_dim, *widths)[-1], prod(shape), bias=not batch_norm), nn.Unflatten(1, self.shape)]
-        self.layers = nn.Sequential(*layers, nn.Tanh() if bounded else nn.Identity())
+        sizes = (self.input_dim, *widths)
+        layers = hidden(sizes, nn.ReLU, partial(self.make_batch_norm, dimensions=0) if batch_norm else None)
+        layers += [nn.Linear(sizes[-1], prod(shape), bias=not batch_norm), nn.Unflatten(1, self.shape)]
+        self.layers = Labelled(*layers, nn.Tanh() if bounded else nn.Identity())
 
-    def forward(self, latent: Tensor) -> Tensor:
-        """Map latents ``(n, latent_dim)`` to samples ``(n, *shape)``, in [-1, 1] where bounded."""
-        require_shape(self, latent, (self.latent_dim,), "latent_dim")
-        return self.layers(latent)
+    def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        """Map inputs ``(n, input_dim)`` to samples ``(n, *shape)``, in [-1, 1] where bounded."""
+        return self.layers(x, labels)
 
 
 class DenseDiscriminator(Discriminator):
@@ -60,21 +71,39 @@ class DenseDiscriminator(Discriminator):
         shape: Shape of one sample, any.
         widths: Widths of the hidden layers.
         slope: Slope of the leaky ReLU for negative values; 0 is plain ReLU.
+        spectral_norm: Whether all weights are divided by their largest singular value.
+        packing: Samples that are judged together.
+        minibatch_std: Whether it sees the variety of the batch.
+        conditioning: How it learns which class to expect; None to expect all.
+
+    Raises:
+        InputError: Packing and conditioning do not go together.
     """
 
-    def __init__(self, shape: Shape, widths: Sequence[int] = (1024, 512, 256, 128, 64, 32), slope: float = 0.2) -> None:
-        super().__init__(shape)
+    def __init__(
+        self,
+        shape: Shape,
+        widths: Sequence[int] = (1024, 512, 256, 128, 64, 32),
+        slope: float = 0.2,
+        spectral_norm: bool = False,
+        packing: int = 1,
+        minibatch_std: bool = False,
+        conditioning: DiscriminatorConditioning | None = None,
+    ) -> None:
+        super().__init__(shape, packing, minibatch_std, conditioning)
         require_positive(self, "widths", *widths)
         self.widths = tuple(widths)
         self.slope = slope
-        sizes = (prod(shape), *widths)
-        layers = hidden(sizes, lambda: nn.LeakyReLU(slope))
-        self.layers = nn.Sequential(nn.Flatten(), *layers, nn.Linear(sizes[-1], 1))
+        self.spectral_norm = spectral_norm
+        sizes = (prod(self.input_shape), *widths)
+        self.layers = nn.Sequential(nn.Flatten(), *hidden(sizes, lambda: nn.LeakyReLU(slope)))
+        self.head = self.make_head(sizes[-1])
+        if spectral_norm:
+            normalize_spectrally(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map samples ``(n, *shape)`` to logits ``(n,)``."""
-        require_shape(self, x, self.shape, "shape")
-        return self.layers(x).squeeze(1)
+    def features(self, x: Tensor) -> Tensor:
+        """Map inputs ``(rows, *input_shape)`` to the last hidden layer, ``(rows, widths[-1])``."""
+        return self.layers(x)
 
 
 class DenseEncoder(Encoder):
@@ -127,11 +156,13 @@ class DenseDecoder(Decoder):
         return self.layers(code)
 
 
-def hidden(sizes: Sequence[int], activation: Callable[[], nn.Module], batch_norm: bool = False) -> list[nn.Module]:
+def hidden(
+    sizes: Sequence[int], activation: Callable[[], nn.Module], norm: Callable[[int], nn.Module] | None = None
+) -> list[nn.Module]:
     """Make linear layers from each size to the next, each with its activation; biases only where no norm follows."""
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
-        layers.append(nn.Linear(before, after, bias=not batch_norm))
-        layers += [nn.BatchNorm1d(after)] if batch_norm else []
+        layers.append(nn.Linear(before, after, bias=norm is None))
+        layers += [norm(after)] if norm is not None else []
         layers.append(activation())
     return layers

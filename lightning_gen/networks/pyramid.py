@@ -59,19 +59,26 @@ class Pyramid:
         )
 
 
-def pyramid(network: nn.Module, shape: Shape, width: int) -> Pyramid:
+def doubling(width: int, count: int, growth: int = WIDEST) -> tuple[int, ...]:
+    """Channels of `count` maps from the finest on: `width`, then twice as many each time, at most `growth * width`."""
+    return tuple(width * min(2**i, growth) for i in range(count))
+
+
+def pyramid(network: nn.Module, shape: Shape, width: int, growth: int = WIDEST) -> Pyramid:
     """Build the pyramid of a network for pictures.
 
     Args:
         network: The network, for its name.
         shape: Shape of one picture, ``(channels, height, width)``.
         width: Channels of the first level below the picture.
+        growth: Most channels of a level, in multiples of `width`.
 
     Raises:
-        InputError: The shape is not that of a picture of at least 8 x 8, or the width is below 1.
+        InputError: The shape is not that of a picture of at least 8 x 8, or the width or the growth is below 1.
     """
     name = type(network).__name__
     require_positive(network, "width", width)
+    require_positive(network, "growth", growth)
     if len(shape) != 3:
         raise InputError(
             f"{name} needs pictures of shape (channels, height, width) and got samples of shape {tuple(shape)}: "
@@ -85,5 +92,4 @@ def pyramid(network: nn.Module, shape: Shape, width: int) -> Pyramid:
     sizes = [(shape[1], shape[2])]
     while min(sizes[-1]) > LAST_SIDE:
         sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
-    widths = (width * min(2**i, WIDEST) for i in range(len(sizes) - 1))
-    return Pyramid(tuple(sizes), (shape[0], *widths))
+    return Pyramid(tuple(sizes), (shape[0], *doubling(width, len(sizes) - 1, growth)))

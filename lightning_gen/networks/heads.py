@@ -1,0 +1,70 @@
+"""Heads: the last map of a discriminator, from features to a judgement."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from lightning_gen.records import Judgement
+
+
+class Head(nn.Module, ABC):
+    """Reads a judgement off features."""
+
+    @abstractmethod
+    def forward(self, features: Tensor, labels: Tensor | None) -> Judgement:
+        """Judge features ``(rows, features)`` of samples of classes `labels`."""
+
+
+class LinearHead(Head):
+    """One linear map to a logit.
+
+    Args:
+        features: Width of the features.
+        bias: Whether the map has a bias.
+    """
+
+    def __init__(self, features: int, bias: bool = True) -> None:
+        super().__init__()
+        self.logit = nn.Linear(features, 1, bias=bias)
+
+    def forward(self, features: Tensor, labels: Tensor | None) -> Judgement:
+        """Read a logit off each row of features."""
+        return Judgement(self.logit(features).squeeze(1), features, labels)
+
+
+class ProjectionHead(LinearHead):
+    """A linear map, and the inner product with a vector of the class; see `Projection`.
+
+    Args:
+        features: Width of the features.
+        num_classes: Number of classes.
+        bias: Whether the map has a bias.
+    """
+
+    def __init__(self, features: int, num_classes: int, bias: bool = True) -> None:
+        super().__init__(features, bias)
+        self.embedding = nn.Embedding(num_classes, features)
+        nn.init.normal_(self.embedding.weight, std=features**-0.5)
+
+    def forward(self, features: Tensor, labels: Tensor | None) -> Judgement:
+        """Read a logit off each row of features, given its class."""
+        unconditional = self.logit(features).squeeze(1)
+        return Judgement(unconditional + (self.embedding(labels) * features).sum(1), features, labels)
+
+
+class ClassifierHead(LinearHead):
+    """A linear map to a logit and one to the classes; see `AuxiliaryClassifier`.
+
+    Args:
+        features: Width of the features.
+        num_classes: Number of classes.
+        bias: Whether the map to the logit has a bias.
+    """
+
+    def __init__(self, features: int, num_classes: int, bias: bool = True) -> None:
+        super().__init__(features, bias)
+        self.classes = nn.Linear(features, num_classes)
+
+    def forward(self, features: Tensor, labels: Tensor | None) -> Judgement:
+        """Read a logit and the classes off each row of features."""
+        return Judgement(self.logit(features).squeeze(1), features, labels, self.classes(features))
