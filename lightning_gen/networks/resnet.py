@@ -1,0 +1,263 @@
+"""The residual networks of SNGAN, for pictures of any size from 8 x 8 and any number of channels.
+
+Papers: Spectral Normalization for Generative Adversarial Networks, https://arxiv.org/abs/1802.05957, appendix B.4;
+conditional: cGANs with Projection Discriminator, https://arxiv.org/abs/1802.05637; with attention: Self-Attention
+Generative Adversarial Networks, https://arxiv.org/abs/1805.08318.
+
+Against the papers: the smaller side of the smallest map is between 4 and 6, where their discriminator for CIFAR-10
+stops at 8 x 8 and has two blocks there (here one halves to 4 x 4 and one follows) and the one for STL-10 goes on to
+3 x 3; channels stop doubling at 8 times `width`, theirs for 128 x 128 at 16 times (`growth=16`); and convolutions have
+no biases where the next BatchNorm would take them away.
+"""
+
+from collections.abc import Callable
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
+
+from lightning_gen.errors import InputError
+from lightning_gen.networks.base import Discriminator, Generator, normalize_spectrally
+from lightning_gen.networks.conditioning import (
+    Conditioned,
+    DiscriminatorConditioning,
+    GeneratorConditioning,
+    Labelled,
+)
+from lightning_gen.networks.pyramid import doubling, pyramid
+from lightning_gen.records import Shape
+
+BRANCH_GAIN = 2**0.5
+
+
+class ResNetGenerator(Generator):
+    """Residual blocks with BatchNorm and ReLU, each of which doubles the size, and tanh at the end.
+
+    At 48 x 48 this is the paper's network for STL-10; with `width=256, growth=1` at 32 x 32 its network for CIFAR-10.
+
+    Args:
+        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        latent_dim: Width of the latents.
+        width: Channels of the finest map; each coarser one has twice as many, up to `growth` times `width`.
+        growth: Most channels of a map, in multiples of `width`.
+        attention: The map that attends to itself: 1 for half the picture's size, 2 for a quarter, and so on, short of
+            the smallest; None for none. The paper's is 2 for pictures of 128 x 128.
+        conditioning: How it learns which class to draw; None to draw from all. The paper's is ConditionalBatchNorm.
+
+    Raises:
+        InputError: The shape is not that of a picture of at least 8 x 8, or there is no such map to attend to.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        latent_dim: int = 128,
+        width: int = 64,
+        growth: int = 8,
+        attention: int | None = None,
+        conditioning: GeneratorConditioning | None = None,
+    ) -> None:
+        super().__init__(shape, latent_dim, conditioning)
+        self.width = width
+        self.growth = growth
+        self.attention = attention
+        levels = pyramid(self, shape, width, growth)
+        require_attention(self, attention, len(levels.levels))
+        channels = doubling(width, len(levels.sizes), growth)
+        top = (channels[-1], *levels.sizes[-1])
+        layers: list[nn.Module] = [draw_weights(nn.Linear(self.input_dim, prod(top))), nn.Unflatten(1, top)]
+        for i in reversed(levels.levels):
+            layers.append(UpBlock(channels[i + 1], channels[i], levels.sizes[i], self.make_batch_norm))
+            layers += [SelfAttention(channels[i])] if i == attention else []
+        layers += [self.make_batch_norm(width), nn.ReLU(inplace=True)]
+        layers += [draw_weights(nn.Conv2d(width, shape[0], 3, padding=1)), nn.Tanh()]
+        self.layers = Labelled(*layers)
+
+    def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        """Map inputs ``(n, input_dim)`` to pictures ``(n, *shape)`` in [-1, 1]."""
+        return self.layers(x, labels)
+
+
+class ResNetDiscriminator(Discriminator):
+    """Residual blocks with ReLU, all but the last of which halve the size, and one linear map of the sum over places.
+
+    There is no normalization of features, so a logit is that of one sample. The paper's width for CIFAR-10 is 128 with
+    `growth=1`.
+
+    Args:
+        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        width: Channels of the finest hidden map; each coarser one has twice as many, up to `growth` times `width`.
+        growth: Most channels of a map, in multiples of `width`.
+        spectral_norm: Whether all weights are divided by their largest singular value.
+        attention: The map that attends to itself: 1 for half the picture's size, 2 for a quarter, and so on, short of
+            the smallest; None for none. The paper's is 2 for pictures of 128 x 128.
+        packing: Samples that are judged together.
+        minibatch_std: Whether it sees the variety of the batch.
+        conditioning: How it learns which class to expect; None to expect all. The paper's is Projection.
+
+    Raises:
+        InputError: The shape is not that of a picture of at least 8 x 8, there is no such map to attend to, or packing
+            and conditioning do not go together.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        width: int = 64,
+        growth: int = 8,
+        spectral_norm: bool = True,
+        attention: int | None = None,
+        packing: int = 1,
+        minibatch_std: bool = False,
+        conditioning: DiscriminatorConditioning | None = None,
+    ) -> None:
+        super().__init__(shape, packing, minibatch_std, conditioning)
+        self.width = width
+        self.growth = growth
+        self.spectral_norm = spectral_norm
+        self.attention = attention
+        levels = pyramid(self, self.input_shape, width, growth)
+        require_attention(self, attention, len(levels.levels))
+        layers: list[nn.Module] = []
+        for i in levels.levels:
+            layers.append(DownBlock(levels.channels[i], levels.channels[i + 1], first=i == 0))
+            layers += [SelfAttention(levels.channels[i + 1])] if i + 1 == attention else []
+        self.layers = nn.Sequential(*layers, ResidualBlock(levels.channels[-1]), nn.ReLU(inplace=True))
+        self.head = self.make_head(levels.channels[-1])
+        for part in self.head.modules():
+            if isinstance(part, nn.Linear):
+                draw_weights(part)
+        if spectral_norm:
+            normalize_spectrally(self)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map inputs ``(rows, *input_shape)`` to the sum of the smallest map over its places, ``(rows, channels)``."""
+        return self.layers(x).sum((2, 3))
+
+
+class UpBlock(Conditioned):
+    """A residual block that doubles the size by repeating places.
+
+    The shortcut's 1 x 1 convolution comes before the repetition, which is the same map at a quarter of the cost.
+
+    Args:
+        before: Channels that go in.
+        after: Channels that come out.
+        size: Height and width that come out.
+        make_norm: Makes the BatchNorm of so many channels.
+    """
+
+    def __init__(self, before: int, after: int, size: tuple[int, int], make_norm: Callable[[int], nn.Module]) -> None:
+        super().__init__()
+        self.branch = Labelled(
+            make_norm(before),
+            nn.ReLU(inplace=True),
+            nn.Upsample(size),
+            conv3(before, after, bias=False),
+            make_norm(after),
+            nn.ReLU(inplace=True),
+            conv3(after, after, bias=False),
+        )
+        self.shortcut = nn.Sequential(draw_weights(nn.Conv2d(before, after, 1, bias=False)), nn.Upsample(size))
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map maps ``(n, before, ...)``, and classes ``(n,)`` where conditional, to maps ``(n, after, *size)``."""
+        return self.shortcut(x) + self.branch(x, labels)
+
+
+class DownBlock(nn.Module):
+    """A residual block that halves the size by averages of 2 x 2; of an odd side the last line is averaged alone.
+
+    Args:
+        before: Channels that go in.
+        after: Channels that come out.
+        first: Whether it reads the picture, which is not rectified.
+    """
+
+    def __init__(self, before: int, after: int, first: bool = False) -> None:
+        super().__init__()
+        middle = after if first else before
+        layers = [conv3(before, middle), nn.ReLU(inplace=True), conv3(middle, after), nn.AvgPool2d(2, ceil_mode=True)]
+        self.branch = nn.Sequential(*layers if first else [nn.ReLU(), *layers])
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), draw_weights(nn.Conv2d(before, after, 1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map maps ``(n, before, height, width)`` to maps ``(n, after, ...)`` of half the size, rounded up."""
+        return self.shortcut(x) + self.branch(x)
+
+
+class ResidualBlock(nn.Module):
+    """A residual block that keeps size and channels.
+
+    Args:
+        channels: Channels of the map.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.ReLU(), conv3(channels, channels), nn.ReLU(inplace=True), conv3(channels, channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map maps ``(n, channels, height, width)`` to as many."""
+        return x + self.branch(x)
+
+
+class SelfAttention(nn.Module):
+    """x + gain * what each place attends to in places of half the size; the gain starts at 0.
+
+    Section 3 of SAGAN, https://arxiv.org/abs/1805.08318, with an eighth of the channels for queries and keys, a half
+    for values, and keys and values that are the largest of 2 x 2, as in its authors' networks.
+
+    Args:
+        channels: Channels of the map.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        few, half = max(channels // 8, 1), max(channels // 2, 1)
+        self.query = draw_weights(nn.Conv2d(channels, few, 1, bias=False))
+        self.key = draw_weights(nn.Conv2d(channels, few, 1, bias=False))
+        self.value = draw_weights(nn.Conv2d(channels, half, 1, bias=False))
+        self.output = draw_weights(nn.Conv2d(half, channels, 1, bias=False))
+        self.gain = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map maps ``(n, channels, height, width)`` to as many."""
+        key, value = (max_pool2d(part(x), 2, ceil_mode=True).flatten(2) for part in (self.key, self.value))
+        # Written out, as gradient penalties differentiate it twice and the fused kernels cannot be
+        weights = torch.softmax(self.query(x).flatten(2).mT @ key, dim=2)
+        return x + self.gain * self.output((value @ weights.mT).unflatten(2, x.shape[2:]))
+
+
+def conv3(before: int, after: int, bias: bool = True) -> nn.Module:
+    """Make a 3 x 3 convolution of a residual branch, which keeps the size."""
+    return draw_weights(nn.Conv2d(before, after, 3, padding=1, bias=bias), BRANCH_GAIN)
+
+
+def draw_weights(part: nn.Linear | nn.Conv2d, gain: float = 1.0) -> nn.Module:
+    """Draw weights from Xavier's uniform distribution, U(-b, b) with b = gain √(6 / (in + out)); set biases to 0.
+
+    The gain is √2 in the residual branches and 1 elsewhere, as in the authors' networks.
+    """
+    nn.init.xavier_uniform_(part.weight, gain)
+    if part.bias is not None:
+        nn.init.zeros_(part.bias)
+    return part
+
+
+def require_attention(network: nn.Module, attention: int | None, levels: int) -> None:
+    """Check that the map that is to attend to itself lies between the picture and the smallest map, `levels` below it.
+
+    Raises:
+        InputError: It does not.
+    """
+    between = range(1, levels)
+    if attention is not None and attention not in between:
+        remedy = f"give {' or '.join(map(str, between))}, or leave it out" if between else "leave it out"
+        raise InputError(
+            f"{type(network).__name__} has no map {attention} between the picture and its smallest map to attend to "
+            f"itself: {remedy}"
+        )
