@@ -32,36 +32,66 @@ class AdversarialObjective(ABC):
         """Return the generator's loss, a scalar, from logits ``(n,)`` on real and on fake samples."""
 
 
-class Minimax(AdversarialObjective):
+class CrossEntropyObjective(AdversarialObjective):
+    """Games whose discriminator classifies: E[-log D(real)] + E[-log(1 - D(fake))] = E[softplus(-r)] + E[softplus(f)].
+
+    With label smoothing s the target of real samples is 1 - s, which bounds their logits: s · E[r] is added to the
+    discriminator's loss. One-sided: the target of fake samples stays 0, and the generator's loss stays as it is. Paper:
+    Improved Techniques for Training GANs, https://arxiv.org/abs/1606.03498, section 3.4
+
+    Args:
+        label_smoothing: By how much the target of real samples is below 1, in [0, 1); 0.1 is usual.
+
+    Raises:
+        InputError: The smoothing is outside [0, 1).
+    """
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        if not 0 <= label_smoothing < 1:
+            raise InputError(
+                f"{type(self).__name__} cannot have label_smoothing {label_smoothing}: give a number from 0 to below 1"
+            )
+        self.label_smoothing = label_smoothing
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Return the cross-entropy of telling real from fake, in nats."""
+        return cross_entropy(real_logits, fake_logits, self.label_smoothing)
+
+
+class Minimax(CrossEntropyObjective):
     """The zero-sum game of the first GAN paper, in nats.
 
     Discriminator: E[-log D(real)] + E[-log(1 - D(fake))] = E[softplus(-r)] + E[softplus(f)]; 2 log 2 at equilibrium.
     Generator: E[log(1 - D(fake))] = -E[softplus(f)]. Its gradient vanishes where the discriminator is sure.
 
     Paper: Generative Adversarial Networks, https://arxiv.org/abs/1406.2661, equation 1
-    """
 
-    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Return the cross-entropy of telling real from fake, in nats."""
-        return cross_entropy(real_logits, fake_logits)
+    Args:
+        label_smoothing: By how much the target of real samples is below 1 in the discriminator's loss, in [0, 1).
+
+    Raises:
+        InputError: The smoothing is outside [0, 1).
+    """
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
         """Return the mean log-probability of being caught, in nats."""
         return -softplus(fake_logits).mean()
 
 
-class NonSaturating(AdversarialObjective):
+class NonSaturating(CrossEntropyObjective):
     """The game that GANs are trained with in practice, in nats.
 
     Discriminator: E[softplus(-r)] + E[softplus(f)], as in Minimax; 2 log 2 at equilibrium.
     Generator: E[-log D(fake)] = E[softplus(-f)]; log 2 at equilibrium.
 
     Paper: Generative Adversarial Networks, https://arxiv.org/abs/1406.2661, section 3
-    """
 
-    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Return the cross-entropy of telling real from fake, in nats."""
-        return cross_entropy(real_logits, fake_logits)
+    Args:
+        label_smoothing: By how much the target of real samples is below 1 in the discriminator's loss, in [0, 1).
+
+    Raises:
+        InputError: The smoothing is outside [0, 1).
+    """
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
         """Return the mean surprise of taking fakes for real, in nats."""
@@ -147,6 +177,38 @@ class RelativisticPaired(AdversarialObjective):
         return softplus(real_logits - fake_logits).mean()
 
 
-def cross_entropy(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """Return E[-log D(real)] + E[-log(1 - D(fake))], in nats: 0 where all are told apart, 2 log 2 for a coin."""
-    return softplus(-real_logits).mean() + softplus(fake_logits).mean()
+class RelativisticAverage(AdversarialObjective):
+    """Each sample against the mean of the other kind (RaSGAN), in nats; 2 log 2 at equilibrium for both.
+
+    Discriminator: E[softplus(E f - r)] + E[softplus(f - E r)]. Generator: E[softplus(r - E f)] + E[softplus(E r - f)],
+    the same with real and fake exchanged. Sums, as in the paper; the author's code halves both players' losses.
+
+    Paper: The relativistic discriminator, https://arxiv.org/abs/1807.00734, section 4.2
+    """
+
+    uses_real_logits_for_generator = True
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Return the cross-entropy of telling real from average fake and fake from average real samples, in nats."""
+        return cross_entropy(real_logits - fake_logits.mean(), fake_logits - real_logits.mean())
+
+    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        """Return the same with real and fake exchanged, in nats.
+
+        Raises:
+            InputError: There are no real logits to compare with.
+        """
+        if real_logits is None:
+            raise InputError(
+                "RelativisticAverage compares fake with real logits: pass the real ones to generator() too"
+            )
+        return self.discriminator(fake_logits, real_logits)
+
+
+def cross_entropy(real_logits: Tensor, fake_logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Return E[-log D(real)] + E[-log(1 - D(fake))], in nats: 0 where all are told apart, 2 log 2 for a coin.
+
+    With smoothing s the first is E[-(1 - s) log D(real) - s log(1 - D(real))] = E[softplus(-r)] + s · E[r].
+    """
+    loss = softplus(-real_logits).mean() + softplus(fake_logits).mean()
+    return loss + label_smoothing * real_logits.mean() if label_smoothing else loss

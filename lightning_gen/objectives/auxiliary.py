@@ -1,0 +1,98 @@
+"""Terms that a GAN's players pay beside the objective, as functions of the discriminator's judgements."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from lightning_gen.errors import InputError
+from lightning_gen.records import Judgement
+from lightning_gen.terms import at_least_float32
+
+
+class AuxiliaryTerm(nn.Module, ABC):
+    """One summand of both players' losses, and the weight it carries in the sums.
+
+    A side that does not pay gives None. Values are *unweighted*; whoever sums multiplies by the weight.
+
+    Args:
+        weight: Factor of the term in the losses.
+
+    Attributes:
+        needs_real_for_generator: Whether the generator's side looks at the judgement of real samples.
+    """
+
+    needs_real_for_generator: ClassVar[bool] = False
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def discriminator(self, real: Judgement, fake: Judgement) -> Tensor | None:
+        """What the discriminator pays, a scalar, or None."""
+        return None
+
+    @abstractmethod
+    def generator(self, real: Judgement | None, fake: Judgement) -> Tensor | None:
+        """What the generator pays, a scalar, or None; `real` is there where the term needs it."""
+
+
+class FeatureMatching(AuxiliaryTerm):
+    """The generator matches the mean features of real samples: ‖E h(real) - E h(fake)‖², h what logits are read off.
+
+    Paper: Improved Techniques for Training GANs, https://arxiv.org/abs/1606.03498, section 3.1
+
+    Args:
+        weight: Factor of the term in the generator's loss.
+    """
+
+    needs_real_for_generator = True
+
+    def generator(self, real: Judgement | None, fake: Judgement) -> Tensor:
+        """Return the squared distance of the mean features, in squared features."""
+        if real is None:
+            raise InputError("FeatureMatching compares with real samples: pass their judgement to generator() too")
+        expected = at_least_float32(real.features).mean(0).detach()
+        return (expected - at_least_float32(fake.features).mean(0)).square().sum()
+
+
+class Classification(AuxiliaryTerm):
+    """Both players want samples to be recognised as of their class: E[-log p(class | sample)], in nats.
+
+    The discriminator pays on real and on fake samples, the generator on fake ones. Needs a discriminator with an
+    `AuxiliaryClassifier`.
+
+    Paper: Conditional Image Synthesis With Auxiliary Classifier GANs, https://arxiv.org/abs/1610.09585, equation 3
+
+    Args:
+        weight: Factor of the term in both losses.
+        on_fake: Whether the discriminator learns the classes from fake samples too, as in the paper.
+    """
+
+    def __init__(self, weight: float = 1.0, on_fake: bool = True) -> None:
+        super().__init__(weight)
+        self.on_fake = on_fake
+
+    def discriminator(self, real: Judgement, fake: Judgement) -> Tensor:
+        """Return the cross-entropy of the classes of real, and of fake samples, in nats."""
+        loss = classification(real)
+        return loss + classification(fake) if self.on_fake else loss
+
+    def generator(self, real: Judgement | None, fake: Judgement) -> Tensor:
+        """Return the cross-entropy of the classes of fake samples, in nats."""
+        return classification(fake)
+
+
+def classification(judgement: Judgement) -> Tensor:
+    """The cross-entropy of the classes of judged samples, in nats.
+
+    Raises:
+        InputError: The discriminator has no classifier.
+    """
+    if judgement.class_logits is None or judgement.labels is None:
+        raise InputError(
+            "the term Classification needs a discriminator that guesses classes: set "
+            "--model.discriminator.conditioning AuxiliaryClassifier, on data with labels"
+        )
+    return cross_entropy(judgement.class_logits, judgement.labels)

@@ -1,0 +1,96 @@
+"""Terms beside the objective against their formulas, written again in numpy and torch.distributions."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Categorical
+
+from lightning_gen.errors import InputError
+from lightning_gen.objectives import Classification, FeatureMatching
+from lightning_gen.records import Judgement
+
+TERMS = (FeatureMatching, Classification)
+
+
+def judgement(n=9, seed=0, features=6, classes=4):
+    random = torch.Generator().manual_seed(seed)
+    return Judgement(
+        logits=torch.randn(n, generator=random).double(),
+        features=torch.randn(n, features, generator=random).double().requires_grad_(),
+        labels=torch.randint(classes, (n,), generator=random),
+        class_logits=torch.randn(n, classes, generator=random).double().requires_grad_(),
+    )
+
+
+def test_matched_features():
+    real, fake = judgement(7, 0), judgement(9, 1)
+    loss = FeatureMatching().generator(real, fake)
+    apart = fake.features.detach().numpy().mean(0) - real.features.detach().numpy().mean(0)
+    assert loss.item() == pytest.approx((apart**2).sum())
+    of_real, of_fake = torch.autograd.grad(loss, (real.features, fake.features), allow_unused=True)
+    assert of_real is None, "real features are a target"
+    np.testing.assert_allclose(of_fake, np.tile(2 * apart / 9, (9, 1)))
+    assert FeatureMatching().discriminator(real, fake) is None
+
+
+def test_features_of_half_precision_are_averaged_in_float32():
+    """10,000 features of 2, against 2 less 2^-7 in half of the samples: bfloat16 has no number in between."""
+    real = Judgement(torch.zeros(2), torch.full((2, 10_000), 2.0).bfloat16())
+    fake = Judgement(torch.zeros(2), torch.tensor([[2.0], [2 - 2**-7]]).expand(2, 10_000).bfloat16())
+    loss = FeatureMatching().generator(real, fake)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(10_000 * 2.0**-16, rel=1e-3)
+
+
+def test_matched_features_need_real_samples():
+    assert FeatureMatching.needs_real_for_generator
+    with pytest.raises(InputError, match="compares with real samples"):
+        FeatureMatching().generator(None, judgement())
+
+
+def surprise(judged):
+    return -Categorical(logits=judged.class_logits).log_prob(judged.labels).mean()
+
+
+@pytest.mark.parametrize("on_fake", [True, False])
+def test_classification_is_the_surprise_at_the_class(on_fake):
+    real, fake = judgement(7, 0), judgement(9, 1)
+    term = Classification(on_fake=on_fake)
+    torch.testing.assert_close(
+        term.discriminator(real, fake), surprise(real) + (surprise(fake) if on_fake else 0), rtol=1e-12, atol=0
+    )
+    torch.testing.assert_close(term.generator(None, fake), surprise(fake), rtol=1e-12, atol=0)
+    probabilities = torch.softmax(fake.class_logits, 1).detach()
+    expected = (probabilities - torch.eye(4)[fake.labels]) / 9
+    torch.testing.assert_close(torch.autograd.grad(term.generator(None, fake), fake.class_logits)[0], expected)
+
+
+@pytest.mark.parametrize("missing", ["class_logits", "labels"])
+def test_a_discriminator_that_guesses_no_classes_is_refused(missing):
+    real = judgement()
+    bare = Judgement(**{**vars(real), missing: None})
+    for pay in (Classification().discriminator, Classification().generator):
+        with pytest.raises(InputError, match="AuxiliaryClassifier"):
+            pay(bare, bare)
+
+
+def test_the_halves_of_a_judgement_are_those_of_its_samples():
+    both = judgement(8)
+    packed = Judgement(both.logits[:4], both.features[:4], both.labels)  # two samples a row
+    for judged, rows in ((both, 4), (packed, 2)):
+        first, second = judged.halves()
+        for part, start in ((first, 0), (second, 1)):
+            assert torch.equal(part.logits, judged.logits[start * rows :][:rows])
+            assert torch.equal(part.features, judged.features[start * rows :][:rows])
+            assert torch.equal(part.labels, judged.labels[start * 4 :][:4])
+    assert packed.halves()[0].class_logits is None
+
+
+@pytest.mark.parametrize("cls", TERMS)
+def test_constructor_arguments_are_attributes_and_terms_unweighted(cls):
+    real, fake = judgement(7, 0), judgement(9, 1)
+    assert torch.equal(cls(weight=50.0).generator(real, fake), cls().generator(real, fake))
+    for name, parameter in inspect.signature(cls).parameters.items():
+        assert getattr(cls(), name) == parameter.default
