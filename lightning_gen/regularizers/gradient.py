@@ -1,70 +1,78 @@
 """Penalties on the gradient of a discriminator with respect to its input.
 
 All are defined for one sample at a time, so the discriminator must not mix samples, as BatchNorm does. They are
-computed without autocast, in the precision of the real samples.
+computed without autocast, in the precision of the real samples. Where a discriminator packs samples, a pack counts as
+one sample.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TypeAlias
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.functional import relu
 
-from lightning_gen.terms import at_least_float32
-
-Critic: TypeAlias = Callable[[Tensor], Tensor]
-"""Samples ``(n, *shape)`` to logits ``(n,)``: a discriminator, perhaps behind an augmentation."""
-
-
-class Penalty(nn.Module, ABC):
-    """One summand of a discriminator's loss that looks at its input gradient, and the weight it carries in the sum.
-
-    Calling a penalty gives its *unweighted* value, a mean over the batch; whoever sums multiplies by the weight.
-
-    Args:
-        weight: Factor of the penalty in the discriminator's loss.
-    """
-
-    def __init__(self, weight: float) -> None:
-        super().__init__()
-        self.weight = weight
-
-    @abstractmethod
-    def forward(self, critic: Critic, real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the unweighted penalty, a scalar that can be differentiated by the critic's parameters.
-
-        Args:
-            critic: Maps samples to logits ``(n,)``.
-            real: Real samples, ``(n, *shape)``.
-            fake: Generated samples, ``(n, *shape)``; no gradient flows back to the generator.
-            generator: Source of whatever the penalty draws.
-        """
+from lightning_gen.regularizers.contest import Contest
+from lightning_gen.regularizers.penalty import Penalty
+from lightning_gen.schedules import Schedule
 
 
 class GradientPenalty(Penalty):
-    """The two-sided penalty of WGAN-GP: E[(‖∇D(x̂)‖ - centre)²], with x̂ uniform on the lines from fake to real.
+    """The penalty of WGAN-GP: E[(‖∇D(x̂)‖ - centre)²], with x̂ uniform on the lines from fake to real.
 
-    x̂ = u · real + (1 - u) · fake, one u ~ U(0, 1) a sample.
+    x̂ = u · real + (1 - u) · fake, one u ~ U(0, 1) a sample. One-sided, only norms above the centre are penalised:
+    E[max(0, ‖∇D(x̂)‖ - centre)²].
 
-    Paper: Improved Training of Wasserstein GANs, https://arxiv.org/abs/1704.00028, equation 3, lambda = 10. With
-    centre 0 it is that of Improving Generalization and Stability of GANs, https://arxiv.org/abs/1902.03984.
+    Paper: Improved Training of Wasserstein GANs, https://arxiv.org/abs/1704.00028, equation 3, lambda = 10. One-sided:
+    On the regularization of Wasserstein GANs, https://arxiv.org/abs/1709.08894, equation 8. With centre 0 it is that of
+    Improving Generalization and Stability of GANs, https://arxiv.org/abs/1902.03984.
 
     Args:
-        weight: Factor of the penalty in the critic's loss, the paper's lambda.
+        weight: Factor of the penalty in the critic's loss, the paper's lambda; or a schedule of it.
         centre: Norm that the gradient is pulled to.
+        one_sided: Whether smaller norms are let be.
+        every: It is due on every so many-th update of the critic.
     """
 
-    def __init__(self, weight: float = 10.0, centre: float = 1.0) -> None:
-        super().__init__(weight)
-        self.centre = centre
+    for_single_samples = True
 
-    def forward(self, critic: Critic, real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
-        """Return E[(‖∇D(x̂)‖ - centre)²] from real and fake samples ``(n, *shape)``, as many of each."""
+    def __init__(
+        self, weight: float | Schedule = 10.0, centre: float = 1.0, one_sided: bool = False, every: int = 1
+    ) -> None:
+        super().__init__(weight, every)
+        self.centre = centre
+        self.one_sided = one_sided
+
+    def forward(self, contest: Contest) -> Tensor:
+        """Return E[(‖∇D(x̂)‖ - centre)²] between real and fake samples, as many of each."""
+        real, fake, generator = contest.real.detach(), contest.fake.detach(), contest.generator
         size = (len(real), *[1] * (real.dim() - 1))
         u = torch.rand(size, generator=generator, device=generator.device).to(real)
-        norm = torch.linalg.vector_norm(input_gradient(critic, torch.lerp(fake.detach().to(real), real, u)), dim=1)
-        return (norm - self.centre).square().mean()
+        return distance(contest.gradient(torch.lerp(fake.to(real), real, u)), self.centre, self.one_sided)
+
+
+class DRAGAN(Penalty):
+    """The penalty of DRAGAN: E[(‖∇D(x̂)‖ - 1)²] around real samples.
+
+    x̂ = real + c · std(real) · u with u ~ U(0, 1) in every dimension and std over the whole batch; the paper leaves the
+    noise open.
+
+    Paper: On Convergence and Stability of GANs, https://arxiv.org/abs/1705.07215, section 2.3; lambda = 10, c = 0.5
+
+    Args:
+        weight: Factor of the penalty in the discriminator's loss, the paper's lambda; or a schedule of it.
+        spread: Size of the noise in standard deviations of the batch, the paper's c.
+        every: It is due on every so many-th update of the discriminator.
+    """
+
+    for_single_samples = True
+
+    def __init__(self, weight: float | Schedule = 10.0, spread: float = 0.5, every: int = 1) -> None:
+        super().__init__(weight, every)
+        self.spread = spread
+
+    def forward(self, contest: Contest) -> Tensor:
+        """Return E[(‖∇D(x̂)‖ - 1)²] around the real samples."""
+        real, generator = contest.real.detach(), contest.generator
+        u = torch.rand(real.shape, generator=generator, device=generator.device).to(real)
+        return distance(contest.gradient(real + self.spread * real.std() * u), 1.0)
 
 
 class R1(Penalty):
@@ -75,15 +83,19 @@ class R1(Penalty):
     Paper: Which Training Methods for GANs do actually Converge?, https://arxiv.org/abs/1801.04406, equation 9
 
     Args:
-        weight: Factor of the penalty in the discriminator's loss, the paper's gamma.
+        weight: Factor of the penalty in the discriminator's loss, the paper's gamma; or a schedule of it.
+        every: It is due on every so many-th update of the discriminator; see `Penalty` for what that risks.
     """
 
-    def __init__(self, weight: float = 10.0) -> None:
-        super().__init__(weight)
+    at_real = True
+    for_single_samples = True
 
-    def forward(self, critic: Critic, real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
-        """Return ½ E[‖∇D(real)‖²] from real samples ``(n, *shape)``; fake samples and generator are not used."""
-        return half_squared_gradient(critic, real)
+    def __init__(self, weight: float | Schedule = 10.0, every: int = 1) -> None:
+        super().__init__(weight, every)
+
+    def forward(self, contest: Contest) -> Tensor:
+        """Return ½ E[‖∇D(real)‖²]; fake samples are not used."""
+        return 0.5 * contest.real_gradient.square().sum(1).mean()
 
 
 class R2(Penalty):
@@ -94,25 +106,22 @@ class R2(Penalty):
     Paper: Which Training Methods for GANs do actually Converge?, https://arxiv.org/abs/1801.04406, equation 10
 
     Args:
-        weight: Factor of the penalty in the discriminator's loss, the paper's gamma.
+        weight: Factor of the penalty in the discriminator's loss, the paper's gamma; or a schedule of it.
+        every: It is due on every so many-th update of the discriminator; see `Penalty` for what that risks.
     """
 
-    def __init__(self, weight: float = 10.0) -> None:
-        super().__init__(weight)
+    at_fake = True
+    for_single_samples = True
 
-    def forward(self, critic: Critic, real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
-        """Return ½ E[‖∇D(fake)‖²] from fake samples ``(n, *shape)``; of real ones only the precision is used."""
-        return half_squared_gradient(critic, fake.to(real))
+    def __init__(self, weight: float | Schedule = 10.0, every: int = 1) -> None:
+        super().__init__(weight, every)
 
-
-def half_squared_gradient(critic: Critic, x: Tensor) -> Tensor:
-    """Return ½ E[‖∇D(x)‖²] over samples ``(n, *shape)``."""
-    return 0.5 * input_gradient(critic, x).square().sum(1).mean()
+    def forward(self, contest: Contest) -> Tensor:
+        """Return ½ E[‖∇D(fake)‖²]; real samples are not used."""
+        return 0.5 * contest.fake_gradient.square().sum(1).mean()
 
 
-def input_gradient(critic: Critic, x: Tensor) -> Tensor:
-    """Return the critic's gradient at each sample, flattened to ``(n, dimensions)`` and differentiable itself."""
-    x = x.detach().requires_grad_()
-    with torch.autocast(x.device.type, enabled=False):
-        (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
-    return at_least_float32(gradient.flatten(1))
+def distance(gradient: Tensor, centre: float, one_sided: bool = False) -> Tensor:
+    """Return E[(‖g‖ - centre)²] of gradients g ``(rows, dimensions)``; one-sided, smaller norms count as the centre."""
+    excess = torch.linalg.vector_norm(gradient, dim=1) - centre
+    return (relu(excess) if one_sided else excess).square().mean()

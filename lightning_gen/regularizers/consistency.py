@@ -1,0 +1,50 @@
+"""A penalty on what an augmentation changes in a discriminator's judgement."""
+
+import torch
+from torch import Tensor
+
+from lightning_gen.augmentations.base import Augmentation
+from lightning_gen.regularizers.contest import Contest
+from lightning_gen.regularizers.penalty import Penalty
+from lightning_gen.schedules import Schedule
+from lightning_gen.terms import at_least_float32
+
+
+class Consistency(Penalty):
+    """The penalty of CR-GAN, E[(D(real) - D(T(real)))²], with T an augmentation that should not matter.
+
+    Balanced (bCR-GAN), E[(D(fake) - D(T(fake)))²] is added, without which the augmentations may leak into the samples.
+    The gradient takes both ways, through D(x) and D(T(x)). Samples are taken as the discriminator sees them, which is
+    after the GAN's own augmentation where it has one.
+
+    Papers: Consistency Regularization for Generative Adversarial Networks, https://arxiv.org/abs/1910.12027, equation
+    5, lambda = 10; Improved Consistency Regularization for GANs, https://arxiv.org/abs/2002.04724, both lambdas = 10
+
+    Args:
+        augmentation: T, such as random shifts and flips.
+        weight: Factor of the penalty in the discriminator's loss, the papers' lambda; or a schedule of it.
+        balanced: Whether fake samples count too.
+        every: It is due on every so many-th update of the discriminator.
+
+    Raises:
+        InputError: The interval is below 1.
+    """
+
+    def __init__(
+        self, augmentation: Augmentation, weight: float | Schedule = 10.0, balanced: bool = False, every: int = 1
+    ) -> None:
+        super().__init__(weight, every)
+        self.augmentation = augmentation
+        self.balanced = balanced
+
+    def forward(self, contest: Contest) -> Tensor:
+        """Return E[(D(real) - D(T(real)))²], and the same of fake samples where balanced, in squared logits."""
+        change = self.change(contest, contest.real, contest.on_real.logits)
+        return change + self.change(contest, contest.fake, contest.on_fake.logits) if self.balanced else change
+
+    def change(self, contest: Contest, x: Tensor, logits: Tensor) -> Tensor:
+        """Return E[(D(x) - D(T(x)))²] of samples ``(n, *shape)`` that were given logits ``(rows,)``."""
+        with torch.no_grad():
+            augmented = self.augmentation(x, contest.generator)
+        again = contest.critic(augmented, contest.labels)
+        return (at_least_float32(logits) - at_least_float32(again)).square().mean()

@@ -1,0 +1,41 @@
+"""Constraints: what a network's weights must satisfy after each of its updates."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from lightning_gen.errors import InputError
+
+
+class Constraint(ABC):
+    """Puts a network back where it may be."""
+
+    @abstractmethod
+    def __call__(self, network: nn.Module) -> None:
+        """Change the network's weights in place, without gradient."""
+
+
+class WeightClipping(Constraint):
+    """Keeps every weight in [-bound, bound], which bounds a critic's slope.
+
+    Paper: Wasserstein GAN, https://arxiv.org/abs/1701.07875, Algorithm 1, with c = 0.01
+
+    Args:
+        bound: Largest absolute value of a weight, the paper's c; above 0.
+
+    Raises:
+        InputError: The bound is not above 0.
+    """
+
+    def __init__(self, bound: float = 0.01) -> None:
+        if not bound > 0:
+            raise InputError(f"WeightClipping cannot have bound {bound}: give a number above 0")
+        self.bound = bound
+
+    @torch.no_grad()
+    def __call__(self, network: nn.Module) -> None:
+        """Clip all weights and biases."""
+        parameters: list[Tensor] = list(network.parameters())
+        torch._foreach_clamp_min_(parameters, -self.bound)
+        torch._foreach_clamp_max_(parameters, self.bound)

@@ -1,0 +1,73 @@
+"""One update of a discriminator, as its penalties see it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from lightning_gen.records import Judgement
+from lightning_gen.terms import at_least_float32
+
+Critic: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
+"""Samples ``(n, *shape)`` and their classes ``(n,)`` or None to logits ``(rows,)``: a discriminator."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Real and fake samples before a discriminator, all that a penalty may look at.
+
+    A gradient at the samples themselves costs no pass of its own where the samples require one: it is read off the pass
+    that judged them, for real and fake samples in one backward pass.
+
+    Attributes:
+        critic: The discriminator.
+        real: Real samples as it sees them, augmented; ``(n, *shape)``.
+        fake: Generated samples, likewise; no gradient flows back to the generator.
+        on_real: Its judgement of the real samples.
+        on_fake: Its judgement of the fake samples.
+        generator: Source of whatever a penalty draws.
+        labels: Classes of the samples, real and fake alike, ``(n,)``, or None.
+    """
+
+    critic: Critic
+    real: Tensor
+    fake: Tensor
+    on_real: Judgement
+    on_fake: Judgement
+    generator: torch.Generator
+    labels: Tensor | None = None
+
+    @property
+    def real_gradient(self) -> Tensor:
+        """Gradient of the logits at the real samples, ``(rows, dimensions)``, differentiable itself."""
+        return self._gradients[0] if self.real.requires_grad else self.gradient(self.real)
+
+    @property
+    def fake_gradient(self) -> Tensor:
+        """Gradient of the logits at the fake samples, ``(rows, dimensions)``, differentiable itself."""
+        return self._gradients[-1] if self.fake.requires_grad else self.gradient(self.fake.to(self.real))
+
+    def gradient(self, x: Tensor) -> Tensor:
+        """Gradient of the logits at any samples ``(n, *shape)``, by a pass of its own without autocast.
+
+        Returns:
+            ``(rows, dimensions)``, at least float32, differentiable itself; a pack of samples is one row.
+        """
+        x = x.detach().requires_grad_()
+        with torch.autocast(x.device.type, enabled=False):
+            logits = self.critic(x, self.labels)
+            (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+        return at_least_float32(gradient.reshape(len(logits), -1))
+
+    @cached_property
+    def _gradients(self) -> list[Tensor]:
+        """Gradients at the samples that require one, in one backward pass."""
+        sides = ((self.real, self.on_real.logits), (self.fake, self.on_fake.logits))
+        watched = [(x, logits) for x, logits in sides if x.requires_grad]
+        total = torch.cat([logits for _, logits in watched]).sum()
+        gradients = torch.autograd.grad(total, [x for x, _ in watched], create_graph=True)
+        pairs = zip(gradients, watched, strict=True)
+        return [at_least_float32(gradient.reshape(len(logits), -1)) for gradient, (_, logits) in pairs]

@@ -1,0 +1,84 @@
+"""A penalty that ties a discriminator's logits to what it used to give to samples of the other kind."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import relu
+
+from lightning_gen.errors import InputError
+from lightning_gen.regularizers.contest import Contest
+from lightning_gen.regularizers.penalty import Penalty
+from lightning_gen.schedules import Schedule
+from lightning_gen.terms import at_least_float32
+
+
+class LeCam(Penalty):
+    """The penalty of LeCam-GAN, against overfitting to few images: E[(D(real) - α_fake)²] + E[(D(fake) - α_real)²].
+
+    α_real and α_fake are exponential moving averages of the mean logits on real and on fake samples, and constants to
+    the gradient: logits may part only so far. With `Wasserstein` and α_real = -α_fake the best critic measures the
+    LeCam divergence of real and fake samples (proposition 1). One-sided, as in the authors' code, logits beyond the
+    other kind's average are let be: E[max(0, D(real) - α_fake)²] + E[max(0, α_real - D(fake))²].
+
+    After n batches an average is Σ decay^(n-k) · meanₖ / Σ decay^(n-k), k = 1 ... n, which starts at the first mean,
+    with no bias towards 0. It moves before it is used, in training mode only, once for each batch that the penalty
+    sees: with an interval on the updates on which it is due, with accumulation for each part. On several devices each
+    follows its own samples, until validation or a checkpoint averages them.
+
+    Paper: Regularizing Generative Adversarial Networks under Limited Data, https://arxiv.org/abs/2104.03310, equation 4
+
+    Args:
+        weight: Factor of the penalty in the discriminator's loss, the paper's lambda; or a schedule of it.
+        decay: Share of the averages that a batch leaves, in [0, 1).
+        one_sided: Whether logits beyond the other kind's average are let be.
+        every: It is due on every so many-th update of the discriminator.
+
+    Attributes:
+        real_sum: Decayed sum of the mean logits on real samples; in checkpoints.
+        fake_sum: The same on fake samples.
+        weight_sum: Decayed sum of the weights of both, 1 - decay each.
+
+    Raises:
+        InputError: The decay is outside [0, 1), or the interval is below 1.
+    """
+
+    real_sum: Tensor
+    fake_sum: Tensor
+    weight_sum: Tensor
+
+    def __init__(
+        self, weight: float | Schedule = 0.3, decay: float = 0.99, one_sided: bool = False, every: int = 1
+    ) -> None:
+        super().__init__(weight, every)
+        if not 0 <= decay < 1:
+            raise InputError(f"LeCam cannot have decay {decay}: give a number from 0 to below 1, such as 0.99")
+        self.decay = decay
+        self.one_sided = one_sided
+        for name in ("real_sum", "fake_sum", "weight_sum"):
+            self.register_buffer(name, torch.zeros(()))
+
+    @property
+    def real_average(self) -> Tensor:
+        """α_real, a scalar; 0 before the first update."""
+        return self.real_sum / self.weight_sum.clamp_min(torch.finfo(torch.float32).tiny)
+
+    @property
+    def fake_average(self) -> Tensor:
+        """α_fake, a scalar; 0 before the first update."""
+        return self.fake_sum / self.weight_sum.clamp_min(torch.finfo(torch.float32).tiny)
+
+    def forward(self, contest: Contest) -> Tensor:
+        """Return E[(D(real) - α_fake)²] + E[(D(fake) - α_real)²], in squared logits."""
+        real, fake = at_least_float32(contest.on_real.logits), at_least_float32(contest.on_fake.logits)
+        if self.training:
+            self.follow(real, fake)
+        real_excess, fake_excess = real - self.fake_average, self.real_average - fake
+        if self.one_sided:
+            real_excess, fake_excess = relu(real_excess), relu(fake_excess)
+        return real_excess.square().mean() + fake_excess.square().mean()
+
+    @torch.no_grad()
+    def follow(self, real_logits: Tensor, fake_logits: Tensor) -> None:
+        """Move the averages towards the means of logits ``(rows,)``; nothing is read back from the device."""
+        for total, mean in ((self.real_sum, real_logits.mean()), (self.fake_sum, fake_logits.mean())):
+            total.lerp_(mean.to(total), 1 - self.decay)
+        self.weight_sum.mul_(self.decay).add_(1 - self.decay)
