@@ -1,6 +1,17 @@
 """Augmentations: samples to samples, at random, by the generator they are given."""
 
-from lightning_gen.augmentations.base import Augmentation
+from lightning_gen.augmentations.adaptive import ADA
+from lightning_gen.augmentations.base import AdaptiveAugmentation, Augmentation
 from lightning_gen.augmentations.corruption import Corruption, GaussianNoise, Masking, SaltAndPepper
+from lightning_gen.augmentations.differentiable import DiffAugment
 
-__all__ = ["Augmentation", "Corruption", "GaussianNoise", "Masking", "SaltAndPepper"]
+__all__ = [
+    "ADA",
+    "AdaptiveAugmentation",
+    "Augmentation",
+    "Corruption",
+    "DiffAugment",
+    "GaussianNoise",
+    "Masking",
+    "SaltAndPepper",
+]

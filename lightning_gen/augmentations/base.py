@@ -17,3 +17,20 @@ class Augmentation(nn.Module, ABC):
             x: Samples, ``(n, *shape)``; images in [-1, 1].
             generator: Source of the noise.
         """
+
+
+class AdaptiveAugmentation(Augmentation):
+    """An augmentation that changes more as the discriminator overfits."""
+
+    @abstractmethod
+    def adapt(self, real_sign: Tensor, images: int) -> None:
+        """Hear how sure the discriminator is, after each of its updates; nothing is read back from the device.
+
+        Args:
+            real_sign: Mean sign of the logits on real samples over all devices, a scalar in [-1, 1].
+            images: Images that the update used, over all devices.
+        """
+
+    def figures(self) -> dict[str, Tensor]:
+        """Named scalars to log, apart from the state that `adapt` changes in place."""
+        return {}
