@@ -23,6 +23,12 @@ def _one_seed():
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _cache_of_the_tests(monkeypatch, tmp_path_factory):
+    """Decoded pictures and classifiers of one test session are kept for its other tests, and not for the user."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
 @pytest.fixture
 def gan():
     """Make a small GAN for 8 x 8 digits; arguments are GANModule's."""

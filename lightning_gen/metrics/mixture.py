@@ -1,12 +1,12 @@
 """Which modes of a mixture of Gaussians a model has found, and how well it hits them."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from lightning_gen.errors import InputError
+from lightning_gen.metrics.counts import kl_from_uniform, kl_from_uniform_floor
 from lightning_gen.metrics.report import Figure
 
 RADIUS = 3.0
@@ -54,13 +54,12 @@ class ModeCoverage:
     @property
     def reverse_kl(self) -> float:
         r"""KL divergence of samples' nearest modes from the uniform distribution, :math:`\sum_k p_k \log(K p_k)`."""
-        shares = [count / self.samples for count in self.assigned if count]
-        return sum(share * math.log(share * len(self.assigned)) for share in shares)
+        return kl_from_uniform(self.assigned)
 
     @property
     def reverse_kl_floor(self) -> float:
         r"""What a perfect sampler scores on average, :math:`(K - 1) / 2n`, in nats."""
-        return (len(self.assigned) - 1) / (2 * self.samples)
+        return kl_from_uniform_floor(len(self.assigned), self.samples)
 
     def figures(self) -> tuple[Figure, ...]:
         """The numbers with what they mean, each beside what a perfect sampler scores."""

@@ -1,0 +1,115 @@
+"""A small classifier of a data set's own classes, trained in seconds to minutes on one core: nothing is downloaded."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import OneCycleLR
+
+from lightning_gen.data import DataModule, Loader, Samples
+from lightning_gen.errors import InputError
+from lightning_gen.records import Batch, Shape
+
+VERSION = 1
+"""Of the network and its training: to be raised when the same data would train another classifier."""
+
+WIDTHS, FEATURES = (16, 32, 64), 128
+"""Channels of the convolutions, and width of the features."""
+
+READ_AT = 32
+"""Larger images are read in patches, so that the first map has about so many pixels a side."""
+
+SMALLEST_MAP = 4
+"""Maps are halved until they have at most so many pixels a side."""
+
+IMAGES, MOST_EPOCHS = 165_000, 12
+"""Images that are trained on, but each at most so often."""
+
+BATCH, LEARNING_RATE = 64, 2e-3
+
+
+class PictureClassifier(nn.Module):
+    """Three convolutions and a layer of features, each with BatchNorm and ReLU, then a linear layer for the classes.
+
+    Args:
+        shape: Shape of one image, ``(channels, height, width)``, of any size.
+        num_classes: Number of classes.
+        num_features: Width of the features.
+    """
+
+    def __init__(self, shape: Shape, num_classes: int, num_features: int = FEATURES) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.num_classes = num_classes
+        self.num_features = num_features
+        channels, height, width = shape
+        stride = max(1, min(height, width) // READ_AT)
+        height, width = height // stride, width // stride
+        blocks: list[nn.Module] = []
+        for index, wider in enumerate(WIDTHS):
+            patch = (stride + 2, stride, 1) if index == 0 else (3, 1, 1)
+            blocks += [nn.Conv2d(channels, wider, *patch, bias=False), nn.BatchNorm2d(wider), nn.ReLU()]
+            channels = wider
+            if max(height, width) > SMALLEST_MAP:
+                blocks.append(nn.MaxPool2d(2, ceil_mode=True))
+                height, width = (height + 1) // 2, (width + 1) // 2
+        flat = nn.Linear(channels * height * width, num_features, bias=False)
+        self.body = nn.Sequential(*blocks, nn.Flatten(), flat, nn.BatchNorm1d(num_features), nn.ReLU())
+        self.head = nn.Linear(num_features, num_classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the classes are read off, ``(n, num_features)``, of images ``(n, *shape)`` in [-1, 1]."""
+        return self.body(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Unnormalised log-probabilities of the classes, ``(n, num_classes)``, of images ``(n, *shape)`` in [-1, 1]."""
+        return self.head(self.features(x))
+
+
+def training_steps(samples: int) -> int:
+    """Batches that a classifier of so many training images is trained on."""
+    return min(IMAGES, MOST_EPOCHS * samples) // BATCH
+
+
+@torch.enable_grad()
+def fit_classifier(samples: Samples, shape: Shape, num_classes: int, seed: int = 0) -> PictureClassifier:
+    """Train a classifier on the CPU; the same images, seed and number of threads give the same weights, bit for bit.
+
+    AdamW with one cycle of the learning rate, no augmentation.
+
+    Args:
+        samples: Images with labels, at least 64.
+        shape: Shape of one image, ``(channels, height, width)``.
+        num_classes: Number of classes.
+        seed: Of the first weights and of the order of the images; the global random state is left alone.
+
+    Returns:
+        The classifier, in evaluation mode.
+
+    Raises:
+        InputError: There are fewer images.
+    """
+    if len(samples) < BATCH:
+        raise InputError(f"a classifier needs at least {BATCH} training images and there are {len(samples)}: add some")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = PictureClassifier(shape, num_classes)
+    steps = training_steps(len(samples))
+    optimizer = AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
+    scheduler = OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
+    for x, labels in islice(_endless(Loader(samples, BATCH, shuffle=True, drop_last=True, seed=seed)), steps):
+        assert labels is not None
+        optimizer.zero_grad()
+        cross_entropy(network(x), labels).backward()
+        optimizer.step()
+        scheduler.step()
+    return network.eval().requires_grad_(False)
+
+
+def _endless(loader: Loader) -> Iterator[Batch]:
+    while True:
+        for batch in loader:
+            yield DataModule.scaled(batch)

@@ -1,0 +1,69 @@
+"""Samples that are compared: real ones and drawn ones, batch by batch."""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from lightning_gen.data import DataModule, Loader, Samples
+from lightning_gen.errors import InputError
+from lightning_gen.modules import GenerativeModule
+from lightning_gen.pictures import to_uint8
+from lightning_gen.records import Batch
+
+BATCH = 512
+"""Samples that pass through the model at a time."""
+
+
+def batches(data: DataModule, split: Samples, size: int = BATCH) -> Iterator[Tensor]:
+    """All samples of a split in order, as the model sees them, ``(size, *shape)``; the last batch may be smaller."""
+    for batch in Loader(split, size):
+        yield data.scaled(batch).x
+
+
+def picks(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Tensor]:
+    """Samples of a split taken at random without repetition, as the model sees them, batch by batch."""
+    rows = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
+    for part in rows.split(BATCH):
+        yield data.scaled(split.__getitems__(part.tolist())).x
+
+
+def pick(data: DataModule, split: Samples, count: int, seed: int) -> Tensor:
+    """All `picks` in one tensor, ``(count, *shape)``."""
+    return torch.cat(list(picks(data, split, count, seed)))
+
+
+def draws(module: GenerativeModule, count: int, seed: int, labels: Tensor | None = None) -> Iterator[Tensor]:
+    """Samples of the model, drawn batch by batch from one seeded generator.
+
+    Args:
+        module: The model.
+        count: How many.
+        seed: Of the generator.
+        labels: The classes to draw, ``(count,)``, for a conditional model; None for classes at random.
+
+    Raises:
+        InputError: Some are not finite.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for start in range(0, count, BATCH):
+        size = min(BATCH, count - start)
+        wanted = None if labels is None else labels[start : start + size]
+        samples = module.sample(size, labels=wanted, generator=generator)
+        if not samples.isfinite().all():
+            raise InputError("some samples are not finite: the training diverged, evaluate an earlier checkpoint")
+        yield samples
+
+
+def draw(module: GenerativeModule, count: int, seed: int) -> Tensor:
+    """All `draws` in one tensor, ``(count, *shape)``.
+
+    Raises:
+        InputError: Some are not finite.
+    """
+    return torch.cat(list(draws(module, count, seed)))
+
+
+def rounded(images: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Batches of images in [-1, 1] as they would be read from 8-bit files."""
+    return (DataModule.scaled(Batch(to_uint8(x))).x for x in images)

@@ -1,0 +1,74 @@
+"""The Fréchet distance against closed forms for Gaussians and against scipy's matrix square root."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+
+from lightning_gen import InputError
+from lightning_gen.metrics import frechet_distance
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def white(n, dimensions, seed=0):
+    """Features whose mean is 0 and whose covariance is the identity, exactly."""
+    x = normal(n, dimensions, seed=seed)
+    x = x - x.mean(dim=0)
+    return x @ torch.linalg.inv(torch.linalg.cholesky(x.T.cov())).T
+
+
+def test_of_a_set_from_itself_it_is_0_in_any_order():
+    x = normal(200, 16)
+    assert frechet_distance(x, x.flip(0)) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_shift_costs_the_square_of_its_length():
+    x, shift = normal(200, 16), normal(16, seed=1)
+    assert frechet_distance(x, x + shift).item() == pytest.approx(shift.square().sum().item(), rel=1e-9)
+
+
+def test_between_gaussians_of_diagonal_covariance_it_is_that_of_their_deviations():
+    a, b, shift = normal(6, seed=1).abs(), normal(6, seed=2).abs(), normal(6, seed=3)
+    x, y = white(300, 6) * a, white(500, 6, seed=4) * b + shift
+    expected = shift.square().sum() + (a - b).square().sum()
+    assert frechet_distance(x, y).item() == pytest.approx(expected.item(), rel=1e-9)
+
+
+def test_it_agrees_with_the_square_root_of_the_product_by_scipy():
+    x, y = normal(300, 12) @ normal(12, 12, seed=1), normal(400, 12, seed=2) @ normal(12, 12, seed=3) + 1
+    a, b = np.cov(x.numpy(), rowvar=False), np.cov(y.numpy(), rowvar=False)
+    gap = (x.mean(dim=0) - y.mean(dim=0)).square().sum().item()
+    expected = gap + np.trace(a + b - 2 * scipy.linalg.sqrtm(a @ b).real)
+    assert frechet_distance(x, y).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_far_from_the_origin_in_float32_it_keeps_its_digits():
+    x, y = white(300, 6), white(300, 6, seed=1) * 2
+    moved = frechet_distance((x + 1000).float(), (y + 1000).float()).item()
+    assert moved == pytest.approx(6, rel=1e-4)
+
+
+def test_fewer_features_than_dimensions_and_a_collapsed_set_are_no_trouble():
+    x, y = normal(10, 40), normal(10, 40, seed=1)
+    assert frechet_distance(x, x).item() == pytest.approx(0, abs=1e-5)
+    point = torch.zeros(10, 40)
+    expected = (y.mean(dim=0).square().sum() + y.T.cov().trace()).item()
+    assert frechet_distance(point, y).item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [(normal(5, 3), normal(5, 4)), (normal(1, 3), normal(5, 3)), (normal(5), normal(5))],
+    ids=("dimensions", "one", "flat"),
+)
+def test_features_that_cannot_be_compared_are_refused(x, y):
+    with pytest.raises(InputError, match="cannot be compared"):
+        frechet_distance(x, y)
+
+
+def test_features_that_are_not_finite_are_refused():
+    with pytest.raises(InputError, match="not finite"):
+        frechet_distance(normal(5, 3), torch.full((5, 3), torch.nan))
