@@ -7,6 +7,7 @@ already imported, never imported because a file says so.
 """
 
 import collections.abc
+import copy
 import dataclasses
 import functools
 import inspect
@@ -29,6 +30,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from lightning_gen.errors import InputError
 from lightning_gen.messages import explain
 from lightning_gen.reflection import argument_names, class_path, imported
+from lightning_gen.schedules import ImageSchedule
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 PLAIN = (bool, int, float, str, type(None))
@@ -184,12 +186,15 @@ def _check_value(allowed: set[Any], value: Any, path: str, place: str) -> None:
                 f"{path} asks for {value['class_path']!r} at {place}, which is not an imported class of the right "
                 "kind, and was not loaded: if you trust the file, import the module that defines it first"
             )
-        if issubclass(part, (Optimizer, LRScheduler)):
+        if issubclass(part, (Optimizer, LRScheduler)) and not issubclass(part, ImageSchedule):
             _check_value(set(), list(rest.values()), path, place)  # numbers only: a text could name a function
         else:
             check_description(part, rest, path)
     elif isinstance(value, dict):
-        for item in value.values():
+        records = [kind for kind in allowed if isinstance(kind, type) and dataclasses.is_dataclass(kind)]
+        for record in records:
+            check_description(record, value, path)
+        for item in value.values() if not records else ():
             _check_value(allowed, item, path, place)
 
 
@@ -238,6 +243,7 @@ def rebuild(base: type[Owner], hparams: dict[str, Any], path: str, **given: Any)
     """
     kind = described_class(base, hparams, path)
     described = {key: value for key, value in hparams.items() if not key.startswith("_") and key not in given}
+    described = copy.deepcopy(described)  # jsonargparse writes into what it parses
     parser = ArgumentParser(exit_on_error=False)
     try:
         # jsonargparse builds only what the types in the constructor's signature admit

@@ -1,6 +1,7 @@
 """Samples as a picture that a person looks at: a grid of images, or a map of where points lie."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -24,6 +25,20 @@ def picture(samples: Tensor, columns: int | None = None) -> Tensor:
         uint8, ``(1 or 3, height, width)``.
     """
     return image_grid(samples, columns) if samples.ndim == 4 else point_map(samples)
+
+
+def rows_of(classes: Sequence[int], count: int) -> tuple[Tensor, int]:
+    """Labels of a grid with one row a class.
+
+    Args:
+        classes: The classes from top to bottom.
+        count: Images in the grid, about.
+
+    Returns:
+        The labels row by row, and the number of columns.
+    """
+    columns = max(1, count // len(classes))
+    return torch.tensor(classes).repeat_interleave(columns), columns
 
 
 def to_uint8(images: Tensor) -> Tensor:

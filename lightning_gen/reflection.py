@@ -15,6 +15,12 @@ def argument_names(kind: type) -> list[str]:
     return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
+def required_arguments(kind: type) -> list[str]:
+    """The names of a class's constructor arguments that have no default."""
+    parameters = inspect.signature(kind).parameters
+    return [name for name in argument_names(kind) if parameters[name].default is inspect.Parameter.empty]
+
+
 def imported(path: object) -> type | None:
     """The class that a dotted path names, if its module is imported already."""
     if not isinstance(path, str):

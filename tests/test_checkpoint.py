@@ -12,9 +12,12 @@ from lightning_gen import EMA, AutoencoderModule, GANModule, GenerativeModule, I
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.augmentations import GaussianNoise
 from lightning_gen.data import Digits
-from lightning_gen.networks import DenseGenerator
-from lightning_gen.regularizers import R1
-from lightning_gen.schedules import CosineDecay
+from lightning_gen.networks import DenseDiscriminator, DenseGenerator, Generator
+from lightning_gen.networks.conditioning import AuxiliaryClassifier, Concatenation
+from lightning_gen.objectives import Classification, FeatureMatching, NonSaturating
+from lightning_gen.priors import Hypersphere
+from lightning_gen.regularizers import R1, R2, Consistency, LeCam, WeightClipping
+from lightning_gen.schedules import Constant, Cosine, Exponential, ImageSchedule, Linear
 
 
 def trained(module, trainer, path):
@@ -36,7 +39,7 @@ def test_the_path_alone_gives_a_gan_back_to_the_bit(gan, trainer, tmp_path, base
             penalties={"r1": R1(0.3)},
             augmentation=GaussianNoise(0.02),
             ema=EMA(half_life_images=77.0),
-            generator_scheduler=partial(CosineDecay, end_images=500),
+            generator_scheduler=partial(ImageSchedule, learning_rate=Cosine(500)),
             discriminator_updates=2,
         ),
         trainer,
@@ -61,6 +64,98 @@ def test_the_path_alone_gives_a_gan_back_to_the_bit(gan, trainer, tmp_path, base
     assert loaded.generator_optimizer.keywords["lr"] == 0.1
 
 
+def everything(gan):
+    """A GAN with a part in every place, and schedules wherever one may stand."""
+    shape = (1, 8, 8)
+    return gan(
+        generator=DenseGenerator(shape, 4, (16,), conditioning=Concatenation(10)),
+        discriminator=DenseDiscriminator(shape, (16,), spectral_norm=True, conditioning=AuxiliaryClassifier(10)),
+        objective=NonSaturating(label_smoothing=0.1),
+        terms={"classes": Classification(0.5, on_fake=False), "match": FeatureMatching(0.1)},
+        penalties={
+            "r1": R1(Exponential(end_images=1000, first=1.0, last=0.1, warmup_images=100), every=2),
+            "r2": R2(0.3),
+            "lecam": LeCam(0.01, decay=0.9, one_sided=True),
+            "consistency": Consistency(GaussianNoise(0.1), Linear(500), balanced=True),
+        },
+        constraint=WeightClipping(0.5),
+        augmentation=GaussianNoise(0.02),
+        prior=Hypersphere(),
+        ema=EMA(half_life_images=Linear(end_images=500, first=50.0, last=500.0), ramp_up=None),
+        generator_optimizer=partial(torch.optim.Adam, lr=0.01, betas=(0.0, 0.9)),
+        generator_scheduler=partial(
+            ImageSchedule, learning_rate=Cosine(500, warmup_images=10), beta2=Linear(500, first=0.9, last=0.99)
+        ),
+        discriminator_scheduler=partial(ImageSchedule, learning_rate=Constant(warmup_images=100)),
+    )
+
+
+def test_the_path_alone_gives_a_gan_of_all_parts_back_to_the_bit(gan, trainer, tmp_path):
+    module = trained(everything(gan), trainer, tmp_path / "gan.ckpt")
+    loaded = GANModule.load_from_checkpoint(tmp_path / "gan.ckpt")
+    for name in ("generator", "discriminator", "objective", "terms", "penalties", "constraint", "prior", "ema"):
+        assert loaded.hparams[name] == module.hparams[name]
+    torch.testing.assert_close(loaded.state_dict(), module.state_dict(), rtol=0, atol=0)
+    assert torch.equal(loaded.sample(9, 3, seed()), module.sample(9, 3, seed()))
+    assert torch.equal(loaded.sample(9, generator=seed()), module.sample(9, generator=seed()))
+    assert isinstance(loaded.prior, Hypersphere)
+    assert loaded.penalties["r1"].weight(550) == module.penalties["r1"].weight(550)
+    assert loaded.ema.half_life_images(250) == 275.0
+    assert loaded.penalties["lecam"].real_average == module.penalties["lecam"].real_average
+    for first, second in zip(module.generator.parameters(), loaded.generator.parameters(), strict=True):
+        assert torch.equal(first, second)
+
+
+def test_a_gan_of_all_parts_resumes_to_the_bit(gan, trainer, tmp_path):
+    """With beta2 moved by its schedule, averages of logits, and a half-life that changes."""
+    data = torch.utils.data.TensorDataset(torch.rand(64, 1, 8, 8), torch.arange(64) % 10)
+    loader = torch.utils.data.DataLoader(data, batch_size=16)
+    states, second_betas = [], []
+    for stop in (None, 1):
+        torch.manual_seed(5)
+        module, runner = everything(gan), trainer(max_epochs=stop or 2)
+        runner.fit(module, loader)
+        if stop:
+            runner.save_checkpoint(tmp_path / "half.ckpt")
+            module, runner = everything(gan), trainer(max_epochs=2)
+            runner.fit(module, loader, ckpt_path=tmp_path / "half.ckpt")
+        states.append(module.state_dict())
+        second_betas.append(runner.optimizers[1].param_groups[0]["betas"][1])
+    torch.testing.assert_close(*states, rtol=0, atol=0)
+    assert second_betas == pytest.approx([0.9 + 0.09 * 128 / 500] * 2)
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")  # no optimizer steps here
+def test_a_scheduler_builds_its_schedules_whenever_it_is_made(gan, trainer, tmp_path):
+    """What the description gives back is called for each optimizer, as a partial written in Python is."""
+    trained(everything(gan), trainer, tmp_path / "gan.ckpt")
+    make = GANModule.load_from_checkpoint(tmp_path / "gan.ckpt").generator_scheduler
+    for _ in range(2):
+        optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))], lr=1.0)
+        schedule = make(optimizer)
+        assert isinstance(schedule, ImageSchedule)
+        assert isinstance(schedule.learning_rate, Cosine)
+        schedule.step_to(250)
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5)
+        assert optimizer.param_groups[0]["betas"][1] == pytest.approx(0.945)
+
+
+def test_a_description_read_from_a_configuration_is_described_the_same(gan, tmp_path):
+    """Parts that jsonargparse built are described as those that were built in Python."""
+    described = dict(everything(gan).hparams)
+    torch.save(described, tmp_path / "plain.pt")
+    checkpoints.check_description(GANModule, described, "gan.ckpt")
+    first = checkpoints.rebuild(GANModule, described, "gan.ckpt")
+    assert torch.load(tmp_path / "plain.pt", weights_only=True) == described, "plain data, and left as it was"
+    lazy = {name for name in described if name.endswith(("optimizer", "scheduler"))}  # gain the defaults
+    assert {k: v for k, v in first.hparams.items() if k not in lazy} == {
+        k: v for k, v in described.items() if k not in lazy
+    }
+    for name in lazy:
+        assert described[name]["init_args"].items() <= first.hparams[name]["init_args"].items()
+    assert checkpoints.rebuild(GANModule, dict(first.hparams), "gan.ckpt").hparams == first.hparams
+
+
 @pytest.mark.parametrize("variational", [False, True])
 def test_the_path_alone_gives_an_autoencoder_back_to_the_bit(autoencoder, trainer, tmp_path, variational):
     module = trained(autoencoder(variational=variational), trainer, tmp_path / "ae.ckpt").eval()
@@ -78,11 +173,16 @@ def test_a_checkpoint_describes_its_data(gan, trainer, tmp_path):
 
 
 def test_a_part_that_cannot_be_described_is_asked_for_again(gan, trainer, tmp_path):
-    class Bare(nn.Sequential):
-        shape, latent_dim = (1, 8, 8), 4
+    class Bare(Generator):
+        def __init__(self, layers):
+            super().__init__((1, 8, 8), latent_dim=4)
+            self.layers = layers
+
+        def draw(self, x, labels):
+            return self.layers(x).view(-1, 1, 8, 8)
 
     def make():
-        return Bare(nn.Linear(4, 64), nn.Unflatten(1, (1, 8, 8)))
+        return Bare(nn.Linear(4, 64))
 
     with pytest.warns(UserWarning, match=r"load_from_checkpoint\(path, generator=...\)"):
         module = trained(gan(generator=make()), trainer, tmp_path / "gan.ckpt")
@@ -159,6 +259,43 @@ def test_a_description_cannot_import_or_build_anything_else(gan, trainer, tmp_pa
         ),
         ("objective", "subprocess.Popen"),
         ("ema", "os.system"),
+        ("ema", {"half_life_images": "os.system"}),
+        ("ema", {"half_life_images": {"class_path": "subprocess.Popen", "init_args": {"args": ["true"]}}}),
+        ("prior", {"class_path": "lightning_gen.schedules.Linear", "init_args": {"end_images": 5}}),
+        ("constraint", {"class_path": "subprocess.Popen", "init_args": {"args": ["true"]}}),
+        ("terms", {"a": {"class_path": "lightning_gen.regularizers.gradient.R1", "init_args": {}}}),
+        (
+            "penalties",
+            {"a": {"class_path": "lightning_gen.regularizers.gradient.R1", "init_args": {"weight": "os.system"}}},
+        ),
+        (
+            "penalties",
+            {
+                "a": {
+                    "class_path": "lightning_gen.regularizers.consistency.Consistency",
+                    "init_args": {
+                        "augmentation": {
+                            "class_path": "torch.nn.modules.linear.Linear",
+                            "init_args": {"in_features": 1, "out_features": 1},
+                        }
+                    },
+                }
+            },
+        ),
+        (
+            "generator_scheduler",
+            {
+                "class_path": "lightning_gen.schedules.ImageSchedule",
+                "init_args": {"learning_rate": {"class_path": "os._exit", "init_args": {"status": 3}}},
+            },
+        ),
+        (
+            "generator_scheduler",
+            {
+                "class_path": "lightning_gen.schedules.ImageSchedule",
+                "init_args": {"learning_rate": {"class_path": "subprocess.Popen", "init_args": {"args": ["true"]}}},
+            },
+        ),
     ],
 )
 def test_what_a_description_may_hold_is_read_off_the_types(gan, trainer, tmp_path, place, value):

@@ -88,9 +88,10 @@ def test_the_saved_configuration_of_a_resumed_run_starts_a_new_one():
 
 
 def test_a_changed_learning_rate_is_the_one_that_is_used():
-    schedule = ["--model.generator_scheduler=LinearDecay", "--model.generator_scheduler.end_images=256"]
+    linear = "--model.generator_scheduler.learning_rate"
+    schedule = ["--model.generator_scheduler=ImageSchedule", f"{linear}=Linear", f"{linear}.end_images=256"]
     main(["fit", *TINY, *QUIET, *schedule, "--max_images=128"])
-    rates = ["--model.discriminator_optimizer.lr=0.125", "--model.generator_scheduler.end_images=1024"]
+    rates = ["--model.discriminator_optimizer.lr=0.125", f"{linear}.end_images=1024"]
     main(["fit", *QUIET, *rates, "--max_images=256", "--ckpt_path=last"])
     discriminator, generator = checkpoints.read(last("dcgan"))["optimizer_states"]
     assert discriminator["param_groups"][0]["lr"] == 0.125

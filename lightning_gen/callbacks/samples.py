@@ -12,11 +12,15 @@ from torch import Tensor
 
 from lightning_gen.callbacks.lengths import counted, require_images
 from lightning_gen.modules import AutoencoderModule, GenerativeModule
-from lightning_gen.pictures import picture, save
+from lightning_gen.pictures import picture, rows_of, save
 from lightning_gen.records import Batch
 
 POINTS = 10_000
 """Points drawn where the data are points, to see their density."""
+
+
+ROWS = 10
+"""Classes that a conditional model is drawn of, one a row, at most."""
 
 
 class SampleGrid(Callback):
@@ -24,7 +28,8 @@ class SampleGrid(Callback):
 
     Pictures go to TensorBoard where it is the logger, on the axis of images, and to PNG files in `folder`, such as
     ``samples-000150000.png``, ``reconstructions-000150000.png`` (originals in the odd columns, their reconstructions to
-    the right of them). Training is left alone: the latents come from a generator of their own.
+    the right of them). A conditional model is drawn with one class a row. Training is left alone: the latents come from
+    a generator of their own.
 
     Args:
         every_images: Images between two pictures, at least 1; None to draw at the end only.
@@ -81,7 +86,11 @@ class SampleGrid(Callback):
         images = len(module.data_shape) == 3
         if module.has_prior:
             source = torch.Generator().manual_seed(self.seed)
-            yield "samples", picture(module.sample(self.count if images else POINTS, generator=source))
+            if module.num_classes is not None and images:
+                labels, columns = rows_of(range(min(module.num_classes, ROWS)), self.count)
+                yield "samples", picture(module.sample(len(labels), labels, source), columns)
+            else:
+                yield "samples", picture(module.sample(self.count if images else POINTS, generator=source))
         if isinstance(module, AutoencoderModule) and self._held_out is not None and images:
             training = module.training
             pairs = torch.stack([self._held_out, module.eval().reconstruct(self._held_out)], dim=1)

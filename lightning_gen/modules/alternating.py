@@ -106,8 +106,8 @@ class AlternatingModule(GenerativeModule):
     def players(self) -> Sequence[Player]:
         """The players in the order in which they play."""
 
-    def after_update(self, player: Player, images: int) -> None:
-        """Called after a player's step, with the images that the step used over all devices."""
+    def after_update(self, player: Player, images: int, paid: Loss) -> None:
+        """Called after a player's step, with the images it used over all devices and what was paid on them."""
 
     # setting up ----------------------------------------------------------------------------------------------------
 
@@ -167,8 +167,10 @@ class AlternatingModule(GenerativeModule):
         scheduler = self._scheduler(index)
         if scheduler is not None:
             self.lr_scheduler_step(scheduler)
-        self._latest[player.name] = sum(paid[1:], paid[0])
-        self.after_update(player, images)
+        total, before = sum(paid[1:], paid[0]), self._latest.get(player.name)
+        # a figure that is not paid on each turn is logged as it was last
+        self._latest[player.name] = Loss(total.total, {**(before.terms if before else {}), **total.terms})
+        self.after_update(player, images, total)
 
     def _pay(self, player: Player, part: Batch, share: float) -> Loss:
         """One backward; returns the part's share of the loss, without its graph."""
@@ -216,10 +218,22 @@ class AlternatingModule(GenerativeModule):
     # gradients -----------------------------------------------------------------------------------------------------
 
     def manual_backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Backward without DistributedDataParallel's reducer; `average_gradients` follows it."""
+        """Backward without DistributedDataParallel's reducer; `average_gradients` follows it.
+
+        Raises:
+            InputError: A penalty asks for a second derivative that a layer does not have.
+        """
         block = getattr(self.trainer.strategy, "block_backward_sync", contextlib.nullcontext)
-        with block():
-            super().manual_backward(loss, *args, **kwargs)
+        try:
+            with block():
+                super().manual_backward(loss, *args, **kwargs)
+        except RuntimeError as error:
+            if "double backward" in str(error) or "is not implemented" in str(error):
+                raise InputError(
+                    f"a penalty needs the discriminator's second derivative and a layer has none ({error}): leave out "
+                    "the gradient penalties, or replace the layer"
+                ) from error
+            raise
 
     @torch.no_grad()
     def average_gradients(self, parameters: Iterator[nn.Parameter]) -> None:

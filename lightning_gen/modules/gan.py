@@ -10,33 +10,39 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
-from lightning_gen.augmentations import Augmentation
+from lightning_gen.augmentations import AdaptiveAugmentation, Augmentation
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import SlicedWasserstein
-from lightning_gen.modules.alternating import AlternatingModule, Loss, Player
+from lightning_gen.modules.alternating import AlternatingModule, Loss, Player, all_reduce_mean
 from lightning_gen.modules.base import named
 from lightning_gen.modules.ema import EMA
 from lightning_gen.networks import Discriminator, Generator
-from lightning_gen.objectives import AdversarialObjective
-from lightning_gen.records import Batch, Shape
-from lightning_gen.regularizers import Penalty
+from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
+from lightning_gen.priors import LatentPrior, Normal
+from lightning_gen.records import Batch, Judgement, Shape
+from lightning_gen.regularizers import Constraint, Contest, Penalty
+from lightning_gen.schedules import at
 
 
 class GANModule(AlternatingModule):
     """A generator that learns to fool a discriminator.
 
-    ``latent → generator → augment(real), augment(fake) → discriminator → objective + Σ weight · penalty``
+    ``latent → generator → augment(real), augment(fake) → discriminator
+    → objective + Σ weight · term + Σ weight · penalty``
 
     Each batch gives the discriminator one update on fresh real images; the generator plays on every
-    `discriminator_updates`-th batch. Generative Adversarial Nets, Goodfellow et al. 2014
-    (https://arxiv.org/abs/1406.2661), Algorithm 1.
+    `discriminator_updates`-th batch. Conditional networks draw and judge fake samples of the classes of the real batch.
+    Generative Adversarial Nets, Goodfellow et al. 2014 (https://arxiv.org/abs/1406.2661), Algorithm 1.
 
     Args:
         generator: Latents ``(n, latent_dim)`` to samples ``(n, *shape)``.
-        discriminator: Samples ``(n, *shape)`` to logits ``(n,)``.
+        discriminator: Samples ``(n, *shape)`` to logits ``(n / packing,)``.
         objective: What both players pay, from both logits.
+        terms: Named terms of both losses beside the objective, from the discriminator's judgements.
         penalties: Named terms of the discriminator's loss, computed in float32.
+        constraint: What the discriminator's weights must satisfy after each of its updates, or None.
         augmentation: Differentiable change of real and fake samples alike, ``(x, rng) -> x``, or None.
+        prior: What latents are drawn from; None for N(0, I).
         generator_optimizer: Makes the optimizer; None for Adam with learning rate 2e-4 and betas (0.5, 0.999).
         discriminator_optimizer: The same for the discriminator.
         generator_scheduler: Makes the learning-rate scheduler from the optimizer; stepped after each update.
@@ -51,7 +57,7 @@ class GANModule(AlternatingModule):
         generator_ema: The averaged generator in float32, or None.
 
     Raises:
-        InputError: A count is below 1, or generator and discriminator are built for different shapes.
+        InputError: A count is below 1, or generator and discriminator do not fit each other.
     """
 
     def __init__(
@@ -59,8 +65,11 @@ class GANModule(AlternatingModule):
         generator: Generator,
         discriminator: Discriminator,
         objective: AdversarialObjective,
+        terms: dict[str, AuxiliaryTerm] | None = None,
         penalties: dict[str, Penalty] | None = None,
+        constraint: Constraint | None = None,
         augmentation: Augmentation | None = None,
+        prior: LatentPrior | None = None,
         generator_optimizer: OptimizerCallable | None = None,
         discriminator_optimizer: OptimizerCallable | None = None,
         generator_scheduler: LRSchedulerCallable | None = None,
@@ -74,16 +83,15 @@ class GANModule(AlternatingModule):
         super().__init__(accumulate)
         if discriminator_updates < 1:
             raise InputError(f"discriminator_updates must be at least 1, not {discriminator_updates}")
-        if tuple(generator.shape) != tuple(discriminator.shape):
-            raise InputError(
-                f"the generator draws {tuple(generator.shape)} and the discriminator reads "
-                f"{tuple(discriminator.shape)}: build both for the same shape"
-            )
+        check_opponents(generator, discriminator)
         self.generator = generator
         self.discriminator = discriminator
         self.objective = objective
+        self.terms = named(terms or {})
         self.penalties = named(penalties or {})
+        self.constraint = constraint
         self.augmentation = augmentation
+        self.prior = prior
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
         self.generator_scheduler = generator_scheduler
@@ -94,12 +102,11 @@ class GANModule(AlternatingModule):
         self.ema = ema
         self.generator_ema = copy.deepcopy(generator).requires_grad_(False).eval() if ema else None
         self.distance = SlicedWasserstein()
-        mixes = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in discriminator.modules())
-        self._joint_pass = not mixes  # one pass over real and fake together would mix their statistics
-        if mixes and penalties:
+        self._mixes = discriminator.mixes_samples
+        if self._mixes and any(penalty.for_single_samples for penalty in (penalties or {}).values()):
             warnings.warn(
-                "a gradient penalty is defined for one sample at a time and the discriminator's BatchNorm mixes them: "
-                "set --model.discriminator.batch_norm false",
+                "a gradient penalty is defined for one sample at a time and the discriminator's BatchNorm or "
+                "minibatch_std mixes them: set --model.discriminator.batch_norm false, or minibatch_std false",
                 stacklevel=2,
             )
 
@@ -108,59 +115,134 @@ class GANModule(AlternatingModule):
         """Shape of one sample."""
         return tuple(self.generator.shape)
 
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes that `sample` can be asked for, or None."""
+        return self.generator.num_classes
+
+    def on_fit_start(self) -> None:
+        """Refuse data whose classes are not those of the networks.
+
+        Raises:
+            InputError: They are not.
+        """
+        super().on_fit_start()
+        data: Any = getattr(self.trainer, "datamodule", None)
+        for network in (self.generator, self.discriminator):
+            if network.num_classes is not None and hasattr(data, "num_classes"):
+                check_classes(network.num_classes, data.num_classes)
+
     # sampling ------------------------------------------------------------------------------------------------------
 
     @property
-    def sampler(self) -> nn.Module:
+    def sampler(self) -> Generator:
         """The network that sampling uses: the averaged generator where there is one."""
         return self.generator if self.generator_ema is None else self.generator_ema
 
-    def forward(self, latent: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples ``(n, *shape)`` from latents ``(n, latent_dim)``, with the averaged weights where there are any."""
-        return self.sampler(latent)
+        return self.sampler(latent, labels)
 
-    def latents(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw latents from N(0, I), ``(n, latent_dim)``, on the module's device.
+    def latents(self, n: int, generator: torch.Generator | None = None, truncation: float | None = None) -> Tensor:
+        """Draw latents from the prior, ``(n, latent_dim)``, on the module's device.
 
         Args:
             n: How many.
             generator: Where the numbers come from, on any device; None for this process's own.
+            truncation: Largest absolute value of a coordinate; None for all of the prior.
+
+        Raises:
+            InputError: The prior cannot be truncated.
         """
-        source = generator or self.rng
-        return torch.randn(n, self.generator.latent_dim, generator=source, device=source.device).to(self.device)
+        prior, source = self.prior or Normal(), generator or self.rng
+        if truncation is None:
+            return prior.draw(n, self.generator.latent_dim, source).to(self.device)
+        return prior.truncated(n, self.generator.latent_dim, source, truncation).to(self.device)
 
     @torch.no_grad()
     def sample(
         self,
         n: int,
-        labels: Tensor | Sequence[int] | None = None,
+        labels: Tensor | Sequence[int] | int | None = None,
         generator: torch.Generator | None = None,
+        truncation: float | None = None,
         batch_size: int = 256,
     ) -> Tensor:
         """Draw samples in evaluation mode, with the averaged weights where there are any.
 
         Args:
             n: How many.
-            labels: Classes to draw, for conditional generators.
+            labels: Class or classes to draw, repeated until there are n; None for classes at random. For conditional
+                generators.
             generator: Source of the latents; the same seed gives the same samples. None for this process's own.
+            truncation: Largest absolute value of a latent's coordinate: below about 2, better samples of less variety.
             batch_size: Samples drawn at a time.
 
         Returns:
             ``(n, *shape)``; images in [-1, 1].
 
         Raises:
-            InputError: `n` is below 1, or labels are given to a generator without classes.
+            InputError: `n` is below 1, the generator knows no such class, or the prior cannot be truncated.
         """
         if n < 1:
             raise InputError(f"the number of samples must be at least 1, not {n}")
-        if labels is not None:
-            raise InputError("this generator was trained without classes: leave out the labels")
+        latents = self.latents(n, generator, truncation).split(batch_size)
+        classes: Sequence[Tensor | None] = [None] * len(latents)
+        if self.num_classes is not None or labels is not None:
+            classes = self.classes(n, labels, generator).split(batch_size)
         training = self.sampler.training
         self.sampler.eval()
         try:
-            return torch.cat([self.sampler(latent) for latent in self.latents(n, generator).split(batch_size)])
+            return torch.cat([self.sampler(latent, y) for latent, y in zip(latents, classes, strict=True)])
         finally:
             self.sampler.train(training)
+
+    def classes(
+        self, n: int, labels: Tensor | Sequence[int] | int | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Classes ``(n,)`` of samples to draw: those asked for, over and over, or at random with even odds.
+
+        Raises:
+            InputError: The generator knows no such class.
+        """
+        known, source = self.num_classes, generator or self.rng
+        if known is None:
+            raise InputError("this generator was trained without classes: leave out the labels")
+        if labels is None:
+            return torch.randint(known, (n,), generator=source, device=source.device).to(self.device)
+        asked = torch.as_tensor(labels, dtype=torch.int64).reshape(-1)
+        if not len(asked) or asked.min() < 0 or asked.max() >= known:
+            raise InputError(f"the classes are 0 to {known - 1} and not {asked.tolist()}: give labels among them")
+        return asked.repeat(-(-n // len(asked)))[:n].to(self.device)
+
+    @torch.no_grad()
+    def standing_statistics(
+        self, batches: int = 64, batch_size: int = 64, generator: torch.Generator | None = None
+    ) -> None:
+        """Measure the BatchNorm statistics of the network that samples, anew, over drawn batches.
+
+        The average of the weights was never trained with the running statistics it comes with. Paper: Large Scale GAN
+        Training for High Fidelity Natural Image Synthesis, https://arxiv.org/abs/1809.11096, appendix D.
+
+        Args:
+            batches: Batches that are drawn; nothing is done where the generator has no BatchNorm.
+            batch_size: Samples in each; as in training is best.
+            generator: Source of the latents; None for this process's own.
+        """
+        norms = [m for m in self.sampler.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        if not norms:
+            return
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over the batches
+            norm.train()
+        for _ in range(batches):
+            labels = None if self.num_classes is None else self.classes(batch_size, None, generator)
+            self.sampler(self.latents(batch_size, generator), labels)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        self.sampler.train(self.sampler is self.generator and self.training)
 
     # the game ------------------------------------------------------------------------------------------------------
 
@@ -188,48 +270,97 @@ class GANModule(AlternatingModule):
         )
 
     def discriminator_loss(self, batch: Batch) -> Loss:
-        """What the discriminator pays: its objective on real and fake samples, and the penalties."""
+        """What the discriminator pays: its objective on real and fake samples, its terms, and the penalties due."""
         with torch.no_grad():
-            fake = self.generator(self.latents(len(batch.x)))
+            fake = self.generator(self.latents(len(batch.x)), batch.labels)
         real, fake = self.augment(batch.x), self.augment(fake)
-        real_logits, fake_logits = self.judge(real, fake)
-        total = self.objective.discriminator(real_logits, fake_logits)
-        terms = {"real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
-        for name, penalty in self.penalties.items():
-            terms[name] = penalty(self.discriminator, real, fake, self.rng)
-            total = total + cast(Penalty, penalty).weight * terms[name]
-        return Loss(total, terms)
+        due = self.penalties_due()
+        if not torch.is_autocast_enabled(real.device.type):  # else a penalty needs a pass of its own, in float32
+            real = watched(real, any(penalty.at_real for penalty in due.values()))
+            fake = watched(fake, any(penalty.at_fake for penalty in due.values()))
+        on_real, on_fake = self.judge(real, fake, batch.labels)
+        total = self.objective.discriminator(on_real.logits, on_fake.logits)
+        figures = {"real_logit": on_real.logits.mean(), "fake_logit": on_fake.logits.mean()}
+        for name, term in self._terms():
+            paid = term.discriminator(on_real, on_fake)
+            if paid is not None:
+                figures[f"discriminator_{name}"] = paid
+                total = total + term.weight * paid
+        contest = Contest(self.discriminator, real, fake, on_real, on_fake, self.rng, batch.labels)
+        for name, penalty in due.items():
+            figures[name] = penalty(contest)
+            total = total + penalty.every * at(penalty.weight, self.images_seen) * figures[name]
+        if isinstance(self.augmentation, AdaptiveAugmentation):
+            figures |= {"real_sign": on_real.logits.detach().sign().mean(), **self.augmentation.figures()}
+        return Loss(total, figures)
 
     def generator_loss(self, batch: Batch) -> Loss:
-        """What the generator pays: its objective against the frozen discriminator."""
-        fake = self.augment(self.generator(self.latents(len(batch.x))))
-        if self.objective.uses_real_logits_for_generator:
-            return Loss(self.objective.generator(*self.judge(self.augment(batch.x), fake)))
-        return Loss(self.objective.generator(None, self.discriminator(fake)))
+        """What the generator pays: its objective against the frozen discriminator, and its terms."""
+        fake = self.augment(self.generator(self.latents(len(batch.x)), batch.labels))
+        needs_real = self.objective.uses_real_logits_for_generator
+        if needs_real or any(term.needs_real_for_generator for _, term in self._terms()):
+            on_real, on_fake = self.judge(self.augment(batch.x), fake, batch.labels)
+        else:
+            on_real, on_fake = None, self.discriminator.judge(fake, batch.labels)
+        total = self.objective.generator(None if on_real is None else on_real.logits, on_fake.logits)
+        figures = {}
+        for name, term in self._terms():
+            paid = term.generator(on_real, on_fake)
+            if paid is not None:
+                figures[f"generator_{name}"] = paid
+                total = total + term.weight * paid
+        return Loss(total, figures)
 
-    def judge(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """The discriminator's logits on real and on fake samples, ``(n,)`` each."""
-        if self._joint_pass and len(real) == len(fake):
-            real_logits, fake_logits = self.discriminator(torch.cat([real, fake.to(real.dtype)])).chunk(2)
-            return real_logits, fake_logits
-        return self.discriminator(real), self.discriminator(fake)
+    def penalties_due(self) -> dict[str, Penalty]:
+        """The penalties that the next update of the discriminator pays."""
+        update = self.updates.get("discriminator", 0)
+        penalties = cast(dict[str, Penalty], self.penalties)
+        return {name: penalty for name, penalty in penalties.items() if update % penalty.every == 0}
+
+    def _terms(self) -> Sequence[tuple[str, AuxiliaryTerm]]:
+        return [(name, cast(AuxiliaryTerm, term)) for name, term in self.terms.items()]
+
+    def judge(self, real: Tensor, fake: Tensor, labels: Tensor | None = None) -> tuple[Judgement, Judgement]:
+        """The discriminator's judgements of real and of fake samples of the same classes.
+
+        One pass over both where that is the same: no sample's logit depends on another's, and a penalty looks at the
+        gradient at both or at neither.
+        """
+        alike = len(real) == len(fake) and real.requires_grad == fake.requires_grad
+        if self._mixes or not alike or len(real) % self.discriminator.packing:
+            return self.discriminator.judge(real, labels), self.discriminator.judge(fake, labels)
+        both = torch.cat([real, fake.to(real.dtype)])
+        return self.discriminator.judge(both, None if labels is None else torch.cat([labels, labels])).halves()
 
     def augment(self, x: Tensor) -> Tensor:
         """Samples as the discriminator sees them."""
         return x if self.augmentation is None else self.augmentation(x, self.rng)
 
-    def after_update(self, player: Player, images: int) -> None:
-        """Move the average after each update of the generator."""
-        if self.ema and self.generator_ema is not None and player.network is self.generator:
-            self.ema.update(self.generator_ema, self.generator, images, self.images_seen)
+    def after_update(self, player: Player, images: int, paid: Loss) -> None:
+        """Move the average after each update of the generator; constrain the discriminator after each of its own."""
+        if player.network is self.generator:
+            if self.ema and self.generator_ema is not None:
+                self.ema.update(self.generator_ema, self.generator, images, self.images_seen)
+            return
+        if self.constraint is not None:
+            self.constraint(self.discriminator)
+        if isinstance(self.augmentation, AdaptiveAugmentation):
+            sign = paid.terms["real_sign"]
+            if self.trainer.world_size > 1:
+                all_reduce_mean([sign])
+            self.augmentation.adapt(sign, images)
 
     # evaluation ----------------------------------------------------------------------------------------------------
 
     def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
         """The discriminator's mean logits on held-out and on generated samples."""
-        fake = self.sample(len(batch.x), generator=self.evaluation_rng)
+        labels = None if self.num_classes is None else batch.labels
+        fake = self.sample(len(batch.x), labels, self.evaluation_rng)
         self.distance.update(batch.x, fake)
-        return {"real_logit": self.discriminator(batch.x).mean(), "fake_logit": self.discriminator(fake).mean()}
+        if len(batch.x) % self.discriminator.packing:
+            return {}  # the last batch is no whole number of packs
+        on_real, on_fake = (self.discriminator(x, batch.labels).mean() for x in (batch.x, fake))
+        return {"real_logit": on_real, "fake_logit": on_fake}
 
     def evaluation_end(self) -> dict[str, Tensor]:
         """The sliced Wasserstein distance between held-out and generated samples."""
@@ -240,3 +371,44 @@ class GANModule(AlternatingModule):
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """As many samples as the batch holds, ``(n, *shape)``."""
         return self.sample(len(Batch.of(batch).x))
+
+
+def watched(x: Tensor, watch: bool) -> Tensor:
+    """Samples at which the gradient of the logits is asked for, or not."""
+    return x.detach().requires_grad_() if watch else x
+
+
+def check_opponents(generator: Generator, discriminator: Discriminator) -> None:
+    """Check that two networks can play against each other.
+
+    Raises:
+        InputError: They are built for different shapes or classes, or share weights.
+    """
+    if tuple(generator.shape) != tuple(discriminator.shape):
+        raise InputError(
+            f"the generator draws {tuple(generator.shape)} and the discriminator reads {tuple(discriminator.shape)}: "
+            "build both for the same shape"
+        )
+    drawn, expected = generator.num_classes, discriminator.num_classes
+    if drawn != expected:
+        raise InputError(
+            f"the generator is told of {drawn or 'no'} classes and the discriminator of {expected or 'no'}: give both "
+            "a conditioning with the same num_classes, or neither"
+        )
+    if set(generator.parameters()) & set(discriminator.parameters()):
+        raise InputError("generator and discriminator share weights, which neither could train: build one of each")
+
+
+def check_classes(known: int, given: int | None) -> None:
+    """Check that conditional networks and data agree on the classes.
+
+    Raises:
+        InputError: They do not.
+    """
+    if given is None:
+        raise InputError(
+            "the networks are conditional and the data have no labels: take data with labels (for ImageFolder, one "
+            "folder a class), or leave the conditioning out"
+        )
+    if given > known:
+        raise InputError(f"the data have {given} classes and the networks know {known}: set num_classes to {given}")

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from lightning_gen.errors import InputError
-from lightning_gen.modules import GenerativeModule
-from lightning_gen.pictures import displayable, picture, save, to_uint8
+from lightning_gen.modules import GANModule, GenerativeModule
+from lightning_gen.pictures import displayable, picture, rows_of, save, to_uint8
 from lightning_gen.records import Shape
 
 
@@ -18,6 +18,8 @@ def sample(
     out: str = "samples.png",
     seed: int = 0,
     labels: int | list[int] | None = None,
+    truncation: float | None = None,
+    standing_batches: int = 0,
 ) -> None:
     """Draw samples from a trained model; the checkpoint alone is needed.
 
@@ -26,7 +28,9 @@ def sample(
         n: Samples to draw.
         out: A file ending in .png for one picture of all, in .npy for an array; anything else is a folder of PNG files.
         seed: The same seed draws the same samples.
-        labels: Class or classes to draw, for models with classes.
+        labels: Class or classes to draw, such as 3 or '[0, 1]', for models with classes; a picture has one row a class.
+        truncation: Largest absolute value of a latent's coordinate, for GANs: below 2, better samples of less variety.
+        standing_batches: Batches over which BatchNorm's statistics are measured anew before drawing, for GANs.
 
     Raises:
         InputError: The checkpoint cannot be read, or the model cannot draw what is asked.
@@ -35,10 +39,31 @@ def sample(
     module = GenerativeModule.load_from_checkpoint(checkpoint)
     check_target(target, module.data_shape)
     generator = torch.Generator().manual_seed(seed)
-    samples = module.sample(n, labels=torch.as_tensor(labels) if labels is not None else None, generator=generator)
+    wanted, columns = classes(module, n, labels)
+    options = {} if truncation is None else {"truncation": truncation}
+    if isinstance(module, GANModule):
+        module.standing_statistics(standing_batches, generator=torch.Generator().manual_seed(seed))
+    elif truncation is not None or standing_batches:
+        raise InputError("--truncation and --standing_batches are for GANs: leave them out")
+    samples = module.sample(n if wanted is None else len(wanted), labels=wanted, generator=generator, **options)
     replaced = target.is_file() or (target.is_dir() and any(target.iterdir()))
-    write(samples, target)
-    print(f"{n} samples in {target}" + (" (files of the same name were replaced)" if replaced else ""))
+    write(samples, target, columns)
+    print(f"{len(samples)} samples in {target}" + (" (files of the same name were replaced)" if replaced else ""))
+
+
+def classes(module: GenerativeModule, n: int, labels: int | list[int] | None) -> tuple[Tensor | None, int | None]:
+    """Labels of about `n` samples, grouped by class, and how many of each; the first ten classes unless told otherwise.
+
+    Raises:
+        InputError: There is no class to draw, or no sample.
+    """
+    if labels is None and (module.num_classes is None or n < 1):
+        return None, None
+    asked = [labels] if isinstance(labels, int) else labels
+    if asked == []:
+        raise InputError("--labels is empty: give a class or several, such as '[0, 1]', or leave it out")
+    wanted, columns = rows_of(asked or range(min(module.num_classes or 1, 10)), n)
+    return wanted, None if len(set(wanted.tolist())) == 1 else columns
 
 
 def check_target(target: Path, shape: Shape) -> None:
@@ -53,11 +78,11 @@ def check_target(target: Path, shape: Shape) -> None:
         raise InputError("points are no pictures: give --out a .npy file, or a .png file for a map of them")
 
 
-def write(samples: Tensor, target: Path) -> None:
+def write(samples: Tensor, target: Path, columns: int | None = None) -> None:
     """Write samples ``(n, *shape)`` as one picture, as an array, or as a folder of pictures; see `sample`."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix == ".png":
-        save(picture(samples), target)
+        save(picture(samples, columns), target)
     elif target.suffix == ".npy":
         np.save(target, (to_uint8(samples) if samples.ndim == 4 else samples).numpy())
     else:

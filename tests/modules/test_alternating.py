@@ -11,7 +11,10 @@ from torch.nn.functional import softplus
 from torch.utils.data import DataLoader
 
 from lightning_gen import Batch, InputError
-from lightning_gen.regularizers import R1, GradientPenalty
+from lightning_gen.augmentations import GaussianNoise
+from lightning_gen.objectives import RelativisticPaired
+from lightning_gen.regularizers import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam, WeightClipping
+from lightning_gen.schedules import Constant, ImageSchedule
 
 
 def loader(n=96, batch_size=16):
@@ -46,8 +49,17 @@ def test_training_is_the_loop_written_by_hand(gan, trainer, updates):
     assert module.images_seen == 96
 
 
-def test_accumulation_gives_the_gradient_of_the_whole_batch(gan, trainer):
-    modules = [gan(accumulate=parts) for parts in (1, 4)]
+@pytest.mark.parametrize(
+    "make",
+    [
+        dict,
+        lambda: {"objective": RelativisticPaired(), "penalties": {"r1": R1(0.1), "r2": R2(0.1)}},
+        lambda: {"penalties": {"r1": R1(0.1, every=2)}, "constraint": WeightClipping(0.1)},
+    ],
+    ids=["plain", "R3GAN", "lazy R1 and clipping"],
+)
+def test_accumulation_gives_the_gradient_of_the_whole_batch(gan, trainer, make):
+    modules = [gan(accumulate=parts, **make()) for parts in (1, 4)]
     modules[1].load_state_dict(modules[0].state_dict())
     table = torch.randn(24, 4)
     for module in modules:
@@ -103,17 +115,31 @@ def test_batch_size_and_updates_leave_the_count_of_images_alone(gan, trainer):
     assert counts == [192, 192, 192]
 
 
-@pytest.mark.parametrize("penalty", [R1(0.1), GradientPenalty()])
+@pytest.mark.parametrize("penalty", [R1(0.1), R2(0.1), GradientPenalty(), DRAGAN()], ids=lambda p: type(p).__name__)
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_penalties_are_computed_in_float32(gan, trainer, penalty, precision):
     dtypes = set()
     module = gan(penalties={"penalty": penalty})
-    module.discriminator.register_forward_hook(
-        lambda m, args, out: dtypes.add((args[0].requires_grad, out.dtype)) if args[0].requires_grad else None
+    module.discriminator.layers.register_forward_hook(
+        lambda m, args, out: dtypes.add(out.dtype) if args[0].requires_grad and args[0].is_leaf else None
     )
     trainer(fast_dev_run=2, precision=precision).fit(module, loader())
-    assert (True, torch.float32) in dtypes
+    assert dtypes == {torch.float32}
     assert all(torch.isfinite(p).all() for p in module.parameters())
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_mixed_precision_gives_the_penalty_of_float32(gan, trainer, precision):
+    """The same networks on the same samples: the penalty is that of a pass of its own in float32."""
+    module = gan(penalties={"r1": R1(0.1)})
+    (x,) = loader(16)
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(module.discriminator(x).sum(), x)
+    expected = 0.5 * gradient.square().sum() / 16
+    seen = []
+    module.penalties["r1"].register_forward_hook(lambda m, args, out: seen.append(out.item()))
+    trainer(fast_dev_run=1, precision=precision).fit(module, loader(16))
+    assert seen == [pytest.approx(expected.item(), rel=1e-6)]
 
 
 def test_half_precision_weights_with_an_average_are_refused(gan, trainer):
@@ -132,6 +158,67 @@ def test_a_batch_may_be_a_tensor_a_pair_or_a_record(gan, trainer):
 def test_a_batch_of_another_kind_is_refused(gan, trainer):
     with pytest.raises(InputError, match="yield a tensor"):
         trainer(max_steps=2).fit(gan(), DataLoader([{"picture": torch.rand(2, 1, 8, 8)}], batch_size=None))
+
+
+def test_the_constraint_follows_each_update_of_the_discriminator(gan, trainer):
+    module, largest = gan(constraint=WeightClipping(0.03), discriminator_updates=2), []
+    original = module.after_update
+
+    def spy(player, images, paid):
+        original(player, images, paid)
+        largest.append((player.name, max(p.abs().max().item() for p in player.network.parameters())))
+
+    module.after_update = spy
+    trainer(max_epochs=1).fit(module, loader())
+    assert [name for name, _ in largest] == 3 * ["discriminator", "discriminator", "generator"]
+    for name, bound in largest:
+        assert (bound <= 0.03 * (1 + 1e-6)) == (name == "discriminator")
+
+
+def test_a_schedule_warms_up_with_the_first_update(gan, trainer):
+    """SGD moves the weights by rate · gradient; before the first image the rise over 64 images is at its first."""
+    moved = []
+    for scheduler in (None, partial(ImageSchedule, learning_rate=Constant(warmup_images=64))):
+        torch.manual_seed(0)
+        module = gan(discriminator_scheduler=scheduler)
+        before = {k: p.detach().clone() for k, p in module.discriminator.named_parameters()}
+        rates = []
+        original = module.after_update
+
+        def spy(player, images, paid, original=original, module=module, rates=rates):
+            rates.append(module.trainer.optimizers[0].param_groups[0]["lr"])
+            original(player, images, paid)
+
+        module.after_update = spy
+        trainer(max_epochs=1, limit_train_batches=1).fit(module, loader())
+        moved.append({k: p.detach() - before[k] for k, p in module.discriminator.named_parameters()})
+    for name, full in moved[0].items():
+        torch.testing.assert_close(moved[1][name], full / 64, rtol=1e-3, atol=1e-7)
+    assert rates[0] == pytest.approx(0.1 * 16 / 64)
+
+
+def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(gan, trainer, tmp_path):
+    def make():
+        torch.manual_seed(3)
+        return gan(
+            penalties={
+                "r1": R1(0.1, every=4),
+                "lecam": LeCam(),
+                "consistency": Consistency(GaussianNoise(), weight=0.1),
+            },
+            constraint=WeightClipping(0.2),
+            discriminator_scheduler=partial(ImageSchedule, learning_rate=Constant(warmup_images=150)),
+        )
+
+    whole = make()
+    trainer(max_epochs=2).fit(whole, loader())
+    runner = trainer(max_epochs=1)
+    runner.fit(make(), loader())
+    runner.save_checkpoint(tmp_path / "gan.ckpt")
+    resumed = make()
+    trainer(max_epochs=2).fit(resumed, loader(), ckpt_path=tmp_path / "gan.ckpt")
+    torch.testing.assert_close(resumed.state_dict(), whole.state_dict(), rtol=0, atol=0)
+    assert any(key.startswith("penalties.lecam.") for key in whole.state_dict())
 
 
 @pytest.mark.parametrize("options", [{"discriminator_updates": 0}, {"accumulate": 0}])
