@@ -16,13 +16,25 @@ from lightning_gen.cli import main
 from lightning_gen.data import ArrayDataset, DataModule, PublishedData, Splits
 
 RECIPES = [name for name in recipes.names() if name.split("/")[0] not in ("data", "trainer")]
-EMBEDDED = ["data/digits", "data/ring", "data/grid", "data/image_folder", "data/tensors", "data/fashion_mnist"]
+EMBEDDED = [
+    "data/digits",
+    "data/stacked_digits",
+    "data/ring",
+    "data/grid",
+    "data/image_folder",
+    "data/tensors",
+    "data/fashion_mnist",
+]
 DOWNLOADED = [name for name in recipes.names() if name.startswith("data/") and name not in EMBEDDED]
 SMALL = {
     "DCGANGenerator": ["--model.generator.width=4"],
     "DCGANDiscriminator": ["--model.discriminator.width=4"],
     "ConvEncoder": ["--model.encoder.width=4"],
     "ConvDecoder": ["--model.decoder.width=4"],
+    "ResNetGenerator": ["--model.generator.width=4"],
+    "ResNetDiscriminator": ["--model.discriminator.width=4"],
+    "R3GANGenerator": ["--model.generator.width=4", "--model.generator.blocks=1"],
+    "R3GANDiscriminator": ["--model.discriminator.width=4", "--model.discriminator.blocks=1"],
 }
 
 
