@@ -1,65 +1,49 @@
-"""The time of one training step of a GAN: through the library, with everything on, against a loop written by hand.
+"""The time of a training step of each GAN recipe: through the library, with everything on, against a bare loop.
 
-    python tests/benchmarks/gan_step.py
+    python tests/benchmarks/gan_step.py --recipes gan/dcgan gan/rpgan --repeats 5
 
-The library's side is what ``fit`` does: the Trainer with TensorBoard, the callbacks of a run, the data module. The
-loop by hand has the same networks, batches out of the same uint8 tensor scaled per batch, the same optimizers, and
-nothing else; the average of the generator's weights is done with one call, or left out.
+The library's side is what ``fit --config RECIPE`` does: the Trainer with TensorBoard, the callbacks of a run, the data
+module. The other side is `by_hand.py`: copies of the same networks, the same optimizers, batches out of the same tensor
+scaled one by one, and nothing else. A step is one update of the generator and those of the discriminator before it.
 
-The sides take turns step by step inside one process, so that whatever else the machine does meets all of them alike.
-Processor time leaves out what other processes took; it is the figure to trust on a shared machine.
+The sides take turns step by step inside one process, so that whatever else the machine does meets both alike.
+Processor time leaves out what other processes took; it is the figure to trust on a shared machine. What penalties add
+is the difference to the same recipe without them, as ``--recipes gan/rpgan "gan/rpgan --model.penalties null"``.
 """
 
 import argparse
-import copy
+import contextlib
+import io
+import json
 import os
 import platform
+import shlex
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
+from by_hand import ByHand, Real
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor, nn
 
-from lightning_gen import GANModule
-from lightning_gen.callbacks import (
-    ImageCheckpoint,
-    ImageProgress,
-    LogEveryImages,
-    MaxImages,
-    RunFolder,
-    SampleGrid,
-    Throughput,
-)
-from lightning_gen.cli import quieten
-from lightning_gen.data import Digits
-from lightning_gen.modules import EMA
-from lightning_gen.networks import DCGANDiscriminator, DCGANGenerator, DenseDiscriminator, DenseGenerator
-from lightning_gen.objectives import NonSaturating
+from lightning_gen import GANModule, cli, recipes
+from lightning_gen.data import DataModule
 
-BATCH, SIZE, LATENT = 64, 32, 64
-SHAPE = (1, SIZE, SIZE)
-ADAM = partial(torch.optim.Adam, lr=4e-4, betas=(0.5, 0.999))
-TARGET = 1.10
-Networks = Callable[[], tuple[nn.Module, nn.Module]]
+TINY = "gan/dense --model.generator.widths [64] --model.discriminator.widths [64]"
+"""Networks so small that nearly all the time is spent around them."""
+
+WITHOUT = " --model.penalties null"
+"""Makes of a recipe the one that its penalties are measured against."""
+
+TARGET = 1.05
+SIDES = ("library", "by hand")
 Moment = tuple[float, float]
-SIDES = ("library", "by hand", "by hand, no EMA")
-
-
-def dcgan() -> tuple[nn.Module, nn.Module]:
-    """The networks of configs/gan/dcgan.yaml."""
-    return DCGANGenerator(SHAPE, LATENT, width=32), DCGANDiscriminator(SHAPE, width=32)
-
-
-def dense() -> tuple[nn.Module, nn.Module]:
-    """Networks so small that nearly all the time is spent around them."""
-    return DenseGenerator(SHAPE, LATENT, widths=(64,)), DenseDiscriminator(SHAPE, widths=(64,))
+Times = dict[str, list[Moment]]
+Seconds = dict[str, list[float]]
 
 
 def now() -> Moment:
@@ -68,148 +52,129 @@ def now() -> Moment:
 
 
 class Turns(Callback):
-    """Lets the loops by hand take a step between the steps of the Trainer, and times all three.
+    """Lets a loop by hand take a step between the steps of the Trainer, times both, and ends the run.
 
-    A step of the library lasts from the start of a batch to the start of the next one: what the loop, the loader, the
-    logger and all callbacks do is in it.
+    A step of the library lasts from the start of a batch to the start of the one after the generator's next turn: what
+    the loop, the loader, the logger and all callbacks do is in it.
 
     Args:
-        loops: The loops by hand; each ``next`` is a step.
+        file: Where the wall and processor seconds of each step go, as JSON.
         warm_up: Steps that are not timed.
+        steps: Steps that are.
     """
 
-    def __init__(self, loops: dict[str, Iterator[None]], warm_up: int) -> None:
-        self.loops = loops
+    def __init__(self, file: str, warm_up: int, steps: int) -> None:
+        self.file = file
         self.warm_up = warm_up
-        self.times: dict[str, list[Moment]] = {side: [] for side in SIDES}
+        self.steps = steps
+        self.times: Times = {side: [] for side in SIDES}
         self._since: Moment | None = None
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: GANModule, batch: Tensor, batch_idx: int) -> None:
-        """Stop the library's clock, step by hand, start it again."""
+    def on_train_start(self, trainer: Trainer, pl_module: GANModule) -> None:
+        """Copy the networks for the loop by hand."""
+        labelled = pl_module.discriminator.num_classes is not None
+        stream = batches(trainer.datamodule, labelled)
+        self._hand = ByHand(pl_module, stream, torch.Generator().manual_seed(0))
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: GANModule, batch: Any, batch_idx: int) -> None:
+        """Where a step is over, stop the library's clock, step by hand, start it again."""
+        if pl_module.rounds % pl_module.discriminator_updates:
+            return
         if self._since is not None:
-            self._note("library", pl_module.rounds, self._since)
-        for side, loop in self.loops.items():
-            start = now()
-            next(loop)
-            self._note(side, pl_module.rounds, start)
+            self._note("library", self._since)
+        start = now()
+        self._hand.step()
+        self._note("by hand", start)
+        trainer.should_stop = len(self.times["library"]) >= self.warm_up + self.steps
         self._since = now()
 
-    def _note(self, side: str, step: int, start: Moment) -> None:
-        if step > self.warm_up:
-            wall, cpu = now()
-            self.times[side].append((wall - start[0], cpu - start[1]))
+    def on_train_end(self, trainer: Trainer, pl_module: GANModule) -> None:
+        """Write the times."""
+        last = slice(self.warm_up, self.warm_up + self.steps)
+        Path(self.file).write_text(json.dumps({side: times[last] for side, times in self.times.items()}))
+
+    def _note(self, side: str, start: Moment) -> None:
+        wall, processor = now()
+        self.times[side].append((wall - start[0], processor - start[1]))
 
 
-def run(networks: Networks, warm_up: int, steps: int) -> dict[str, list[Moment]]:
-    """Seconds of each step of each side, the library's with the callbacks of a run."""
-    generator, discriminator = networks()
-    options = {"generator_optimizer": ADAM, "discriminator_optimizer": ADAM, "ema": EMA()}
-    module = GANModule(generator, discriminator, NonSaturating(), **options)
-    data = Digits(SIZE, batch_size=BATCH)
-    data.setup()
-    images = data.train_set.x[data.train_set.rows]
-    turns = Turns({side: by_hand(networks, images, side == "by hand") for side in SIDES[1:]}, warm_up)
-    length = BATCH * (warm_up + steps + 1)
-    with tempfile.TemporaryDirectory() as folder:
-        callbacks = [
-            *(turns, ImageProgress(), MaxImages(length), LogEveryImages(50 * BATCH), Throughput()),
-            *(RunFolder(folder, ""), SampleGrid(25_000, Path(folder)), ImageCheckpoint(50_000, folder)),
-        ]
-        trainer = Trainer(
-            accelerator="cpu",
-            devices=1,
-            max_epochs=-1,
-            callbacks=callbacks,
-            logger=TensorBoardLogger(folder, "", version="", default_hp_metric=False),
-            enable_model_summary=False,
-            limit_val_batches=0,  # how often to validate is the user's choice, not a cost of a step
-        )
-        trainer.fit(module, data)
-    return turns.times
-
-
-def batches(images: Tensor) -> Iterator[Tensor]:
-    """Shuffled batches without end, scaled to [-1, 1] one by one."""
+def batches(data: DataModule, labelled: bool) -> Iterator[Real]:
+    """Shuffled batches without end, pictures scaled to [-1, 1] one by one."""
+    x, labels = data.train_set[:]
     while True:
-        for rows in torch.randperm(len(images)).split(BATCH):
-            if len(rows) == BATCH:
-                yield images[rows].float().div_(127.5).sub_(1)
+        for rows in torch.randperm(len(x)).split(data.batch_size):
+            if len(rows) == data.batch_size:
+                real = x[rows].float().div_(127.5).sub_(1) if x.dtype == torch.uint8 else x[rows]
+                yield real, labels[rows] if labelled else None
 
 
-def by_hand(networks: Networks, images: Tensor, averaged: bool) -> Iterator[None]:
-    """A plain loop, one step at a time."""
-    generator, discriminator = networks()
-    average = copy.deepcopy(generator).requires_grad_(False)
-    players = ADAM(generator.parameters()), ADAM(discriminator.parameters())
-    for real in batches(images):
-        play(generator, discriminator, *players, real)
-        if averaged:
-            with torch.no_grad():
-                torch._foreach_lerp_(list(average.parameters()), list(generator.parameters()), 0.01)
-                if buffers := list(average.buffers()):
-                    torch._foreach_copy_(buffers, list(generator.buffers()))
-        yield
+def run(recipe: str, warm_up: int, steps: int) -> Times:
+    """Wall and processor seconds of each step of each side, in a run of ``fit``."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/times.json"
+        turns = {"class_path": f"{__name__}.Turns", "init_args": {"file": file, "warm_up": warm_up, "steps": steps}}
+        options = [
+            *("--runs_dir", folder),
+            f"--trainer.callbacks+={json.dumps(turns)}",
+            *("--trainer.accelerator", "cpu"),
+            *("--trainer.limit_val_batches", "0"),  # how often to validate is the user's choice, no cost of a step
+            *("--max_images", str(10**9)),
+        ]
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            cli.run(["fit", "--config", *shlex.split(recipe), *options])
+        return json.loads(Path(file).read_text())
 
 
-def play(
-    generator: nn.Module, discriminator: nn.Module, g_adam: torch.optim.Adam, d_adam: torch.optim.Adam, real: Tensor
-) -> None:
-    """One update of each network."""
-    softplus = nn.functional.softplus
-    with torch.no_grad():
-        fake = generator(torch.randn(BATCH, LATENT))
-    d_adam.zero_grad()
-    (softplus(-discriminator(real)).mean() + softplus(discriminator(fake)).mean()).backward()
-    d_adam.step()
-    g_adam.zero_grad()
-    discriminator.requires_grad_(False)
-    softplus(-discriminator(generator(torch.randn(BATCH, LATENT)))).mean().backward()
-    discriminator.requires_grad_(True)
-    g_adam.step()
+def summed_up(runs: list[Times]) -> tuple[Seconds, Seconds]:
+    """Processor seconds of a step, mean, and wall seconds, median, of each run of each side."""
+    processor = {side: [statistics.fmean(cpu for _, cpu in times[side]) for times in runs] for side in SIDES}
+    wall = {side: [statistics.median(wall for wall, _ in times[side]) for times in runs] for side in SIDES}
+    return processor, wall
 
 
-def compare(name: str, networks: Networks, repeats: int, warm_up: int, steps: int) -> None:
-    """Measure a few times and print medians, spread and ratios."""
-    runs = [run(networks, warm_up, steps) for _ in range(repeats)]
-    print(f"\n{name}: ms per step, {repeats} runs of {steps} steps of {BATCH} images: median (lowest to highest run)")
-    print(f"{'':20}{'wall time, median':28}processor time, mean")
-    walls = {side: [statistics.median(wall for wall, _ in times[side]) for times in runs] for side in SIDES}
-    cpus = {side: [statistics.fmean(cpu for _, cpu in times[side]) for times in runs] for side in SIDES}
-    for side in SIDES:
-        print(f"  {side:18}{spread(walls[side]):28}{spread(cpus[side])}")
-    for side in SIDES[1:]:
-        print(f"  library / {side:18}  wall {ratio(walls, side)}   processor {ratio(cpus, side)}")
+def line(label: str, processor: Seconds, wall: Seconds) -> str:
+    """A row of the table."""
+    milliseconds = [f"{1e3 * statistics.median(processor[side]):10.2f}" for side in SIDES]
+    return f"{''.join(milliseconds)}   {ratio(processor):22}{ratio(wall):22}{label}"
 
 
-def spread(seconds: list[float]) -> str:
-    """Median and range in milliseconds."""
-    return f"{1e3 * statistics.median(seconds):.2f} ({1e3 * min(seconds):.2f} to {1e3 * max(seconds):.2f})"
+def ratio(seconds: Seconds) -> str:
+    """How many times as long the library takes: median and range over the runs."""
+    ratios = [ours / theirs for ours, theirs in zip(*(seconds[side] for side in SIDES), strict=True)]
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f}-{max(ratios):.3f})"
 
 
-def ratio(seconds: dict[str, list[float]], side: str) -> str:
-    """How many times as long the library takes, median and range over the runs, and the median difference."""
-    pairs = list(zip(seconds["library"], seconds[side], strict=True))
-    ratios = [ours / theirs for ours, theirs in pairs]
-    more = statistics.median(ours - theirs for ours, theirs in pairs)
-    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}), {1e3 * more:+.2f} ms"
+def less(seconds: Seconds, others: Seconds) -> Seconds:
+    """By how much steps take longer than others, run by run."""
+    return {side: [a - b for a, b in zip(seconds[side], others[side], strict=True)] for side in SIDES}
 
 
 def main() -> None:
     """Parse the options, compare, print."""
+    every = [*(name for name in recipes.names() if name.startswith("gan/")), TINY]
+    every += [f"{name}{WITHOUT}" for name in ("gan/ring8", "gan/rpgan")]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipes", nargs="+", default=every, help="recipes, each with options of fit if quoted")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch; more say little on a shared machine")
     parser.add_argument("--repeats", type=int, default=3, help="runs")
-    parser.add_argument("--steps", type=int, default=60, help="timed steps of a run; three times as many when dense")
+    parser.add_argument("--steps", type=int, default=60, help="timed steps of a run")
     parser.add_argument("--warm_up", type=int, default=10, help="steps before them")
     options = parser.parse_args()
-    quieten()
+    cli.quieten()
     torch.set_num_threads(options.threads)
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     machine = f"{platform.machine()}, {os.cpu_count()} cores (load {load}), torch {torch.__version__}"
-    print(f"{machine}, {options.threads} thread(s)")
-    compare("DCGAN 32x32, width 32", dcgan, options.repeats, options.warm_up, options.steps)
-    compare("dense 64", dense, options.repeats, options.warm_up, 3 * options.steps)
-    print(f"\ntarget: library / by hand at most {TARGET:.2f} with the DCGAN")
+    print(f"{machine}, {options.threads} thread(s); {options.repeats} run(s) of {options.steps} steps\n")
+    print(f"processor ms, mean   library / by hand\n{'library':>10}{'by hand':>10}   {'processor':22}{'wall':22}recipe")
+    steps: dict[str, tuple[Seconds, Seconds]] = {}
+    for recipe in options.recipes:
+        steps[recipe] = summed_up([run(recipe, options.warm_up, options.steps) for _ in range(options.repeats)])
+        print(line(recipe, *steps[recipe]), flush=True)
+    pairs = [recipe for recipe in steps if f"{recipe}{WITHOUT}" in steps]
+    if pairs:
+        print(f"\nwhat the penalties add; target: at most {TARGET:.2f} times")
+    for recipe in pairs:
+        print(line(recipe, *map(less, steps[recipe], steps[f"{recipe}{WITHOUT}"])))
 
 
 if __name__ == "__main__":

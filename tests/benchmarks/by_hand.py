@@ -1,0 +1,205 @@
+"""The training of a GAN by hand: what one would write for a recipe in plain PyTorch, with no step too many.
+
+Networks, optimizers, augmentations and numbers are those of a module; losses, penalties and the order of play are
+written out here a second time. Left out are the schedules, which cost next to nothing, and all figures to log.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, relu, softplus
+
+from lightning_gen import GANModule
+from lightning_gen.augmentations import AdaptiveAugmentation
+from lightning_gen.objectives import (
+    Classification,
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    RelativisticPaired,
+    Wasserstein,
+)
+from lightning_gen.regularizers import DRAGAN, R1, R2, GradientPenalty, WeightClipping
+from lightning_gen.schedules import at
+
+Real = tuple[Tensor, Tensor | None]
+"""Real samples ``(n, *shape)`` and their classes ``(n,)`` or None."""
+
+AVERAGE_SHARE = 0.01
+"""Share of the trained weights in the averaged ones after an update; its value costs nothing."""
+
+
+def classify(real: Tensor, fake: Tensor) -> Tensor:
+    """-log D(real) - log(1 - D(fake))."""
+    return softplus(-real).mean() + softplus(fake).mean()
+
+
+class Game(NamedTuple):
+    """Both losses, from logits on real and fake samples; `compares` says that the generator's needs the real ones."""
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor, Tensor], Tensor]
+    compares: bool = False
+
+
+GAMES = {
+    Minimax: Game(classify, lambda real, fake: -softplus(fake).mean()),
+    NonSaturating: Game(classify, lambda real, fake: softplus(-fake).mean()),
+    LeastSquares: Game(
+        lambda real, fake: (real - 1).square().mean() / 2 + fake.square().mean() / 2,
+        lambda real, fake: (fake - 1).square().mean() / 2,
+    ),
+    Hinge: Game(lambda real, fake: relu(1 - real).mean() + relu(1 + fake).mean(), lambda real, fake: -fake.mean()),
+    Wasserstein: Game(lambda real, fake: fake.mean() - real.mean(), lambda real, fake: -fake.mean()),
+    RelativisticPaired: Game(
+        lambda real, fake: softplus(fake - real).mean(), lambda real, fake: softplus(real - fake).mean(), compares=True
+    ),
+}
+
+
+def between(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    """Where WGAN-GP looks: a point on the line from each fake to a real sample."""
+    return torch.lerp(fake, real, torch.rand(len(real), *[1] * (real.dim() - 1), generator=rng))
+
+
+def around(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    """Where DRAGAN looks: beside each real sample."""
+    return real + 0.5 * real.std() * torch.rand(real.shape, generator=rng)
+
+
+PLACES = {GradientPenalty: between, DRAGAN: around}
+"""Where the slope is to be 1."""
+
+KNOWN = {*GAMES, *PLACES, R1, R2, Classification, WeightClipping}
+
+
+def check(module: GANModule) -> None:
+    """Refuse what is not written out here.
+
+    Raises:
+        NotImplementedError: The module asks for such a thing.
+    """
+    penalties = list(module.penalties.values())
+    parts = [module.objective, *penalties, *module.terms.values(), module.constraint]
+    if unknown := [type(part).__name__ for part in parts if part is not None and type(part) not in KNOWN]:
+        raise NotImplementedError(f"not written by hand: {', '.join(unknown)}")
+    slopes = {type(penalty): at(penalty.weight, 0) for penalty in penalties}
+    if slopes.get(R1) != slopes.get(R2) or (R1 in slopes and module.discriminator.mixes_samples):
+        raise NotImplementedError("by hand there are R1 and R2 together only, of one weight and without BatchNorm")
+    clips = (module.generator_clip, module.discriminator_clip)
+    if clips != (None, None) or module.accumulate > 1 or module.prior or any(p.every > 1 for p in penalties):
+        raise NotImplementedError("by hand there is no clipping of gradients, accumulation, prior or interval")
+
+
+class ByHand:
+    """Trains copies of a module's networks.
+
+    Args:
+        module: Says what to train and how; not changed.
+        batches: Real samples without end.
+        rng: Source of latents, augmentations and the places of penalties.
+
+    Raises:
+        NotImplementedError: The module has a part that is not written out here.
+    """
+
+    def __init__(self, module: GANModule, batches: Iterator[Real], rng: torch.Generator) -> None:
+        check(module)
+        self.batches = batches
+        self.rng = rng
+        self.generator = copy.deepcopy(module.generator)
+        self.discriminator = copy.deepcopy(module.discriminator)
+        self.average = copy.deepcopy(module.generator_ema)
+        self.augmentation = copy.deepcopy(module.augmentation)
+        self.game = GAMES[type(module.objective)]
+        self.updates = module.discriminator_updates
+        discriminator, generator = module.players()
+        self.d_optimizer = discriminator.optimizer(self.discriminator.parameters())
+        self.g_optimizer = generator.optimizer(self.generator.parameters())
+        self.one_pass = not self.discriminator.mixes_samples
+        weights = {type(penalty): at(penalty.weight, 0) for penalty in module.penalties.values()}
+        self.gamma = weights.get(R1)
+        self.slopes = [(place, weights[kind]) for kind, place in PLACES.items() if kind in weights]
+        self.bound = module.constraint.bound if isinstance(module.constraint, WeightClipping) else None
+        self.class_weight = next((term.weight for term in module.terms.values()), None)
+
+    def step(self) -> None:
+        """The updates of the discriminator, one of the generator."""
+        for _ in range(self.updates):
+            real, labels = next(self.batches)
+            self.train_discriminator(real, labels)
+        self.train_generator(real, labels)
+        if self.average is not None:
+            follow(self.average, self.generator)
+
+    def train_discriminator(self, real: Tensor, labels: Tensor | None) -> None:
+        """One update."""
+        with torch.no_grad():
+            fake = self.generator(self.latents(len(real)), labels)
+            real, fake = self.augment(real), self.augment(fake)
+        self.d_optimizer.zero_grad()
+        self.discriminator_loss(real, fake, labels).backward()
+        self.d_optimizer.step()
+        if self.bound is not None:
+            with torch.no_grad():
+                weights = list(self.discriminator.parameters())
+                torch._foreach_clamp_min_(weights, -self.bound)
+                torch._foreach_clamp_max_(weights, self.bound)
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Tensor:
+        """The game, the classes and the penalties; one pass over all samples where that is the same."""
+        seen, classes = [real, fake], [labels, labels]
+        if self.one_pass:
+            seen, classes = [torch.cat(seen)], [None if labels is None else torch.cat([labels, labels])]
+        if self.gamma is not None:
+            seen[0].requires_grad_()
+        judged = [self.discriminator.judge(x, y) for x, y in zip(seen, classes, strict=True)]
+        on_real, on_fake = judged[0].halves() if self.one_pass else judged
+        loss = self.game.discriminator(on_real.logits, on_fake.logits)
+        if self.class_weight is not None:
+            classified = cross_entropy(on_real.class_logits, labels) + cross_entropy(on_fake.class_logits, labels)
+            loss = loss + self.class_weight * classified
+        if self.gamma is not None:  # R1 + R2 off the pass that judged, the gradients at all samples at once
+            (gradient,) = torch.autograd.grad(judged[0].logits.sum(), seen, create_graph=True)
+            loss = loss + self.gamma / 2 * gradient.square().sum() / len(real)
+        for place, weight in self.slopes:
+            x = place(real, fake, self.rng).requires_grad_()
+            (gradient,) = torch.autograd.grad(self.discriminator(x, labels).sum(), x, create_graph=True)
+            loss = loss + weight * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+        if isinstance(self.augmentation, AdaptiveAugmentation):
+            self.augmentation.adapt(on_real.logits.detach().sign().mean(), len(real))
+        return loss
+
+    def train_generator(self, real: Tensor, labels: Tensor | None) -> None:
+        """One update; the frozen discriminator needs no gradient of its weights, nor any at real samples."""
+        self.discriminator.requires_grad_(False)
+        fake = self.augment(self.generator(self.latents(len(real)), labels))
+        real_logits = self.discriminator(self.augment(real), labels) if self.game.compares else None
+        judgement = self.discriminator.judge(fake, labels)
+        loss = self.game.generator(real_logits, judgement.logits)
+        if self.class_weight is not None:
+            loss = loss + self.class_weight * cross_entropy(judgement.class_logits, labels)
+        self.g_optimizer.zero_grad()
+        loss.backward()
+        self.g_optimizer.step()
+        self.discriminator.requires_grad_(True)
+
+    def latents(self, n: int) -> Tensor:
+        """Draw from N(0, I)."""
+        return torch.randn(n, self.generator.latent_dim, generator=self.rng)
+
+    def augment(self, x: Tensor) -> Tensor:
+        """Samples as the discriminator sees them."""
+        return x if self.augmentation is None else self.augmentation(x, self.rng)
+
+
+@torch.no_grad()
+def follow(average: torch.nn.Module, source: torch.nn.Module) -> None:
+    """Move the averaged weights, copy the statistics of BatchNorm."""
+    torch._foreach_lerp_(list(average.parameters()), list(source.parameters()), AVERAGE_SHARE)
+    if buffers := list(average.buffers()):
+        torch._foreach_copy_(buffers, list(source.buffers()))

@@ -1,0 +1,145 @@
+"""Train and measure the rows of README's tables: ``python tests/benchmarks/tables.py modes``.
+
+Each row is a recipe with options, trained once a seed by the command line, one thread each, and measured by the verb
+``evaluate`` on the test split. What was trained or measured before, by its files below --folder, is not done again, so
+an interrupted table goes on. Times are CPU seconds of the training, which a busy machine changes little.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        label: What it is called.
+        options: What ``fit`` is told.
+    """
+
+    label: str
+    options: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is compared.
+
+    Attributes:
+        rows: The systems.
+        figures: What ``evaluate`` measures, in columns.
+        seeds: Runs of each row.
+        setting: What ``fit`` is told for all rows, after the recipe.
+        evaluation: What ``evaluate`` is told.
+    """
+
+    rows: tuple[Row, ...]
+    figures: tuple[str, ...]
+    seeds: int = 1
+    setting: str = ""
+    evaluation: str = ""
+
+
+PICTURES = ("frechet_distance", "precision", "recall", "sliced_wasserstein")
+MODES = ("modes", "high_quality_percent", "reverse_kl")
+NAMES = (
+    *("dense", "minimax", "dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "rpgan", "r3gan", "pacgan", "cgan"),
+    *("acgan", "projection", "diffaugment", "ada"),
+)
+TABLES = {
+    "modes": Table(
+        (
+            Row("ring, RpGAN + R1 + R2", "--config gan/ring8"),
+            Row("ring, non-saturating", "--config gan/ring8_plain"),
+            Row("grid, RpGAN + R1 + R2", "--config gan/grid25"),
+            Row("grid, non-saturating", "--config gan/grid25_plain"),
+        ),
+        MODES,
+        seeds=5,
+    ),
+    "recipes": Table(
+        tuple(Row(name, f"--config gan/{name}") for name in NAMES),
+        (*PICTURES, "label_accuracy"),
+    ),
+}
+
+
+def measure(row: Row, seed: int, table: Table, folder: Path) -> dict[str, float]:
+    """Train and measure a row, each unless its file is there; returns figures and CPU seconds of the training."""
+    name = re.sub(r"\W+", "_", f"{row.label} {seed}")
+    log, trained, measured = folder / f"{name}.log", folder / name / "trained.json", folder / name / "evaluation.json"
+    program = [sys.executable, "-m", "lightning_gen"]
+    if not trained.exists():
+        run = ["--seed_everything", str(seed), "--name", name, "--runs_dir", str(folder)]
+        seconds = call([*program, "fit", *row.options.split(), *table.setting.split(), *run], log)
+        trained.write_text(json.dumps({"cpu_seconds": seconds}))
+    if not measured.exists():
+        checkpoint = folder / name / "checkpoints" / "last.ckpt"
+        call([*program, "evaluate", str(checkpoint), *table.evaluation.split(), "--output", str(measured)], log)
+    return json.loads(measured.read_text())["figures"] | json.loads(trained.read_text())
+
+
+def call(command: list[str], log: Path) -> float:
+    """Run a command with one thread, its output added to a file; returns its CPU seconds.
+
+    Raises:
+        RuntimeError: It fails.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as output:
+        print("$", *command, file=output, flush=True)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{' '.join(command)} failed: see {log}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def cell(values: list[float | None]) -> str:
+    """Mean and standard deviation over the seeds."""
+    numbers = [value for value in values if value is not None]
+    if not numbers:
+        return ""
+    mean = f"{statistics.fmean(numbers):.4g}"
+    return f"{mean} ± {statistics.stdev(numbers):.2g}" if len(numbers) > 1 else mean
+
+
+def main() -> None:
+    """Parse the options, train what is missing, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", choices=TABLES)
+    parser.add_argument("--folder", type=Path, default=Path("runs") / "tables", help="where runs and figures go")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
+    parser.add_argument("--seeds", type=int, help="runs of each row")
+    parser.add_argument("--rows", nargs="*", help="labels of the rows to run; all if left out")
+    options = parser.parse_args()
+    table = TABLES[options.table]
+    seeds = range(options.seeds or table.seeds)
+    rows = [row for row in table.rows if not options.rows or row.label in options.rows]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        pairs = [(row, seed) for seed in seeds for row in rows]
+        runs = {pair: pool.submit(measure, *pair, table, options.folder / options.table) for pair in pairs}
+    print(f"{platform.machine()}, torch {torch.__version__}, one thread a run, seeds {', '.join(map(str, seeds))}\n")
+    columns = (*table.figures, "cpu_seconds")
+    print(f"| | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
+    for row in rows:
+        figures = [runs[row, seed].result() for seed in seeds]
+        print(f"| {row.label} | {' | '.join(cell([f.get(name) for f in figures]) for name in columns)} |")
+
+
+if __name__ == "__main__":
+    main()
