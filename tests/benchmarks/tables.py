@@ -54,6 +54,7 @@ class Table:
 
 PICTURES = ("frechet_distance", "precision", "recall", "sliced_wasserstein")
 MODES = ("modes", "high_quality_percent", "reverse_kl")
+STACKED = "--config gan/r3gan --config data/stacked_digits --max_images 150000"
 NAMES = (
     *("dense", "minimax", "dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "rpgan", "r3gan", "pacgan", "cgan"),
     *("acgan", "projection", "diffaugment", "ada"),
@@ -68,6 +69,25 @@ TABLES = {
         ),
         MODES,
         seeds=5,
+    ),
+    "fashion": Table(  # about ten minutes of one core each
+        (
+            Row("DCGAN", "--config gan/dcgan --max_images 440000"),
+            Row("WGAN-GP", "--config gan/wgan_gp --max_images 430000"),
+            Row("SNGAN", "--config gan/sngan --max_images 280000"),
+            Row("R3GAN, small", "--config gan/r3gan --max_images 150000"),
+        ),
+        PICTURES,
+        seeds=3,
+        setting="--config data/fashion_mnist --data.size 28",
+    ),
+    "stacked": Table(
+        (
+            Row("DCGAN", "--config gan/dcgan --config data/stacked_digits --max_images 300000"),
+            Row("R3GAN's network, non-saturating + R1 + R2", f"{STACKED} --model.objective NonSaturating"),
+            Row("R3GAN's network, RpGAN + R1 + R2", STACKED),
+        ),
+        (*MODES[:1], "kl", "kl_real", "classifier_accuracy"),
     ),
     "recipes": Table(
         tuple(Row(name, f"--config gan/{name}") for name in NAMES),
