@@ -29,13 +29,14 @@ from lightning_gen.callbacks import (
     Throughput,
     best_checkpoint,
 )
+from lightning_gen.checks import check_alternating, check_folder, check_trainer
 from lightning_gen.command import Command
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.help import EXAMPLES, PROGRAM, VERB_HELP, HelpFormatter, shorten_help
+from lightning_gen.links import add_links, configured
 from lightning_gen.messages import explain
 from lightning_gen.modules import AlternatingModule, GenerativeModule
-from lightning_gen.reflection import imported, required_arguments
 from lightning_gen.verbs import VERBS
 
 COUNTS = {
@@ -80,14 +81,7 @@ class CLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link what one part must know of another."""
-        for part in ("generator", "discriminator", "encoder", "decoder"):
-            parser.link_arguments("data", f"model.init_args.{part}.init_args.shape", compute_fn=shape_of)
-        for part in ("generator", "discriminator"):
-            classes = f"model.init_args.{part}.init_args.conditioning.init_args.num_classes"
-            parser.link_arguments("data", classes, compute_fn=classes_of)
-        bottleneck = "model.init_args.bottleneck"
-        parser.link_arguments(bottleneck, "model.init_args.encoder.init_args.features", compute_fn=features_of)
-        parser.link_arguments(bottleneck, "model.init_args.decoder.init_args.latent_dim", compute_fn=latent_dim_of)
+        add_links(parser)
 
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
@@ -214,104 +208,9 @@ def remove_new(folder: Path, before: set[Path]) -> None:
             empty.rmdir()
 
 
-# links --------------------------------------------------------------------------------------------------------------
-
-
-def shape_of(data: Namespace) -> list[int]:
-    """The shape of the samples of a DataModule that is only configured."""
-    return list(configured(data).shape)
-
-
-def classes_of(data: Namespace) -> int:
-    """The number of classes of a DataModule that is only configured; 0 where it has no labels.
-
-    It is asked for whether or not the networks are conditional.
-    """
-    return configured(data).num_classes or 0
-
-
-def features_of(bottleneck: Namespace) -> int:
-    """The width of the features that a configured bottleneck reads."""
-    return configured(bottleneck).features
-
-
-def latent_dim_of(bottleneck: Namespace) -> int:
-    """The width of the code that a configured bottleneck makes."""
-    return configured(bottleneck).latent_dim
-
-
-def configured(part: Namespace) -> Any:
-    """Build a part from its ``{class_path, init_args}``.
-
-    Raises:
-        InputError: There is no part, no such class, or an argument that it needs is missing.
-    """
-    kind = imported(part.class_path) if part is not None else None
-    if part is None:
-        raise InputError("the recipe lacks a part: name the model and the data, such as --config gan/dcgan")
-    if kind is None:
-        raise InputError(f"there is no class '{part.class_path}': import the module that defines it")
-    given = (part.get("init_args") or Namespace()).as_dict()
-    for name in required_arguments(kind):
-        if given.get(name) is None:
-            raise InputError(
-                f"{kind.__name__} needs '{name}', which was not given: add it to the command or to the recipe"
-            )
-    return kind(**given)
-
-
-# checks -------------------------------------------------------------------------------------------------------------
-
-
-def check_trainer(trainer: Namespace) -> None:
-    """Refuse lengths that the Trainer would accept and do nothing with.
-
-    Raises:
-        InputError: A length is zero or negative.
-    """
-    for name in ("max_epochs", "max_steps"):
-        value = trainer.get(name)
-        if value is not None and value < 1 and value != -1:
-            raise InputError(f"--trainer.{name} must be at least 1, or -1 for no limit, not {value}")
-
-
-def check_alternating(trainer: Namespace) -> None:
-    """Refuse the Trainer's own clipping and accumulation for networks that take turns, and name the module's.
-
-    Raises:
-        InputError: One of them is set.
-    """
-    if trainer.gradient_clip_val is not None:
-        raise InputError(
-            "a GAN clips each network for itself: use --model.generator_clip and --model.discriminator_clip"
-        )
-    if trainer.accumulate_grad_batches != 1:
-        raise InputError("a GAN accumulates gradients by splitting each batch: use --model.accumulate")
-
-
 def as_list(value: Any) -> list[Any]:
     """What an option holds that takes one thing, several or none."""
     return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def check_folder(folder: Path, ckpt_path: str | None, goes_on: bool) -> None:
-    """Refuse to write over a run that is not being resumed.
-
-    Args:
-        folder: The run's folder.
-        ckpt_path: The checkpoint to start from.
-        goes_on: Whether ``last`` was asked for; a run that died before its first checkpoint starts anew then.
-
-    Raises:
-        InputError: The folder holds a run.
-    """
-    resumed = ckpt_path is not None and folder.resolve() in Path(ckpt_path).resolve().parents
-    begun = (folder / "config.yaml").exists()
-    if begun and not resumed and not (goes_on and not (folder / "checkpoints" / "last.ckpt").exists()):
-        raise InputError(
-            f"{folder} already holds a run: go on with it by adding --ckpt_path last, or give the new run a name of "
-            f"its own with --name {folder.name}-2"
-        )
 
 
 # running ------------------------------------------------------------------------------------------------------------

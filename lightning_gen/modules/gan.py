@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_gen.augmentations import AdaptiveAugmentation, Augmentation
 from lightning_gen.errors import InputError
@@ -16,6 +16,8 @@ from lightning_gen.metrics import SlicedWasserstein
 from lightning_gen.modules.alternating import AlternatingModule, Loss, Player, all_reduce_mean
 from lightning_gen.modules.base import named
 from lightning_gen.modules.ema import EMA
+from lightning_gen.modules.opponents import check_classes, check_opponents
+from lightning_gen.modules.standing import measure_statistics
 from lightning_gen.networks import Discriminator, Generator
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
 from lightning_gen.priors import LatentPrior, Normal
@@ -229,20 +231,12 @@ class GANModule(AlternatingModule):
             batch_size: Samples in each; as in training is best.
             generator: Source of the latents; None for this process's own.
         """
-        norms = [m for m in self.sampler.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-        if not norms:
-            return
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain mean over the batches
-            norm.train()
-        for _ in range(batches):
+
+        def draw() -> None:
             labels = None if self.num_classes is None else self.classes(batch_size, None, generator)
             self.sampler(self.latents(batch_size, generator), labels)
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        self.sampler.train(self.sampler is self.generator and self.training)
+
+        measure_statistics(self.sampler, draw, batches)
 
     # the game ------------------------------------------------------------------------------------------------------
 
@@ -376,39 +370,3 @@ class GANModule(AlternatingModule):
 def watched(x: Tensor, watch: bool) -> Tensor:
     """Samples at which the gradient of the logits is asked for, or not."""
     return x.detach().requires_grad_() if watch else x
-
-
-def check_opponents(generator: Generator, discriminator: Discriminator) -> None:
-    """Check that two networks can play against each other.
-
-    Raises:
-        InputError: They are built for different shapes or classes, or share weights.
-    """
-    if tuple(generator.shape) != tuple(discriminator.shape):
-        raise InputError(
-            f"the generator draws {tuple(generator.shape)} and the discriminator reads {tuple(discriminator.shape)}: "
-            "build both for the same shape"
-        )
-    drawn, expected = generator.num_classes, discriminator.num_classes
-    if drawn != expected:
-        raise InputError(
-            f"the generator is told of {drawn or 'no'} classes and the discriminator of {expected or 'no'}: give both "
-            "a conditioning with the same num_classes, or neither"
-        )
-    if set(generator.parameters()) & set(discriminator.parameters()):
-        raise InputError("generator and discriminator share weights, which neither could train: build one of each")
-
-
-def check_classes(known: int, given: int | None) -> None:
-    """Check that conditional networks and data agree on the classes.
-
-    Raises:
-        InputError: They do not.
-    """
-    if given is None:
-        raise InputError(
-            "the networks are conditional and the data have no labels: take data with labels (for ImageFolder, one "
-            "folder a class), or leave the conditioning out"
-        )
-    if given > known:
-        raise InputError(f"the data have {given} classes and the networks know {known}: set num_classes to {given}")

@@ -5,10 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_gen import InputError
+from lightning_gen import GANModule, InputError
 from lightning_gen.cli import main
 from lightning_gen.data import Digits, Ring
-from lightning_gen.networks import DenseDiscriminator, DenseGenerator
+from lightning_gen.networks import Concatenation, DenseDiscriminator, DenseGenerator
+from lightning_gen.pictures import to_uint8
 from lightning_gen.verbs.sample import sample
 
 
@@ -53,6 +54,58 @@ def test_an_array_holds_bytes_and_a_folder_the_same_pictures(checkpoint, tmp_pat
     for index, name in enumerate(names):
         with Image.open(tmp_path / "pictures" / name) as picture:
             assert np.array_equal(np.asarray(picture), array[index, 0])
+
+
+def conditional(checkpoint, **options):
+    generator = DenseGenerator((1, 8, 8), 4, (16,), conditioning=Concatenation(10))
+    discriminator = DenseDiscriminator((1, 8, 8), (16,), conditioning=Concatenation(10))
+    return checkpoint(generator=generator, discriminator=discriminator, **options)
+
+
+@pytest.mark.parametrize("standing", [0, 3])
+def test_what_is_written_is_what_the_module_draws(checkpoint, tmp_path, standing):
+    path = checkpoint(batch_norm=True)
+    sample(path, n=5, out=str(tmp_path / "x.npy"), seed=2, standing_batches=standing, truncation=0.7)
+    module = GANModule.load_from_checkpoint(path)
+    module.standing_statistics(standing, generator=torch.Generator().manual_seed(2))
+    expected = module.sample(5, generator=torch.Generator().manual_seed(2), truncation=0.7)
+    assert np.array_equal(np.load(tmp_path / "x.npy"), to_uint8(expected).numpy())
+    assert standing or torch.equal(
+        expected,
+        GANModule.load_from_checkpoint(path).sample(5, generator=torch.Generator().manual_seed(2), truncation=0.7),
+    )
+
+
+def test_a_conditional_model_is_drawn_with_one_class_a_row(checkpoint, tmp_path):
+    path = conditional(checkpoint)
+    sample(path, n=30, out=str(tmp_path / "all.npy"))
+    sample(path, n=4, out=str(tmp_path / "some.npy"), labels=[7, 2])
+    sample(path, n=4, out=str(tmp_path / "one.png"), labels=7)
+    module, source = GANModule.load_from_checkpoint(path), torch.Generator().manual_seed(0)
+    rows = module.sample(30, torch.arange(10).repeat_interleave(3), source)
+    assert np.array_equal(np.load(tmp_path / "all.npy"), to_uint8(rows).numpy())
+    pairs = module.sample(4, [7, 7, 2, 2], torch.Generator().manual_seed(0))
+    assert np.array_equal(np.load(tmp_path / "some.npy"), to_uint8(pairs).numpy())
+    with Image.open(tmp_path / "one.png") as picture:
+        assert picture.size == (2 * 64 + 3 * 2,) * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"labels": 10}, "the classes are 0 to 9"),
+        ({"labels": -1}, "the classes are 0 to 9"),
+        ({"labels": []}, "--labels is empty"),
+        ({"n": 0}, "at least 1"),
+        ({"truncation": -1.0}, "--truncation must be above 0"),
+    ],
+    ids=str,
+)
+def test_what_a_conditional_model_cannot_draw_is_refused(checkpoint, tmp_path, options, sentence):
+    path = conditional(checkpoint)
+    with pytest.raises(InputError, match=sentence):
+        sample(path, out=str(tmp_path / "x.png"), **options)
+    assert not (tmp_path / "x.png").exists()
 
 
 def test_the_seed_alone_decides_what_is_drawn(checkpoint, tmp_path):

@@ -1,0 +1,53 @@
+"""What is refused before anything is built or written, because it would do nothing or destroy something."""
+
+from pathlib import Path
+
+from jsonargparse import Namespace
+
+from lightning_gen.errors import InputError
+
+
+def check_trainer(trainer: Namespace) -> None:
+    """Refuse lengths that the Trainer would accept and do nothing with.
+
+    Raises:
+        InputError: A length is zero or negative.
+    """
+    for name in ("max_epochs", "max_steps"):
+        value = trainer.get(name)
+        if value is not None and value < 1 and value != -1:
+            raise InputError(f"--trainer.{name} must be at least 1, or -1 for no limit, not {value}")
+
+
+def check_alternating(trainer: Namespace) -> None:
+    """Refuse the Trainer's own clipping and accumulation for networks that take turns, and name the module's.
+
+    Raises:
+        InputError: One of them is set.
+    """
+    if trainer.gradient_clip_val is not None:
+        raise InputError(
+            "a GAN clips each network for itself: use --model.generator_clip and --model.discriminator_clip"
+        )
+    if trainer.accumulate_grad_batches != 1:
+        raise InputError("a GAN accumulates gradients by splitting each batch: use --model.accumulate")
+
+
+def check_folder(folder: Path, ckpt_path: str | None, goes_on: bool) -> None:
+    """Refuse to write over a run that is not being resumed.
+
+    Args:
+        folder: The run's folder.
+        ckpt_path: The checkpoint to start from.
+        goes_on: Whether ``last`` was asked for; a run that died before its first checkpoint starts anew then.
+
+    Raises:
+        InputError: The folder holds a run.
+    """
+    resumed = ckpt_path is not None and folder.resolve() in Path(ckpt_path).resolve().parents
+    begun = (folder / "config.yaml").exists()
+    if begun and not resumed and not (goes_on and not (folder / "checkpoints" / "last.ckpt").exists()):
+        raise InputError(
+            f"{folder} already holds a run: go on with it by adding --ckpt_path last, or give the new run a name of "
+            f"its own with --name {folder.name}-2"
+        )

@@ -1,0 +1,64 @@
+"""What one part must know of another, passed on while the command line is parsed."""
+
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch.cli import LightningArgumentParser
+
+from lightning_gen.errors import InputError
+from lightning_gen.reflection import imported, required_arguments
+
+
+def add_links(parser: LightningArgumentParser) -> None:
+    """Give networks the shape and the classes of the data, and the widths of the bottleneck."""
+    for part in ("generator", "discriminator", "encoder", "decoder"):
+        parser.link_arguments("data", f"model.init_args.{part}.init_args.shape", compute_fn=shape_of)
+    for part in ("generator", "discriminator"):
+        classes = f"model.init_args.{part}.init_args.conditioning.init_args.num_classes"
+        parser.link_arguments("data", classes, compute_fn=classes_of)
+    bottleneck = "model.init_args.bottleneck"
+    parser.link_arguments(bottleneck, "model.init_args.encoder.init_args.features", compute_fn=features_of)
+    parser.link_arguments(bottleneck, "model.init_args.decoder.init_args.latent_dim", compute_fn=latent_dim_of)
+
+
+def shape_of(data: Namespace) -> list[int]:
+    """The shape of the samples of a DataModule that is only configured."""
+    return list(configured(data).shape)
+
+
+def classes_of(data: Namespace) -> int:
+    """The number of classes of a DataModule that is only configured; 0 where it has no labels.
+
+    It is asked for whether or not the networks are conditional.
+    """
+    return configured(data).num_classes or 0
+
+
+def features_of(bottleneck: Namespace) -> int:
+    """The width of the features that a configured bottleneck reads."""
+    return configured(bottleneck).features
+
+
+def latent_dim_of(bottleneck: Namespace) -> int:
+    """The width of the code that a configured bottleneck makes."""
+    return configured(bottleneck).latent_dim
+
+
+def configured(part: Namespace) -> Any:
+    """Build a part from its ``{class_path, init_args}``.
+
+    Raises:
+        InputError: There is no part, no such class, or an argument that it needs is missing.
+    """
+    kind = imported(part.class_path) if part is not None else None
+    if part is None:
+        raise InputError("the recipe lacks a part: name the model and the data, such as --config gan/dcgan")
+    if kind is None:
+        raise InputError(f"there is no class '{part.class_path}': import the module that defines it")
+    given = (part.get("init_args") or Namespace()).as_dict()
+    for name in required_arguments(kind):
+        if given.get(name) is None:
+            raise InputError(
+                f"{kind.__name__} needs '{name}', which was not given: add it to the command or to the recipe"
+            )
+    return kind(**given)

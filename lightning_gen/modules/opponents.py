@@ -1,0 +1,40 @@
+"""Whether two networks can play against each other, and on which data."""
+
+from lightning_gen.errors import InputError
+from lightning_gen.networks import Discriminator, Generator
+
+
+def check_opponents(generator: Generator, discriminator: Discriminator) -> None:
+    """Check that two networks can play against each other.
+
+    Raises:
+        InputError: They are built for different shapes or classes, or share weights.
+    """
+    if tuple(generator.shape) != tuple(discriminator.shape):
+        raise InputError(
+            f"the generator draws {tuple(generator.shape)} and the discriminator reads {tuple(discriminator.shape)}: "
+            "build both for the same shape"
+        )
+    drawn, expected = generator.num_classes, discriminator.num_classes
+    if drawn != expected:
+        raise InputError(
+            f"the generator is told of {drawn or 'no'} classes and the discriminator of {expected or 'no'}: give both "
+            "a conditioning with the same num_classes, or neither"
+        )
+    if set(generator.parameters()) & set(discriminator.parameters()):
+        raise InputError("generator and discriminator share weights, which neither could train: build one of each")
+
+
+def check_classes(known: int, given: int | None) -> None:
+    """Check that conditional networks and data agree on the classes.
+
+    Raises:
+        InputError: They do not.
+    """
+    if given is None:
+        raise InputError(
+            "the networks are conditional and the data have no labels: take data with labels (for ImageFolder, one "
+            "folder a class), or leave the conditioning out"
+        )
+    if given > known:
+        raise InputError(f"the data have {given} classes and the networks know {known}: set num_classes to {given}")
