@@ -86,6 +86,15 @@ def describe(value: Any) -> Any:
     return {"class_path": class_path(type(value)), "init_args": arguments(value)}
 
 
+def foreign_modules(described: Any) -> list[str]:
+    """The modules of classes in a description that come neither with the library nor with torch."""
+    if isinstance(described, dict):
+        paths = [described[key] for key in ("class_path", "_class_path") if isinstance(described.get(key), str)]
+        own = [path.rpartition(".")[0] for path in paths if path.split(".")[0] not in ("lightning_gen", "torch")]
+        return sorted({*own, *(name for value in described.values() for name in foreign_modules(value))})
+    return sorted({name for item in described for name in foreign_modules(item)}) if isinstance(described, list) else []
+
+
 class Described:
     """Gives a LightningModule or a LightningDataModule its ``hparams``: a description of its live parts.
 
@@ -184,7 +193,7 @@ def _check_value(allowed: set[Any], value: Any, path: str, place: str) -> None:
         if part is None or not issubclass(part, bases) or value.keys() - {"class_path", "init_args"}:
             raise InputError(
                 f"{path} asks for {value['class_path']!r} at {place}, which is not an imported class of the right "
-                "kind, and was not loaded: if you trust the file, import the module that defines it first"
+                "kind, and was not loaded: if you trust the file, import the module that defines it first (--import)"
             )
         if issubclass(part, (Optimizer, LRScheduler)) and not issubclass(part, ImageSchedule):
             _check_value(set(), list(rest.values()), path, place)  # numbers only: a text could name a function
@@ -223,7 +232,7 @@ def described_class(base: type[Owner], hparams: Mapping[str, Any], path: str) ->
     if kind is None or not issubclass(kind, base):
         raise InputError(
             f"{path} holds {hparams.get('_class_path')!r}, which is not an imported {base.__name__}: load it with the "
-            "class that wrote it, and import the module that defines that class first"
+            "class that wrote it, and import the module that defines that class first (--import)"
         )
     check_description(kind, hparams, path)
     return kind

@@ -1,7 +1,10 @@
 """The command line: LightningCLI's ``fit``, ``validate``, ``test`` and ``predict``, and the verbs beside them."""
 
+import argparse
 import errno
+import importlib
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -235,6 +238,27 @@ def told(error: BaseException | None) -> InputError | None:
     return error
 
 
+def import_named(words: list[str]) -> list[str]:
+    """Import the modules that ``--import`` names, such as those of a user's own parts; returns the other words.
+
+    A checkpoint may only ask for classes that are imported already: this is how a user says that a module is trusted.
+
+    Raises:
+        InputError: There is no such module.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--import", action="append", default=[], dest="modules")
+    known, others = parser.parse_known_args(words)
+    for name in known.modules:
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise InputError(f"--import {name}: {error}; run from the folder that holds it, or install it") from error
+    return others
+
+
 def run(words: list[str]) -> None:
     """Run one command.
 
@@ -244,6 +268,7 @@ def run(words: list[str]) -> None:
     Raises:
         InputError: It cannot be done as asked.
     """
+    words = import_named(words)
     if words and words[0] in VERBS:
         verb = VERBS[words[0]]
         given = vars(verb_parser(words[0], verb).parse_args(words[1:]))

@@ -49,6 +49,8 @@ examples:
     {PROGRAM} fit --config gan/dcgan --ckpt_path last
   draw from a trained model
     {PROGRAM} sample runs/dcgan/checkpoints/last.ckpt --n 64
+  a checkpoint that holds a class of your own, defined in my_parts.py
+    {PROGRAM} sample runs/dcgan/checkpoints/last.ckpt --import my_parts
 
 recipes and parts for --config:
 {textwrap.fill(", ".join(recipes.names()), 110, initial_indent="  ", subsequent_indent="  ")}

@@ -32,13 +32,13 @@ def rows_of(classes: Sequence[int], count: int) -> tuple[Tensor, int]:
 
     Args:
         classes: The classes from top to bottom.
-        count: Images in the grid, about.
+        count: Images in the grid; the last row may be shorter.
 
     Returns:
         The labels row by row, and the number of columns.
     """
-    columns = max(1, count // len(classes))
-    return torch.tensor(classes).repeat_interleave(columns), columns
+    columns = -(-count // len(classes))
+    return torch.tensor(classes).repeat_interleave(columns)[:count], columns
 
 
 def to_uint8(images: Tensor) -> Tensor:

@@ -264,3 +264,28 @@ def test_two_processes_train_one_run():
     done = run("fit", *two, "--ckpt_path=last", "--max_images=1280", timeout=300)
     assert done.returncode == 0, done.stderr
     assert checkpoints.read(last("dcgan"))["lightning_gen"]["images_seen"] == 1280
+
+
+OWN_PART = """
+from lightning_gen.objectives import Hinge
+
+class Sharp(Hinge):
+    \"\"\"A class of a user's own.\"\"\"
+"""
+
+
+def test_a_part_of_ones_own_trains_and_its_checkpoint_is_read_once_its_module_is_named(here, capsys, monkeypatch):
+    (here / "my_own_part.py").write_text(OWN_PART)
+    monkeypatch.syspath_prepend(here)
+    main(["fit", *TINY, *QUIET, "--max_images=64", "--model.objective=my_own_part.Sharp"])
+    assert "last.ckpt --import my_own_part\n" in capsys.readouterr().out
+    sys.modules.pop("my_own_part")
+    with pytest.raises(SystemExit):
+        main(["sample", str(last("dcgan"))])
+    assert "import the module that defines it first (--import)" in capsys.readouterr().err
+    main(["sample", str(last("dcgan")), "--import", "my_own_part"])
+    assert Path("samples.png").exists()
+    sys.modules.pop("my_own_part")
+    with pytest.raises(SystemExit):
+        main(["sample", str(last("dcgan")), "--import", "no_such_module"])
+    assert "--import no_such_module: No module named" in capsys.readouterr().err

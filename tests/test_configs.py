@@ -80,6 +80,24 @@ def test_a_recipe_runs_from_its_saved_configuration(name, tmp_path):
     main(["fit", "--config", str(saved), *common])
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_goes_on_to_the_bits_of_an_uninterrupted_run(name, tmp_path):
+    quiet = ["--trainer.limit_val_batches=1", "--trainer.num_sanity_val_steps=0", "--data.batch_size=8"]
+    fit = ["fit", "--config", name, *small(name), *quiet, f"--runs_dir={tmp_path}"]
+    if "size: 32" in recipes.find(name).read_text():
+        fit.append("--data.size=8" if "ResNet" not in recipes.find(name).read_text() else "--data.size=12")
+    main([*fit, "--name=whole", "--max_images=96"])
+    main([*fit, "--name=parts", "--max_images=40"])
+    main([*fit, "--name=parts", "--max_images=96", "--ckpt_path=last"])
+    whole, parts = (checkpoints.read(tmp_path / run / "checkpoints/last.ckpt") for run in ("whole", "parts"))
+    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+        torch.testing.assert_close(parts[part], whole[part], rtol=0, atol=0)
+    ours, theirs = (dict(stored["lightning_gen"]) for stored in (parts, whole))
+    (states,), (others,) = ours.pop("random_states"), theirs.pop("random_states")
+    assert ours == theirs
+    assert torch.equal(states["rng"], others["rng"])
+
+
 def folder_of_pictures(path):
     for index in range(24):
         pixels = np.random.default_rng(index).integers(0, 256, (20, 24, 3), dtype=np.uint8)

@@ -23,7 +23,7 @@ class ADA(AdaptiveAugmentation):
     - color: brightness + N(0, 0.2²), contrast · 2^N(0, 0.5²), luma flip (half of the times), hue U(-π, π), saturation
       · 2^N(0, 1²). Grey images have the first three, images of other channel counts than 1 and 3 the first two.
 
-    Every `interval`-th update of the discriminator, with r = E[sign D(real)] over these updates (section 3.1),
+    Every `interval`-th update of the discriminator, with r = E[sign D(real)] over these updates (section 3),
     ``p += sign(r - target) · images / adjust_images``, kept in [0, 1]. Below about 0.8 the changes are unlikely to
     leak into what is generated (section 2.2). The zero of the logits means nothing to a discriminator that is trained
     on differences (relativistic and Wasserstein losses) and neither does r: fix the probability there.

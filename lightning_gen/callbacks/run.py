@@ -15,7 +15,7 @@ from torch.utils.tensorboard.summary import hparams as summaries
 
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.callbacks.samples import SampleGrid
-from lightning_gen.checkpoint import Described, as_config
+from lightning_gen.checkpoint import Described, as_config, foreign_modules
 from lightning_gen.modules import AutoencoderModule
 
 
@@ -147,7 +147,8 @@ class Report(Callback):
         lines += [f"  checkpoint   {last}"] if last.exists() else []
         lines += [f"  TensorBoard  {self.folder}"] if tensorboards(trainer) else []
         lines += ["", "Next:"]
-        lines += [f"  {python} -m lightning_gen {next_verb} {last}"] if last.exists() else []
+        own = "".join(f" --import {name}" for name in foreign_modules(dict(pl_module.hparams)))
+        lines += [f"  {python} -m lightning_gen {next_verb} {last}{own}"] if last.exists() else []
         lines += [f"  {python} -m tensorboard.main --logdir {self.folder.parent}"] if tensorboards(trainer) else []
         return lines
 

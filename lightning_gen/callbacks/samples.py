@@ -87,7 +87,8 @@ class SampleGrid(Callback):
         if module.has_prior:
             source = torch.Generator().manual_seed(self.seed)
             if module.num_classes is not None and images:
-                labels, columns = rows_of(range(min(module.num_classes, ROWS)), self.count)
+                classes = range(min(module.num_classes, ROWS))
+                labels, columns = rows_of(classes, len(classes) * max(1, round(self.count**0.5)))
                 yield "samples", picture(module.sample(len(labels), labels, source), columns)
             else:
                 yield "samples", picture(module.sample(self.count if images else POINTS, generator=source))

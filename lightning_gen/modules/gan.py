@@ -16,7 +16,7 @@ from lightning_gen.metrics import SlicedWasserstein
 from lightning_gen.modules.alternating import AlternatingModule, Loss, Player, all_reduce_mean
 from lightning_gen.modules.base import named
 from lightning_gen.modules.ema import EMA
-from lightning_gen.modules.opponents import check_classes, check_opponents
+from lightning_gen.modules.opponents import check_classes, check_opponents, check_terms
 from lightning_gen.modules.standing import measure_statistics
 from lightning_gen.networks import Discriminator, Generator
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
@@ -41,7 +41,7 @@ class GANModule(AlternatingModule):
         discriminator: Samples ``(n, *shape)`` to logits ``(n / packing,)``.
         objective: What both players pay, from both logits.
         terms: Named terms of both losses beside the objective, from the discriminator's judgements.
-        penalties: Named terms of the discriminator's loss, computed in float32.
+        penalties: Named terms of the discriminator's loss beside it, computed without autocast.
         constraint: What the discriminator's weights must satisfy after each of its updates, or None.
         augmentation: Differentiable change of real and fake samples alike, ``(x, rng) -> x``, or None.
         prior: What latents are drawn from; None for N(0, I).
@@ -86,6 +86,7 @@ class GANModule(AlternatingModule):
         if discriminator_updates < 1:
             raise InputError(f"discriminator_updates must be at least 1, not {discriminator_updates}")
         check_opponents(generator, discriminator)
+        check_terms(discriminator, terms or {})
         self.generator = generator
         self.discriminator = discriminator
         self.objective = objective
@@ -105,6 +106,12 @@ class GANModule(AlternatingModule):
         self.generator_ema = copy.deepcopy(generator).requires_grad_(False).eval() if ema else None
         self.distance = SlicedWasserstein()
         self._mixes = discriminator.mixes_samples
+        if isinstance(augmentation, AdaptiveAugmentation) and objective.judges_differences:
+            warnings.warn(
+                f"{type(augmentation).__name__} follows the sign of the logits on real samples, which means nothing to "
+                f"{type(objective).__name__}: set --model.augmentation.target null to keep the probability as it is",
+                stacklevel=2,
+            )
         if self._mixes and any(penalty.for_single_samples for penalty in (penalties or {}).values()):
             warnings.warn(
                 "a gradient penalty is defined for one sample at a time and the discriminator's BatchNorm or "
@@ -214,7 +221,8 @@ class GANModule(AlternatingModule):
             return torch.randint(known, (n,), generator=source, device=source.device).to(self.device)
         asked = torch.as_tensor(labels, dtype=torch.int64).reshape(-1)
         if not len(asked) or asked.min() < 0 or asked.max() >= known:
-            raise InputError(f"the classes are 0 to {known - 1} and not {asked.tolist()}: give labels among them")
+            unknown = ", ".join(str(label) for label in sorted(set(asked.tolist())))
+            raise InputError(f"the classes are 0 to {known - 1} and not {unknown}: give labels among them")
         return asked.repeat(-(-n // len(asked)))[:n].to(self.device)
 
     @torch.no_grad()
@@ -224,7 +232,7 @@ class GANModule(AlternatingModule):
         """Measure the BatchNorm statistics of the network that samples, anew, over drawn batches.
 
         The average of the weights was never trained with the running statistics it comes with. Paper: Large Scale GAN
-        Training for High Fidelity Natural Image Synthesis, https://arxiv.org/abs/1809.11096, appendix D.
+        Training for High Fidelity Natural Image Synthesis, https://arxiv.org/abs/1809.11096, appendix.
 
         Args:
             batches: Batches that are drawn; nothing is done where the generator has no BatchNorm.
@@ -351,9 +359,10 @@ class GANModule(AlternatingModule):
         labels = None if self.num_classes is None else batch.labels
         fake = self.sample(len(batch.x), labels, self.evaluation_rng)
         self.distance.update(batch.x, fake)
-        if len(batch.x) % self.discriminator.packing:
-            return {}  # the last batch is no whole number of packs
-        on_real, on_fake = (self.discriminator(x, batch.labels).mean() for x in (batch.x, fake))
+        packs = -(-len(batch.x) // self.discriminator.packing)
+        rows = torch.arange(packs * self.discriminator.packing, device=fake.device) % len(fake)  # fills the last pack
+        told = None if batch.labels is None else batch.labels[rows]
+        on_real, on_fake = (self.discriminator(x[rows], told).mean() for x in (batch.x, fake))
         return {"real_logit": on_real, "fake_logit": on_fake}
 
     def evaluation_end(self) -> dict[str, Tensor]:
@@ -363,8 +372,9 @@ class GANModule(AlternatingModule):
         return {"sliced_wasserstein": distance}
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """As many samples as the batch holds, ``(n, *shape)``."""
-        return self.sample(len(Batch.of(batch).x))
+        """As many samples as the batch holds, ``(n, *shape)``, of its classes where the generator is conditional."""
+        batch = Batch.of(batch)
+        return self.sample(len(batch.x), None if self.num_classes is None else batch.labels)
 
 
 def watched(x: Tensor, watch: bool) -> Tensor:

@@ -1,7 +1,10 @@
 """Whether two networks can play against each other, and on which data."""
 
+from collections.abc import Mapping
+
 from lightning_gen.errors import InputError
-from lightning_gen.networks import Discriminator, Generator
+from lightning_gen.networks import AuxiliaryClassifier, Discriminator, Generator
+from lightning_gen.objectives import AuxiliaryTerm, Classification
 
 
 def check_opponents(generator: Generator, discriminator: Discriminator) -> None:
@@ -23,6 +26,26 @@ def check_opponents(generator: Generator, discriminator: Discriminator) -> None:
         )
     if set(generator.parameters()) & set(discriminator.parameters()):
         raise InputError("generator and discriminator share weights, which neither could train: build one of each")
+
+
+def check_terms(discriminator: Discriminator, terms: Mapping[str, AuxiliaryTerm]) -> None:
+    """Check that a discriminator that guesses classes is trained to, and no other is.
+
+    Raises:
+        InputError: It is not.
+    """
+    guesses = isinstance(discriminator.conditioning, AuxiliaryClassifier)
+    learns = any(isinstance(term, Classification) for term in terms.values())
+    if guesses and not learns:
+        raise InputError(
+            "AuxiliaryClassifier learns nothing without its term: add "
+            "--model.terms '{classification: {class_path: Classification}}'"
+        )
+    if learns and not guesses:
+        raise InputError(
+            "the term Classification needs a discriminator that guesses classes: set "
+            "--model.discriminator.conditioning AuxiliaryClassifier, on data with labels"
+        )
 
 
 def check_classes(known: int, given: int | None) -> None:

@@ -159,8 +159,8 @@ def packed(x: Tensor, packing: int) -> Tensor:
     """
     if len(x) % packing:
         raise InputError(
-            f"{len(x)} samples on a device cannot be divided into packs of {packing}: set --data.batch_size to a "
-            f"multiple of {packing} on every device"
+            f"{len(x)} samples cannot be divided into packs of {packing}: set --data.batch_size so that every device, "
+            f"and every part of its batch with --model.accumulate, gets a multiple of {packing}"
         )
     return x if packing == 1 else x.reshape(-1, packing * x.shape[1], *x.shape[2:])
 

@@ -19,9 +19,11 @@ class AdversarialObjective(ABC):
     Attributes:
         uses_real_logits_for_generator: Whether the generator's loss looks at the real logits. Where it does not, they
             may be None in `generator`, and the discriminator need not be asked for them.
+        judges_differences: Whether a constant added to all logits changes nothing, so that their sign means nothing.
     """
 
     uses_real_logits_for_generator: ClassVar[bool] = False
+    judges_differences: ClassVar[bool] = False
 
     @abstractmethod
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -142,6 +144,8 @@ class Wasserstein(AdversarialObjective):
     Paper: Wasserstein GAN, https://arxiv.org/abs/1701.07875, equations 2 and 3
     """
 
+    judges_differences = True
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Return the mean score of fake samples less that of real ones."""
         return fake_logits.mean() - real_logits.mean()
@@ -161,6 +165,7 @@ class RelativisticPaired(AdversarialObjective):
     """
 
     uses_real_logits_for_generator = True
+    judges_differences = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Return the surprise at the real sample of each pair, in nats."""
@@ -187,6 +192,7 @@ class RelativisticAverage(AdversarialObjective):
     """
 
     uses_real_logits_for_generator = True
+    judges_differences = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Return the cross-entropy of telling real from average fake and fake from average real samples, in nats."""

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from lightning_gen.augmentations.base import Augmentation
+from lightning_gen.augmentations.base import AdaptiveAugmentation, Augmentation
+from lightning_gen.errors import InputError
 from lightning_gen.regularizers.contest import Contest
 from lightning_gen.regularizers.penalty import Penalty
 from lightning_gen.schedules import Schedule
@@ -27,24 +28,36 @@ class Consistency(Penalty):
         every: It is due on every so many-th update of the discriminator.
 
     Raises:
-        InputError: The interval is below 1.
+        InputError: The interval is below 1, or the augmentation adapts, which is heard of only as the GAN's own.
     """
 
     def __init__(
         self, augmentation: Augmentation, weight: float | Schedule = 10.0, balanced: bool = False, every: int = 1
     ) -> None:
         super().__init__(weight, every)
+        if isinstance(augmentation, AdaptiveAugmentation):
+            raise InputError(
+                f"Consistency cannot adapt {type(augmentation).__name__}, which would change nothing here: give it "
+                "DiffAugment, and the adaptive one to --model.augmentation"
+            )
         self.augmentation = augmentation
         self.balanced = balanced
 
     def forward(self, contest: Contest) -> Tensor:
         """Return E[(D(real) - D(T(real)))²], and the same of fake samples where balanced, in squared logits."""
         change = self.change(contest, contest.real, contest.on_real.logits)
-        return change + self.change(contest, contest.fake, contest.on_fake.logits) if self.balanced else change
+        if not self.balanced:
+            return change
+        return change + self.change(contest, contest.fake.to(contest.real.dtype), contest.on_fake.logits)
 
     def change(self, contest: Contest, x: Tensor, logits: Tensor) -> Tensor:
-        """Return E[(D(x) - D(T(x)))²] of samples ``(n, *shape)`` that were given logits ``(rows,)``."""
+        """Return E[(D(x) - D(T(x)))²] of samples ``(n, *shape)`` that were given logits ``(rows,)``.
+
+        The difference of two half-precision logits would be mostly rounding, so both are computed without autocast.
+        """
         with torch.no_grad():
             augmented = self.augmentation(x, contest.generator)
-        again = contest.critic(augmented, contest.labels)
-        return (at_least_float32(logits) - at_least_float32(again)).square().mean()
+        with torch.autocast(x.device.type, enabled=False):
+            if logits.dtype != at_least_float32(logits).dtype:
+                logits = contest.critic(x, contest.labels)
+            return (logits - contest.critic(augmented, contest.labels)).square().mean()

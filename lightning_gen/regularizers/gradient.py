@@ -51,14 +51,14 @@ class GradientPenalty(Penalty):
 class DRAGAN(Penalty):
     """The penalty of DRAGAN: E[(‖∇D(x̂)‖ - 1)²] around real samples.
 
-    x̂ = real + c · std(real) · u with u ~ U(0, 1) in every dimension and std over the whole batch; the paper leaves the
-    noise open.
+    x̂ = real + spread · std(real) · u with u ~ U(0, 1) in every dimension and std over the whole batch, the noise of the
+    authors' code; the paper's is N(0, cI) with c about 10 for pixels.
 
-    Paper: On Convergence and Stability of GANs, https://arxiv.org/abs/1705.07215, section 2.3; lambda = 10, c = 0.5
+    Paper: On Convergence and Stability of GANs, https://arxiv.org/abs/1705.07215, section 2.3, with lambda = 10
 
     Args:
         weight: Factor of the penalty in the discriminator's loss, the paper's lambda; or a schedule of it.
-        spread: Size of the noise in standard deviations of the batch, the paper's c.
+        spread: Size of the noise in standard deviations of the batch.
         every: It is due on every so many-th update of the discriminator.
     """
 

@@ -11,6 +11,9 @@ from lightning_gen.modules import GANModule, GenerativeModule
 from lightning_gen.pictures import displayable, picture, rows_of, save, to_uint8
 from lightning_gen.records import Shape
 
+ROWS = 10
+"""Classes in a picture of a conditional model, one a row, where none are asked for."""
+
 
 def sample(
     checkpoint: str,
@@ -28,7 +31,8 @@ def sample(
         n: Samples to draw.
         out: A file ending in .png for one picture of all, in .npy for an array; anything else is a folder of PNG files.
         seed: The same seed draws the same samples.
-        labels: Class or classes to draw, such as 3 or '[0, 1]', for models with classes; a picture has one row a class.
+        labels: Class or classes to draw, such as 3 or '[0, 1]', for models with classes; at random if left out. A
+            picture has one row a class, the first ten if left out.
         truncation: Largest absolute value of a latent's coordinate, for GANs: below 2, better samples of less variety.
         standing_batches: Batches over which BatchNorm's statistics are measured anew before drawing, for GANs.
 
@@ -38,32 +42,37 @@ def sample(
     target = Path(out)
     module = GenerativeModule.load_from_checkpoint(checkpoint)
     check_target(target, module.data_shape)
-    generator = torch.Generator().manual_seed(seed)
-    wanted, columns = classes(module, n, labels)
+    asked = [labels] if isinstance(labels, int) else labels
+    check_draw(module, n, asked, truncation, standing_batches)
+    wanted, columns = None if asked is None else torch.tensor(asked), None
+    if target.suffix == ".png" and len(module.data_shape) == 3 and module.num_classes is not None:
+        wanted, columns = rows_of(asked or range(min(module.num_classes, ROWS)), n)
     options = {} if truncation is None else {"truncation": truncation}
+    generator = torch.Generator().manual_seed(seed)
     if isinstance(module, GANModule):
         module.standing_statistics(standing_batches, generator=torch.Generator().manual_seed(seed))
-    elif truncation is not None or standing_batches:
-        raise InputError("--truncation and --standing_batches are for GANs: leave them out")
-    samples = module.sample(n if wanted is None else len(wanted), labels=wanted, generator=generator, **options)
+    samples = module.sample(n, labels=wanted, generator=generator, **options)
     replaced = target.is_file() or (target.is_dir() and any(target.iterdir()))
-    write(samples, target, columns)
-    print(f"{len(samples)} samples in {target}" + (" (files of the same name were replaced)" if replaced else ""))
+    write(samples, target, None if wanted is None or len(set(wanted.tolist())) == 1 else columns)
+    print(f"{n} samples in {target}" + (" (files of the same name were replaced)" if replaced else ""))
 
 
-def classes(module: GenerativeModule, n: int, labels: int | list[int] | None) -> tuple[Tensor | None, int | None]:
-    """Labels of about `n` samples, grouped by class, and how many of each; the first ten classes unless told otherwise.
+def check_draw(
+    module: GenerativeModule, n: int, labels: list[int] | None, truncation: float | None, standing_batches: int
+) -> None:
+    """Check what can be checked before anything is drawn.
 
     Raises:
-        InputError: There is no class to draw, or no sample.
+        InputError: A count is out of range, there is no class to draw, or an option is not for this kind of model.
     """
-    if labels is None and (module.num_classes is None or n < 1):
-        return None, None
-    asked = [labels] if isinstance(labels, int) else labels
-    if asked == []:
+    if n < 1:
+        raise InputError(f"the number of samples must be at least 1, not {n}")
+    if standing_batches < 0:
+        raise InputError(f"--standing_batches must be 0 or more, not {standing_batches}")
+    if labels == []:
         raise InputError("--labels is empty: give a class or several, such as '[0, 1]', or leave it out")
-    wanted, columns = rows_of(asked or range(min(module.num_classes or 1, 10)), n)
-    return wanted, None if len(set(wanted.tolist())) == 1 else columns
+    if not isinstance(module, GANModule) and (truncation is not None or standing_batches):
+        raise InputError("--truncation and --standing_batches are for GANs: leave them out")
 
 
 def check_target(target: Path, shape: Shape) -> None:

@@ -6,18 +6,23 @@ an interrupted table goes on. Times are CPU seconds of the training, which a bus
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
+
+from lightning_gen import recipes
 
 
 @dataclass(frozen=True)
@@ -101,14 +106,23 @@ def measure(row: Row, seed: int, table: Table, folder: Path) -> dict[str, float]
     name = re.sub(r"\W+", "_", f"{row.label} {seed}")
     log, trained, measured = folder / f"{name}.log", folder / name / "trained.json", folder / name / "evaluation.json"
     program = [sys.executable, "-m", "lightning_gen"]
-    if not trained.exists():
+    recipe = fingerprint(row, table)
+    if not trained.exists() or json.loads(trained.read_text())["recipe"] != recipe:
+        shutil.rmtree(folder / name, ignore_errors=True)
         run = ["--seed_everything", str(seed), "--name", name, "--runs_dir", str(folder)]
         seconds = call([*program, "fit", *row.options.split(), *table.setting.split(), *run], log)
-        trained.write_text(json.dumps({"cpu_seconds": seconds}))
+        trained.write_text(json.dumps({"cpu_seconds": seconds, "recipe": recipe}))
     if not measured.exists():
         checkpoint = folder / name / "checkpoints" / "last.ckpt"
         call([*program, "evaluate", str(checkpoint), *table.evaluation.split(), "--output", str(measured)], log)
     return json.loads(measured.read_text())["figures"] | json.loads(trained.read_text())
+
+
+def fingerprint(row: Row, table: Table) -> str:
+    """What was asked for, with the text of the recipes: a row whose recipe has changed is trained again."""
+    words = [*row.options.split(), *table.setting.split()]
+    texts = [recipes.find(after).read_text() for word, after in pairwise(words) if word == "--config"]
+    return hashlib.sha256("\n".join([*words, *texts]).encode()).hexdigest()[:16]
 
 
 def call(command: list[str], log: Path) -> float:

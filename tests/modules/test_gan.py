@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, scaled_dot_product_attention, sof
 from torch.utils.data import DataLoader
 
 from lightning_gen import Batch, InputError
-from lightning_gen.augmentations import GaussianNoise
+from lightning_gen.augmentations import ADA, GaussianNoise
 from lightning_gen.data import Digits
 from lightning_gen.networks import (
     DCGANDiscriminator,
@@ -432,11 +432,26 @@ def loader_of_ones():
     return DataLoader(torch.ones(16, 1, 8, 8), batch_size=5)
 
 
-def test_validation_leaves_out_the_batch_that_makes_no_whole_packs(gan, trainer):
-    module = gan(discriminator=DenseDiscriminator((1, 8, 8), (16,), packing=5))
-    figures = trainer().validate(module, loader_of_ones(), verbose=False)[0]
-    logit = module.discriminator(torch.ones(5, 1, 8, 8)).item()
-    assert figures["val/real_logit"] == pytest.approx(logit), "of three batches, not of the last one"
+def test_validation_fills_the_last_pack_with_samples_of_its_batch(gan, trainer):
+    module = gan(discriminator=DenseDiscriminator((1, 8, 8), (16,), packing=3))
+    x = torch.rand(4, 1, 8, 8)
+    figures = trainer().validate(module, DataLoader(x, batch_size=4), verbose=False)[0]
+    expected = module.discriminator(torch.cat([x, x[:2]])).mean().item()
+    assert figures["val/real_logit"] == pytest.approx(expected)
+
+
+def test_a_discriminator_that_guesses_classes_must_be_trained_to(gan):
+    told = {"generator": DenseGenerator((1, 8, 8), 4, (16,), conditioning=Concatenation(3))}
+    guesses = DenseDiscriminator((1, 8, 8), (16,), conditioning=AuxiliaryClassifier(3))
+    with pytest.raises(InputError, match="learns nothing without its term"):
+        gan(discriminator=guesses, **told)
+    with pytest.raises(InputError, match="needs a discriminator that guesses classes"):
+        gan(terms={"classes": Classification()})
+
+
+def test_an_adaptive_augmentation_of_an_objective_of_differences_is_warned_of(gan):
+    with pytest.warns(UserWarning, match="means nothing to RelativisticPaired: set --model.augmentation.target null"):
+        gan(objective=RelativisticPaired(), augmentation=ADA())
 
 
 def test_predict_gives_as_many_samples_as_the_batch_holds(gan, trainer):
@@ -541,9 +556,7 @@ def test_a_layer_without_second_derivative_is_named(gan, trainer, penalty):
 
 def test_batches_that_make_no_whole_packs_are_refused(gan, trainer):
     module = gan(discriminator=DenseDiscriminator((1, 8, 8), (16,), packing=3))
-    with pytest.raises(
-        InputError, match=r"8 samples on a device cannot be divided into packs of 3: set --data.batch_size"
-    ):
+    with pytest.raises(InputError, match=r"8 samples cannot be divided into packs of 3: set --data.batch_size"):
         trainer(fast_dev_run=1).fit(module, loader())
 
 

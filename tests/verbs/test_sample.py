@@ -9,7 +9,7 @@ from lightning_gen import GANModule, InputError
 from lightning_gen.cli import main
 from lightning_gen.data import Digits, Ring
 from lightning_gen.networks import Concatenation, DenseDiscriminator, DenseGenerator
-from lightning_gen.pictures import to_uint8
+from lightning_gen.pictures import picture, to_uint8
 from lightning_gen.verbs.sample import sample
 
 
@@ -37,9 +37,9 @@ def points(checkpoint):
 
 def test_a_picture_shows_all_samples_in_a_grid(checkpoint, tmp_path):
     sample(checkpoint(), n=9, out=str(tmp_path / "new" / "grid.png"))
-    with Image.open(tmp_path / "new" / "grid.png") as picture:
-        assert picture.mode == "L"
-        assert picture.size == (3 * 64 + 4 * 2,) * 2  # 8 x 8 pixels enlarged to 64, with lines of 2 between them
+    with Image.open(tmp_path / "new" / "grid.png") as drawn:
+        assert drawn.mode == "L"
+        assert drawn.size == (3 * 64 + 4 * 2,) * 2  # 8 x 8 pixels enlarged to 64, with lines of 2 between them
 
 
 def test_an_array_holds_bytes_and_a_folder_the_same_pictures(checkpoint, tmp_path):
@@ -52,8 +52,8 @@ def test_an_array_holds_bytes_and_a_folder_the_same_pictures(checkpoint, tmp_pat
     names = sorted(file.name for file in (tmp_path / "pictures").iterdir())
     assert names == [f"{index:06d}.png" for index in range(5)]
     for index, name in enumerate(names):
-        with Image.open(tmp_path / "pictures" / name) as picture:
-            assert np.array_equal(np.asarray(picture), array[index, 0])
+        with Image.open(tmp_path / "pictures" / name) as drawn:
+            assert np.array_equal(np.asarray(drawn), array[index, 0])
 
 
 def conditional(checkpoint, **options):
@@ -78,16 +78,30 @@ def test_what_is_written_is_what_the_module_draws(checkpoint, tmp_path, standing
 
 def test_a_conditional_model_is_drawn_with_one_class_a_row(checkpoint, tmp_path):
     path = conditional(checkpoint)
-    sample(path, n=30, out=str(tmp_path / "all.npy"))
-    sample(path, n=4, out=str(tmp_path / "some.npy"), labels=[7, 2])
-    sample(path, n=4, out=str(tmp_path / "one.png"), labels=7)
-    module, source = GANModule.load_from_checkpoint(path), torch.Generator().manual_seed(0)
-    rows = module.sample(30, torch.arange(10).repeat_interleave(3), source)
-    assert np.array_equal(np.load(tmp_path / "all.npy"), to_uint8(rows).numpy())
-    pairs = module.sample(4, [7, 7, 2, 2], torch.Generator().manual_seed(0))
-    assert np.array_equal(np.load(tmp_path / "some.npy"), to_uint8(pairs).numpy())
-    with Image.open(tmp_path / "one.png") as picture:
-        assert picture.size == (2 * 64 + 3 * 2,) * 2
+    module, source = GANModule.load_from_checkpoint(path), torch.Generator()
+    for name, labels, rows in (
+        ("all", None, torch.arange(10).repeat_interleave(3)[:29]),
+        ("some", [7, 2], [7, 7, 2]),
+        ("one", 7, [7] * 3),
+    ):
+        count = len(rows)
+        sample(path, n=count, out=str(tmp_path / f"{name}.png"), labels=labels)
+        expected = picture(module.sample(count, rows, source.manual_seed(0)), {"all": 3, "some": 2}.get(name))
+        with Image.open(tmp_path / f"{name}.png") as drawn:
+            assert np.array_equal(np.asarray(drawn), expected[0].numpy())
+
+
+def test_arrays_of_a_conditional_model_hold_as_many_samples_as_asked_for_of_all_classes(checkpoint, tmp_path):
+    path = conditional(checkpoint)
+    module, source = GANModule.load_from_checkpoint(path), torch.Generator()
+    sample(path, n=23, out=str(tmp_path / "random.npy"))
+    assert np.array_equal(
+        np.load(tmp_path / "random.npy"), to_uint8(module.sample(23, generator=source.manual_seed(0))).numpy()
+    )
+    sample(path, n=3, out=str(tmp_path / "some.npy"), labels=[7, 2])
+    assert np.array_equal(
+        np.load(tmp_path / "some.npy"), to_uint8(module.sample(3, [7, 2, 7], source.manual_seed(0))).numpy()
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,6 +111,8 @@ def test_a_conditional_model_is_drawn_with_one_class_a_row(checkpoint, tmp_path)
         ({"labels": -1}, "the classes are 0 to 9"),
         ({"labels": []}, "--labels is empty"),
         ({"n": 0}, "at least 1"),
+        ({"n": 0, "labels": 3}, "at least 1"),
+        ({"standing_batches": -1}, "0 or more"),
         ({"truncation": -1.0}, "--truncation must be above 0"),
     ],
     ids=str,
@@ -123,8 +139,8 @@ def test_points_are_floats_or_a_map_and_no_pictures(points, tmp_path):
     assert np.load(tmp_path / "x.npy").shape == (20, 2)
     assert np.load(tmp_path / "x.npy").dtype == np.float32
     sample(points, n=20, out=str(tmp_path / "map.png"))
-    with Image.open(tmp_path / "map.png") as picture:
-        assert picture.size == (400, 400)
+    with Image.open(tmp_path / "map.png") as drawn:
+        assert drawn.size == (400, 400)
     with pytest.raises(InputError, match="points are no pictures"):
         sample(points, n=20, out=str(tmp_path / "folder"))
 
