@@ -119,10 +119,10 @@ def measure(row: Row, seed: int, table: Table, folder: Path) -> dict[str, float]
 
 
 def fingerprint(row: Row, table: Table) -> str:
-    """What was asked for, with the text of the recipes: a row whose recipe has changed is trained again."""
+    """What was asked for, with the content of the recipes: a row whose recipe has changed is trained again."""
     words = [*row.options.split(), *table.setting.split()]
-    texts = [recipes.find(after).read_text() for word, after in pairwise(words) if word == "--config"]
-    return hashlib.sha256("\n".join([*words, *texts]).encode()).hexdigest()[:16]
+    contents = [recipes.load(recipes.find(after)) for word, after in pairwise(words) if word == "--config"]
+    return hashlib.sha256(json.dumps([words, contents]).encode()).hexdigest()[:16]
 
 
 def call(command: list[str], log: Path) -> float:
