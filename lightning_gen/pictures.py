@@ -14,6 +14,10 @@ CELL = 64
 """Smaller images are enlarged to about so many pixels a side."""
 
 
+ROWS = 10
+"""Classes in a grid of a conditional model, one a row, where none are asked for."""
+
+
 def picture(samples: Tensor, columns: int | None = None) -> Tensor:
     """Draw samples as one picture.
 

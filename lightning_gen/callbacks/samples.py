@@ -12,15 +12,11 @@ from torch import Tensor
 
 from lightning_gen.callbacks.lengths import counted, require_images
 from lightning_gen.modules import AutoencoderModule, GenerativeModule
-from lightning_gen.pictures import picture, rows_of, save
+from lightning_gen.pictures import ROWS, picture, rows_of, save
 from lightning_gen.records import Batch
 
 POINTS = 10_000
 """Points drawn where the data are points, to see their density."""
-
-
-ROWS = 10
-"""Classes that a conditional model is drawn of, one a row, at most."""
 
 
 class SampleGrid(Callback):

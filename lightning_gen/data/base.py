@@ -26,7 +26,23 @@ class Splits(NamedTuple):
     test: Samples
 
 
-class ArrayDataset(Dataset[Batch]):
+class BatchedDataset(Dataset[Batch], ABC):
+    """Samples that are read a batch at a time; one of them, or a slice, is a batch too."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitems__(self, indices: list[int]) -> Batch: ...
+
+    def __getitem__(self, index: int | slice) -> Batch:
+        if isinstance(index, slice):
+            return self.__getitems__(list(range(*index.indices(len(self)))))
+        x, labels = self.__getitems__([index])
+        return Batch(x[0], None if labels is None else labels[0])
+
+
+class ArrayDataset(BatchedDataset):
     """Samples in one array, read by one indexing operation a batch.
 
     Attributes:
@@ -45,12 +61,6 @@ class ArrayDataset(Dataset[Batch]):
 
     def __len__(self) -> int:
         return len(self.x) if self.rows is None else len(self.rows)
-
-    def __getitem__(self, index: int | slice) -> Batch:
-        if isinstance(index, slice):
-            return self.__getitems__(list(range(*index.indices(len(self)))))
-        x, labels = self.__getitems__([index])
-        return Batch(x[0], None if labels is None else labels[0])
 
     def __getitems__(self, indices: list[int]) -> Batch:
         rows = torch.as_tensor(indices) if self.rows is None else self.rows[indices]

@@ -92,9 +92,9 @@ def decode(
     if not (array.exists() and report.exists()):
         with _writable(cache, bytes_needed=len(names) * math.prod(shape)):
             results = _read_all([folder / name for name in names], shape, pad)
-            with closing(_progress(results, len(names), title)) as bar, _published(array) as file:
+            with closing(_progress(results, len(names), title)) as bar, published(array) as file:
                 skipped = _write(file, folder, names, bar, shape, on_error)
-                with _published(report) as text:  # before the array, so that an array in place is complete
+                with published(report) as text:  # before the array, so that an array in place is complete
                     text.write(json.dumps({"folder": str(folder), "skipped": skipped}).encode())
     skipped = json.loads(report.read_text())["skipped"]
     if skipped and on_error == "raise":
@@ -249,7 +249,7 @@ def _broken(folder: Path, name: str, reason: str) -> InputError:
 
 
 @contextmanager
-def _published(path: Path) -> Iterator[BinaryIO]:
+def published(path: Path) -> Iterator[BinaryIO]:
     """Open a file that appears under its name whole or not at all, whoever else writes it at the same time."""
     partial_path = path.with_name(f"lightning_gen-{uuid.uuid4().hex}.partial")
     try:

@@ -4,9 +4,8 @@ from abc import abstractmethod
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from lightning_gen.data.base import DataModule, Splits, at_least
+from lightning_gen.data.base import BatchedDataset, DataModule, Splits, at_least
 from lightning_gen.data.digits import Digits
 from lightning_gen.data.loader import Loader, Samples, seeded
 from lightning_gen.data.mnist import MNIST
@@ -30,7 +29,7 @@ def stacked_labels(labels: Tensor, num_classes: int) -> Tensor:
     return labels @ torch.tensor([num_classes**power for power in reversed(range(CHANNELS))])
 
 
-class Stacks(Dataset[Batch]):
+class Stacks(BatchedDataset):
     """Stacks of single pictures, put together when they are read: only the single ones are in memory.
 
     Attributes:
@@ -46,12 +45,6 @@ class Stacks(Dataset[Batch]):
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def __getitem__(self, index: int | slice) -> Batch:
-        if isinstance(index, slice):
-            return self.__getitems__(list(range(*index.indices(len(self)))))
-        x, labels = self.__getitems__([index])
-        return Batch(x[0], None if labels is None else labels[0])
 
     def __getitems__(self, indices: list[int]) -> Batch:
         x, labels = self.singles.__getitems__(self.rows[indices].flatten().tolist())

@@ -2,9 +2,7 @@
 
 import hashlib
 import io
-import os
 import sys
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lightning_gen.data import DataModule, Loader, Samples
-from lightning_gen.data.cache import default_cache_dir
+from lightning_gen.data.cache import default_cache_dir, published
 from lightning_gen.errors import InputError
 from lightning_gen.metrics.classifier import BATCH, VERSION, PictureClassifier, fit_classifier, training_steps
 
@@ -142,16 +140,12 @@ def _read(path: Path, data: DataModule) -> PictureClassifier | None:
 
 def _keep(module: PictureClassifier, path: Path) -> None:
     """Write the weights whole or not at all; where that fails, say so and go on without."""
-    content = io.BytesIO()
+    content = io.BytesIO()  # torch reports a full disk as another error than everybody else
     torch.save(module.state_dict(), content)
-    partial = path.with_name(f"lightning_gen-{uuid.uuid4().hex}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(content.getvalue())
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with published(path) as file:
+            file.write(content.getvalue())
     except OSError as error:
         _tell(
             f"the classifier cannot be kept in {path.parent} ({error.strerror}) and will be trained again the next "

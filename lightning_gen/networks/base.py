@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from lightning_gen.errors import InputError
-from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning
+from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning, plain_batch_norm
 from lightning_gen.networks.heads import Head, LinearHead
 from lightning_gen.records import Judgement, Shape
 
@@ -47,7 +47,7 @@ class Generator(nn.Module, ABC):
         """Make the normalization of `channels` channels, of vectors (0 dimensions) or maps (2)."""
         if self.conditioning is not None:
             return self.conditioning.batch_norm(channels, dimensions)
-        return (nn.BatchNorm2d if dimensions == 2 else nn.BatchNorm1d)(channels)
+        return plain_batch_norm(channels, dimensions)
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents ``(n, latent_dim)``, and classes ``(n,)`` where it is conditional, to samples ``(n, *shape)``.

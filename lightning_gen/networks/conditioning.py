@@ -49,7 +49,7 @@ class GeneratorConditioning(Conditioning):
 
     def batch_norm(self, channels: int, dimensions: int) -> nn.Module:
         """Make the normalization of `channels` channels, of vectors (0 dimensions) or maps (2)."""
-        return (nn.BatchNorm2d if dimensions == 2 else nn.BatchNorm1d)(channels)
+        return plain_batch_norm(channels, dimensions)
 
 
 class DiscriminatorConditioning(Conditioning):
@@ -96,7 +96,7 @@ class ConditionalBatchNorm(GeneratorConditioning):
 
     def batch_norm(self, channels: int, dimensions: int) -> nn.Module:
         """Make a normalization of `channels` channels that is called with the classes too."""
-        return ClassBatchNorm((nn.BatchNorm2d if dimensions == 2 else nn.BatchNorm1d)(channels), self.num_classes)
+        return ClassBatchNorm(channels, dimensions, self.num_classes)
 
 
 class Projection(DiscriminatorConditioning):
@@ -130,14 +130,14 @@ class ClassBatchNorm(Conditioned):
     """BatchNorm whose gain and shift are those of the sample's class.
 
     Args:
-        norm: BatchNorm of any dimension; its own gain and shift are switched off.
+        channels: Channels that are normalised.
+        dimensions: 0 for vectors, 2 for maps.
         num_classes: Number of classes.
     """
 
-    def __init__(self, norm: nn.BatchNorm1d | nn.BatchNorm2d, num_classes: int) -> None:
+    def __init__(self, channels: int, dimensions: int, num_classes: int) -> None:
         super().__init__()
-        channels = norm.num_features
-        self.norm = type(norm)(channels, affine=False)
+        self.norm = plain_batch_norm(channels, dimensions, affine=False)
         self.gain = nn.Embedding(num_classes, channels)
         self.shift = nn.Embedding(num_classes, channels)
         nn.init.ones_(self.gain.weight)
@@ -147,6 +147,11 @@ class ClassBatchNorm(Conditioned):
         """Normalise ``(n, channels, ...)`` over the batch, then scale and shift each sample by its class ``(n,)``."""
         size = (*x.shape[:2], *[1] * (x.dim() - 2))
         return self.norm(x) * self.gain(labels).view(size) + self.shift(labels).view(size)
+
+
+def plain_batch_norm(channels: int, dimensions: int, affine: bool = True) -> nn.Module:
+    """Make BatchNorm of `channels` channels, of vectors (0 dimensions) or maps (2), with a gain and a shift or not."""
+    return (nn.BatchNorm2d if dimensions == 2 else nn.BatchNorm1d)(channels, affine=affine)
 
 
 class Labelled(nn.Sequential):

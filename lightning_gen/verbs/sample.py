@@ -8,11 +8,8 @@ from torch import Tensor
 
 from lightning_gen.errors import InputError
 from lightning_gen.modules import GANModule, GenerativeModule
-from lightning_gen.pictures import displayable, picture, rows_of, save, to_uint8
+from lightning_gen.pictures import ROWS, displayable, picture, rows_of, save, to_uint8
 from lightning_gen.records import Shape
-
-ROWS = 10
-"""Classes in a picture of a conditional model, one a row, where none are asked for."""
 
 
 def sample(
