@@ -6,6 +6,7 @@ from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gen.errors import InputError
+from lightning_gen.objectives import Likelihood
 from lightning_gen.reflection import imported, required_arguments
 
 
@@ -13,12 +14,14 @@ def add_links(parser: LightningArgumentParser) -> None:
     """Give networks the shape and the classes of the data, and the widths of the bottleneck."""
     for part in ("generator", "discriminator", "encoder", "decoder"):
         parser.link_arguments("data", f"model.init_args.{part}.init_args.shape", compute_fn=shape_of)
-    for part in ("generator", "discriminator"):
+    for part in ("generator", "discriminator", "encoder", "decoder"):
         classes = f"model.init_args.{part}.init_args.conditioning.init_args.num_classes"
         parser.link_arguments("data", classes, compute_fn=classes_of)
     bottleneck = "model.init_args.bottleneck"
     parser.link_arguments(bottleneck, "model.init_args.encoder.init_args.features", compute_fn=features_of)
     parser.link_arguments(bottleneck, "model.init_args.decoder.init_args.latent_dim", compute_fn=latent_dim_of)
+    outputs = "model.init_args.decoder.init_args.outputs"
+    parser.link_arguments(("data", "model.init_args.objective"), outputs, compute_fn=outputs_of)
 
 
 def shape_of(data: Namespace) -> list[int]:
@@ -42,6 +45,19 @@ def features_of(bottleneck: Namespace) -> int:
 def latent_dim_of(bottleneck: Namespace) -> int:
     """The width of the code that a configured bottleneck makes."""
     return configured(bottleneck).latent_dim
+
+
+def outputs_of(data: Namespace, objective: Any) -> int | None:
+    """The channels of the decoder's output that a configured objective reads; None where it is none of named terms.
+
+    It is asked for whether or not there is a decoder.
+    """
+    terms = objective.values() if isinstance(objective, dict) else ()
+    for term in terms:
+        kind = imported(term.class_path)
+        if kind is not None and issubclass(kind, Likelihood):
+            return configured(term).outputs(configured(data).shape[0])
+    return None
 
 
 def configured(part: Namespace) -> Any:

@@ -1,6 +1,8 @@
 """The records that pass between the parts: a batch of data, a code, a reconstruction, a judgement."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
@@ -42,6 +44,51 @@ class Batch(NamedTuple):
         )
 
 
+class Corrupted(NamedTuple):
+    """Damaged samples.
+
+    Attributes:
+        x: The samples, ``(n, *shape)``.
+        hidden: Where nothing of the clean ones can be seen, True there, broadcastable to x; None where that is not so
+            of any place.
+    """
+
+    x: Tensor
+    hidden: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Level:
+    """One stochastic level of a code: what was drawn, and from what.
+
+    Attributes:
+        sample: z, ``(n, latent_dim)`` or ``(n, latent_dim, h, w)``, without rounding to a narrower type.
+        posterior: q(z|x), with one independent component per latent dimension.
+        prior: p(z), given the levels above where there are any; broadcastable to the posterior.
+    """
+
+    sample: Tensor
+    posterior: Distribution
+    prior: Distribution
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """What a codebook made of features.
+
+    Attributes:
+        features: What was quantized, ``(n, width)`` or ``(n, width, h, w)``; gradients reach the encoder.
+        vectors: The nearest codes, same shape; gradients reach the codebook where it is trained by them.
+        indices: Which codes these are, int64, ``(n,)`` or ``(n, h, w)``.
+        size: Number of codes in the codebook.
+    """
+
+    features: Tensor
+    vectors: Tensor
+    indices: Tensor
+    size: int
+
+
 @dataclass(frozen=True)
 class Code:
     """What a bottleneck makes of features.
@@ -49,29 +96,60 @@ class Code:
     Attributes:
         sample: The code that the decoder reads, ``(n, latent_dim)`` or ``(n, latent_dim, h, w)``.
         mean: The code without noise, same shape; equal to `sample` where nothing is random.
-        posterior: q(z|x) with one independent component per latent dimension, or None.
-        prior: p(z), broadcastable to the posterior, or None.
+        levels: The stochastic levels from the one nearest to the data upwards; none where nothing is random.
+        quantizations: What the codebooks made of the features, one after another; none without a codebook.
     """
 
     sample: Tensor
     mean: Tensor
-    posterior: Distribution | None = None
-    prior: Distribution | None = None
+    levels: tuple[Level, ...] = ()
+    quantizations: tuple[Quantization, ...] = ()
+
+    def settled(self) -> "Code":
+        """The code once its batch is learned from: without its graph and its levels."""
+        quantizations = tuple(
+            Quantization(each.features.detach(), each.vectors.detach(), each.indices, each.size)
+            for each in self.quantizations
+        )
+        return Code(self.sample.detach(), self.mean.detach(), (), quantizations)
 
 
 @dataclass(frozen=True)
 class Reconstruction:
     """One pass through an autoencoder, all that a term of the objective may look at.
 
+    With several draws a sample there are n · draws rows, the draws of one sample next to each other.
+
     Attributes:
         x: The clean samples, ``(n, *shape)``, images in [-1, 1].
         code: The code.
         output: What the decoder gave: parameters of the likelihood, not yet an image.
+        seen: What the encoder saw; it requires a gradient where a term of the objective watches the input. None for x.
+        hidden: Where the encoder could not see x, True there, broadcastable to x; None where it saw everything.
+        labels: Classes of the samples, ``(n,)``, or None.
+        draws: Codes drawn for each sample.
+        images: Training images seen so far.
+        population: Number of training samples, or None where that is not known.
+        draw_prior: Draws codes from the prior, ``count -> (count, latent_dim, ...)``; None where there is no prior.
+        to_samples: The expected samples ``(n, *shape)`` under an output.
     """
 
     x: Tensor
     code: Code
     output: Tensor
+    seen: Tensor | None = None
+    hidden: Tensor | None = None
+    labels: Tensor | None = None
+    draws: int = 1
+    images: int = 0
+    population: int | None = None
+    draw_prior: Callable[[int], Tensor] | None = None
+    to_samples: Callable[[Tensor], Tensor] | None = None
+
+    @cached_property
+    def samples(self) -> Tensor:
+        """The expected samples under the decoder's output, ``(n, *shape)``, in the range of the data."""
+        return self.output if self.to_samples is None else self.to_samples(self.output)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """A term of an autoencoder's objective: what likelihoods, divergences and sparsity penalties have in common."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from lightning_gen.records import Reconstruction
+from lightning_gen.schedules import Schedule
 
 
 class Term(nn.Module, ABC):
@@ -15,10 +17,15 @@ class Term(nn.Module, ABC):
     per sample. The objective is Σ weightₖ · termₖ(record); whoever sums multiplies by the weight.
 
     Args:
-        weight: Factor of the term in the objective; the ELBO has 1 everywhere.
+        weight: Factor of the term in the objective, or a schedule of it in images; the ELBO has 1 everywhere.
+
+    Attributes:
+        watches_input: Whether it differentiates by what the encoder saw, `Reconstruction.seen`.
     """
 
-    def __init__(self, weight: float = 1.0) -> None:
+    watches_input: ClassVar[bool] = False
+
+    def __init__(self, weight: float | Schedule = 1.0) -> None:
         super().__init__()
         self.weight = weight
 

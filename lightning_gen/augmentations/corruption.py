@@ -10,10 +10,15 @@ from torch import Tensor
 
 from lightning_gen.augmentations.base import Augmentation
 from lightning_gen.errors import InputError
+from lightning_gen.records import Corrupted
 
 
 class Corruption(Augmentation, ABC):
     """Damages samples at random."""
+
+    def corrupt(self, x: Tensor, generator: torch.Generator) -> Corrupted:
+        """Return damaged samples, and where nothing of them can be seen; see `forward`."""
+        return Corrupted(self(x, generator))
 
 
 class GaussianNoise(Corruption):
@@ -57,7 +62,12 @@ class Masking(Corruption):
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return x with each pixel replaced by `value` with probability `fraction`."""
-        return x.masked_fill(uniform_per_pixel(x, generator) < self.fraction, self.value)
+        return self.corrupt(x, generator).x
+
+    def corrupt(self, x: Tensor, generator: torch.Generator) -> Corrupted:
+        """Return x with each pixel replaced by `value` with probability `fraction`, and which were."""
+        hidden = uniform_per_pixel(x, generator) < self.fraction
+        return Corrupted(x.masked_fill(hidden, self.value), hidden)
 
 
 class SaltAndPepper(Corruption):

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from lightning_gen.bottlenecks.base import Bottleneck, require_features
-from lightning_gen.records import Code
+from lightning_gen.records import Code, Level, Shape
 from lightning_gen.terms import at_least_float32
 
 
@@ -21,10 +21,13 @@ class GaussianBottleneck(Bottleneck):
         latent_dim: Width of the code.
     """
 
-    has_prior = True
-
     def __init__(self, latent_dim: int = 16) -> None:
         super().__init__(latent_dim)
+
+    @property
+    def has_prior(self) -> bool:
+        """True: codes can be drawn from N(0, I)."""
+        return True
 
     @property
     def features(self) -> int:
@@ -32,7 +35,7 @@ class GaussianBottleneck(Bottleneck):
         return 2 * self.latent_dim
 
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
-        """Map features ``(n, 2 latent_dim)`` to a code ``(n, latent_dim)``; without a generator it is the mean."""
+        """Map features ``(n, 2 latent_dim, ...)`` to a code ``(n, latent_dim, ...)``; without a generator its mean."""
         require_features(self, features)
         mean, log_variance = at_least_float32(features).chunk(2, dim=1)
         deviation = (0.5 * log_variance).exp()
@@ -42,8 +45,9 @@ class GaussianBottleneck(Bottleneck):
         if generator is not None:
             noise = torch.randn(mean.shape, generator=generator, device=generator.device, dtype=mean.dtype)
             sample = mean + deviation * noise.to(mean.device)
-        return Code(sample.to(features.dtype), mean.to(features.dtype), posterior, prior)
+        level = Level(sample, posterior, prior)
+        return Code(sample.to(features.dtype), mean.to(features.dtype), (level,))
 
-    def sample_prior(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw codes ``(n, latent_dim)`` from N(0, I), float32, on the generator's device."""
-        return torch.randn(n, self.latent_dim, generator=generator, device=generator.device)
+    def sample_prior(self, n: int, generator: torch.Generator, map_size: Shape = ()) -> Tensor:
+        """Draw codes ``(n, latent_dim, *map_size)`` from N(0, I), float32, on the generator's device."""
+        return torch.randn(n, self.latent_dim, *map_size, generator=generator, device=generator.device)

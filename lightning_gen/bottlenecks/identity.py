@@ -5,7 +5,8 @@ from torch import Tensor
 
 from lightning_gen.bottlenecks.base import Bottleneck, require_features
 from lightning_gen.errors import InputError
-from lightning_gen.records import Code
+from lightning_gen.priors import LatentPrior
+from lightning_gen.records import Code, Shape
 
 
 class IdentityBottleneck(Bottleneck):
@@ -13,10 +14,18 @@ class IdentityBottleneck(Bottleneck):
 
     Args:
         latent_dim: Width of the code.
+        prior: What codes are made to be distributed like by a term of the objective or by a discriminator, as in
+            Wasserstein and adversarial autoencoders; None where nothing says how they are distributed.
     """
 
-    def __init__(self, latent_dim: int = 32) -> None:
+    def __init__(self, latent_dim: int = 32, prior: LatentPrior | None = None) -> None:
         super().__init__(latent_dim)
+        self.prior = prior
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether codes can be drawn: whether it was given a prior."""
+        return self.prior is not None
 
     @property
     def features(self) -> int:
@@ -24,10 +33,21 @@ class IdentityBottleneck(Bottleneck):
         return self.latent_dim
 
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
-        """Take features ``(n, latent_dim)`` as the code; nothing is random."""
+        """Take features ``(n, latent_dim, ...)`` as the code; nothing is random."""
         require_features(self, features)
         return Code(sample=features, mean=features)
 
-    def sample_prior(self, n: int, generator: torch.Generator) -> Tensor:
-        """Refuse: nothing says how such codes are distributed."""
-        raise InputError("IdentityBottleneck has no prior to draw codes from: use GaussianBottleneck to generate")
+    def sample_prior(self, n: int, generator: torch.Generator, map_size: Shape = ()) -> Tensor:
+        """Draw codes ``(n, latent_dim, *map_size)`` from the prior, place by place.
+
+        Raises:
+            InputError: It has none.
+        """
+        if self.prior is None:
+            raise InputError(
+                "IdentityBottleneck has no prior to draw codes from: use GaussianBottleneck to generate, or fit a "
+                "sampler to its codes"
+            )
+        places = torch.Size(map_size).numel()
+        drawn = self.prior.draw(n * places, self.latent_dim, generator)
+        return drawn.view(n, places, self.latent_dim).mT.reshape(n, self.latent_dim, *map_size)

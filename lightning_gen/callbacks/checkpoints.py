@@ -7,7 +7,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
 from lightning_gen.callbacks.lengths import counted, require_images
-from lightning_gen.modules import AutoencoderModule, GenerativeModule
+from lightning_gen.modules import Autoencoder, GenerativeModule
 
 
 class ImageCheckpoint(Checkpoint):
@@ -62,5 +62,5 @@ def best_checkpoint(module: LightningModule, folder: str | Path) -> ModelCheckpo
         module: Autoencoders are compared by ``val/loss``, GANs by ``val/sliced_wasserstein``.
         folder: Where ``best.ckpt`` goes.
     """
-    figure = "val/loss" if isinstance(module, AutoencoderModule) else "val/sliced_wasserstein"
+    figure = "val/loss" if isinstance(module, Autoencoder) else "val/sliced_wasserstein"
     return ModelCheckpoint(folder, "best", monitor=figure, mode="min", save_top_k=1, enable_version_counter=False)

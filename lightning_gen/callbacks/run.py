@@ -16,7 +16,7 @@ from torch.utils.tensorboard.summary import hparams as summaries
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.callbacks.samples import SampleGrid
 from lightning_gen.checkpoint import Described, as_config, foreign_modules
-from lightning_gen.modules import AutoencoderModule
+from lightning_gen.modules import Autoencoder
 
 
 def tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
@@ -138,7 +138,7 @@ class Report(Callback):
         grids = [callback for callback in trainer.callbacks if isinstance(callback, SampleGrid)]  # type: ignore[attr-defined]
         pictures = [path for grid in grids for path in grid.latest]
         python = command()
-        next_verb = "evaluate" if isinstance(pl_module, AutoencoderModule) else "sample"
+        next_verb = "evaluate" if isinstance(pl_module, Autoencoder) else "sample"
         done = counted(pl_module).images_seen
         if not images:
             return ["", f"Nothing was left to train: the run has {done:,} images, raise --max_images to go on."]

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from lightning_gen.callbacks.lengths import counted, require_images
-from lightning_gen.modules import AutoencoderModule, GenerativeModule
+from lightning_gen.modules import Autoencoder, GenerativeModule
 from lightning_gen.pictures import ROWS, picture, rows_of, save
 from lightning_gen.records import Batch
 
@@ -88,7 +88,7 @@ class SampleGrid(Callback):
                 yield "samples", picture(module.sample(len(labels), labels, source), columns)
             else:
                 yield "samples", picture(module.sample(self.count if images else POINTS, generator=source))
-        if isinstance(module, AutoencoderModule) and self._held_out is not None and images:
+        if isinstance(module, Autoencoder) and self._held_out is not None and images:
             training = module.training
             pairs = torch.stack([self._held_out, module.eval().reconstruct(self._held_out)], dim=1)
             module.train(training)

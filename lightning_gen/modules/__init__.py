@@ -2,8 +2,18 @@
 
 from lightning_gen.modules.alternating import AlternatingModule, Loss, Player
 from lightning_gen.modules.autoencoder import AutoencoderModule
+from lightning_gen.modules.autoencoder_base import Autoencoder
 from lightning_gen.modules.base import GenerativeModule
 from lightning_gen.modules.ema import EMA
 from lightning_gen.modules.gan import GANModule
 
-__all__ = ["EMA", "AlternatingModule", "AutoencoderModule", "GANModule", "GenerativeModule", "Loss", "Player"]
+__all__ = [
+    "EMA",
+    "AlternatingModule",
+    "Autoencoder",
+    "AutoencoderModule",
+    "GANModule",
+    "GenerativeModule",
+    "Loss",
+    "Player",
+]

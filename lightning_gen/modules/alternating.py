@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from lightning_gen.errors import InputError
 from lightning_gen.modules.base import GenerativeModule
+from lightning_gen.modules.devices import all_reduce_mean
 from lightning_gen.records import Batch
 
 
@@ -289,18 +290,3 @@ class AlternatingModule(GenerativeModule):
     def _average_buffers(self) -> None:
         if self._trainer is not None and self.trainer.world_size > 1:
             all_reduce_mean([buffer for buffer in self.buffers() if buffer.is_floating_point()])
-
-
-def all_reduce_mean(tensors: list[Tensor]) -> None:
-    """Average tensors over all processes, in place, with one collective a dtype.
-
-    Args:
-        tensors: The same shapes in the same order on every process.
-    """
-    for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
-        group = [tensor for tensor in tensors if tensor.dtype == dtype]
-        flat = torch.cat([tensor.reshape(-1) for tensor in group])
-        torch.distributed.all_reduce(flat)
-        flat /= torch.distributed.get_world_size()
-        pieces = flat.split([tensor.numel() for tensor in group])
-        torch._foreach_copy_(group, [piece.view_as(tensor) for piece, tensor in zip(pieces, group, strict=True)])

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.errors import InputError
+from lightning_gen.modules.classes import check_classes
 from lightning_gen.modules.resume import (
     apply_settings,
     check_optimizers,
@@ -137,11 +138,14 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
             set_random_state(self.rng, states[self.global_rank])
 
     def on_fit_start(self) -> None:
-        """Refuse precisions that keep the weights themselves in another type than float32.
+        """Refuse precisions that keep the weights themselves in another type than float32, and data of other classes.
 
         Raises:
-            InputError: The precision is one of them.
+            InputError: The precision is one of them, or the data have not the classes of the networks.
         """
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if self.num_classes is not None and hasattr(data, "num_classes"):
+            check_classes(self.num_classes, data.num_classes)
         if str(self.trainer.precision).endswith("-true") and self.trainer.precision != "32-true":
             raise InputError(
                 f"--trainer.precision {self.trainer.precision} is not supported, an average of the weights would stand "

@@ -13,10 +13,12 @@ from torch import Tensor
 from lightning_gen.augmentations import AdaptiveAugmentation, Augmentation
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import SlicedWasserstein
-from lightning_gen.modules.alternating import AlternatingModule, Loss, Player, all_reduce_mean
+from lightning_gen.modules.alternating import AlternatingModule, Loss, Player
 from lightning_gen.modules.base import named
+from lightning_gen.modules.classes import drawn_classes
+from lightning_gen.modules.devices import all_reduce_mean
 from lightning_gen.modules.ema import EMA
-from lightning_gen.modules.opponents import check_classes, check_opponents, check_terms
+from lightning_gen.modules.opponents import check_opponents, check_terms
 from lightning_gen.modules.standing import measure_statistics
 from lightning_gen.networks import Discriminator, Generator
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
@@ -129,18 +131,6 @@ class GANModule(AlternatingModule):
         """Number of classes that `sample` can be asked for, or None."""
         return self.generator.num_classes
 
-    def on_fit_start(self) -> None:
-        """Refuse data whose classes are not those of the networks.
-
-        Raises:
-            InputError: They are not.
-        """
-        super().on_fit_start()
-        data: Any = getattr(self.trainer, "datamodule", None)
-        for network in (self.generator, self.discriminator):
-            if network.num_classes is not None and hasattr(data, "num_classes"):
-                check_classes(network.num_classes, data.num_classes)
-
     # sampling ------------------------------------------------------------------------------------------------------
 
     @property
@@ -214,16 +204,7 @@ class GANModule(AlternatingModule):
         Raises:
             InputError: The generator knows no such class.
         """
-        known, source = self.num_classes, generator or self.rng
-        if known is None:
-            raise InputError("this generator was trained without classes: leave out the labels")
-        if labels is None:
-            return torch.randint(known, (n,), generator=source, device=source.device).to(self.device)
-        asked = torch.as_tensor(labels, dtype=torch.int64).reshape(-1)
-        if not len(asked) or asked.min() < 0 or asked.max() >= known:
-            unknown = ", ".join(str(label) for label in sorted(set(asked.tolist())))
-            raise InputError(f"the classes are 0 to {known - 1} and not {unknown}: give labels among them")
-        return asked.repeat(-(-n // len(asked)))[:n].to(self.device)
+        return drawn_classes(self.num_classes, n, labels, generator or self.rng).to(self.device)
 
     @torch.no_grad()
     def standing_statistics(

@@ -46,18 +46,3 @@ def check_terms(discriminator: Discriminator, terms: Mapping[str, AuxiliaryTerm]
             "the term Classification needs a discriminator that guesses classes: set "
             "--model.discriminator.conditioning AuxiliaryClassifier, on data with labels"
         )
-
-
-def check_classes(known: int, given: int | None) -> None:
-    """Check that conditional networks and data agree on the classes.
-
-    Raises:
-        InputError: They do not.
-    """
-    if given is None:
-        raise InputError(
-            "the networks are conditional and the data have no labels: take data with labels (for ImageFolder, one "
-            "folder a class), or leave the conditioning out"
-        )
-    if given > known:
-        raise InputError(f"the data have {given} classes and the networks know {known}: set num_classes to {given}")

@@ -4,7 +4,8 @@ from math import gcd, prod
 
 from torch import Tensor, nn
 
-from lightning_gen.networks.base import Decoder, Encoder, require_shape
+from lightning_gen.networks.base import Decoder, Encoder
+from lightning_gen.networks.conditioning import Concatenation
 from lightning_gen.networks.pyramid import pyramid
 from lightning_gen.records import Shape
 
@@ -18,23 +19,23 @@ class ConvEncoder(Encoder):
         shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
         features: Width of the features.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
+        conditioning: How it learns the class of a picture; None to know of none.
 
     Raises:
         InputError: The shape is not that of a picture of at least 8 x 8.
     """
 
-    def __init__(self, shape: Shape, features: int, width: int = 32) -> None:
-        super().__init__(shape, features)
+    def __init__(self, shape: Shape, features: int, width: int = 32, conditioning: Concatenation | None = None) -> None:
+        super().__init__(shape, features, conditioning)
         self.width = width
-        levels = pyramid(self, shape, width)
+        levels = pyramid(self, self.input_shape, width)
         layers: list[nn.Module] = []
         for i in levels.levels:
             layers += [levels.down(i), group_norm(levels.channels[i + 1]), nn.SiLU()]
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(prod(levels.top), features))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map pictures ``(n, *shape)`` to features ``(n, features)``."""
-        require_shape(self, x, self.shape, "shape")
+    def encode(self, x: Tensor) -> Tensor:
+        """Map inputs ``(n, *input_shape)`` to features ``(n, features)``."""
         return self.layers(x)
 
 
@@ -45,23 +46,31 @@ class ConvDecoder(Decoder):
         shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
         latent_dim: Width of the codes.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
+        outputs: Channels of the output; None for as many as a picture has.
+        conditioning: How it learns which class to draw; None to know of none.
 
     Raises:
         InputError: The shape is not that of a picture of at least 8 x 8.
     """
 
-    def __init__(self, shape: Shape, latent_dim: int, width: int = 32) -> None:
-        super().__init__(shape, latent_dim)
+    def __init__(
+        self,
+        shape: Shape,
+        latent_dim: int,
+        width: int = 32,
+        outputs: int | None = None,
+        conditioning: Concatenation | None = None,
+    ) -> None:
+        super().__init__(shape, latent_dim, outputs, conditioning)
         self.width = width
-        levels = pyramid(self, shape, width)
-        layers = [nn.Linear(latent_dim, prod(levels.top)), nn.Unflatten(1, levels.top)]
+        levels = pyramid(self, self.output_shape, width)
+        layers = [nn.Linear(self.input_dim, prod(levels.top)), nn.Unflatten(1, levels.top)]
         for i in reversed(levels.levels):
             layers += [group_norm(levels.channels[i + 1]), nn.SiLU(), levels.up(i)]
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, code: Tensor) -> Tensor:
-        """Map codes ``(n, latent_dim)`` to outputs ``(n, *shape)``."""
-        require_shape(self, code, (self.latent_dim,), "latent_dim")
+    def decode(self, code: Tensor) -> Tensor:
+        """Map codes ``(n, input_dim)`` to outputs ``(n, *output_shape)``."""
         return self.layers(code)
 
 

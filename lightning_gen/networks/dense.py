@@ -15,9 +15,13 @@ from lightning_gen.networks.base import (
     normalize_spectrally,
     require_no_batch_norm,
     require_positive,
-    require_shape,
 )
-from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning, Labelled
+from lightning_gen.networks.conditioning import (
+    Concatenation,
+    DiscriminatorConditioning,
+    GeneratorConditioning,
+    Labelled,
+)
 from lightning_gen.records import Shape
 
 
@@ -114,22 +118,27 @@ class DenseEncoder(Encoder):
         features: Width of the features.
         widths: Widths of the hidden layers.
         activate_features: Whether the features pass a ReLU too, which makes codes non-negative and sparse.
+        conditioning: How it learns the class of a sample; None to know of none.
     """
 
     def __init__(
-        self, shape: Shape, features: int, widths: Sequence[int] = (512, 256), activate_features: bool = False
+        self,
+        shape: Shape,
+        features: int,
+        widths: Sequence[int] = (512, 256),
+        activate_features: bool = False,
+        conditioning: Concatenation | None = None,
     ) -> None:
-        super().__init__(shape, features)
+        super().__init__(shape, features, conditioning)
         require_positive(self, "widths", *widths)
         self.widths = tuple(widths)
         self.activate_features = activate_features
-        sizes = (prod(shape), *widths)
+        sizes = (prod(self.input_shape), *widths)
         layers = [*hidden(sizes, nn.ReLU), nn.Linear(sizes[-1], features)]
         self.layers = nn.Sequential(nn.Flatten(), *layers, nn.ReLU() if activate_features else nn.Identity())
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map samples ``(n, *shape)`` to features ``(n, features)``."""
-        require_shape(self, x, self.shape, "shape")
+    def encode(self, x: Tensor) -> Tensor:
+        """Map inputs ``(n, *input_shape)`` to features ``(n, features)``."""
         return self.layers(x)
 
 
@@ -140,19 +149,27 @@ class DenseDecoder(Decoder):
         shape: Shape of one sample, any.
         latent_dim: Width of the codes.
         widths: Widths of the hidden layers; none makes the decoder linear.
+        outputs: Channels, or dimensions, of the output; None for as many as a sample has.
+        conditioning: How it learns which class to draw; None to know of none.
     """
 
-    def __init__(self, shape: Shape, latent_dim: int, widths: Sequence[int] = (256, 512)) -> None:
-        super().__init__(shape, latent_dim)
+    def __init__(
+        self,
+        shape: Shape,
+        latent_dim: int,
+        widths: Sequence[int] = (256, 512),
+        outputs: int | None = None,
+        conditioning: Concatenation | None = None,
+    ) -> None:
+        super().__init__(shape, latent_dim, outputs, conditioning)
         require_positive(self, "widths", *widths)
         self.widths = tuple(widths)
-        sizes = (latent_dim, *widths)
-        layers = [*hidden(sizes, nn.ReLU), nn.Linear(sizes[-1], prod(shape))]
-        self.layers = nn.Sequential(*layers, nn.Unflatten(1, self.shape))
+        sizes = (self.input_dim, *widths)
+        layers = [*hidden(sizes, nn.ReLU), nn.Linear(sizes[-1], prod(self.output_shape))]
+        self.layers = nn.Sequential(*layers, nn.Unflatten(1, self.output_shape))
 
-    def forward(self, code: Tensor) -> Tensor:
-        """Map codes ``(n, latent_dim)`` to outputs ``(n, *shape)``."""
-        require_shape(self, code, (self.latent_dim,), "latent_dim")
+    def decode(self, code: Tensor) -> Tensor:
+        """Map codes ``(n, input_dim)`` to outputs ``(n, *output_shape)``."""
         return self.layers(code)
 
 

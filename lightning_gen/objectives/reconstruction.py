@@ -1,6 +1,6 @@
 """Likelihoods: how well a decoder's output explains the samples."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from math import log, pi
 
 from torch import Tensor
@@ -11,25 +11,36 @@ from lightning_gen.records import Reconstruction
 from lightning_gen.terms import Term, at_least_float32
 
 
-class Likelihood(Term):
+class Likelihood(Term, ABC):
     """The distribution p(x|z) whose parameters are the decoder's output; as a term, E[-log p(x|z)].
 
     Args:
-        weight: Factor of the term in the objective.
+        weight: Factor of the term in the objective, or a schedule of it.
     """
 
+    def outputs(self, channels: int) -> int:
+        """Channels that the decoder's output must have for samples of so many channels: as many."""
+        return channels
+
     @abstractmethod
-    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
-        """Return log p(x|z) of each sample, ``(n,)``, in nats, summed over the sample's dimensions.
+    def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return log p of the parts of each sample that are independent given z, in nats.
 
         Args:
-            output: What the decoder gave, ``(n, *shape)``.
-            x: The samples, ``(n, *shape)``.
+            output: What the decoder gave, ``(n, outputs, ...)``.
+            x: The samples, ``(n, channels, ...)``.
+
+        Returns:
+            ``(n, channels, ...)``, or ``(n, 1, ...)`` where the channels of a pixel depend on each other.
         """
+
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return log p(x|z) of each sample, ``(n,)``, in nats, summed over the sample's dimensions; see `log_probs`."""
+        return self.log_probs(output, x).flatten(1).sum(1)
 
     @abstractmethod
     def mean(self, output: Tensor) -> Tensor:
-        """Return the expected samples ``(n, *shape)``, in the range of the data, from a decoder's output."""
+        """Return the expected samples ``(n, channels, ...)``, in the range of the data, from a decoder's output."""
 
     def forward(self, record: Reconstruction) -> Tensor:
         """Return the mean over the batch of -log p(x|z), in nats per sample."""
@@ -49,10 +60,10 @@ class BernoulliLikelihood(Likelihood):
         weight: Factor of the term in the objective.
     """
 
-    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
-        """Return the negative cross-entropy of each image, ``(n,)``, in nats; output and x are ``(n, *shape)``."""
+    def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return the negative cross-entropy of each pixel in nats; output, x and result are ``(n, *shape)``."""
         output, target = at_least_float32(output), (at_least_float32(x) + 1) / 2
-        return -binary_cross_entropy_with_logits(output, target, reduction="none").flatten(1).sum(1)
+        return -binary_cross_entropy_with_logits(output, target, reduction="none")
 
     def mean(self, output: Tensor) -> Tensor:
         """Return the expected images ``(n, *shape)`` in [-1, 1]: 2 sigmoid(output) - 1."""
@@ -82,10 +93,10 @@ class GaussianLikelihood(Likelihood):
             raise InputError(f"GaussianLikelihood cannot have scale {scale}: give a standard deviation above 0")
         self.scale = scale
 
-    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
-        """Return the log-density of each sample, ``(n,)``, in nats; output and x are ``(n, *shape)``."""
-        residual = (at_least_float32(x) - at_least_float32(output)).flatten(1) / self.scale
-        return -0.5 * residual.square().sum(1) - residual.shape[1] * (log(self.scale) + 0.5 * log(2 * pi))
+    def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return the log-density of each dimension in nats; output, x and result are ``(n, *shape)``."""
+        residual = (at_least_float32(x) - at_least_float32(output)) / self.scale
+        return -0.5 * residual.square() - (log(self.scale) + 0.5 * log(2 * pi))
 
     def mean(self, output: Tensor) -> Tensor:
         """Return the expected samples ``(n, *shape)``: the output as it is, which may leave the range of the data."""

@@ -1,5 +1,6 @@
 """Regularizers of the code: what an autoencoder pays for the information that it passes on."""
 
+import torch
 from torch import Tensor
 from torch.distributions import kl_divergence
 
@@ -9,14 +10,14 @@ from lightning_gen.terms import Term
 
 
 def kl_to_prior(code: Code) -> Tensor:
-    """Return KL(q(z|x) || p(z)) of each sample, ``(n,)``, in nats, summed over the latent dimensions.
+    """Return KL(q(z|x) || p(z)) of each sample, ``(n,)``, in nats, summed over the latent dimensions and levels.
 
     Raises:
         InputError: The code has no posterior or no prior.
     """
-    if code.posterior is None or code.prior is None:
+    if not code.levels:
         raise InputError("KLDivergence needs a code with a posterior and a prior: use GaussianBottleneck")
-    return kl_divergence(code.posterior, code.prior).flatten(1).sum(1)
+    return torch.stack([kl_divergence(level.posterior, level.prior).flatten(1).sum(1) for level in code.levels]).sum(0)
 
 
 class KLDivergence(Term):

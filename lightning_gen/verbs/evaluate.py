@@ -10,7 +10,7 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen.data import DataModule, GaussianMixture, StackedImages
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import Report
-from lightning_gen.modules import AutoencoderModule, GANModule, GenerativeModule
+from lightning_gen.modules import Autoencoder, GANModule, GenerativeModule
 from lightning_gen.verbs.features import features, stacked
 from lightning_gen.verbs.measures import coverage, distance, reconstruction
 
@@ -92,7 +92,7 @@ def assess(
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
-        if isinstance(module, AutoencoderModule):
+        if isinstance(module, Autoencoder):
             report += reconstruction(module, data)
         if module.has_prior:
             report += drawing(module, data, seed, samples, extractor)

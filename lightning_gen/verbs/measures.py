@@ -7,7 +7,7 @@ import torch
 from lightning_gen.data import DataModule, GaussianMixture
 from lightning_gen.metrics import Figure, Report, fit_pca, mode_coverage, reconstruction_error, sliced_wasserstein
 from lightning_gen.metrics.pca import obstacle as pca_obstacle
-from lightning_gen.modules import AutoencoderModule, GenerativeModule
+from lightning_gen.modules import Autoencoder, GenerativeModule
 from lightning_gen.verbs.samples import BATCH, batches, draw, pick
 
 COMPARED, PROJECTIONS = 2_000, 512
@@ -15,7 +15,7 @@ COMPARED, PROJECTIONS = 2_000, 512
 
 
 @torch.no_grad()
-def reconstruction(module: AutoencoderModule, data: DataModule) -> Report:
+def reconstruction(module: Autoencoder, data: DataModule) -> Report:
     """Error of reconstruction of the test split, and that of PCA at equal dimensions, fitted on the training split."""
     error = reconstruction_error((x, module.reconstruct(x)) for x in batches(data, data.test_set))
     code, dimensions = code_size(module, data), torch.Size(data.shape).numel()
@@ -67,6 +67,6 @@ def coverage(module: GenerativeModule, data: GaussianMixture, seed: int, samples
     return Report(found.figures(), {"modes": protocol})
 
 
-def code_size(module: AutoencoderModule, data: DataModule) -> int:
+def code_size(module: Autoencoder, data: DataModule) -> int:
     """Numbers in the code of one sample: `latent_dim`, times height and width where codes are maps."""
     return module.encode(next(batches(data, data.test_set, 1)))[0].numel()

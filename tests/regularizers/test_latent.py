@@ -4,7 +4,7 @@ from torch.distributions import Normal
 
 from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck
 from lightning_gen.errors import InputError
-from lightning_gen.records import Code, Reconstruction
+from lightning_gen.records import Code, Level, Reconstruction
 from lightning_gen.regularizers import KLDivergence
 
 
@@ -35,7 +35,7 @@ def test_maps_of_latents_are_summed_over_the_map():
     torch.manual_seed(0)
     mean, deviation = torch.randn(3, 4, 2, 2), torch.rand(3, 4, 2, 2) + 0.5
     prior = Normal(torch.zeros(()), torch.ones(()))
-    value = KLDivergence()(record(Code(mean, mean, Normal(mean, deviation), prior)))
+    value = KLDivergence()(record(Code(mean, mean, (Level(mean, Normal(mean, deviation), prior),))))
     expected = 0.5 * (mean**2 + deviation**2 - 1 - 2 * deviation.log()).sum((1, 2, 3)).mean()
     torch.testing.assert_close(value, expected)
 

@@ -1,0 +1,247 @@
+"""What every autoencoder is, however it is trained: its parts, a pass over a batch, and what a user does with it."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from lightning_gen.augmentations import Augmentation, Corruption
+from lightning_gen.bottlenecks import Bottleneck
+from lightning_gen.errors import InputError
+from lightning_gen.modules.base import GenerativeModule, named
+from lightning_gen.modules.classes import drawn_classes
+from lightning_gen.modules.halves import check_halves, likelihood_of
+from lightning_gen.networks import Decoder, Encoder
+from lightning_gen.objectives import Likelihood
+from lightning_gen.records import Batch, Code, Corrupted, Reconstruction, Shape
+from lightning_gen.schedules import at
+from lightning_gen.terms import Term
+
+
+class Autoencoder(GenerativeModule):
+    """An encoder and a decoder with a bottleneck between them.
+
+    ``x → observe → corrupt → encoder → bottleneck → decoder → Reconstruction → Σ weightₖ · termₖ(record)``
+
+    Subclasses say how it is trained; they call `assemble` in their constructor.
+
+    Attributes:
+        population: Number of training samples, or None before the first training; kept in checkpoints.
+    """
+
+    def assemble(
+        self,
+        encoder: Encoder,
+        decoder: Decoder,
+        bottleneck: Bottleneck,
+        objective: dict[str, Term],
+        corruption: Corruption | None,
+        observation: Augmentation | None,
+        draws: int,
+    ) -> None:
+        """Take the parts; see `AutoencoderModule`.
+
+        Raises:
+            InputError: The parts do not fit each other, no term is a likelihood, or a number is below 1.
+        """
+        if draws < 1:
+            raise InputError(f"draws must be at least 1, not {draws}: it is the number of codes drawn for each sample")
+        check_halves(encoder, bottleneck, decoder, likelihood_of(objective))
+        self.encoder = encoder
+        self.decoder = decoder
+        self.bottleneck = bottleneck
+        self.objective = named(objective)
+        self.corruption = corruption
+        self.observation = observation
+        self.draws = draws
+        self.population: int | None = None
+        self._watches_input = any(term.watches_input for term in objective.values())
+
+    @property
+    def data_shape(self) -> Shape:
+        """Shape of one sample."""
+        return tuple(self.encoder.shape)
+
+    @property
+    def terms(self) -> dict[str, Term]:
+        """The terms of the objective by name."""
+        return cast(dict[str, Term], dict(self.objective.items()))
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """The first likelihood of the objective: it turns the decoder's output into samples."""
+        return likelihood_of(self.terms)
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether the bottleneck has a prior to sample from."""
+        return self.bottleneck.has_prior
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes that `sample` can be asked for, or None."""
+        return self.decoder.num_classes
+
+    # using it ------------------------------------------------------------------------------------------------------
+
+    def encode(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Codes without noise, ``(n, latent_dim, *map_size)``, of samples ``(n, *shape)``, images in [-1, 1].
+
+        As `decode` and `reconstruct` it can be differentiated; wrap it in ``torch.no_grad()`` where that is not wanted.
+        """
+        return self.bottleneck(self.encoder(x, labels), None).mean
+
+    def decode(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Samples ``(n, *shape)``, images in [-1, 1], from codes ``(n, latent_dim, *map_size)``."""
+        return self.likelihood.mean(self.decoder(code, labels))
+
+    def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """What is left of samples ``(n, *shape)`` after their way through the code."""
+        return self.decode(self.encode(x, labels), labels)
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The same as `reconstruct`."""
+        return self.reconstruct(x, labels)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        labels: Tensor | Sequence[int] | int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Decode draws from the prior, in evaluation mode.
+
+        Args:
+            n: How many.
+            labels: Class or classes to draw, repeated until there are n; None for classes at random. For conditional
+                models.
+            generator: Source of the codes; the same seed gives the same samples. None for this process's own.
+
+        Returns:
+            ``(n, *shape)``; images in [-1, 1].
+
+        Raises:
+            InputError: `n` is below 1, the model knows no such class, or the bottleneck has no prior to draw from.
+        """
+        if n < 1:
+            raise InputError(f"the number of samples must be at least 1, not {n}")
+        source = generator or self.rng
+        classes = None
+        if self.num_classes is not None or labels is not None:
+            classes = drawn_classes(self.num_classes, n, labels, source).to(self.device)
+        training = self.training
+        self.eval()
+        try:
+            return self.decode(self.draw_codes(n, source), classes)
+        finally:
+            self.train(training)
+
+    def draw_codes(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw codes ``(n, latent_dim, *map_size)`` from the prior, on the module's device.
+
+        Raises:
+            InputError: The bottleneck has no prior.
+        """
+        return self.bottleneck.sample_prior(n, generator, self.encoder.map_size).to(self.device)
+
+    # a pass --------------------------------------------------------------------------------------------------------
+
+    def observe(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Samples as the model is of them: drawn anew by `observation`, where there is one."""
+        return x if self.observation is None else self.observation(x, generator)
+
+    def reconstruction(
+        self,
+        x: Tensor,
+        generator: torch.Generator | None,
+        corrupt: bool = False,
+        labels: Tensor | None = None,
+    ) -> Reconstruction:
+        """One pass through the autoencoder; the encoder runs once a sample, whatever the draws.
+
+        Args:
+            x: Clean samples.
+            generator: Source of the bottleneck's noise and of the corruption; None for codes without noise.
+            corrupt: Whether the encoder sees corrupted samples.
+            labels: Their classes, for conditional models.
+        """
+        damaged = Corrupted(x)
+        if corrupt and self.corruption is not None and generator is not None:
+            damaged = self.corruption.corrupt(x, generator)
+        seen = damaged.x.detach().requires_grad_() if self._watches_input else damaged.x
+        told = labels if self.num_classes is not None else None
+        features = self.encoder(seen, told)
+        if self.draws > 1:
+            x, features, told = (repeated(each, self.draws) for each in (x, features, told))
+        code: Code = self.bottleneck(features, generator)
+        draw_prior = None
+        if self.has_prior and generator is not None:
+            draw_prior = partial(self.draw_codes, generator=generator)
+        return Reconstruction(
+            x,
+            code,
+            self.decoder(code.sample, told),
+            seen,
+            repeated(damaged.hidden, self.draws),
+            repeated(labels, self.draws),
+            self.draws,
+            self.images_seen,
+            self.population,
+            draw_prior,
+            self.likelihood.mean,
+        )
+
+    def loss(self, record: Reconstruction) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum of the terms, and the terms without their weights, in nats per sample."""
+        terms = self.terms
+        values = {name: term(record) for name, term in terms.items()}
+        return sum_of([at(terms[name].weight, record.images) * value for name, value in values.items()]), values
+
+    # training and evaluation ---------------------------------------------------------------------------------------
+
+    def on_fit_start(self) -> None:
+        """Note how many training samples there are."""
+        super().on_fit_start()
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if hasattr(data, "train_set"):
+            self.population = len(data.train_set)
+
+    def progress(self) -> dict[str, Any]:
+        """The number of training samples, and what other bases keep."""
+        return {**super().progress(), "population": self.population}
+
+    def load_progress(self, progress: dict[str, Any]) -> None:
+        """The number of training samples, and what other bases keep."""
+        super().load_progress(progress)
+        self.population = progress.get("population")
+
+    def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss and its terms in nats per sample, and the mean squared error, for images of pixels in [0, 1]."""
+        x = self.observe(batch.x, self.evaluation_rng)
+        if self._watches_input:
+            with torch.inference_mode(False), torch.enable_grad():
+                total, terms = self.loss(self.reconstruction(x.clone(), self.evaluation_rng, labels=batch.labels))
+        else:
+            total, terms = self.loss(self.reconstruction(x, self.evaluation_rng, labels=batch.labels))
+        told = batch.labels if self.num_classes is not None else None
+        error = (self.reconstruct(x, told) - x).float().square().mean()
+        figures = {name: value.detach() for name, value in {"loss": total, **terms}.items()}
+        return {**figures, "mse": error / 4 if x.ndim == 4 else error}
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Reconstructions of a batch, ``(n, *shape)``."""
+        batch = Batch.of(batch)
+        return self.reconstruct(batch.x, batch.labels if self.num_classes is not None else None)
+
+
+def repeated(x: Tensor | None, times: int) -> Any:
+    """Each element of a batch so many times in a row."""
+    return x if x is None or times == 1 else x.repeat_interleave(times, dim=0)
+
+
+def sum_of(values: list[Tensor]) -> Tensor:
+    """The sum of scalars."""
+    return torch.stack(values).sum()

@@ -1,0 +1,78 @@
+"""Whether the parts of an autoencoder fit each other."""
+
+from collections.abc import Mapping
+
+from lightning_gen.bottlenecks import Bottleneck
+from lightning_gen.errors import InputError
+from lightning_gen.networks import Decoder, Encoder
+from lightning_gen.objectives import BernoulliLikelihood, Likelihood
+from lightning_gen.terms import Term
+
+
+def likelihood_of(objective: Mapping[str, Term]) -> Likelihood:
+    """The first likelihood of an objective: it says how a decoder's output becomes a sample.
+
+    Raises:
+        InputError: There is none.
+    """
+    for term in objective.values():
+        if isinstance(term, Likelihood):
+            return term
+    raise InputError(
+        "no term of the objective says how the decoder's output becomes a sample: add one of the likelihoods, "
+        "such as objective={'reconstruction': BernoulliLikelihood()}"
+    )
+
+
+def check_halves(encoder: Encoder, bottleneck: Bottleneck, decoder: Decoder, likelihood: Likelihood) -> None:
+    """Check that encoder, bottleneck, decoder and likelihood are made for each other.
+
+    Raises:
+        InputError: They are not.
+    """
+    name = type(bottleneck).__name__
+    if tuple(encoder.shape) != tuple(decoder.shape):
+        raise InputError(
+            f"the encoder reads samples of shape {tuple(encoder.shape)} and the decoder gives {tuple(decoder.shape)}: "
+            "build both for the shape of the data"
+        )
+    if encoder.features != bottleneck.features:
+        raise InputError(
+            f"the encoder gives {encoder.features} features and {name} with latent_dim {bottleneck.latent_dim} takes "
+            f"{bottleneck.features}: set the encoder's features to that"
+        )
+    if decoder.latent_dim != bottleneck.latent_dim:
+        raise InputError(
+            f"{name} gives codes of {bottleneck.latent_dim} and the decoder reads {decoder.latent_dim}: set the "
+            "decoder's latent_dim to that"
+        )
+    if encoder.map_size != decoder.map_size:
+        raise InputError(
+            f"the encoder gives features {encoder.map_size or 'without a map'} and the decoder reads codes "
+            f"{decoder.map_size or 'without a map'}: take an encoder and a decoder of one family and one depth"
+        )
+    if encoder.num_classes != decoder.num_classes:
+        raise InputError(
+            f"the encoder is told of {encoder.num_classes or 'no'} classes and the decoder of "
+            f"{decoder.num_classes or 'no'}: give both a conditioning with the same num_classes, or neither"
+        )
+    check_likelihood(likelihood, decoder)
+
+
+def check_likelihood(likelihood: Likelihood, decoder: Decoder) -> None:
+    """Check that a decoder gives what a likelihood reads.
+
+    Raises:
+        InputError: It does not.
+    """
+    if isinstance(likelihood, BernoulliLikelihood) and len(decoder.shape) == 1:
+        raise InputError(
+            "BernoulliLikelihood is for images between black and white and the data are points: use "
+            "GaussianLikelihood, --model.objective.reconstruction GaussianLikelihood"
+        )
+    wanted = likelihood.outputs(decoder.shape[0])
+    if decoder.output_shape[0] != wanted:
+        raise InputError(
+            f"{type(likelihood).__name__} reads {wanted} channels of the decoder's output and it has "
+            f"{decoder.output_shape[0]}: set the decoder's outputs to {wanted}"
+        )
