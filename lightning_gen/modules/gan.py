@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -258,10 +258,8 @@ class GANModule(AlternatingModule):
             fake = self.generator(self.latents(len(batch.x)), batch.labels)
         real, fake = self.augment(batch.x), self.augment(fake)
         due = self.penalties_due()
-        if not torch.is_autocast_enabled(real.device.type):  # else a penalty needs a pass of its own, in float32
-            real = watched(real, any(penalty.at_real for penalty in due.values()))
-            fake = watched(fake, any(penalty.at_fake for penalty in due.values()))
-        on_real, on_fake = self.judge(real, fake, batch.labels)
+        contest = self.contest(real, fake, batch.labels, due.values())
+        on_real, on_fake = contest.on_real, contest.on_fake
         total = self.objective.discriminator(on_real.logits, on_fake.logits)
         figures = {"real_logit": on_real.logits.mean(), "fake_logit": on_fake.logits.mean()}
         for name, term in self._terms():
@@ -269,7 +267,6 @@ class GANModule(AlternatingModule):
             if paid is not None:
                 figures[f"discriminator_{name}"] = paid
                 total = total + term.weight * paid
-        contest = Contest(self.discriminator, real, fake, on_real, on_fake, self.rng, batch.labels)
         for name, penalty in due.items():
             figures[name] = penalty(contest)
             total = total + penalty.every * at(penalty.weight, self.images_seen) * figures[name]
@@ -303,16 +300,36 @@ class GANModule(AlternatingModule):
     def _terms(self) -> Sequence[tuple[str, AuxiliaryTerm]]:
         return [(name, cast(AuxiliaryTerm, term)) for name, term in self.terms.items()]
 
-    def judge(self, real: Tensor, fake: Tensor, labels: Tensor | None = None) -> tuple[Judgement, Judgement]:
-        """The discriminator's judgements of real and of fake samples of the same classes.
+    def contest(self, real: Tensor, fake: Tensor, labels: Tensor | None, penalties: Collection[Penalty]) -> Contest:
+        """Real and fake samples of the same classes before the discriminator, watched where a penalty asks for it.
 
-        One pass over both where that is the same: no sample's logit depends on another's, and a penalty looks at the
-        gradient at both or at neither.
+        The samples themselves, and not only the logits, are joined where one pass judges both: one gradient of one
+        tensor then serves the penalties on either side.
         """
-        alike = len(real) == len(fake) and real.requires_grad == fake.requires_grad
-        if self._mixes or not alike or len(real) % self.discriminator.packing:
-            return self.discriminator.judge(real, labels), self.discriminator.judge(fake, labels)
-        both = torch.cat([real, fake.to(real.dtype)])
+        apart = torch.is_autocast_enabled(real.device.type)  # a penalty needs a pass of its own then, in float32
+        watch_real = not apart and any(penalty.at_real for penalty in penalties)
+        watch_fake = not apart and any(penalty.at_fake for penalty in penalties)
+        if watch_real == watch_fake and self.judges_together(real, fake):
+            both = watched(torch.cat([real, fake.to(real.dtype)]), watch_real)
+            real, fake = both.chunk(2)
+            on_real, on_fake = self.judge_joined(both, labels)
+        else:
+            both, real, fake = None, watched(real, watch_real), watched(fake, watch_fake)
+            on_real, on_fake = (self.discriminator.judge(x, labels) for x in (real, fake))
+        return Contest(self.discriminator, real, fake, on_real, on_fake, self.rng, labels, both if watch_real else None)
+
+    def judge(self, real: Tensor, fake: Tensor, labels: Tensor | None = None) -> tuple[Judgement, Judgement]:
+        """The discriminator's judgements of real and of fake samples of the same classes, in one pass where it can."""
+        if self.judges_together(real, fake):
+            return self.judge_joined(torch.cat([real, fake.to(real.dtype)]), labels)
+        return self.discriminator.judge(real, labels), self.discriminator.judge(fake, labels)
+
+    def judges_together(self, real: Tensor, fake: Tensor) -> bool:
+        """Whether one pass over real and fake samples together gives the same as a pass over each."""
+        return not self._mixes and len(real) == len(fake) and not len(real) % self.discriminator.packing
+
+    def judge_joined(self, both: Tensor, labels: Tensor | None) -> tuple[Judgement, Judgement]:
+        """The judgements of the first and of the second half of samples whose classes are the same in both halves."""
         return self.discriminator.judge(both, None if labels is None else torch.cat([labels, labels])).halves()
 
     def augment(self, x: Tensor) -> Tensor:

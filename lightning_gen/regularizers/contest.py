@@ -30,6 +30,8 @@ class Contest:
         on_fake: Its judgement of the fake samples.
         generator: Source of whatever a penalty draws.
         labels: Classes of the samples, real and fake alike, ``(n,)``, or None.
+        both: Real and fake samples in one tensor that requires a gradient, of which `real` and `fake` are the halves,
+            where one pass judged them so; else None.
     """
 
     critic: Critic
@@ -39,6 +41,7 @@ class Contest:
     on_fake: Judgement
     generator: torch.Generator
     labels: Tensor | None = None
+    both: Tensor | None = None
 
     @property
     def real_gradient(self) -> Tensor:
@@ -67,7 +70,10 @@ class Contest:
         """Gradients at the samples that require one, in one backward pass."""
         sides = ((self.real, self.on_real.logits), (self.fake, self.on_fake.logits))
         watched = [(x, logits) for x, logits in sides if x.requires_grad]
-        total = torch.cat([logits for _, logits in watched]).sum()
-        gradients = torch.autograd.grad(total, [x for x, _ in watched], create_graph=True)
+        total = torch.stack([logits.sum() for _, logits in watched]).sum()
+        asked = [x for x, _ in watched] if self.both is None else [self.both]
+        gradients = torch.autograd.grad(total, asked, create_graph=True)
+        if self.both is not None:
+            gradients = gradients[0].chunk(2)
         pairs = zip(gradients, watched, strict=True)
         return [at_least_float32(gradient.reshape(len(logits), -1)) for gradient, (_, logits) in pairs]

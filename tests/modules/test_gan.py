@@ -373,18 +373,23 @@ def test_the_weight_of_a_penalty_follows_its_schedule(gan):
     assert [total - totals[-1] for total in totals] == pytest.approx([2 * value, value, 0])
 
 
-@pytest.mark.parametrize("watched", [(False, False), (True, True), (True, False)])
+@pytest.mark.parametrize("penalties", [(), (R1(), R2()), (R1(),)])
 @pytest.mark.parametrize("packing", [1, 2])
-def test_one_pass_over_real_and_fake_gives_the_logits_of_two(gan, watched, packing):
+def test_one_pass_over_real_and_fake_gives_the_logits_and_gradients_of_two(gan, penalties, packing):
     module = gan(discriminator=DenseDiscriminator((1, 8, 8), (16,), packing=packing))
-    real, fake = (torch.rand(6, 1, 8, 8).requires_grad_(watch) for watch in watched)
+    real, fake = torch.rand(6, 1, 8, 8), torch.rand(6, 1, 8, 8)
     alone = [module.discriminator.judge(x) for x in (real, fake)]
     passes = []
-    module.discriminator.layers.register_forward_hook(lambda m, args, out: passes.append(len(args[0])))
-    for ours, theirs in zip(module.judge(real, fake), alone, strict=True):
+    hook = module.discriminator.layers.register_forward_hook(lambda m, args, out: passes.append(len(args[0])))
+    contest = module.contest(real, fake, None, penalties)
+    assert len(passes) == (2 if len(penalties) == 1 else 1), "no gradient is computed that nobody asks for"
+    hook.remove()
+    for ours, theirs in zip((contest.on_real, contest.on_fake), alone, strict=True):
         torch.testing.assert_close(ours.logits, theirs.logits)
         torch.testing.assert_close(ours.features, theirs.features)
-    assert len(passes) == (1 if watched[0] == watched[1] else 2), "no gradient is computed that nobody asks for"
+    for penalty in penalties:
+        gradient, x = (contest.real_gradient, real) if penalty.at_real else (contest.fake_gradient, fake)
+        torch.testing.assert_close(gradient, contest.gradient(x))
 
 
 @pytest.mark.parametrize("options", [{}, {"batch_norm": False, "minibatch_std": True}])
