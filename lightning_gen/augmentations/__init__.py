@@ -2,16 +2,26 @@
 
 from lightning_gen.augmentations.adaptive import ADA
 from lightning_gen.augmentations.base import AdaptiveAugmentation, Augmentation
-from lightning_gen.augmentations.corruption import Corruption, GaussianNoise, Masking, SaltAndPepper
+from lightning_gen.augmentations.corruption import (
+    Corruption,
+    GaussianNoise,
+    Masking,
+    PatchMasking,
+    SaltAndPepper,
+)
 from lightning_gen.augmentations.differentiable import DiffAugment
+from lightning_gen.augmentations.observation import Binarization, Dequantization
 
 __all__ = [
     "ADA",
     "AdaptiveAugmentation",
     "Augmentation",
+    "Binarization",
     "Corruption",
+    "Dequantization",
     "DiffAugment",
     "GaussianNoise",
     "Masking",
+    "PatchMasking",
     "SaltAndPepper",
 ]

@@ -70,6 +70,53 @@ class Masking(Corruption):
         return Corrupted(x.masked_fill(hidden, self.value), hidden)
 
 
+class PatchMasking(Corruption):
+    """Hides whole square patches of a picture, as many in each, all channels together.
+
+    Where the sides are no multiples of `size`, the last patches of a row or column are cut off. Where the encoder has
+    no use for fewer patches, as a convolution has not, hidden ones are filled with one value.
+
+    Paper: Masked Autoencoders Are Scalable Vision Learners, https://arxiv.org/abs/2111.06377, section 3
+
+    Args:
+        fraction: Share of the patches of a picture to hide, in [0, 1]; round(fraction · patches) are.
+        size: Side of a patch in pixels, at least 1.
+        value: What hidden pixels are replaced by; 0 is grey.
+
+    Raises:
+        InputError: The fraction is outside [0, 1], or the size is below 1.
+    """
+
+    def __init__(self, fraction: float = 0.75, size: int = 4, value: float = 0.0) -> None:
+        super().__init__()
+        require_fraction(self, fraction)
+        if size < 1:
+            raise InputError(f"PatchMasking cannot have size {size}: give patches of at least 1 pixel")
+        self.fraction = fraction
+        self.size = size
+        self.value = value
+
+    def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return x with patches replaced by `value`."""
+        return self.corrupt(x, generator).x
+
+    def corrupt(self, x: Tensor, generator: torch.Generator) -> Corrupted:
+        """Return x with patches replaced by `value`, and which were, ``(n, 1, h, w)``.
+
+        Raises:
+            InputError: The samples are not pictures.
+        """
+        if x.ndim != 4:
+            raise InputError(f"PatchMasking hides patches of pictures and got {tuple(x.shape)}: use Masking for points")
+        rows, columns = (-(-side // self.size) for side in x.shape[2:])
+        patches = rows * columns
+        order = torch.rand(len(x), patches, generator=generator, device=generator.device).argsort(1)
+        hidden = (order < round(self.fraction * patches)).view(len(x), 1, rows, columns).to(x.device)
+        hidden = hidden.repeat_interleave(self.size, 2).repeat_interleave(self.size, 3)
+        hidden = hidden[:, :, : x.shape[2], : x.shape[3]]
+        return Corrupted(x.masked_fill(hidden, self.value), hidden)
+
+
 class SaltAndPepper(Corruption):
     """Turns a share of the pixels, all channels together, black or white, with even odds. For images in [-1, 1].
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
 from lightning_gen.networks import Decoder, Encoder
-from lightning_gen.objectives import BernoulliLikelihood, Likelihood
+from lightning_gen.objectives import Likelihood
 from lightning_gen.terms import Term
 
 
@@ -65,9 +65,9 @@ def check_likelihood(likelihood: Likelihood, decoder: Decoder) -> None:
     Raises:
         InputError: It does not.
     """
-    if isinstance(likelihood, BernoulliLikelihood) and len(decoder.shape) == 1:
+    if likelihood.pixels_only and len(decoder.shape) == 1:
         raise InputError(
-            "BernoulliLikelihood is for images between black and white and the data are points: use "
+            f"{type(likelihood).__name__} is for images between black and white and the data are points: use "
             "GaussianLikelihood, --model.objective.reconstruction GaussianLikelihood"
         )
     wanted = likelihood.outputs(decoder.shape[0])

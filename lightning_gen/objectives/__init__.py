@@ -2,6 +2,7 @@
 
 from lightning_gen.objectives.adversarial import (
     AdversarialObjective,
+    DensityRatio,
     Hinge,
     LeastSquares,
     Minimax,
@@ -10,22 +11,44 @@ from lightning_gen.objectives.adversarial import (
     RelativisticPaired,
     Wasserstein,
 )
-from lightning_gen.objectives.auxiliary import AuxiliaryTerm, Classification, FeatureMatching
-from lightning_gen.objectives.reconstruction import BernoulliLikelihood, GaussianLikelihood, Likelihood
+from lightning_gen.objectives.auxiliary import AuxiliaryTerm, Classification, FeatureMatching, FeatureReconstruction
+from lightning_gen.objectives.bound import ImportanceWeightedBound, log_weights
+from lightning_gen.objectives.learned_scale import PixelScaleGaussianLikelihood, SharedScaleGaussianLikelihood
+from lightning_gen.objectives.logistic import LogisticMixtureLikelihood
+from lightning_gen.objectives.perceptual import LPIPS, Perceptual
+from lightning_gen.objectives.reconstruction import (
+    BernoulliLikelihood,
+    GaussianLikelihood,
+    LaplaceLikelihood,
+    Likelihood,
+)
+from lightning_gen.objectives.wrapped import HiddenPart, WrappedLikelihood
 
 __all__ = [
+    "LPIPS",
     "AdversarialObjective",
     "AuxiliaryTerm",
     "BernoulliLikelihood",
     "Classification",
+    "DensityRatio",
     "FeatureMatching",
+    "FeatureReconstruction",
     "GaussianLikelihood",
+    "HiddenPart",
     "Hinge",
+    "ImportanceWeightedBound",
+    "LaplaceLikelihood",
     "LeastSquares",
     "Likelihood",
+    "LogisticMixtureLikelihood",
     "Minimax",
     "NonSaturating",
+    "Perceptual",
+    "PixelScaleGaussianLikelihood",
     "RelativisticAverage",
     "RelativisticPaired",
+    "SharedScaleGaussianLikelihood",
     "Wasserstein",
+    "WrappedLikelihood",
+    "log_weights",
 ]

@@ -100,6 +100,28 @@ class NonSaturating(CrossEntropyObjective):
         return softplus(-fake_logits).mean()
 
 
+class DensityRatio(CrossEntropyObjective):
+    """The logit as the logarithm of a ratio of densities, in nats.
+
+    Discriminator: E[softplus(-r)] + E[softplus(f)]; at its optimum the logit is log p(real) / p(fake).
+    Generator: -E[f], which at that optimum is KL(fake || real). With `IndependenceContrast` that is the total
+    correlation of the codes.
+
+    Papers: Disentangling by Factorising, https://arxiv.org/abs/1802.05983, equation 3; Amortised MAP Inference for
+    Image Super-resolution, https://arxiv.org/abs/1610.04490, section 3.2
+
+    Args:
+        label_smoothing: By how much the target of real samples is below 1 in the discriminator's loss, in [0, 1).
+
+    Raises:
+        InputError: The smoothing is outside [0, 1).
+    """
+
+    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        """Return the negative mean logit of fake samples, in nats."""
+        return -fake_logits.mean()
+
+
 class LeastSquares(AdversarialObjective):
     """Regression of the logits to 1 on real and 0 on fake samples, in squared logits.
 

@@ -1,4 +1,4 @@
-"""Terms that a GAN's players pay beside the objective, as functions of the discriminator's judgements."""
+"""Terms that the players of a game pay beside the objective, as functions of the discriminator's judgements."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -55,6 +55,32 @@ class FeatureMatching(AuxiliaryTerm):
             raise InputError("FeatureMatching compares with real samples: pass their judgement to generator() too")
         expected = at_least_float32(real.features).mean(0).detach()
         return (expected - at_least_float32(fake.features).mean(0)).square().sum()
+
+
+class FeatureReconstruction(AuxiliaryTerm):
+    """An autoencoder reconstructs the features that a discriminator reads its logit off: E[½ ‖h(x) - h(x̃)‖²].
+
+    Up to a constant this is -log N(h(x); h(x̃), I), in nats per sample. For `ReconstructionContrast` and
+    `GenerationContrast`, whose fake sides begin with the reconstructions. The discriminator does not pay: it would give
+    up its features.
+
+    Paper: Autoencoding beyond pixels using a learned similarity metric, https://arxiv.org/abs/1512.09300, equation 8
+
+    Args:
+        weight: Factor of the term in the autoencoder's loss; the paper's gamma, relative to the adversarial term.
+    """
+
+    needs_real_for_generator = True
+
+    def generator(self, real: Judgement | None, fake: Judgement) -> Tensor:
+        """Return the mean over the samples of half the squared distance of the features, in nats per sample."""
+        if real is None:
+            raise InputError(
+                "FeatureReconstruction compares with real samples: pass their judgement to generator() too"
+            )
+        expected = at_least_float32(real.features).detach()
+        residual = expected - at_least_float32(fake.features[: len(expected)])
+        return 0.5 * residual.square().flatten(1).sum(1).mean()
 
 
 class Classification(AuxiliaryTerm):

@@ -1,14 +1,19 @@
 """Likelihoods: how well a decoder's output explains the samples."""
 
 from abc import ABC, abstractmethod
-from math import log, pi
+from math import log, log2, pi
+from typing import TypeVar
 
+import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lightning_gen.errors import InputError
-from lightning_gen.records import Reconstruction
+from lightning_gen.records import Reconstruction, Shape
+from lightning_gen.schedules import Schedule
 from lightning_gen.terms import Term, at_least_float32
+
+Nats = TypeVar("Nats", float, Tensor)
 
 
 class Likelihood(Term, ABC):
@@ -16,7 +21,15 @@ class Likelihood(Term, ABC):
 
     Args:
         weight: Factor of the term in the objective, or a schedule of it.
+
+    Attributes:
+        discrete: Whether it gives the probability of a pixel's value, one of 2 or of 256, rather than a density. A
+            density of 8-bit pixels has no upper bound: give it samples between them, by `Dequantization`.
+        pixels_only: Whether it is for pixels in [-1, 1] and not for points.
     """
+
+    discrete: bool = False
+    pixels_only: bool = False
 
     def outputs(self, channels: int) -> int:
         """Channels that the decoder's output must have for samples of so many channels: as many."""
@@ -42,6 +55,27 @@ class Likelihood(Term, ABC):
     def mean(self, output: Tensor) -> Tensor:
         """Return the expected samples ``(n, channels, ...)``, in the range of the data, from a decoder's output."""
 
+    def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw samples ``(n, channels, ...)`` from p(x|z), at least float32; a density's may leave [-1, 1].
+
+        Raises:
+            InputError: It cannot.
+        """
+        raise InputError(f"{type(self).__name__} cannot draw samples: take those that it expects, by `mean`")
+
+    def bits_per_dim(self, nats: Nats, shape: Shape) -> Nats:
+        """Turn nats per sample into bits per dimension, for pixels those of one of 256 values.
+
+        nats / (D log 2), with D the number of dimensions; a density of pixels in [-1, 1] is given log2(256 / 2) = 7
+        more, since each of the 256 values takes 2 / 256 of that range.
+
+        Args:
+            nats: -log p(x), or a bound on it, in nats per sample.
+            shape: Shape of one sample.
+        """
+        continuous_pixels = not self.discrete and len(shape) == 3
+        return nats / (torch.Size(shape).numel() * log(2)) + (log2(256 / 2) if continuous_pixels else 0.0)
+
     def forward(self, record: Reconstruction) -> Tensor:
         """Return the mean over the batch of -log p(x|z), in nats per sample."""
         return -self.log_prob(record.output, record.x).mean()
@@ -52,13 +86,16 @@ class BernoulliLikelihood(Likelihood):
 
     log p(x|z) = Σ t log s + (1 - t) log(1 - s) with t = (x + 1) / 2 and s = sigmoid(output). For pixels that are
     neither black nor white this is a cross-entropy, not a normalised likelihood: its least value is their
-    entropy, not 0.
+    entropy, not 0. `Binarization` draws black and white ones from them.
 
     Paper: Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114, appendix C.1
 
     Args:
         weight: Factor of the term in the objective.
     """
+
+    discrete = True
+    pixels_only = True
 
     def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
         """Return the negative cross-entropy of each pixel in nats; output, x and result are ``(n, *shape)``."""
@@ -68,6 +105,11 @@ class BernoulliLikelihood(Likelihood):
     def mean(self, output: Tensor) -> Tensor:
         """Return the expected images ``(n, *shape)`` in [-1, 1]: 2 sigmoid(output) - 1."""
         return 2 * output.sigmoid() - 1
+
+    def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw black and white images ``(n, *shape)``, each pixel -1 or 1."""
+        output = at_least_float32(output)
+        return 2 * (uniform_like(output, generator) < output.sigmoid()).to(output) - 1
 
 
 class GaussianLikelihood(Likelihood):
@@ -87,7 +129,7 @@ class GaussianLikelihood(Likelihood):
         InputError: The scale is not positive.
     """
 
-    def __init__(self, scale: float = 1.0, weight: float = 1.0) -> None:
+    def __init__(self, scale: float = 1.0, weight: float | Schedule = 1.0) -> None:
         super().__init__(weight)
         if not scale > 0:
             raise InputError(f"GaussianLikelihood cannot have scale {scale}: give a standard deviation above 0")
@@ -101,3 +143,53 @@ class GaussianLikelihood(Likelihood):
     def mean(self, output: Tensor) -> Tensor:
         """Return the expected samples ``(n, *shape)``: the output as it is, which may leave the range of the data."""
         return output
+
+    def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw samples ``(n, *shape)`` about the output."""
+        output = at_least_float32(output)
+        return output + self.scale * normal_like(output, generator)
+
+
+class LaplaceLikelihood(Likelihood):
+    """Independent Laplace distributions about the output, all of one width: the absolute error, in nats.
+
+    log p(x|z) = -Σ |x - output| / scale - D log(2 scale), with D the number of dimensions of a sample; a true density,
+    as that of `GaussianLikelihood`. The best output is the median, which `mean` is too.
+
+    Args:
+        scale: Mean absolute deviation, in units of the data; the standard deviation is √2 times that.
+        weight: Factor of the term in the objective.
+
+    Raises:
+        InputError: The scale is not positive.
+    """
+
+    def __init__(self, scale: float = 1.0, weight: float | Schedule = 1.0) -> None:
+        super().__init__(weight)
+        if not scale > 0:
+            raise InputError(f"LaplaceLikelihood cannot have scale {scale}: give a mean absolute deviation above 0")
+        self.scale = scale
+
+    def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return the log-density of each dimension in nats; output, x and result are ``(n, *shape)``."""
+        return -(at_least_float32(x) - at_least_float32(output)).abs() / self.scale - log(2 * self.scale)
+
+    def mean(self, output: Tensor) -> Tensor:
+        """Return the expected samples ``(n, *shape)``: the output as it is, which may leave the range of the data."""
+        return output
+
+    def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw samples ``(n, *shape)`` about the output."""
+        output = at_least_float32(output)
+        u = 2 * uniform_like(output, generator) - 1
+        return output - self.scale * u.sign() * torch.log1p(-u.abs())
+
+
+def uniform_like(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw U(0, 1) of the shape, type and device of a tensor; 0 may be drawn and 1 is not."""
+    return torch.rand(x.shape, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)
+
+
+def normal_like(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw N(0, 1) of the shape, type and device of a tensor."""
+    return torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)

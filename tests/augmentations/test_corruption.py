@@ -1,14 +1,17 @@
 import inspect
+import itertools
+import math
 
 import pytest
 import torch
 
-from lightning_gen.augmentations import GaussianNoise, Masking, SaltAndPepper
+from lightning_gen.augmentations import GaussianNoise, Masking, PatchMasking, SaltAndPepper
 from lightning_gen.errors import InputError
 
 CORRUPTIONS = (
     (GaussianNoise, {"scale": 0.3}),
     (Masking, {"fraction": 0.4, "value": 0.0}),
+    (PatchMasking, {"fraction": 0.4, "size": 3, "value": -0.5}),
     (SaltAndPepper, {"fraction": 0.2}),
 )
 every_corruption = pytest.mark.parametrize(("cls", "arguments"), CORRUPTIONS)
@@ -25,6 +28,8 @@ def grey(n=50, channels=3):
 @every_corruption
 @pytest.mark.parametrize("shape", [(2,), (1, 8, 9), (3, 8, 8)])
 def test_shapes_stay_and_the_originals_too(cls, arguments, shape):
+    if cls is PatchMasking and len(shape) == 1:
+        pytest.skip("points have no patches")
     torch.manual_seed(0)
     x = torch.rand(6, *shape)
     original = x.clone()
@@ -50,7 +55,7 @@ def test_constructor_arguments_are_attributes(cls, arguments):
 
 @every_corruption
 def test_none_of_it_is_the_identity(cls, arguments):
-    nothing = {name: 0.0 for name in arguments}
+    nothing = {name: 0.0 for name in arguments if name != "size"}
     assert torch.equal(cls(**nothing)(grey(), source()), grey())
 
 
@@ -79,7 +84,44 @@ def test_salt_and_pepper_come_in_equal_parts():
     assert (x == 0.25).float().mean().item() == pytest.approx(0.6, abs=0.01)
 
 
-@pytest.mark.parametrize("build", [lambda: Masking(1.5), lambda: SaltAndPepper(-0.1), lambda: GaussianNoise(-1.0)])
+@every_corruption
+def test_what_is_called_hidden_is_what_was_replaced(cls, arguments):
+    x, hidden = cls(**arguments).corrupt(grey(), source())
+    assert torch.equal(x, cls(**arguments)(grey(), source()))
+    if hidden is not None:
+        assert hidden.shape == (50, 1, 32, 32)
+        assert torch.equal(hidden.expand_as(x), x != 0.25)
+
+
+@pytest.mark.parametrize(("fraction", "size", "side"), [(0.75, 4, (32, 32)), (0.5, 5, (11, 23)), (0.3, 16, (8, 9))])
+def test_as_many_whole_patches_are_hidden_in_each_picture(fraction, size, side):
+    hidden = PatchMasking(fraction, size).corrupt(torch.zeros(40, 3, *side), source()).hidden
+    rows, columns = math.ceil(side[0] / size), math.ceil(side[1] / size)
+    patches = hidden[:, 0, ::size, ::size]
+    assert patches.shape == (40, rows, columns)
+    assert (patches.sum((1, 2)) == round(fraction * rows * columns)).all()
+    for y, x in itertools.product(range(side[0]), range(side[1])):
+        assert torch.equal(hidden[:, 0, y, x], patches[:, y // size, x // size])
+
+
+def test_every_patch_is_hidden_as_often():
+    hidden = PatchMasking(0.75, 8).corrupt(torch.zeros(20_000, 1, 32, 32), source()).hidden[:, 0, ::8, ::8]
+    torch.testing.assert_close(hidden.float().mean(0), torch.full((4, 4), 0.75), atol=0.015, rtol=0)
+    together = (hidden[:, 0, 0] & hidden[:, 0, 1]).float().mean()
+    assert together.item() == pytest.approx(0.75 * 11 / 15, abs=0.015)
+
+
+def test_patches_are_of_pictures_and_of_a_pixel_at_least():
+    with pytest.raises(InputError, match="use Masking for points"):
+        PatchMasking()(torch.zeros(5, 2), source())
+    with pytest.raises(InputError, match="cannot have size 0: give patches of at least 1 pixel"):
+        PatchMasking(size=0)
+
+
+IMPOSSIBLE = [lambda: Masking(1.5), lambda: SaltAndPepper(-0.1), lambda: GaussianNoise(-1.0), lambda: PatchMasking(1.1)]
+
+
+@pytest.mark.parametrize("build", IMPOSSIBLE)
 def test_impossible_amounts_are_refused(build):
     with pytest.raises(InputError, match=r"cannot have (fraction|scale) -?\d\.\d: give"):
         build()

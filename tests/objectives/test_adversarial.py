@@ -6,10 +6,11 @@ from math import log
 import numpy as np
 import pytest
 import torch
-from torch.distributions import Bernoulli, kl_divergence
+from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from lightning_gen.errors import InputError
 from lightning_gen.objectives import (
+    DensityRatio,
     Hinge,
     LeastSquares,
     Minimax,
@@ -35,6 +36,11 @@ FORMULAS = {
         lambda r, f: -np.log(s(r)).mean() - np.log(1 - s(f)).mean(),
         lambda r, f: -np.log(s(f)).mean(),
         (lambda r, f: -s(-r), lambda r, f: s(f), lambda r, f: 0 * r, lambda r, f: -s(-f)),
+    ),
+    DensityRatio: (
+        lambda r, f: -np.log(s(r)).mean() - np.log(1 - s(f)).mean(),
+        lambda r, f: -f.mean(),
+        (lambda r, f: -s(-r), lambda r, f: s(f), lambda r, f: 0 * r, lambda r, f: -np.ones_like(f)),
     ),
     LeastSquares: (
         lambda r, f: ((r - 1) ** 2).mean() / 2 + (f**2).mean() / 2,
@@ -74,7 +80,7 @@ FORMULAS = {
     ),
 }
 OBJECTIVES = tuple(FORMULAS)
-SMOOTHED = (Minimax, NonSaturating)
+SMOOTHED = (Minimax, NonSaturating, DensityRatio)
 RELATIVE = (Wasserstein, RelativisticPaired, RelativisticAverage)
 every_objective = pytest.mark.parametrize("cls", OBJECTIVES)
 
@@ -203,3 +209,11 @@ def test_a_smoothing_that_means_nothing_is_refused(cls, smoothing):
 def test_constructor_arguments_are_attributes(cls):
     for name, parameter in inspect.signature(cls).parameters.items():
         assert getattr(cls(), name) == parameter.default
+
+
+def test_the_generator_of_a_density_ratio_pays_the_divergence_of_fake_from_real_at_the_optimum():
+    torch.manual_seed(0)
+    real, fake = Normal(0.0, 1.0), Normal(0.7, 0.5)
+    x = fake.sample((400_000,)).double()
+    logits = real.log_prob(x) - fake.log_prob(x)
+    assert DensityRatio().generator(None, logits).item() == pytest.approx(kl_divergence(fake, real).item(), abs=0.01)

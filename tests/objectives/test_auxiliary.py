@@ -8,7 +8,7 @@ import torch
 from torch.distributions import Categorical
 
 from lightning_gen.errors import InputError
-from lightning_gen.objectives import Classification, FeatureMatching
+from lightning_gen.objectives import Classification, FeatureMatching, FeatureReconstruction
 from lightning_gen.records import Judgement
 
 TERMS = (FeatureMatching, Classification)
@@ -94,3 +94,17 @@ def test_constructor_arguments_are_attributes_and_terms_unweighted(cls):
     assert torch.equal(cls(weight=50.0).generator(real, fake), cls().generator(real, fake))
     for name, parameter in inspect.signature(cls).parameters.items():
         assert getattr(cls(), name) == parameter.default
+
+
+def test_features_are_compared_sample_by_sample_and_generated_ones_left_out():
+    real, fake = torch.randn(4, 3), torch.randn(8, 3, requires_grad=True)
+    expected = sum(0.5 * (real[i] - fake[i]).square().sum() for i in range(4)) / 4
+    judgements = [Judgement(x.sum(1), x) for x in (real.requires_grad_(), fake)]
+    found = FeatureReconstruction().generator(*judgements)
+    torch.testing.assert_close(found, expected)
+    found.backward()
+    assert real.grad is None
+    assert not fake.grad[4:].any()
+    assert FeatureReconstruction().discriminator(*judgements) is None
+    with pytest.raises(InputError, match="real samples"):
+        FeatureReconstruction().generator(None, judgements[1])

@@ -1,0 +1,214 @@
+import copy
+import inspect
+
+import pytest
+import torch
+from torch import nn
+from torchmetrics.functional.image.lpips import _LPIPS
+
+from lightning_gen import AutoencoderModule
+from lightning_gen.data import Digits
+from lightning_gen.errors import InputError
+from lightning_gen.objectives import LPIPS, BernoulliLikelihood, Perceptual
+from lightning_gen.objectives.perceptual import LINEAR_WEIGHTS
+from lightning_gen.records import Code, Reconstruction
+
+
+class Features(nn.Module):
+    """Two levels, with what behaves differently in training."""
+
+    def __init__(self, width: int = 3) -> None:
+        super().__init__()
+        self.width = width
+        self.first = nn.Sequential(nn.Conv2d(1, width, 3), nn.BatchNorm2d(width), nn.ReLU())
+        self.second = nn.Sequential(nn.Dropout(), nn.Conv2d(width, 4, 3, stride=2))
+
+    def forward(self, x):
+        first = self.first(x)
+        return [first, self.second(first)]
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """The distance of torchmetrics, with a VGG16 of random weights."""
+    torch.manual_seed(0)
+    return _LPIPS(pretrained=True, net="vgg", pnet_rand=True)
+
+
+@pytest.fixture(scope="module")
+def vgg(reference, tmp_path_factory):
+    """A file with the weights of that VGG16 under torchvision's names."""
+    path = tmp_path_factory.mktemp("weights") / "vgg16.pth"
+    stored = {name.split(".", 1)[1]: weight for name, weight in reference.net.state_dict().items()}
+    torch.save({f"features.{name}": weight for name, weight in stored.items()}, path)
+    return path
+
+
+def record(x, output):
+    code = torch.zeros(len(x), 1)
+    return Reconstruction(x, Code(code, code), output)
+
+
+def pictures(n=3, channels=1, size=8):
+    torch.manual_seed(1)
+    return torch.rand(n, channels, size, size) * 2 - 1, torch.rand(n, channels, size, size) * 2 - 1
+
+
+# any network --------------------------------------------------------------------------------------------------------
+
+
+def test_distance_by_hand():
+    x, output = pictures()
+    network = Features().eval()
+    expected = 0.0
+    for f, g in zip(network(x), network(output), strict=True):
+        difference = nn.functional.normalize(f, dim=1) - nn.functional.normalize(g, dim=1)
+        expected = expected + difference.square().sum(1).mean((1, 2))
+    torch.testing.assert_close(Perceptual(network)(record(x, output)), expected.mean(), rtol=1e-4, atol=1e-6)
+
+
+def test_one_level_and_features_without_places():
+    x, output = pictures()
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
+    cosine = nn.functional.cosine_similarity(network(x), network(output), dim=1)
+    torch.testing.assert_close(Perceptual(network)(record(x, output)), (2 - 2 * cosine).mean())
+
+
+def test_equal_pictures_have_no_distance_and_a_finite_gradient():
+    x, _ = pictures()
+    output = x.clone().requires_grad_()
+    value = Perceptual(Features())(record(x, output))
+    assert value == 0
+    assert torch.autograd.grad(value, output)[0].isfinite().all()
+    nothing = torch.zeros(2, 1, 8, 8, requires_grad=True)  # features of length 0
+    value = Perceptual(nn.Conv2d(1, 3, 3, bias=False))(record(x[:2], nothing))
+    assert torch.autograd.grad(value, nothing)[0].isfinite().all()
+
+
+def test_the_network_stays_in_evaluation_mode():
+    term = Perceptual(Features().train())
+    for module in (term, nn.ModuleDict({"perceptual": term})):
+        module.train()
+        assert not any(part.training for part in term.network.modules())
+    x, output = pictures()
+    assert torch.equal(term(record(x, output)), term(record(x, output)))
+
+
+def test_gradients_reach_the_decoder_and_not_the_network(autoencoder, trainer):
+    """A perceptual loss under `no_grad` trains nothing, and `network.requires_grad = False` freezes nothing."""
+    term = Perceptual(Features())
+    module = autoencoder(objective={"reconstruction": BernoulliLikelihood(weight=0.0), "perceptual": term})
+    network, decoder = copy.deepcopy(term.network.state_dict()), copy.deepcopy(module.decoder.state_dict())
+    trainer(max_steps=3).fit(module, Digits(size=8, batch_size=16))
+    assert all(torch.equal(network[name], now) for name, now in term.network.state_dict().items())
+    assert not all(torch.equal(decoder[name], now) for name, now in module.decoder.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in term.parameters())
+
+
+def test_a_checkpoint_brings_the_same_features_back(autoencoder, trainer, tmp_path):
+    objective = {"reconstruction": BernoulliLikelihood(), "perceptual": Perceptual(Features(5))}
+    module = autoencoder(objective=objective)
+    runner = trainer(max_steps=1)
+    runner.fit(module, Digits(size=8, batch_size=16))
+    runner.save_checkpoint(tmp_path / "last.ckpt")
+    loaded = AutoencoderModule.load_from_checkpoint(tmp_path / "last.ckpt")
+    x, output = pictures()
+    assert torch.equal(loaded.terms["perceptual"](record(x, output)), module.terms["perceptual"](record(x, output)))
+    assert not any(parameter.requires_grad for parameter in loaded.terms["perceptual"].parameters())
+
+
+# LPIPS --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("channels", "size"), [(3, 16), (3, 33), (1, 32)])
+def test_lpips_is_that_of_torchmetrics(reference, vgg, channels, size):
+    x, output = pictures(channels=channels, size=size)
+    expected = reference(x.expand(-1, 3, -1, -1), output.expand(-1, 3, -1, -1)).mean()
+    torch.testing.assert_close(LPIPS(vgg)(record(x, output)), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_lpips_has_the_gradient_of_torchmetrics(reference, vgg):
+    x, output = pictures(channels=3, size=16)
+    output.requires_grad_()
+    (ours,) = torch.autograd.grad(LPIPS(vgg)(record(x, output)), output)
+    (theirs,) = torch.autograd.grad(reference(x, output).mean(), output)
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-7)
+
+
+def test_lpips_reads_linear_weights_of_the_users(vgg, tmp_path):
+    linear = torch.load(LINEAR_WEIGHTS, map_location="cpu", weights_only=True)
+    torch.save({name: 2 * weight for name, weight in linear.items()}, tmp_path / "linear.pth")
+    given = record(*pictures(size=16))
+    torch.testing.assert_close(LPIPS(vgg, tmp_path / "linear.pth")(given), 2 * LPIPS(vgg)(given))
+
+
+def test_lpips_used_in_a_validation_first_can_train(vgg):
+    """What is made in inference mode cannot be differentiated through later."""
+    term, (x, output) = LPIPS(vgg), pictures(size=16)
+    with torch.inference_mode():
+        before = term(record(x, output))
+    output = output.requires_grad_()
+    value = term(record(x, output))
+    assert torch.equal(value, before)
+    assert torch.autograd.grad(value, output)[0].abs().sum() > 0
+    assert term(record(x.double(), output.double())).dtype == torch.float64
+
+
+def test_lpips_neither_trains_nor_stores_its_network(vgg):
+    term = LPIPS(str(vgg))
+    value = term(record(*pictures(size=16)))
+    assert list(term.parameters()) == []
+    assert term.state_dict() == {}
+    assert not any(part.training for part in term.train()._network[0].modules())
+    assert torch.equal(copy.deepcopy(term)(record(*pictures(size=16))), value)
+
+
+def test_reading_lpips_draws_no_random_numbers(vgg):
+    given = record(*pictures(size=16))
+    state = torch.get_rng_state()
+    LPIPS(vgg)(given)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_model_trained_with_lpips_is_of_use_without_its_files(autoencoder, trainer, vgg, tmp_path):
+    here = tmp_path / "vgg16.pth"
+    here.symlink_to(vgg)
+    objective = {"reconstruction": BernoulliLikelihood(), "perceptual": LPIPS(here, weight=0.1)}
+    module = autoencoder((1, 16, 16), objective=objective)
+    runner = trainer(max_steps=1)
+    runner.fit(module, Digits(size=16, batch_size=4))
+    runner.save_checkpoint(tmp_path / "last.ckpt")
+    here.unlink()
+    loaded = AutoencoderModule.load_from_checkpoint(tmp_path / "last.ckpt").eval()
+    assert (loaded.terms["perceptual"].vgg, loaded.terms["perceptual"].weight) == (str(here), 0.1)
+    x, _ = pictures(size=16)
+    assert torch.equal(loaded.reconstruct(x), module.eval().reconstruct(x))
+    assert (tmp_path / "last.ckpt").stat().st_size < 1_000_000
+
+
+def test_lpips_without_its_files(vgg, tmp_path):
+    given = record(*pictures(size=16))
+    with pytest.raises(InputError, match=r"does not exist: give the file of torchvision's VGG16, vgg16-397923af\.pth"):
+        LPIPS(tmp_path / "none.pth")(given)
+    with pytest.raises(InputError, match="files of other networks"):
+        LPIPS(LINEAR_WEIGHTS)(given)
+    with pytest.raises(InputError, match="files of other networks"):
+        LPIPS(vgg, vgg)(given)
+    (tmp_path / "text.pth").write_text("weights")
+    with pytest.raises(InputError, match=r"give a file written by torch\.save"):
+        LPIPS(tmp_path / "text.pth")(given)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 15, 16), (2, 2, 16, 16), (2, 2)])
+def test_pictures_that_vgg_cannot_read(vgg, shape):
+    with pytest.raises(InputError, match="grey or colour pictures of at least 16 x 16"):
+        LPIPS(vgg)(record(torch.zeros(shape), torch.zeros(shape)))
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments"), [(Perceptual, {"network": nn.Flatten()}), (LPIPS, {"vgg": "a.pth", "linear": "b.pth"})]
+)
+def test_constructor_arguments_are_attributes(cls, arguments):
+    values = {**arguments, "weight": 0.3}
+    assert set(inspect.signature(cls).parameters) == set(values)
+    assert {name: getattr(cls(**values), name) for name in values} == values
