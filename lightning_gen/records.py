@@ -1,10 +1,11 @@
 """The records that pass between the parts: a batch of data, a code, a reconstruction, a judgement."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
+import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -71,6 +72,11 @@ class Level:
     posterior: Distribution
     prior: Distribution
 
+    @cached_property
+    def log_densities(self) -> Tensor:
+        """Log q(zᵢ|xⱼ) of each row's z under each row's posterior, dimension by dimension, ``(n, n, ...)``."""
+        return self.posterior.log_prob(self.sample[:, None])
+
 
 @dataclass(frozen=True)
 class Quantization:
@@ -112,6 +118,23 @@ class Code:
             for each in self.quantizations
         )
         return Code(self.sample.detach(), self.mean.detach(), (), quantizations)
+
+
+def joined(codes: Sequence[Code]) -> Code:
+    """The settled codes of the parts of a batch as those of the whole batch."""
+    if len(codes) == 1:
+        return codes[0]
+    quantizations = tuple(
+        Quantization(
+            torch.cat([part.features for part in parts]),
+            torch.cat([part.vectors for part in parts]),
+            torch.cat([part.indices for part in parts]),
+            parts[0].size,
+        )
+        for parts in zip(*(code.quantizations for code in codes), strict=True)
+    )
+    sample, mean = (torch.cat(parts) for parts in zip(*((code.sample, code.mean) for code in codes), strict=True))
+    return Code(sample, mean, (), quantizations)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from lightning_gen.errors import InputError
 from lightning_gen.records import Judgement
 from lightning_gen.terms import at_least_float32
 
@@ -63,7 +64,7 @@ class Contest:
         with torch.autocast(x.device.type, enabled=False):
             logits = self.critic(x, self.labels)
             (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
-        return at_least_float32(gradient.reshape(len(logits), -1))
+        return by_row(gradient, logits)
 
     @cached_property
     def _gradients(self) -> list[Tensor]:
@@ -76,4 +77,18 @@ class Contest:
         if self.both is not None:
             gradients = gradients[0].chunk(2)
         pairs = zip(gradients, watched, strict=True)
-        return [at_least_float32(gradient.reshape(len(logits), -1)) for gradient, (_, logits) in pairs]
+        return [by_row(gradient, logits) for gradient, (_, logits) in pairs]
+
+
+def by_row(gradient: Tensor, logits: Tensor) -> Tensor:
+    """The gradient at samples ``(n, *shape)`` by the rows of their logits, ``(rows, dimensions)``, at least float32.
+
+    Raises:
+        InputError: There are several logits a sample.
+    """
+    if len(logits) > len(gradient):
+        raise InputError(
+            "gradient penalties are of one logit a sample and the discriminator gives one a patch: leave them out, or "
+            "use another discriminator, such as DCGANDiscriminator"
+        )
+    return at_least_float32(gradient.reshape(len(logits), -1))

@@ -5,19 +5,64 @@ from torch import Tensor
 from torch.distributions import kl_divergence
 
 from lightning_gen.errors import InputError
-from lightning_gen.records import Code, Reconstruction
+from lightning_gen.records import Code, Level, Reconstruction
+from lightning_gen.schedules import Schedule, at
 from lightning_gen.terms import Term
 
 
-def kl_to_prior(code: Code) -> Tensor:
+def kl_to_prior(code: Code, sampled: bool = False) -> Tensor:
     """Return KL(q(z|x) || p(z)) of each sample, ``(n,)``, in nats, summed over the latent dimensions and levels.
 
+    Args:
+        code: A code with a posterior and a prior.
+        sampled: Whether it is log q(z|x) - log p(z) of the z drawn, which is right on average, and not the closed form.
+
     Raises:
-        InputError: The code has no posterior or no prior.
+        InputError: The code has no posterior or no prior, or there is no closed form for them.
     """
     if not code.levels:
         raise InputError("KLDivergence needs a code with a posterior and a prior: use GaussianBottleneck")
-    return torch.stack([kl_divergence(level.posterior, level.prior).flatten(1).sum(1) for level in code.levels]).sum(0)
+    divergence = log_ratio if sampled else closed_form
+    return torch.stack([divergence(level) for level in code.levels]).sum(0)
+
+
+def closed_form(level: Level) -> Tensor:
+    """Return KL(q(z|x) || p(z)) of each sample at one level, ``(n,)``, in nats.
+
+    Raises:
+        InputError: There is no closed form for these distributions.
+    """
+    try:
+        return per_sample(kl_divergence(level.posterior, level.prior))
+    except NotImplementedError:
+        raise InputError(
+            f"the divergence of {type(level.posterior).__name__} from {type(level.prior).__name__} has no closed form: "
+            "set sampled to true"
+        ) from None
+
+
+def log_ratio(level: Level) -> Tensor:
+    """Return log q(z|x) - log p(z) of each sample's z at one level, ``(n,)``, in nats."""
+    return per_sample(level.posterior.log_prob(level.sample)) - per_sample(level.prior.log_prob(level.sample))
+
+
+def per_sample(values: Tensor) -> Tensor:
+    """Return the sum over the dimensions of each sample, ``(n,)``, of ``(n, ...)``."""
+    return values.reshape(len(values), -1).sum(1)
+
+
+def only_level(code: Code, term: Term) -> Level:
+    """Return the level of a code that has one.
+
+    Raises:
+        InputError: It has none, or several.
+    """
+    if len(code.levels) != 1:
+        raise InputError(
+            f"{type(term).__name__} needs a code of one stochastic level and this one has {len(code.levels)}: use "
+            "GaussianBottleneck"
+        )
+    return code.levels[0]
 
 
 class KLDivergence(Term):
@@ -30,9 +75,56 @@ class KLDivergence(Term):
     https://openreview.net/forum?id=Sy2fzU9gl, equation 4
 
     Args:
-        weight: Factor of the term in the objective.
+        weight: Factor of the term in the objective, or a schedule of it.
+        sampled: Whether it is estimated by log q(z|x) - log p(z) of the z drawn, for distributions without a closed
+            form; with one it has the same mean and more variance.
     """
+
+    def __init__(self, weight: float | Schedule = 1.0, sampled: bool = False) -> None:
+        super().__init__(weight)
+        self.sampled = sampled
 
     def forward(self, record: Reconstruction) -> Tensor:
         """Return the mean over the batch of KL(q(z|x) || p(z)), in nats per sample."""
-        return kl_to_prior(record.code).mean()
+        return kl_to_prior(record.code, self.sampled).mean()
+
+
+class Capacity(Term):
+    """How far the divergence is from a capacity C, in nats per sample: |E_x[KL(q(z|x) || p(z))] - C|.
+
+    It stands in the place of `KLDivergence`, which with weight 0 beside it only logs the divergence itself. C rises
+    over the training by a schedule, such as ``Linear(end_images=..., first=0, last=25)``.
+
+    Paper: Understanding disentangling in beta-VAE, https://arxiv.org/abs/1804.03599, section 5, with gamma = 1000
+
+    Args:
+        capacity: C in nats, at least 0, or a schedule of it.
+        weight: Factor of the term in the objective, the paper's gamma; or a schedule of it.
+        sampled: As in `KLDivergence`.
+
+    Raises:
+        InputError: The capacity is negative at the beginning; later on, when it becomes so.
+    """
+
+    def __init__(
+        self, capacity: float | Schedule = 25.0, weight: float | Schedule = 1000.0, sampled: bool = False
+    ) -> None:
+        super().__init__(weight)
+        self.capacity = capacity
+        self.sampled = sampled
+        self.after(0)
+
+    def after(self, images: int) -> float:
+        """The capacity in nats after so many training images.
+
+        Raises:
+            InputError: It is negative.
+        """
+        capacity = at(self.capacity, images)
+        if capacity < 0:
+            raise InputError(f"Capacity is {capacity} nats after {images:,} images: give one that is never below 0")
+        return capacity
+
+    def forward(self, record: Reconstruction) -> Tensor:
+        """Return the distance of the mean divergence from the capacity, in nats per sample."""
+        return (kl_to_prior(record.code, self.sampled).mean() - self.after(record.images)).abs()

@@ -1,16 +1,17 @@
 import pytest
 import torch
-from torch.distributions import Normal
+from torch.distributions import Categorical, MixtureSameFamily, Normal
 
 from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck
 from lightning_gen.errors import InputError
 from lightning_gen.records import Code, Level, Reconstruction
-from lightning_gen.regularizers import KLDivergence
+from lightning_gen.regularizers import Capacity, KLDivergence
+from lightning_gen.schedules import Linear
 
 
-def record(code):
+def record(code, images=0):
     x = torch.zeros(len(code.sample), 1)
-    return Reconstruction(x, code, x)
+    return Reconstruction(x, code, x, images=images)
 
 
 def test_closed_form():
@@ -51,3 +52,86 @@ def test_the_prior_costs_nothing_and_the_weight_is_left_to_the_sum():
 def test_a_code_without_posterior_is_refused():
     with pytest.raises(InputError, match="use GaussianBottleneck"):
         KLDivergence()(record(IdentityBottleneck(3)(torch.zeros(2, 3))))
+
+
+def test_sampled_divergence_is_the_log_ratio_of_what_was_drawn_at_every_level():
+    torch.manual_seed(0)
+    levels = []
+    for shape in ((5, 4), (5, 2, 3, 3)):
+        mean, deviation, z = torch.randn(shape).double(), torch.rand(shape).double() + 0.1, torch.randn(shape).double()
+        levels.append(Level(z, Normal(mean, deviation), Normal(0.5 * mean, 2.0)))
+    expected = sum(
+        level.posterior.log_prob(level.sample)[i].sum() - level.prior.log_prob(level.sample)[i].sum()
+        for level in levels
+        for i in range(5)
+    )
+    code = Code(levels[0].sample, levels[0].sample, tuple(levels))
+    torch.testing.assert_close(KLDivergence(sampled=True)(record(code)), expected / 5)
+
+
+def test_sampled_divergence_is_the_closed_form_on_average():
+    features = torch.tensor([[0.5, -1.0, 0.3, -1.0]]).double().expand(200_000, 4)
+    code = GaussianBottleneck(2)(features, torch.Generator().manual_seed(0))
+    closed, sampled = KLDivergence()(record(code)), KLDivergence(sampled=True)(record(code))
+    torch.testing.assert_close(sampled, closed, atol=0.01, rtol=0)
+
+
+def test_what_has_no_closed_form_is_refused_with_the_way_out():
+    z = torch.randn(5, 2)
+    mixture = MixtureSameFamily(Categorical(torch.ones(3)), Normal(torch.arange(3.0), 1.0))
+    code = Code(z, z, (Level(z, Normal(z, 1.0), mixture),))
+    with pytest.raises(InputError, match="Normal from MixtureSameFamily has no closed form: set sampled to true"):
+        KLDivergence()(record(code))
+    assert KLDivergence(sampled=True)(record(code)).isfinite()
+
+
+def test_beta_one_is_the_variational_autoencoder_to_the_bit(autoencoder):
+    """loss = E[-log p(x|z)] + E[KL], with weight 1 in training as in validation."""
+    x = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    module = autoencoder(variational=True)
+    likelihood = module.likelihood
+    for mode in (True, False):
+        passed = module.train(mode).reconstruction(x, torch.Generator().manual_seed(1))
+        loss, terms = module.loss(passed)
+        mean, log_variance = module.encoder(x).chunk(2, dim=1)
+        noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(1))
+        output = module.decoder(mean + (0.5 * log_variance).exp() * noise)
+        assert torch.equal(loss, -likelihood.log_prob(output, x).mean() + terms["kl"])
+        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        torch.testing.assert_close(terms["kl"], divergence)
+
+
+def test_the_weight_is_beta(autoencoder):
+    x = torch.rand(6, 1, 8, 8)
+    module = autoencoder(variational=True)
+    module.objective["kl"] = KLDivergence(4.0)
+    loss, terms = module.loss(module.reconstruction(x, torch.Generator().manual_seed(1)))
+    torch.testing.assert_close(loss, terms["reconstruction"] + 4 * terms["kl"])
+
+
+@pytest.mark.parametrize(("images", "capacity"), [(0, 0.0), (500, 12.5), (1000, 25.0), (5000, 25.0)])
+def test_capacity_follows_its_schedule_in_images(images, capacity):
+    code = GaussianBottleneck(3)(torch.randn(4, 6).double())
+    divergence = KLDivergence()(record(code))
+    value = Capacity(Linear(1000, first=0.0, last=25.0))(record(code, images))
+    torch.testing.assert_close(value, (divergence - capacity).abs())
+
+
+def test_gradients_pull_the_divergence_to_the_capacity_from_both_sides():
+    """A clamp at the capacity would leave the divergence without a gradient on one side."""
+    features = torch.full((1, 2), 0.1, requires_grad=True)
+    optimizer = torch.optim.Adam([features], lr=0.05)
+    for _ in range(300):
+        value = Capacity(2.0)(record(GaussianBottleneck(1)(features)))
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+    assert KLDivergence()(record(GaussianBottleneck(1)(features))).item() == pytest.approx(2.0, abs=0.15)
+
+
+def test_negative_capacities_are_refused():
+    with pytest.raises(InputError, match=r"Capacity is -1.0 nats after 0 images: give one that is never below 0"):
+        Capacity(-1.0)
+    code = GaussianBottleneck(3)(torch.zeros(2, 6))
+    with pytest.raises(InputError, match=r"Capacity is -5.0 nats after 1,000 images"):
+        Capacity(Linear(1000, first=1.0, last=-5.0))(record(code, 1000))

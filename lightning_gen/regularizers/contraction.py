@@ -1,0 +1,51 @@
+"""The penalty of the contractive autoencoder."""
+
+import torch
+from torch import Tensor
+
+from lightning_gen.errors import InputError
+from lightning_gen.records import Reconstruction
+from lightning_gen.terms import Term
+
+
+class Contraction(Term):
+    """The squared Frobenius norm of the encoder's Jacobian, E_x[‖∂z/∂x‖²], z being the code without noise. Not in nats.
+
+    It is exact, one backward pass for each latent dimension, so its cost and its memory are those of so many encoders:
+    it is for narrow codes. The encoder must not mix samples, as BatchNorm does.
+
+    Paper: Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, Rifai et al. 2011,
+    https://icml.cc/2011/papers/455_icmlpaper.pdf, equation 1, where the weight is lambda
+
+    Args:
+        weight: Factor of the term in the objective, or a schedule of it.
+    """
+
+    watches_input = True
+
+    def forward(self, record: Reconstruction) -> Tensor:
+        """Return the mean over the batch of ‖∂z/∂x‖², in squared units of the code by those of the data.
+
+        Raises:
+            InputError: The code was not computed from a `seen` that requires a gradient.
+        """
+        if record.seen is None or not record.seen.requires_grad:
+            raise InputError(
+                "Contraction differentiates by what the encoder saw: give the reconstruction a `seen` that requires a "
+                "gradient, as AutoencoderModule does"
+            )
+        code = record.code.mean[:: record.draws].flatten(1)
+        return squared_jacobian(code, record.seen).mean()
+
+
+def squared_jacobian(code: Tensor, seen: Tensor) -> Tensor:
+    """Return ‖∂code/∂seen‖² of each sample, ``(n,)``, which can be differentiated itself.
+
+    Args:
+        code: ``(n, d)``, each row a function of the row of `seen` at its place.
+        seen: ``(n, ...)``, requires a gradient.
+    """
+    width = code.shape[1]
+    basis = torch.eye(width, dtype=code.dtype, device=code.device)[:, None].expand(width, *code.shape)
+    (rows,) = torch.autograd.grad(code, seen, basis, create_graph=True, is_grads_batched=True)
+    return rows.square().transpose(0, 1).flatten(1).sum(1)

@@ -1,0 +1,121 @@
+"""The discrepancy between codes and draws from the prior, as kernels see it: Wasserstein and Info autoencoders."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lightning_gen.errors import InputError
+from lightning_gen.records import Reconstruction
+from lightning_gen.schedules import Schedule
+from lightning_gen.terms import Term, at_least_float32
+
+
+class Kernel(ABC):
+    """How alike two codes are, from their squared distance: k(r²) = Σ_s f(r² / (s C)) with C = 2 d sigma².
+
+    C is the mean squared distance between two draws from N(0, sigma² I) in d dimensions.
+
+    Args:
+        deviation: sigma, the standard deviation of the prior in each dimension.
+        scales: Factors s of C, all above 0; the kernels of all of them are summed.
+
+    Raises:
+        InputError: The deviation or a scale is not above 0, or there is no scale.
+    """
+
+    def __init__(self, deviation: float = 1.0, scales: Sequence[float] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)) -> None:
+        if not scales or not min(deviation, *scales) > 0:
+            raise InputError(
+                f"{type(self).__name__} cannot have deviation {deviation} and scales {tuple(scales)}: give numbers "
+                "above 0, and at least one scale"
+            )
+        self.deviation = deviation
+        self.scales = tuple(scales)
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the kernel of each row of ``(n, d)`` with each row of ``(m, d)``, ``(n, m)``."""
+        base = 2 * x.shape[1] * self.deviation**2
+        # the products by which distances are found faster would be rounded too much where codes are close
+        squared = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square()
+        return torch.stack([self.profile(squared / (scale * base)) for scale in self.scales]).sum(0)
+
+    @abstractmethod
+    def profile(self, ratio: Tensor) -> Tensor:
+        """Return f, 1 at 0 and falling, of squared distances in units of s C."""
+
+
+class InverseMultiquadric(Kernel):
+    """C / (C + r²): its heavy tails pull at codes far from the prior too, which is why WAE takes it.
+
+    Paper: Wasserstein Auto-Encoders, https://arxiv.org/abs/1711.01558, section 4; the scales are those of its code
+
+    Args:
+        deviation: sigma, the standard deviation of the prior in each dimension.
+        scales: Factors s of C, all above 0; the kernels of all of them are summed.
+    """
+
+    def profile(self, ratio: Tensor) -> Tensor:
+        """Return 1 / (1 + ratio)."""
+        return 1 / (1 + ratio)
+
+
+class GaussianKernel(Kernel):
+    """exp(-r² / C), the radial basis function.
+
+    Paper: A Kernel Two-Sample Test, https://www.jmlr.org/papers/v13/gretton12a.html; InfoVAE,
+    https://arxiv.org/abs/1706.02262, uses it
+
+    Args:
+        deviation: sigma, the standard deviation of the prior in each dimension.
+        scales: Factors s of C, all above 0; the kernels of all of them are summed.
+    """
+
+    def profile(self, ratio: Tensor) -> Tensor:
+        """Return exp(-ratio)."""
+        return (-ratio).exp()
+
+
+class MaximumMeanDiscrepancy(Term):
+    """The squared maximum mean discrepancy between codes and as many draws from the prior; not in nats.
+
+    E[k(z, z')] + E[k(p, p')] - 2 E[k(z, p)], the first two without the pairs of a draw with itself, so the estimate
+    has no bias and is below 0 at times. It is at most twice the number of the kernel's scales, so it takes a weight of
+    10 and more to count against nats. Every device looks at its own part of a batch.
+
+    Papers: Wasserstein Auto-Encoders, https://arxiv.org/abs/1711.01558, algorithm 2; InfoVAE,
+    https://arxiv.org/abs/1706.02262, where the weight is alpha + lambda - 1
+
+    Args:
+        kernel: How alike two codes are; None for `InverseMultiquadric`.
+        weight: Factor of the term in the objective, or a schedule of it.
+    """
+
+    def __init__(self, kernel: Kernel | None = None, weight: float | Schedule = 1.0) -> None:
+        super().__init__(weight)
+        self.kernel = kernel or InverseMultiquadric()
+
+    def forward(self, record: Reconstruction) -> Tensor:
+        """Return the discrepancy of a batch; 0 for a batch of one sample, which says nothing of it.
+
+        Raises:
+            InputError: There is nothing to draw codes from.
+        """
+        if record.draw_prior is None:
+            raise InputError(
+                "MaximumMeanDiscrepancy compares codes with draws from the prior and has none: use GaussianBottleneck "
+                "or give IdentityBottleneck a prior, such as Normal, and the pass a generator"
+            )
+        codes = at_least_float32(record.code.sample[:: record.draws]).flatten(1)
+        if len(codes) == 1:
+            return codes.sum() * 0
+        prior = record.draw_prior(len(codes)).flatten(1).to(codes)
+        cross = self.kernel(codes, prior).mean()
+        return without_diagonal(self.kernel(codes, codes)) + without_diagonal(self.kernel(prior, prior)) - 2 * cross
+
+
+def without_diagonal(square: Tensor) -> Tensor:
+    """Return the mean of ``(n, n)`` without its diagonal; n is at least 2."""
+    n = len(square)
+    return (square.sum() - square.diagonal().sum()) / (n * (n - 1))

@@ -1,0 +1,78 @@
+"""Penalties that keep most of a code silent."""
+
+import torch
+from torch import Tensor
+
+from lightning_gen.errors import InputError
+from lightning_gen.records import Reconstruction
+from lightning_gen.schedules import Schedule
+from lightning_gen.terms import Term, at_least_float32
+
+
+class L1Sparsity(Term):
+    """The sum of the code's absolute values, E_x[Σ |z|].
+
+    In nats it is -log of a Laplace prior with scale 1 / weight, without its constant.
+
+    Paper: Emergence of simple-cell receptive field properties by learning a sparse code for natural images,
+    https://doi.org/10.1038/381607a0, with S(x) = |x|
+
+    Args:
+        weight: Factor of the term in the objective, or a schedule of it.
+    """
+
+    def forward(self, record: Reconstruction) -> Tensor:
+        """Return the mean over the batch of Σ |z|."""
+        return at_least_float32(record.code.sample).abs().flatten(1).sum(1).mean()
+
+
+class ActivitySparsity(Term):
+    """Σⱼ KL(Bernoulli(target) || Bernoulli(activityⱼ)), activityⱼ being the mean of a code's unit j over the batch.
+
+    In nats, of the batch and not of each sample. Of a map each channel is a unit, and its places count as samples.
+    Every device looks at its own part of a batch.
+
+    Source: Sparse autoencoder, Andrew Ng, CS294A lecture notes, section 3, where the weight is beta = 3,
+    https://web.stanford.edu/class/cs294a/sparseAutoencoder_2011new.pdf
+
+    Args:
+        target: Activity that each unit is to have on average, in (0, 1).
+        weight: Factor of the term in the objective, or a schedule of it.
+
+    Raises:
+        InputError: The target is not in (0, 1).
+    """
+
+    def __init__(self, target: float = 0.05, weight: float | Schedule = 1.0) -> None:
+        super().__init__(weight)
+        if not 0 < target < 1:
+            raise InputError(f"ActivitySparsity cannot have target {target}: give an activity between 0 and 1")
+        self.target = target
+
+    def forward(self, record: Reconstruction) -> Tensor:
+        """Return the divergence of the units' mean activities from the target, in nats.
+
+        Raises:
+            InputError: The code is not in [0, 1]; only looked for before the first training image.
+        """
+        code = at_least_float32(record.code.sample).transpose(0, 1).flatten(1)
+        if record.images == 0:  # not at every step: a GPU would have to be waited for
+            require_activities(code)
+        margin = torch.finfo(code.dtype).eps  # a unit that is always on or always off costs much, not infinity
+        activity = code.mean(1).clamp(margin, 1 - margin)
+        silent = (1 - self.target) * ((1 - self.target) / (1 - activity)).log()
+        return (self.target * (self.target / activity).log() + silent).sum()
+
+
+def require_activities(code: Tensor) -> None:
+    """Check that a code can be read as activities in [0, 1].
+
+    Raises:
+        InputError: It cannot.
+    """
+    least, most = code.min().item(), code.max().item()
+    if not 0 <= least <= most <= 1:
+        raise InputError(
+            f"ActivitySparsity reads activities from 0 to 1 and the code goes from {least:.3g} to {most:.3g}: use "
+            "SigmoidBottleneck"
+        )
