@@ -12,8 +12,10 @@ from lightning_gen.reflection import imported, required_arguments
 
 def add_links(parser: LightningArgumentParser) -> None:
     """Give networks the shape and the classes of the data, and the widths of the bottleneck."""
-    for part in ("generator", "discriminator", "encoder", "decoder"):
+    for part in ("generator", "encoder", "decoder"):
         parser.link_arguments("data", f"model.init_args.{part}.init_args.shape", compute_fn=shape_of)
+    judged = "model.init_args.discriminator.init_args.shape"
+    parser.link_arguments(("data", "model"), judged, compute_fn=judged_shape_of)
     for part in ("generator", "discriminator", "encoder", "decoder"):
         classes = f"model.init_args.{part}.init_args.conditioning.init_args.num_classes"
         parser.link_arguments("data", classes, compute_fn=classes_of)
@@ -27,6 +29,17 @@ def add_links(parser: LightningArgumentParser) -> None:
 def shape_of(data: Namespace) -> list[int]:
     """The shape of the samples of a DataModule that is only configured."""
     return list(configured(data).shape)
+
+
+def judged_shape_of(data: Namespace, model: Namespace) -> list[int]:
+    """The shape of what a discriminator is shown: that of the samples, or what a configured contrast makes of it.
+
+    It is asked for whether or not there is a discriminator.
+    """
+    parts = model.get("init_args") or Namespace()
+    if parts.get("contrast") is None:
+        return shape_of(data)
+    return list(configured(parts.contrast).judged_shape(shape_of(data), latent_dim_of(parts.get("bottleneck"))))
 
 
 def classes_of(data: Namespace) -> int:
@@ -61,7 +74,7 @@ def outputs_of(data: Namespace, objective: Any) -> int | None:
 
 
 def configured(part: Namespace) -> Any:
-    """Build a part from its ``{class_path, init_args}``.
+    """Build a part from its ``{class_path, init_args}``, and the parts that it is made of.
 
     Raises:
         InputError: There is no part, no such class, or an argument that it needs is missing.
@@ -71,10 +84,17 @@ def configured(part: Namespace) -> Any:
         raise InputError("the recipe lacks a part: name the model and the data, such as --config gan/dcgan")
     if kind is None:
         raise InputError(f"there is no class '{part.class_path}': import the module that defines it")
-    given = (part.get("init_args") or Namespace()).as_dict()
+    given = {name: argument(value) for name, value in vars(part.get("init_args") or Namespace()).items()}
     for name in required_arguments(kind):
         if given.get(name) is None:
             raise InputError(
                 f"{kind.__name__} needs '{name}', which was not given: add it to the command or to the recipe"
             )
     return kind(**given)
+
+
+def argument(value: Any) -> Any:
+    """An argument of a configured part: a part of its own, or plain data."""
+    if isinstance(value, Namespace):
+        return configured(value) if "class_path" in value else value.as_dict()
+    return value

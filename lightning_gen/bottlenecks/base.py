@@ -54,6 +54,13 @@ class Bottleneck(nn.Module, ABC):
             InputError: The bottleneck has no prior.
         """
 
+    def snap(self, code: Tensor) -> Tensor:
+        """Put codes ``(n, latent_dim, ...)``, such as a sampler draws, where the bottleneck's own codes lie.
+
+        Those are everywhere for most bottlenecks, which give the codes back as they are.
+        """
+        return code
+
     def adapt(self, code: Code, generator: torch.Generator, total: Callable[[Tensor], Tensor]) -> None:
         """Follow the codes of a training batch, after its update; nothing for most bottlenecks.
 

@@ -12,7 +12,7 @@ from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.modules.autoencoder_base import Autoencoder
 from lightning_gen.modules.devices import sum_over_devices
 from lightning_gen.networks import Decoder, Encoder
-from lightning_gen.records import Batch, Code
+from lightning_gen.records import Batch, Code, joined
 from lightning_gen.terms import Term
 
 
@@ -60,14 +60,14 @@ class AutoencoderModule(Autoencoder):
         self.assemble(encoder, decoder, bottleneck, objective, corruption, observation, draws)
         self.optimizer = optimizer
         self.scheduler = scheduler
-        self._code: Code | None = None
+        self._codes: list[Code] = []
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss on a batch."""
         batch = Batch.of(batch)
         record = self.reconstruction(self.observe(batch.x, self.rng), self.rng, corrupt=True, labels=batch.labels)
         total, terms = self.loss(record)
-        self._code = record.code.settled()
+        self._codes.append(record.code.settled())
         self.count(batch)
         if self.logs_now:
             rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
@@ -75,11 +75,11 @@ class AutoencoderModule(Autoencoder):
             self.report({"train/loss": total, **named, "train/learning_rate": rate})
         return total
 
-    def on_train_batch_end(self, *args: Any) -> None:
-        """Let the bottleneck follow the codes of the batch."""
-        if self._code is not None:
-            self.bottleneck.adapt(self._code, self.rng, sum_over_devices)
-            self._code = None
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Make an update, then let the bottleneck follow the codes of its batches, before any checkpoint is written."""
+        super().optimizer_step(*args, **kwargs)
+        codes, self._codes = self._codes, []
+        self.bottleneck.adapt(joined(codes), self.rng, sum_over_devices)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the norm of the gradient, before clipping."""

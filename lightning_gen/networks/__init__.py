@@ -12,7 +12,9 @@ from lightning_gen.networks.conditioning import (
 from lightning_gen.networks.convolutional import ConvDecoder, ConvEncoder
 from lightning_gen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from lightning_gen.networks.dense import DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
+from lightning_gen.networks.patch import PatchDiscriminator
 from lightning_gen.networks.r3gan import R3GANDiscriminator, R3GANGenerator
+from lightning_gen.networks.residual import ResidualDecoder, ResidualEncoder
 from lightning_gen.networks.residual_dense import ResidualDenseDiscriminator, ResidualDenseGenerator
 from lightning_gen.networks.resnet import ResNetDiscriminator, ResNetGenerator
 
@@ -34,11 +36,14 @@ __all__ = [
     "Encoder",
     "Generator",
     "GeneratorConditioning",
+    "PatchDiscriminator",
     "Projection",
     "R3GANDiscriminator",
     "R3GANGenerator",
     "ResNetDiscriminator",
     "ResNetGenerator",
+    "ResidualDecoder",
     "ResidualDenseDiscriminator",
     "ResidualDenseGenerator",
+    "ResidualEncoder",
 ]

@@ -1,0 +1,90 @@
+"""The quantizer without a codebook: each number of the code takes one of a few values."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from math import prod
+from operator import mul
+
+import torch
+from torch import Tensor
+
+from lightning_gen.bottlenecks.base import require_features
+from lightning_gen.bottlenecks.quantizer import Quantizer, quantized
+from lightning_gen.errors import InputError
+from lightning_gen.records import Code, Quantization
+from lightning_gen.terms import at_least_float32
+
+MARGIN = 1e-3
+
+
+class FiniteScalarQuantizer(Quantizer):
+    """Bounds each number of the code by tanh and rounds it to one of a few levels, with the gradient passed straight.
+
+    A code of d numbers is one of prod(levels); none of them is learned, so there is no term for them in the objective
+    and no code can die. With L levels in a dimension and l = (L - 1)(1 - 1e-3) / 2, z becomes
+    round(l tanh(z + s) - o) / ⌊L / 2⌋, where o is ½ for an even L, which moves the levels off 0, and s = tan(o / l)
+    brings z = 0 back there; o = s = 0 for an odd L. Everything is in float32; the code is exact in narrower types too.
+
+    Paper: Finite Scalar Quantization: VQ-VAE Made Simple, https://arxiv.org/abs/2309.15505, section 3.1, appendix A.1
+
+    Args:
+        levels: Levels of each number of the code, at least 2 each; (8, 5, 5, 5) makes 1,000 codes.
+
+    Raises:
+        InputError: There are no numbers, or one has fewer than 2 levels.
+    """
+
+    sizes: Tensor
+    basis: Tensor
+
+    def __init__(self, levels: Sequence[int] = (8, 5, 5, 5)) -> None:
+        if not levels or min(levels) < 2:
+            raise InputError(
+                f"FiniteScalarQuantizer cannot tell anything apart with levels {list(levels)}: give one number of at "
+                "least 2 for each dimension of the code, such as [8, 5, 5, 5]"
+            )
+        super().__init__(len(levels))
+        self.levels = tuple(levels)
+        self.register_buffer("sizes", torch.tensor(self.levels), persistent=False)
+        basis = list(accumulate((1, *self.levels[:-1]), mul))
+        self.register_buffer("basis", torch.tensor(basis), persistent=False)
+
+    @property
+    def size(self) -> int:
+        """Number of codes."""
+        return prod(self.levels)
+
+    def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
+        """Map features ``(n, latent_dim, ...)`` to a code of the same shape in [-1, 1]; nothing is random."""
+        require_features(self, features)
+        bounded = self.bound(at_least_float32(features))
+        steps, halves = bounded.detach().round(), self.halves(bounded)
+        found = Quantization(bounded / halves, steps / halves, self.indices(steps), self.size)
+        return quantized(found.features, found.vectors, (found,), features.dtype)
+
+    def bound(self, features: Tensor) -> Tensor:
+        """Squash features ``(n, latent_dim, ...)`` to where rounding gives as many integers as there are levels."""
+        sizes = beside(self.sizes, features)
+        half, offset = (sizes - 1) * (1 - MARGIN) / 2, (1 - sizes % 2) / 2
+        return half * torch.tanh(features + torch.tan(offset / half)) - offset
+
+    def halves(self, x: Tensor) -> Tensor:
+        """What the integers of ``(n, latent_dim, ...)`` are divided by to lie in [-1, 1]: ``⌊L / 2⌋``."""
+        return beside(self.sizes // 2, x).float()
+
+    def indices(self, steps: Tensor) -> Tensor:
+        """Number integers ``(n, latent_dim, ...)`` in mixed radix, the first one the fastest: int64, ``(n, ...)``."""
+        digits = (steps + self.halves(steps)).long()
+        return (digits * beside(self.basis, digits)).sum(1)
+
+    @torch.no_grad()
+    def snap(self, code: Tensor) -> Tensor:
+        """Put codes ``(n, latent_dim, ...)`` onto the nearest level of each number; without a gradient."""
+        halves, wide = self.halves(code), at_least_float32(code)
+        steps = (wide * halves).round().clamp(-halves, beside(self.sizes, code) - 1 - halves)
+        return (steps / halves).to(code.dtype)
+
+
+def beside(values: Tensor, x: Tensor) -> Tensor:
+    """Values of each dimension, ``(d,)``, as they go with ``(n, d, ...)``."""
+    return values.view(-1, *[1] * (x.ndim - 2))

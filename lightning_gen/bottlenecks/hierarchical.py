@@ -1,0 +1,135 @@
+"""The bottleneck of hierarchical variational autoencoders: several stochastic levels, each the prior of the next."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+from torch.nn.functional import relu
+
+from lightning_gen.bottlenecks.base import Bottleneck, require_features
+from lightning_gen.errors import InputError
+from lightning_gen.records import Code, Level, Shape
+from lightning_gen.terms import at_least_float32
+
+
+class HierarchicalBottleneck(Bottleneck):
+    """A ladder of Gaussian levels, z₁ nearest to the data: p(z) = p(z_L) Π p(zₗ|zₗ₊₁) with p(z_L) = N(0, I).
+
+    Deterministic layers climb from the features h and give evidence N(mu, sigma²) of every level. The top posterior is
+    its evidence. Below, one network gives the prior p(zₗ|zₗ₊₁), and the posterior is the normalised product of prior
+    and evidence, q(zₗ|zₗ₊₁, x) ∝ N(zₗ; mu, sigma²) p(zₗ|zₗ₊₁); its precision is the sum of both, so that a level
+    without evidence costs nothing. Different from the paper, nothing is normalised over the batch, and the decoder
+    reads all levels side by side, z₁ first, which keeps the upper ones in use.
+
+    Each divergence is exact given the sample of the level above. A divergence whose weight rises from 0, such as
+    ``KLDivergence(Constant(warmup_images=...))``, keeps more of the code alive (section 2.3 of the paper).
+
+    Paper: Ladder Variational Autoencoders, https://arxiv.org/abs/1602.02282, equations 12 to 20
+
+    Args:
+        latent_dims: Width of each level from z₁ upwards; the code is as wide as all of them together.
+        width: Width of the features that the encoder gives, and of the hidden layers.
+
+    Raises:
+        InputError: There is no level, or a width is below 1.
+    """
+
+    def __init__(self, latent_dims: Sequence[int] = (32, 16), width: int = 200) -> None:
+        if not latent_dims or min(*latent_dims, width) < 1:
+            raise InputError(
+                f"HierarchicalBottleneck cannot have latent_dims {list(latent_dims)} and width {width}: give each "
+                "level, and the layers, a width of at least 1"
+            )
+        super().__init__(sum(latent_dims))
+        self.latent_dims = tuple(latent_dims)
+        self.width = width
+        self.climb = nn.ModuleList(nn.Linear(width, width) for _ in self.latent_dims[1:])
+        self.evidence = nn.ModuleList(nn.Linear(width, 2 * dim) for dim in self.latent_dims)
+        self.priors = nn.ModuleList(
+            nn.Sequential(nn.Linear(above, width), nn.ReLU(), nn.Linear(width, 2 * dim))
+            for dim, above in pairwise(self.latent_dims)
+        )
+
+    @property
+    def has_prior(self) -> bool:
+        """True: codes can be drawn from the top downwards."""
+        return True
+
+    @property
+    def features(self) -> int:
+        """Width of the features that the encoder must give: `width`."""
+        return self.width
+
+    def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
+        """Map features ``(n, width, ...)`` to a code ``(n, latent_dim, ...)``; without a generator to means downwards.
+
+        `mean` is made of posterior means from the top downwards, each given the mean above.
+        """
+        require_features(self, features)
+        evidence = self.climbed(at_least_float32(features))
+        levels = self.descended(evidence, generator)
+        sample = mean = joined(levels)
+        if generator is not None:
+            mean = joined(self.descended(evidence, None))
+        return Code(sample.to(features.dtype), mean.to(features.dtype), levels)
+
+    def climbed(self, features: Tensor) -> list[Normal]:
+        """The evidence of each level, from the lowest upwards."""
+        hidden = [relu(features)]
+        for layer in self.climb:
+            hidden.append(relu(place_by_place(layer, hidden[-1])))
+        return [gaussian(layer, each) for layer, each in zip(self.evidence, hidden, strict=True)]
+
+    def descended(self, evidence: list[Normal], generator: torch.Generator | None) -> tuple[Level, ...]:
+        """Draw the levels from the top downwards; without a generator each is its posterior mean."""
+        *lower, posterior = evidence
+        standard = Normal(torch.zeros_like(posterior.loc), torch.ones_like(posterior.loc), validate_args=False)
+        levels = [Level(drawn(posterior, generator), posterior, standard)]
+        for network, seen in zip(reversed(self.priors), reversed(lower), strict=True):
+            prior = gaussian(network, levels[0].sample)
+            posterior = product(seen, prior)
+            levels.insert(0, Level(drawn(posterior, generator), posterior, prior))
+        return tuple(levels)
+
+    def sample_prior(self, n: int, generator: torch.Generator, map_size: Shape = ()) -> Tensor:
+        """Draw codes ``(n, latent_dim, *map_size)`` from the top downwards, float32, on the generator's device."""
+        top = torch.randn(n, self.latent_dims[-1], *map_size, generator=generator, device=generator.device)
+        samples = [top.to(next(self.parameters()).device)]
+        for network in reversed(self.priors):
+            samples.insert(0, drawn(gaussian(network, samples[0]), generator))
+        return torch.cat(samples, 1).to(generator.device, torch.float32)
+
+
+def place_by_place(network: nn.Module, x: Tensor) -> Tensor:
+    """Apply a network of vectors to vectors ``(n, width)``, or to each place of maps ``(n, width, h, w)``."""
+    return network(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def gaussian(network: nn.Module, x: Tensor) -> Normal:
+    """The Gaussian whose mean and log-variance a network gives."""
+    mean, log_variance = at_least_float32(place_by_place(network, x)).chunk(2, dim=1)
+    return Normal(mean, (0.5 * log_variance).exp(), validate_args=False)
+
+
+def product(first: Normal, second: Normal) -> Normal:
+    """The normalised product of two densities; a mean weighs as much as its precision."""
+    ratio = first.scale / second.scale
+    root = (1 + ratio.square()).sqrt()
+    return Normal(
+        first.loc + (second.loc - first.loc) * (ratio / root).square(), first.scale / root, validate_args=False
+    )
+
+
+def drawn(distribution: Normal, generator: torch.Generator | None) -> Tensor:
+    """A reparameterised draw; without a generator the mean."""
+    if generator is None:
+        return distribution.loc
+    noise = torch.randn(distribution.loc.shape, generator=generator, device=generator.device)
+    return distribution.loc + distribution.scale * noise.to(distribution.loc)
+
+
+def joined(levels: Sequence[Level]) -> Tensor:
+    """The samples of all levels side by side, the lowest first."""
+    return torch.cat([level.sample for level in levels], 1)

@@ -1,0 +1,80 @@
+"""Bottlenecks of sparse autoencoders: most of the code is silent, or can be made so."""
+
+import torch
+from torch import Tensor
+
+from lightning_gen.bottlenecks.base import Bottleneck, require_features
+from lightning_gen.errors import InputError
+from lightning_gen.records import Code, Shape
+
+
+class SparseBottleneck(Bottleneck):
+    """A deterministic bottleneck as wide as the features, without a prior.
+
+    Args:
+        latent_dim: Width of the code.
+    """
+
+    @property
+    def features(self) -> int:
+        """Width of the features that the encoder must give: `latent_dim`."""
+        return self.latent_dim
+
+    def sample_prior(self, n: int, generator: torch.Generator, map_size: Shape = ()) -> Tensor:
+        """Refuse: nothing says how codes are distributed.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(
+            f"{type(self).__name__} has no prior to draw codes from: use GaussianBottleneck to generate, or fit a "
+            "sampler to its codes"
+        )
+
+
+class TopKBottleneck(SparseBottleneck):
+    """The k largest features of each sample, and 0 for all others; gradients reach those k alone.
+
+    Of a map it keeps the k largest at each place.
+
+    Paper: k-Sparse Autoencoders, https://arxiv.org/abs/1312.5663, algorithm 1, without its larger k in evaluation
+
+    Args:
+        latent_dim: Width of the code.
+        k: Features that are kept, from 1 to `latent_dim`.
+
+    Raises:
+        InputError: k is out of range.
+    """
+
+    def __init__(self, latent_dim: int = 128, k: int = 10) -> None:
+        super().__init__(latent_dim)
+        if not 1 <= k <= latent_dim:
+            raise InputError(
+                f"TopKBottleneck cannot keep {k} of {latent_dim} features: give a k from 1 to {latent_dim}"
+            )
+        self.k = k
+
+    def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
+        """Map features ``(n, latent_dim, ...)`` to a code of the same shape; nothing is random."""
+        require_features(self, features)
+        kept = features.topk(self.k, dim=1, sorted=False)
+        code = torch.zeros_like(features).scatter(1, kept.indices, kept.values)
+        return Code(sample=code, mean=code)
+
+
+class SigmoidBottleneck(SparseBottleneck):
+    """Features pressed into (0, 1), so that each number of the code is the activity of a unit.
+
+    Args:
+        latent_dim: Width of the code.
+    """
+
+    def __init__(self, latent_dim: int = 128) -> None:
+        super().__init__(latent_dim)
+
+    def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
+        """Map features ``(n, latent_dim, ...)`` to sigmoid(features); nothing is random."""
+        require_features(self, features)
+        code = features.sigmoid()
+        return Code(sample=code, mean=code)

@@ -1,0 +1,139 @@
+"""Quantizers with a codebook that is learned: one, or several one after another."""
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from lightning_gen.bottlenecks.base import require_features
+from lightning_gen.bottlenecks.codebook import Codebook, CodebookLearning, MovingAverage
+from lightning_gen.bottlenecks.quantizer import Quantizer, quantized
+from lightning_gen.errors import InputError
+from lightning_gen.records import Code, Quantization
+from lightning_gen.terms import at_least_float32
+
+
+class CodebookQuantizer(Quantizer):
+    """Quantizes features with codebooks one after another, each of which reads what the ones before left over.
+
+    A code is the sum of one vector of each codebook. The first training batch starts the codebooks by k-means; until
+    then they hold small random numbers.
+
+    Args:
+        latent_dim: Width of the code, and of the features.
+        codes: Vectors in each codebook, at least 2.
+        learning: How the codebooks are learned.
+        depth: Number of codebooks, at least 1.
+
+    Raises:
+        InputError: There are fewer than 2 codes, or no codebook.
+    """
+
+    started: Tensor
+
+    def __init__(self, latent_dim: int, codes: int, learning: CodebookLearning | None, depth: int) -> None:
+        super().__init__(latent_dim)
+        name = type(self).__name__
+        if codes < 2:
+            raise InputError(f"{name} cannot tell anything apart with codes {codes}: give at least 2")
+        if depth < 1:
+            raise InputError(f"{name} cannot quantize with depth {depth}: give at least 1 codebook")
+        self.codes = codes
+        self.learning = learning
+        self.depth = depth
+        plan = learning or MovingAverage()
+        self.codebooks = nn.ModuleList(plan.codebook(codes, latent_dim) for _ in range(depth))
+        self.register_buffer("started", torch.tensor(False))
+
+    def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
+        """Map features ``(n, latent_dim, ...)`` to a code of the same shape; nothing is random."""
+        require_features(self, features)
+        found = self.quantize(features)
+        vectors = torch.stack([each.vectors.detach() for each in found]).sum(0)
+        return quantized(found[0].features, vectors, found, features.dtype)
+
+    def quantize(self, features: Tensor) -> tuple[Quantization, ...]:
+        """What each codebook makes of what is left of features ``(n, latent_dim, ...)``, in float32.
+
+        The leftovers are differences from detached codes: each keeps its gradient to the encoder.
+        """
+        rest, found = at_least_float32(features), []
+        for codebook in self.each_codebook():
+            indices = codebook.nearest(rest)
+            found.append(Quantization(rest, codebook(indices), indices, self.codes))
+            rest = rest - found[-1].vectors.detach()
+        return tuple(found)
+
+    @torch.no_grad()
+    def adapt(self, code: Code, generator: torch.Generator, total: Callable[[Tensor], Tensor]) -> None:
+        """Start the codebooks on the first batch, let them follow those after it; nothing in evaluation mode.
+
+        Raises:
+            InputError: The first batch has fewer vectors than a codebook, or the features are not finite.
+        """
+        if not self.training:
+            return
+        if self.started:
+            for codebook, each in zip(self.each_codebook(), code.quantizations, strict=True):
+                codebook.follow(each.features, each.indices, generator, total)
+            return
+        rest = code.quantizations[0].features
+        for codebook in self.each_codebook():
+            codebook.start(rest, generator, total)
+            rest = rest - codebook(codebook.nearest(rest))
+        self.started.fill_(True)
+
+    @torch.no_grad()
+    def snap(self, code: Tensor) -> Tensor:
+        """Quantize codes ``(n, latent_dim, ...)`` as features would be; without a gradient."""
+        return self(code).mean
+
+    def each_codebook(self) -> list[Codebook]:
+        """The codebooks, from the one that reads the features on."""
+        return cast(list[Codebook], list(self.codebooks))
+
+
+class VectorQuantizer(CodebookQuantizer):
+    """The bottleneck of the VQ-VAE: the nearest vector of a codebook, with the gradient passed straight through.
+
+    The objective needs the term `Commitment`, and `CodebookDistance` where the codebook learns by gradient.
+
+    Paper: Neural Discrete Representation Learning, https://arxiv.org/abs/1711.00937, section 3.1
+
+    Args:
+        latent_dim: Width of the code, and of the features.
+        codes: Vectors in the codebook, at least 2. The first training batch must have at least as many places.
+        learning: How the codebook is learned: `MovingAverage` or `GradientDescent`; None for the former.
+
+    Raises:
+        InputError: There are fewer than 2 codes.
+    """
+
+    def __init__(self, latent_dim: int = 64, codes: int = 512, learning: CodebookLearning | None = None) -> None:
+        super().__init__(latent_dim, codes, learning, depth=1)
+
+
+class ResidualQuantizer(CodebookQuantizer):
+    """Several codebooks, each of which quantizes what the ones before left over: codes^depth codes from few vectors.
+
+    Each has vectors of its own, as in SoundStream; the RQ-VAE's share one codebook. The objective needs the term
+    `Commitment`, which reaches the encoder at every depth, and `CodebookDistance` where they learn by gradient.
+
+    Papers: Autoregressive Image Generation using Residual Quantization, https://arxiv.org/abs/2203.01941, section
+    3.1; SoundStream: An End-to-End Neural Audio Codec, https://arxiv.org/abs/2107.03312, section III.C
+
+    Args:
+        latent_dim: Width of the code, and of the features.
+        codes: Vectors in each codebook, at least 2. The first training batch must have at least as many places.
+        learning: How the codebooks are learned: `MovingAverage` or `GradientDescent`; None for the former.
+        depth: Number of codebooks, at least 1.
+
+    Raises:
+        InputError: There are fewer than 2 codes, or no codebook.
+    """
+
+    def __init__(
+        self, latent_dim: int = 64, codes: int = 512, learning: CodebookLearning | None = None, depth: int = 4
+    ) -> None:
+        super().__init__(latent_dim, codes, learning, depth)

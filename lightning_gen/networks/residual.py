@@ -1,0 +1,169 @@
+"""A residual encoder and its mirror image, for pictures of any size from 8 x 8; the code is a vector or a map."""
+
+from math import prod
+
+from torch import Tensor, nn
+
+from lightning_gen.networks.base import Decoder, Encoder, require_positive
+from lightning_gen.networks.conditioning import Concatenation
+from lightning_gen.networks.convolutional import group_norm
+from lightning_gen.networks.pyramid import Pyramid, doubling, pyramid
+from lightning_gen.records import Shape
+
+
+class ResidualEncoder(Encoder):
+    """Strided convolutions with residual blocks of GroupNorm and SiLU between them.
+
+    The features are a vector, or, with `halvings`, a map whose places know of their surroundings alone. GroupNorm, not
+    BatchNorm: a picture's code does not depend on the batch it came in.
+
+    Args:
+        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        features: Width of the features.
+        width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
+        blocks: Residual blocks at each size.
+        halvings: How often the sides are halved, odd ones rounded up, to the map of features; None for a vector, read
+            off the smallest map.
+        conditioning: How it learns the class of a picture; None to know of none.
+
+    Raises:
+        InputError: The shape is not that of a picture of at least 8 x 8, or a number is below 1.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        features: int,
+        width: int = 32,
+        blocks: int = 1,
+        halvings: int | None = None,
+        conditioning: Concatenation | None = None,
+    ) -> None:
+        super().__init__(shape, features, conditioning)
+        require_positive(self, "blocks", blocks)
+        self.width = width
+        self.blocks = blocks
+        self.halvings = halvings
+        levels = levels_of(self, self.input_shape, width, halvings)
+        self._map_size = levels.sizes[-1] if halvings else ()
+        layers: list[nn.Module] = []
+        for i in levels.levels:
+            layers += normalized(levels.channels[i]) if i > 0 else []
+            layers += [levels.down(i), *residual_blocks(levels.channels[i + 1], blocks)]
+        layers += normalized(levels.channels[-1])
+        if halvings:
+            layers.append(nn.Conv2d(levels.channels[-1], features, 1))
+        else:
+            layers += [nn.Flatten(), nn.Linear(prod(levels.top), features)]
+        self.layers = nn.Sequential(*layers)
+
+    @property
+    def map_size(self) -> Shape:
+        """Height and width of the features where they are maps; empty where they are vectors."""
+        return self._map_size
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Map inputs ``(n, *input_shape)`` to features ``(n, features, *map_size)``."""
+        return self.layers(x)
+
+
+class ResidualDecoder(Decoder):
+    """The mirror image of ResidualEncoder: residual blocks of GroupNorm and SiLU with transposed convolutions.
+
+    Args:
+        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        latent_dim: Width of the codes.
+        width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
+        blocks: Residual blocks at each size.
+        halvings: Those of the encoder: how often the picture's sides are halved to the map of codes; None for vectors.
+        outputs: Channels of the output; None for as many as a picture has.
+        conditioning: How it learns which class to draw; None to know of none.
+
+    Raises:
+        InputError: The shape is not that of a picture of at least 8 x 8, or a number is below 1.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        latent_dim: int,
+        width: int = 32,
+        blocks: int = 1,
+        halvings: int | None = None,
+        outputs: int | None = None,
+        conditioning: Concatenation | None = None,
+    ) -> None:
+        super().__init__(shape, latent_dim, outputs, conditioning)
+        require_positive(self, "blocks", blocks)
+        self.width = width
+        self.blocks = blocks
+        self.halvings = halvings
+        levels = levels_of(self, self.output_shape, width, halvings)
+        self._map_size = levels.sizes[-1] if halvings else ()
+        layers: list[nn.Module] = []
+        if halvings:
+            layers.append(nn.Conv2d(self.input_dim, levels.channels[-1], 3, padding=1))
+        else:
+            layers += [nn.Linear(self.input_dim, prod(levels.top)), nn.Unflatten(1, levels.top)]
+        for i in reversed(levels.levels):
+            layers += residual_blocks(levels.channels[i + 1], blocks)
+            layers += [*normalized(levels.channels[i + 1]), levels.up(i)]
+        self.layers = nn.Sequential(*layers)
+
+    @property
+    def map_size(self) -> Shape:
+        """Height and width of the codes where they are maps; empty where they are vectors."""
+        return self._map_size
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Map codes ``(n, input_dim, *map_size)`` to outputs ``(n, *output_shape)``."""
+        return self.layers(code)
+
+
+class ResidualBlock(nn.Module):
+    """x + a branch of two 3 x 3 convolutions, each after GroupNorm and SiLU; the last starts at 0.
+
+    Args:
+        channels: Channels of the map.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        last = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(last.weight)
+        first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.branch = nn.Sequential(*normalized(channels), first, *normalized(channels), last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map maps ``(n, channels, height, width)`` to as many."""
+        return x + self.branch(x)
+
+
+def residual_blocks(channels: int, blocks: int) -> list[nn.Module]:
+    """Make the residual blocks of one size."""
+    return [ResidualBlock(channels) for _ in range(blocks)]
+
+
+def normalized(channels: int) -> list[nn.Module]:
+    """Make GroupNorm and SiLU."""
+    return [group_norm(channels), nn.SiLU()]
+
+
+def levels_of(network: nn.Module, shape: Shape, width: int, halvings: int | None) -> Pyramid:
+    """Build the pyramid of a network for pictures, down to where its code is.
+
+    Args:
+        network: The network, for its name.
+        shape: Shape of one picture, ``(channels, height, width)``.
+        width: Channels of the first level below the picture.
+        halvings: Number of levels below the picture; None for as many as there are to the smallest map.
+
+    Raises:
+        InputError: The shape is not that of a picture of at least 8 x 8, or a number is below 1.
+    """
+    whole = pyramid(network, shape, width)
+    if halvings is None:
+        return whole
+    require_positive(network, "halvings", halvings)
+    sides = [(-(-shape[1] // 2**i), -(-shape[2] // 2**i)) for i in range(halvings + 1)]
+    return Pyramid(tuple(sides), (shape[0], *doubling(width, halvings)))

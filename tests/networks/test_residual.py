@@ -1,0 +1,86 @@
+import pytest
+import torch
+
+from lightning_gen.errors import InputError
+from lightning_gen.networks import Concatenation, ResidualDecoder, ResidualEncoder
+
+SHAPES = ((1, 8, 8), (3, 9, 9), (1, 28, 28), (5, 17, 30), (3, 32, 32), (1, 9, 40))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("halvings", [1, 2, 3, 4])
+def test_maps_have_the_picture_s_size_halved_and_rounded_up(shape, halvings):
+    encoder = ResidualEncoder(shape, 5, width=4, halvings=halvings)
+    decoder = ResidualDecoder(shape, 5, width=4, halvings=halvings)
+    size = tuple(-(-side // 2**halvings) for side in shape[1:])
+    features = encoder(torch.randn(2, *shape))
+    assert features.shape == (2, 5, *size)
+    assert encoder.map_size == decoder.map_size == size
+    assert decoder(features).shape == (2, *shape)
+
+
+def test_vectors_are_not_maps():
+    encoder, decoder = ResidualEncoder((1, 16, 16), 5, width=4), ResidualDecoder((1, 16, 16), 5, width=4)
+    assert encoder.map_size == decoder.map_size == ()
+    assert decoder(encoder(torch.randn(2, 1, 16, 16))).shape == (2, 1, 16, 16)
+
+
+@pytest.mark.parametrize("halvings", [None, 2])
+def test_a_conditional_pair_reads_the_classes(halvings):
+    encoder = ResidualEncoder((1, 12, 12), 5, width=4, halvings=halvings, conditioning=Concatenation(3))
+    decoder = ResidualDecoder((1, 12, 12), 5, width=4, halvings=halvings, outputs=2, conditioning=Concatenation(3))
+    x, labels = torch.randn(4, 1, 12, 12), torch.tensor([0, 1, 2, 0])
+    code = encoder(x, labels)
+    assert decoder(code, labels).shape == (4, 2, 12, 12)
+    assert not torch.equal(decoder(code, labels), decoder(code, labels.flip(0)))
+
+
+@pytest.mark.parametrize("halvings", [None, 1])
+def test_a_code_does_not_depend_on_the_batch(halvings):
+    encoder = ResidualEncoder((3, 17, 20), 6, width=12, halvings=halvings).double()
+    decoder = ResidualDecoder((3, 17, 20), 6, width=12, halvings=halvings).double()
+    x = torch.randn(5, 3, 17, 20).double()
+    code = encoder(x)
+    torch.testing.assert_close(code[2:3], encoder(x[2:3]))
+    torch.testing.assert_close(decoder(code)[2:3], decoder(code[2:3]))
+
+
+def test_blocks_start_as_the_identity():
+    encoder = ResidualEncoder((1, 16, 16), 4, width=8, blocks=2)
+    blocks = [part for part in encoder.layers if type(part).__name__ == "ResidualBlock"]
+    assert len(blocks) == 4
+    x = torch.randn(2, 8, 8, 8)
+    torch.testing.assert_close(blocks[0](x) - x, blocks[0].branch[-1].bias.view(1, -1, 1, 1).expand_as(x))
+
+
+@pytest.mark.parametrize("halvings", [None, 2])
+def test_an_autoencoder_can_learn_pictures_by_heart(halvings):
+    torch.manual_seed(0)
+    x = torch.rand(4, 1, 9, 12) * 2 - 1
+    encoder = ResidualEncoder((1, 9, 12), 8, width=8, halvings=halvings)
+    decoder = ResidualDecoder((1, 9, 12), 8, width=8, halvings=halvings)
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 1e-2)
+    for _ in range(100):
+        loss = (decoder(encoder(x)) - x).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.01 * x.var()
+
+
+@pytest.mark.parametrize(
+    ("options", "argument"),
+    [({"blocks": 0}, "blocks 0"), ({"halvings": 0}, "halvings 0"), ({"halvings": -1}, "halvings -1")],
+)
+def test_sizes_that_cannot_work_are_refused(options, argument):
+    for cls in (ResidualEncoder, ResidualDecoder):
+        with pytest.raises(InputError, match=f"{cls.__name__} cannot be built with {argument}: give whole numbers"):
+            cls((1, 16, 16), 4, **options)
+
+
+@pytest.mark.parametrize("cls", [ResidualEncoder, ResidualDecoder])
+def test_points_and_tiny_pictures_are_refused(cls):
+    with pytest.raises(InputError, match="use the Dense networks"):
+        cls((2,), 4)
+    with pytest.raises(InputError, match="at least 8 x 8"):
+        cls((1, 4, 32), 4, halvings=1)
