@@ -1,13 +1,21 @@
 """Autoencoders and GANs on PyTorch Lightning: any part on any part, right on several GPUs, resumed exactly."""
 
 from lightning_gen.errors import InputError
-from lightning_gen.modules import EMA, AlternatingModule, AutoencoderModule, GANModule, GenerativeModule
+from lightning_gen.modules import (
+    EMA,
+    AdversarialAutoencoderModule,
+    AlternatingModule,
+    AutoencoderModule,
+    GANModule,
+    GenerativeModule,
+)
 from lightning_gen.records import Batch, Code, Reconstruction
 
 __version__ = "0.1.0"
 
 __all__ = [
     "EMA",
+    "AdversarialAutoencoderModule",
     "AlternatingModule",
     "AutoencoderModule",
     "Batch",

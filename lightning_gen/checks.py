@@ -27,10 +27,11 @@ def check_alternating(trainer: Namespace) -> None:
     """
     if trainer.gradient_clip_val is not None:
         raise InputError(
-            "a GAN clips each network for itself: use --model.generator_clip and --model.discriminator_clip"
+            "networks that take turns are clipped each for itself: use --model.discriminator_clip, and "
+            "--model.generator_clip or --model.autoencoder_clip"
         )
     if trainer.accumulate_grad_batches != 1:
-        raise InputError("a GAN accumulates gradients by splitting each batch: use --model.accumulate")
+        raise InputError("networks that take turns accumulate by splitting each batch: use --model.accumulate")
 
 
 def check_folder(folder: Path, ckpt_path: str | None, goes_on: bool) -> None:

@@ -1,5 +1,6 @@
 """The LightningModules: the only room that sees an optimizer or a trainer."""
 
+from lightning_gen.modules.adversarial_autoencoder import AdversarialAutoencoderModule
 from lightning_gen.modules.alternating import AlternatingModule, Loss, Player
 from lightning_gen.modules.autoencoder import AutoencoderModule
 from lightning_gen.modules.autoencoder_base import Autoencoder
@@ -9,6 +10,7 @@ from lightning_gen.modules.gan import GANModule
 
 __all__ = [
     "EMA",
+    "AdversarialAutoencoderModule",
     "AlternatingModule",
     "Autoencoder",
     "AutoencoderModule",

@@ -58,6 +58,7 @@ class Player:
         scheduler: Makes the learning-rate scheduler from the optimizer, or None.
         clip: Largest norm of its gradient, or None.
         every: It plays on every so many-th batch.
+        start_images: It plays from the first batch on before which so many training images were seen.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Player:
     scheduler: LRSchedulerCallable | None = None
     clip: float | None = None
     every: int = 1
+    start_images: int = 0
 
 
 class AlternatingModule(GenerativeModule):
@@ -93,15 +95,23 @@ class AlternatingModule(GenerativeModule):
 
     def __init__(self, accumulate: int = 1) -> None:
         super().__init__()
-        if accumulate < 1:
-            raise InputError(f"accumulate must be at least 1, not {accumulate}")
         self.automatic_optimization = False
-        self.accumulate = accumulate
+        self.split_batches(accumulate)
         self.rounds = 0
         self.updates: dict[str, int] = {}
         self._players: Sequence[Player] = ()
         self._latest: dict[str, Loss] = {}
         self._norms: dict[str, Tensor] = {}
+
+    def split_batches(self, accumulate: int) -> None:
+        """Split each batch into so many parts from now on.
+
+        Raises:
+            InputError: `accumulate` is below 1.
+        """
+        if accumulate < 1:
+            raise InputError(f"accumulate must be at least 1, not {accumulate}")
+        self.accumulate = accumulate
 
     @abstractmethod
     def players(self) -> Sequence[Player]:
@@ -151,11 +161,15 @@ class AlternatingModule(GenerativeModule):
         batch = Batch.of(batch)
         images = self.count(batch)
         for index, player in enumerate(self._players):
-            if (self.rounds + 1) % player.every == 0:
+            if self.started(player.start_images) and (self.rounds + 1) % player.every == 0:
                 self._play(index, player, batch, images * player.every)
         self.rounds += 1
         if self.logs_now:
             self.report({name: value for player in self._players for name, value in self._figures(player).items()})
+
+    def started(self, start_images: int) -> bool:
+        """Whether so many training images were seen before the latest batch."""
+        return self.images_seen - self.batch_images >= start_images
 
     def _play(self, index: int, player: Player, batch: Batch, images: int) -> None:
         optimizer = self._optimizer(index)

@@ -1,0 +1,177 @@
+"""Contrasts: what a discriminator is asked to tell apart in one pass through an autoencoder."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+import torch
+from torch import Tensor
+
+from lightning_gen.errors import InputError
+from lightning_gen.records import Reconstruction, Shape
+from lightning_gen.terms import at_least_float32
+
+Decode: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
+"""Codes ``(n, latent_dim, ...)`` and their classes ``(n,)`` or None to samples ``(n, *shape)``: a decoder."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What a discriminator tells apart.
+
+    Attributes:
+        real: What the autoencoder's work should look like, ``(n, *judged)``, without a gradient.
+        fake: The autoencoder's work, ``(k n, *judged)`` with a whole number k; gradients reach the autoencoder.
+        real_labels: Classes of the real side, ``(n,)``, or None.
+        fake_labels: Classes of the fake side, ``(k n,)``, or None.
+    """
+
+    real: Tensor
+    fake: Tensor
+    real_labels: Tensor | None = None
+    fake_labels: Tensor | None = None
+
+    def settled(self) -> "Sides":
+        """Both sides without a graph and at least float32, as the discriminator learns from them."""
+        real, fake = (at_least_float32(side.detach()) for side in (self.real, self.fake))
+        return Sides(real, fake, self.real_labels, self.fake_labels)
+
+
+class Contrast(ABC):
+    """What is real and what is fake in a pass through an autoencoder.
+
+    Attributes:
+        judges_codes: Whether codes are judged, and not samples.
+        needs_prior: Whether it draws from the bottleneck's prior.
+        spare_encoder: Whether only the decoder pays for the judgement.
+    """
+
+    judges_codes: ClassVar[bool] = False
+    needs_prior: ClassVar[bool] = False
+    spare_encoder: bool = False
+
+    def judged_shape(self, shape: Shape, latent_dim: int) -> Shape:
+        """Shape that the discriminator must be built for.
+
+        Args:
+            shape: Shape of one sample.
+            latent_dim: Width of the code. Of a code that is a map each place is judged as a code of its own.
+        """
+        return (latent_dim,) if self.judges_codes else tuple(shape)
+
+    @abstractmethod
+    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> Sides:
+        """Return both sides of a pass.
+
+        Args:
+            record: The pass.
+            decode: The decoder, for codes other than those of the pass.
+            generator: Source of whatever is drawn.
+        """
+
+
+class PriorContrast(Contrast):
+    """Draws from the prior are real and codes are fake, so that the codes get the distribution of the prior.
+
+    Paper: Adversarial Autoencoders, https://arxiv.org/abs/1511.05644, section 2. There the encoder takes turns with
+    itself, one update for the reconstruction and one for the discriminator; here it pays both at once.
+    """
+
+    judges_codes = True
+    needs_prior = True
+
+    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> Sides:
+        """Return as many draws as codes, and the codes."""
+        code = record.code.sample
+        drawn = draws(record).to(code)
+        labels = of_places(record.labels, code)
+        return Sides(places(drawn).detach(), places(code), labels, labels)
+
+
+class IndependenceContrast(Contrast):
+    """Codes whose dimensions were shuffled over the batch are real and codes are fake: dimensions become independent.
+
+    With the objective `DensityRatio` what the autoencoder pays is the total correlation of its codes,
+    KL(q(z) || Π q(z_d)), in nats; the weight is the paper's gamma.
+
+    Paper: Disentangling by Factorising, https://arxiv.org/abs/1802.05983, Algorithms 1 and 2. There the shuffled codes
+    are those of a second batch; here they are the same ones, so that both sides have equal marginals to the bit and
+    nothing but dependence can tell them apart, and each batch is encoded once.
+    """
+
+    judges_codes = True
+
+    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> Sides:
+        """Return the codes with each dimension shuffled, and the codes."""
+        code = places(record.code.sample)
+        labels = of_places(record.labels, record.code.sample)
+        return Sides(shuffled(code.detach(), generator), code, labels, labels)
+
+
+class ReconstructionContrast(Contrast):
+    """Samples are real and their reconstructions are fake, which sharpens them.
+
+    Paper: Taming Transformers for High-Resolution Image Synthesis, https://arxiv.org/abs/2012.09841, equation 5
+
+    Args:
+        spare_encoder: Whether only the decoder pays for the judgement.
+    """
+
+    def __init__(self, spare_encoder: bool = False) -> None:
+        self.spare_encoder = spare_encoder
+
+    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> Sides:
+        """Return the samples and their reconstructions."""
+        return Sides(record.x.detach(), record.samples, record.labels, record.labels)
+
+
+class GenerationContrast(Contrast):
+    """Samples are real; their reconstructions, and as many samples decoded from draws of the prior, are fake.
+
+    Both kinds of fake samples together weigh as much as the real ones.
+
+    Paper: Autoencoding beyond pixels using a learned similarity metric, https://arxiv.org/abs/1512.09300, Algorithm 1
+
+    Args:
+        spare_encoder: Whether only the decoder pays for the judgement, as in the paper; it costs one more pass backward
+            through discriminator and decoder.
+    """
+
+    needs_prior = True
+
+    def __init__(self, spare_encoder: bool = True) -> None:
+        self.spare_encoder = spare_encoder
+
+    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> Sides:
+        """Return the samples, and reconstructions followed by generated samples."""
+        generated = decode(draws(record).to(record.code.sample), record.labels)
+        labels = None if record.labels is None else record.labels.repeat(2)
+        return Sides(record.x.detach(), torch.cat([record.samples, generated]), record.labels, labels)
+
+
+def draws(record: Reconstruction) -> Tensor:
+    """As many codes from the prior as a pass has.
+
+    Raises:
+        InputError: The bottleneck has no prior.
+    """
+    if record.draw_prior is None:
+        raise InputError("there is no prior to draw codes from: use GaussianBottleneck, or give the bottleneck a prior")
+    return record.draw_prior(len(record.code.sample))
+
+
+def places(code: Tensor) -> Tensor:
+    """The codes of all places, ``(n · h · w, latent_dim)``, of maps; codes without places as they are."""
+    return code if code.ndim == 2 else code.flatten(2).mT.reshape(-1, code.shape[1])
+
+
+def of_places(labels: Tensor | None, code: Tensor) -> Tensor | None:
+    """The classes of the places of codes, or None."""
+    return None if labels is None else labels.repeat_interleave(code[0, 0].numel())
+
+
+def shuffled(code: Tensor, generator: torch.Generator) -> Tensor:
+    """Codes ``(n, latent_dim)`` with each dimension permuted over the batch by a permutation of its own."""
+    order = torch.rand(code.shape, generator=generator, device=generator.device).argsort(dim=0)
+    return code.gather(0, order.to(code.device))
