@@ -35,7 +35,7 @@ from lightning_gen.schedules import ImageSchedule
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 PLAIN = (bool, int, float, str, type(None))
 
-Owner = TypeVar("Owner", bound=LightningModule | LightningDataModule)
+Owner = TypeVar("Owner", bound=nn.Module | LightningDataModule)
 Restored = TypeVar("Restored", bound=LightningModule)
 
 
@@ -239,7 +239,7 @@ def described_class(base: type[Owner], hparams: Mapping[str, Any], path: str) ->
 
 
 def rebuild(base: type[Owner], hparams: dict[str, Any], path: str, **given: Any) -> Owner:
-    """Build the module, or the DataModule, that a description names.
+    """Build the module, the DataModule or the part that a description names.
 
     Args:
         base: What it must be an instance of.

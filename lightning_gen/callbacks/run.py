@@ -13,7 +13,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from torch.utils.tensorboard.summary import hparams as summaries
 
-from lightning_gen.callbacks.lengths import counted
+from lightning_gen.callbacks.lengths import MaxImages, counted
+from lightning_gen.callbacks.objective import objective_lines
 from lightning_gen.callbacks.samples import SampleGrid
 from lightning_gen.checkpoint import Described, as_config, foreign_modules
 from lightning_gen.modules import Autoencoder
@@ -124,6 +125,9 @@ class Report(Callback):
             f"{type(data).__name__}: {count}{shape}",
             f"{self.folder}: on {trainer.world_size} x {module.device.type}, {trainer.precision}",
         ]
+        if isinstance(module, Autoencoder):
+            lengths = [callback.max_images for callback in trainer.callbacks if isinstance(callback, MaxImages)]  # type: ignore[attr-defined]
+            lines += objective_lines(module, min(lengths, default=0))
         return lines + ([f"going on after {module.images_seen:,} images"] if module.images_seen else [])
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -48,7 +48,7 @@ class SampleGrid(Callback):
         self.count = count
         self.seed = seed
         self.latest: list[Path] = []
-        self._held_out: Tensor | None = None
+        self._held_out: Batch | None = None
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Draw where the batch passed a multiple of `every_images`."""
@@ -64,7 +64,9 @@ class SampleGrid(Callback):
     ) -> None:
         """Keep the first held-out images to reconstruct."""
         if self._held_out is None:
-            self._held_out = Batch.of(batch).x[: self.count // 2].clone()
+            x, labels = Batch.of(batch)
+            count = self.count // 2
+            self._held_out = Batch(x[:count].clone(), None if labels is None else labels[:count].clone())
 
     def _draw(self, trainer: Trainer, module: GenerativeModule) -> None:
         if not trainer.is_global_zero:
@@ -90,6 +92,8 @@ class SampleGrid(Callback):
                 yield "samples", picture(module.sample(self.count if images else POINTS, generator=source))
         if isinstance(module, Autoencoder) and self._held_out is not None and images:
             training = module.training
-            pairs = torch.stack([self._held_out, module.eval().reconstruct(self._held_out)], dim=1)
+            x = self._held_out.x
+            told = self._held_out.labels if module.num_classes is not None else None
+            pairs = torch.stack([x, module.eval().reconstruct(x, told)], dim=1)
             module.train(training)
             yield "reconstructions", picture(pairs.flatten(0, 1), columns=8)

@@ -2,6 +2,7 @@
 
 import pickle
 import zipfile
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -152,8 +153,15 @@ def _check_values(x: np.ndarray, shape: Shape, path: str) -> None:
     if x.dtype == np.uint8:
         return
     for start in range(0, len(x), CHECKED_AT_ONCE):
-        part = np.abs(x[start : start + CHECKED_AT_ONCE])
-        if not np.isfinite(part).all():
-            raise InputError(f"{path} holds values that are not finite: remove the samples with inf or nan")
-        if len(shape) == 3 and part.max() > 1:
-            raise InputError(f"{path} holds float images outside of [-1, 1]: save them as uint8, or scale them")
+        largest = np.abs(x[start : start + CHECKED_AT_ONCE]).reshape(-1, prod(shape)).max(1)  # nan stays nan
+        if not np.isfinite(largest).all():
+            first = start + int(np.argmin(np.isfinite(largest)))
+            raise InputError(
+                f"{path} holds values that are not finite, first in sample {first}: remove the samples with inf or nan"
+            )
+        if len(shape) == 3 and largest.max() > 1:
+            first = start + int(np.argmax(largest > 1))
+            raise InputError(
+                f"{path} holds float images outside of [-1, 1], first in sample {first}: save them as uint8, or scale "
+                "them"
+            )

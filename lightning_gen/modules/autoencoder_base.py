@@ -1,6 +1,5 @@
 """What every autoencoder is, however it is trained: its parts, a pass over a batch, and what a user does with it."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -10,8 +9,9 @@ from torch import Tensor
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
-from lightning_gen.modules.base import GenerativeModule, named
-from lightning_gen.modules.classes import drawn_classes
+from lightning_gen.modules.base import named
+from lightning_gen.modules.drawing import CodeDrawing
+from lightning_gen.modules.first_batch import check_first_batch
 from lightning_gen.modules.halves import check_halves, likelihood_of
 from lightning_gen.networks import Decoder, Encoder
 from lightning_gen.objectives import Likelihood
@@ -20,7 +20,7 @@ from lightning_gen.schedules import at
 from lightning_gen.terms import Term
 
 
-class Autoencoder(GenerativeModule):
+class Autoencoder(CodeDrawing):
     """An encoder and a decoder with a bottleneck between them.
 
     ``x → observe → corrupt → encoder → bottleneck → decoder → Reconstruction → Σ weightₖ · termₖ(record)``
@@ -57,6 +57,7 @@ class Autoencoder(GenerativeModule):
         self.observation = observation
         self.draws = draws
         self.population: int | None = None
+        self._looked = False
         self._watches_input = any(term.watches_input for term in objective.values())
 
     @property
@@ -104,48 +105,6 @@ class Autoencoder(GenerativeModule):
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """The same as `reconstruct`."""
         return self.reconstruct(x, labels)
-
-    @torch.no_grad()
-    def sample(
-        self,
-        n: int,
-        labels: Tensor | Sequence[int] | int | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Decode draws from the prior, in evaluation mode.
-
-        Args:
-            n: How many.
-            labels: Class or classes to draw, repeated until there are n; None for classes at random. For conditional
-                models.
-            generator: Source of the codes; the same seed gives the same samples. None for this process's own.
-
-        Returns:
-            ``(n, *shape)``; images in [-1, 1].
-
-        Raises:
-            InputError: `n` is below 1, the model knows no such class, or the bottleneck has no prior to draw from.
-        """
-        if n < 1:
-            raise InputError(f"the number of samples must be at least 1, not {n}")
-        source = generator or self.rng
-        classes = None
-        if self.num_classes is not None or labels is not None:
-            classes = drawn_classes(self.num_classes, n, labels, source).to(self.device)
-        training = self.training
-        self.eval()
-        try:
-            return self.decode(self.draw_codes(n, source), classes)
-        finally:
-            self.train(training)
-
-    def draw_codes(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw codes ``(n, latent_dim, *map_size)`` from the prior, on the module's device.
-
-        Raises:
-            InputError: The bottleneck has no prior.
-        """
-        return self.bottleneck.sample_prior(n, generator, self.encoder.map_size).to(self.device)
 
     # a pass --------------------------------------------------------------------------------------------------------
 
@@ -205,9 +164,21 @@ class Autoencoder(GenerativeModule):
     def on_fit_start(self) -> None:
         """Note how many training samples there are."""
         super().on_fit_start()
+        self._looked = False
         data: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "train_set"):
             self.population = len(data.train_set)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Look at the first batch of a run; later ones are not waited for.
+
+        Raises:
+            InputError: It cannot be trained on.
+        """
+        super().on_train_batch_start(batch, batch_idx)
+        if not self._looked:
+            self._looked = True
+            check_first_batch(Batch.of(batch).x, batch_idx, self.likelihood)
 
     def progress(self) -> dict[str, Any]:
         """The number of training samples, and what other bases keep."""

@@ -1,15 +1,20 @@
 """Draw from a trained model."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_gen import checkpoint as checkpoints
 from lightning_gen.errors import InputError
-from lightning_gen.modules import GANModule, GenerativeModule
+from lightning_gen.modules import Autoencoder, GANModule, GenerativeModule
 from lightning_gen.pictures import ROWS, displayable, picture, rows_of, save, to_uint8
+from lightning_gen.recipes import suggest
 from lightning_gen.records import Shape
+from lightning_gen.samplers import SAMPLERS, LatentSampler
+from lightning_gen.verbs.evaluate import check_shape, stored_data
 
 
 def sample(
@@ -20,8 +25,11 @@ def sample(
     labels: int | list[int] | None = None,
     truncation: float | None = None,
     standing_batches: int = 0,
+    sampler: str | None = None,
 ) -> None:
     """Draw samples from a trained model; the checkpoint alone is needed.
+
+    A sampler that is asked for the first time is fitted to the codes of the training data, and kept in the checkpoint.
 
     Args:
         checkpoint: A checkpoint, such as runs/dcgan/checkpoints/last.ckpt.
@@ -32,19 +40,26 @@ def sample(
             picture has one row a class, the first ten if left out.
         truncation: Largest absolute value of a latent's coordinate, for GANs: below 2, better samples of less variety.
         standing_batches: Batches over which BatchNorm's statistics are measured anew before drawing, for GANs.
+        sampler: What an autoencoder's codes are drawn from: prior, gmm or flow; its prior if left out. The last two are
+            densities fitted to its codes, so that models without a prior can draw too.
 
     Raises:
         InputError: The checkpoint cannot be read, or the model cannot draw what is asked.
     """
     target = Path(out)
-    module = GenerativeModule.load_from_checkpoint(checkpoint)
+    stored = checkpoints.read(checkpoint)
+    module = checkpoints.restore(GenerativeModule, stored, checkpoint)  # type: ignore[type-abstract]
     check_target(target, module.data_shape)
     asked = [labels] if isinstance(labels, int) else labels
     check_draw(module, n, asked, truncation, standing_batches)
+    check_sampler(module, sampler)
     wanted, columns = None if asked is None else torch.tensor(asked), None
     if target.suffix == ".png" and len(module.data_shape) == 3 and module.num_classes is not None:
         wanted, columns = rows_of(asked or range(min(module.num_classes, ROWS)), n)
-    options = {} if truncation is None else {"truncation": truncation}
+    options: dict[str, Any] = {} if truncation is None else {"truncation": truncation}
+    kind = SAMPLERS[sampler or "prior"]
+    if kind is not None and isinstance(module, Autoencoder):
+        options["sampler"] = module.fitted_sampler(kind) or fit(module, kind, stored, checkpoint)
     generator = torch.Generator().manual_seed(seed)
     if isinstance(module, GANModule):
         module.standing_statistics(standing_batches, generator=torch.Generator().manual_seed(seed))
@@ -70,6 +85,44 @@ def check_draw(
         raise InputError("--labels is empty: give a class or several, such as '[0, 1]', or leave it out")
     if not isinstance(module, GANModule) and (truncation is not None or standing_batches):
         raise InputError("--truncation and --standing_batches are for GANs: leave them out")
+
+
+def check_sampler(module: GenerativeModule, name: str | None) -> None:
+    """Check that there is such a sampler and that the model has codes to draw.
+
+    Raises:
+        InputError: There is not, or it has none.
+    """
+    if name is not None and name not in SAMPLERS:
+        choices = ", ".join(SAMPLERS)
+        raise InputError(f"there is no sampler '{name}'{suggest(name, SAMPLERS)}: the samplers are {choices}")
+    if name is not None and not isinstance(module, Autoencoder):
+        raise InputError("--sampler is for autoencoders, a GAN draws its latents from its own prior: leave it out")
+
+
+def fit(module: Autoencoder, kind: type[LatentSampler], stored: dict[str, Any], path: str) -> LatentSampler:
+    """Fit a sampler to the codes of the data that a checkpoint names, and write the checkpoint anew with it.
+
+    Args:
+        module: The model of the checkpoint.
+        kind: The sampler.
+        stored: The content of the checkpoint.
+        path: The file.
+
+    Raises:
+        InputError: The data are not named, are gone or are of another shape, or the sampler does not fit the codes.
+    """
+    data = stored_data(stored, path)
+    check_shape(module, data)
+    print(f"fitting {kind.__name__} to the codes of the training split of {type(data).__name__}", flush=True)
+    sampler = module.fit_sampler(kind(), data)
+    stored["lightning_gen"] = {**stored.get("lightning_gen", {}), "samplers": module.progress()["samplers"]}
+    try:
+        checkpoints.WholeCheckpointIO().save_checkpoint(stored, path)
+        print(f"it is kept in {path}, so the next call needs no data", flush=True)
+    except InputError as error:
+        print(f"it will be fitted again at the next call: {error}", flush=True)
+    return sampler
 
 
 def check_target(target: Path, shape: Shape) -> None:

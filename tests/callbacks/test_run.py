@@ -10,10 +10,14 @@ import yaml
 from recorded import DIGITS, NETWORKS
 
 from lightning_gen.callbacks import MaxImages, Report, RunFolder
+from lightning_gen.callbacks.objective import objective_lines
 from lightning_gen.callbacks.run import flat
 from lightning_gen.cli import main
 from lightning_gen.data import Digits
 from lightning_gen.errors import InputError
+from lightning_gen.objectives import BernoulliLikelihood, GaussianLikelihood
+from lightning_gen.regularizers import KLDivergence
+from lightning_gen.schedules import Linear, Schedule
 
 
 def test_settings_are_flattened_without_what_is_not_set():
@@ -79,6 +83,48 @@ def test_the_report_opens_with_what_is_trained(gan, trainer, tmp_path, capsys):
     assert opening[0] == f"GANModule: generator {sizes[0]:,}, discriminator {sizes[1]:,} parameters"
     assert opening[1] == "Digits: 1,437 training samples of 1 x 8 x 8"
     assert opening[2] == f"{tmp_path}: on 1 x cpu, 32-true"
+
+
+class Triangle(Schedule):
+    """0 to 2 and back in 100 images."""
+
+    def value(self, images):
+        return 2 - abs(images - 50) / 25
+
+
+BERNOULLI, HALF = BernoulliLikelihood(), BernoulliLikelihood()
+HALF.weight = 0.5
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "weight", "line"),
+    [
+        (BERNOULLI, None, "reconstruction"),
+        (BERNOULLI, 1.0, "reconstruction + kl; effective beta 1"),
+        (BERNOULLI, 4.0, "reconstruction + 4 kl; effective beta 4"),
+        (HALF, 4.0, "0.5 reconstruction + 4 kl; effective beta 8"),
+        (BERNOULLI, 0.0, "reconstruction + 0 kl"),
+        (HALF, Linear(200, first=0.0, last=4.0), "0.5 reconstruction + (0 to 2) kl; effective beta 0 to 4"),
+        (BERNOULLI, Triangle(), "reconstruction + (0 to 0, at most 2) kl; effective beta 0 to 0, at most 2"),
+        (
+            GaussianLikelihood(0.1),
+            2.0,
+            "reconstruction + 2 kl; effective beta 2 with scale 0.1: the squared error counts 50 times",
+        ),
+    ],
+)
+def test_the_objective_is_said_with_its_weights_and_the_effective_beta(autoencoder, likelihood, weight, line):
+    kl = {} if weight is None else {"kl": KLDivergence(weight)}
+    module = autoencoder(variational=True, objective={"reconstruction": likelihood, **kl})
+    assert objective_lines(module, 100)[0] == f"objective: {line}"
+
+
+def test_the_report_opens_with_the_objective_of_an_autoencoder(autoencoder, trainer, tmp_path, capsys):
+    module = autoencoder(variational=True)
+    trainer(max_epochs=-1, callbacks=[MaxImages(64), Report(tmp_path)]).fit(module, Digits(8))
+    opening = capsys.readouterr().out.splitlines()
+    assert opening[3] == "objective: reconstruction + kl; effective beta 1"
+    assert "nats per sample: summed over its dimensions, averaged over the batch" in opening[4]
 
 
 def test_a_resumed_run_says_where_it_goes_on(tmp_path, capsys):

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from lightning_gen.callbacks import MaxImages, SampleGrid
 from lightning_gen.data import Digits, Ring
-from lightning_gen.networks import DenseDiscriminator, DenseGenerator
+from lightning_gen.networks import Concatenation, DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
 from lightning_gen.pictures import picture
 
 
@@ -95,6 +95,19 @@ def test_an_autoencoder_without_a_prior_shows_reconstructions_alone(autoencoder,
     batch = data.on_after_batch_transfer(next(iter(data.val_dataloader())))
     with torch.no_grad():
         pairs = torch.stack([batch.x[:32], module.eval().reconstruct(batch.x[:32])], dim=1).flatten(0, 1)
+    assert np.array_equal(pixels(next(tmp_path.iterdir())), picture(pairs, columns=8)[0].numpy())
+
+
+def test_reconstructions_of_a_conditional_autoencoder_are_told_the_classes(autoencoder, trainer, tmp_path):
+    told = {"conditioning": Concatenation(10)}
+    module = autoencoder(
+        encoder=DenseEncoder((1, 8, 8), 3, (16,), **told), decoder=DenseDecoder((1, 8, 8), 3, (16,), **told)
+    )
+    data = Digits(8)
+    trainer(max_steps=1, callbacks=[SampleGrid(None, tmp_path)], val_check_interval=1).fit(module, data)
+    x, labels = data.on_after_batch_transfer(next(iter(data.val_dataloader())))
+    with torch.no_grad():
+        pairs = torch.stack([x[:32], module.eval().reconstruct(x[:32], labels[:32])], dim=1).flatten(0, 1)
     assert np.array_equal(pixels(next(tmp_path.iterdir())), picture(pairs, columns=8)[0].numpy())
 
 

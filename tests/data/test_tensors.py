@@ -123,7 +123,13 @@ def test_unfit_arrays_are_refused(tmp_path):
     refused(tmp_path, np.zeros((0, 2)), "empty array")
     refused(tmp_path, np.array([[1.0, np.inf]]), "not finite")
     refused(tmp_path, np.array([[1.0, np.nan]]), "not finite")
-    refused(tmp_path, np.full((4, 1, 8, 8), 255.0), r"outside of \[-1, 1\]: save them as uint8")
+    points = np.zeros((10_000, 2))
+    points[[9_000, 9_500], 1] = np.nan, np.inf
+    refused(tmp_path, points, r"a\.npz .* not finite, first in sample 9000: remove")
+    images = np.zeros((5, 1, 8, 8))
+    images[3] = 1.5
+    refused(tmp_path, images, "first in sample 3: save them as uint8")
+    refused(tmp_path, np.full((4, 1, 8, 8), 255.0), r"outside of \[-1, 1\], first in sample 0: save them as uint8")
     refused(tmp_path, IMAGES, "save one integer from 0 up for each of the 20 samples", labels=LABELS[:3])
     refused(tmp_path, IMAGES, "save one integer", labels=LABELS - 1)
     refused(tmp_path, IMAGES, "save one integer", labels=LABELS.astype(float))

@@ -10,8 +10,11 @@ from torch.utils.data import DataLoader
 
 from lightning_gen import InputError
 from lightning_gen.augmentations import Masking
-from lightning_gen.bottlenecks import IdentityBottleneck
+from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck
+from lightning_gen.data import Digits
+from lightning_gen.networks import Concatenation, DenseDecoder, DenseEncoder
 from lightning_gen.objectives import GaussianLikelihood
+from lightning_gen.samplers import GaussianMixtureSampler
 from lightning_gen.schedules import ImageSchedule, Linear
 
 
@@ -67,8 +70,61 @@ def test_only_a_bottleneck_with_a_prior_can_be_sampled(autoencoder):
     module = autoencoder(variational=True)
     assert torch.equal(module.sample(6, generator=seed()), module.sample(6, generator=seed()))
     assert module.sample(6).shape == (6, 1, 8, 8)
-    with pytest.raises(InputError, match="prior"):
+    with pytest.raises(InputError, match="no prior to draw from: --sampler gmm"):
         autoencoder().sample(6)
+
+
+def test_a_sampler_is_fitted_to_codes_drawn_from_the_posterior(autoencoder):
+    module = autoencoder(variational=True).eval()
+    x = torch.cat(list(loader(n=2000)))
+    sampler = module.fit_sampler(GaussianMixtureSampler(1), [x[:1000], (x[1000:],)])
+    with torch.no_grad():
+        mean, log_variance = module.encoder(x).chunk(2, dim=1)
+    spread = mean.var(0) + log_variance.exp().mean(0)  # the law of total variance
+    torch.testing.assert_close(sampler.spread.square().float(), spread, rtol=0.15, atol=0)
+    assert (sampler.spread.square() > 2 * mean.var(0)).all()
+    assert module.sample(5, sampler=sampler).shape == (5, 1, 8, 8)
+
+
+class Halves(IdentityBottleneck):
+    """Codes that are multiples of ½."""
+
+    def snap(self, code):
+        return (2 * code).round() / 2
+
+
+def test_codes_of_a_sampler_are_put_back_on_the_codebook(autoencoder):
+    module = autoencoder(bottleneck=Halves(3))
+    sampler = module.fit_sampler(GaussianMixtureSampler(1), loader())
+    codes = module.draw_codes(50, torch.Generator(), sampler)
+    assert torch.equal(codes, (2 * sampler.draw(50, torch.Generator())).round() / 2)
+
+
+def test_a_stale_sampler_is_never_used_silently(autoencoder):
+    module, data = autoencoder(), list(loader())
+    sampler = module.fit_sampler(GaussianMixtureSampler(2), data)
+    assert module.progress()["samplers"]
+    with torch.no_grad():
+        next(module.decoder.parameters()).add_(1)
+    assert module.fitted_sampler(GaussianMixtureSampler) is not None, "codes do not depend on the decoder"
+    with torch.no_grad():
+        next(module.encoder.parameters()).add_(1)
+    assert module.fitted_sampler(GaussianMixtureSampler) is None
+    assert module.progress()["samplers"] == {}
+    for old in (sampler, GaussianMixtureSampler()):
+        with pytest.raises(InputError, match="fit it to them"):
+            module.sample(3, sampler=old)
+
+
+def test_fitting_and_drawing_leave_the_module_as_it_was(autoencoder):
+    module = autoencoder(variational=True).train()
+    data = list(loader())
+    state, random = copy.deepcopy(module.state_dict()), torch.get_rng_state()
+    sampler = module.fit_sampler(GaussianMixtureSampler(2), data)
+    module.sample(3, generator=torch.Generator(), sampler=sampler)
+    assert module.training
+    assert torch.equal(torch.get_rng_state(), random)
+    torch.testing.assert_close(module.state_dict(), state, rtol=0, atol=0)
 
 
 def test_the_trainers_clipping_and_accumulation_work(autoencoder, trainer):
@@ -134,3 +190,60 @@ def test_a_gaussian_likelihood_gives_points_back_in_their_own_units(autoencoder,
     data = DataLoader(torch.randn(64, 5) * 10, batch_size=16)
     trainer(max_epochs=2).fit(module, data, data)
     assert module.reconstruct(torch.randn(3, 5)).shape == (3, 5)
+
+
+def conditional(autoencoder, **options):
+    bottleneck = GaussianBottleneck(3)
+    return autoencoder(
+        variational=True,
+        bottleneck=bottleneck,
+        encoder=DenseEncoder((1, 8, 8), bottleneck.features, (16,), conditioning=Concatenation(10)),
+        decoder=DenseDecoder((1, 8, 8), 3, (16,), conditioning=Concatenation(10)),
+        **options,
+    )
+
+
+def test_a_conditional_autoencoder_is_told_the_classes_everywhere(autoencoder, trainer):
+    module, data = conditional(autoencoder), Digits(8)
+    runner = trainer(max_steps=2)
+    runner.fit(module, data)
+    runner.validate(module, data, verbose=False)
+    x, labels = data.scaled(data.test_set[:])
+    predicted = torch.cat(runner.predict(module, data))
+    with torch.no_grad():
+        torch.testing.assert_close(predicted, module.eval().reconstruct(x, labels))
+    code = torch.zeros(1, 3)
+    assert not torch.equal(module.decode(code, torch.tensor([3])), module.decode(code, torch.tensor([7])))
+    sampler = module.fit_sampler(GaussianMixtureSampler(2), data)
+    assert module.sample(20, labels=[3, 7], sampler=sampler).shape == (20, 1, 8, 8)
+
+
+def test_a_conditional_autoencoder_without_labels_is_refused(autoencoder, trainer):
+    with pytest.raises(InputError, match="samples come without labels: take data with labels"):
+        trainer(max_epochs=1).fit(conditional(autoencoder), loader())
+
+
+def test_samples_that_are_not_finite_are_refused_before_the_first_update(autoencoder, trainer):
+    module = autoencoder()
+    state, x = copy.deepcopy(module.state_dict()), torch.cat(list(loader()))
+    x[5, 0, 3, 3] = float("nan")
+    x[7] = float("inf")
+    with pytest.raises(InputError, match=r"batch 0 of the training data .* first in its sample 5: remove"):
+        trainer(max_epochs=1).fit(module, DataLoader(x, batch_size=16))
+    torch.testing.assert_close(module.state_dict(), state, rtol=0, atol=0)
+
+
+def test_pictures_outside_the_range_of_a_cross_entropy_are_refused(autoencoder, trainer):
+    x = torch.cat(list(loader()))
+    scaled = DataLoader((x + 1) * 127.5, batch_size=16)
+    with pytest.raises(InputError, match=r"BernoulliLikelihood is for pictures in \[-1, 1\] .* goes from 0.* to 25"):
+        trainer(max_epochs=1).fit(autoencoder(), scaled)
+    trainer(max_steps=1).fit(autoencoder(objective={"reconstruction": GaussianLikelihood()}), scaled)
+
+
+def test_only_the_first_batch_of_a_run_is_looked_at(autoencoder, trainer):
+    module, x = autoencoder(), torch.cat(list(loader()))
+    x[20:] *= 1.5
+    trainer(max_steps=2).fit(module, DataLoader(x, batch_size=16))
+    with pytest.raises(InputError, match="batch 0"):
+        trainer(max_steps=2).fit(module, DataLoader(x.flip(0), batch_size=16))

@@ -5,11 +5,13 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_gen import GANModule, InputError
+from lightning_gen import AutoencoderModule, GANModule, InputError
+from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
 from lightning_gen.data import Digits, Ring
 from lightning_gen.networks import Concatenation, DenseDiscriminator, DenseGenerator
 from lightning_gen.pictures import picture, to_uint8
+from lightning_gen.samplers import FlowSampler, GaussianMixtureSampler
 from lightning_gen.verbs.sample import sample
 
 
@@ -176,3 +178,107 @@ def test_from_the_shell(checkpoint, tmp_path, capsys):
         main(["sample", path, "--n", "0"])
     assert exit_info.value.code == 2
     assert capsys.readouterr().err == "error: the number of samples must be at least 1, not 0\n"
+
+
+# samplers of codes --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def coder(autoencoder, trainer, tmp_path):
+    """Make the checkpoint of an autoencoder that was trained for some batches."""
+
+    def make(**options):
+        runner = trainer(max_epochs=-1, max_steps=4, limit_val_batches=0)
+        runner.fit(autoencoder(**options), Digits(size=8))
+        runner.save_checkpoint(tmp_path / "ae.ckpt")
+        return str(tmp_path / "ae.ckpt")
+
+    return make
+
+
+def test_a_code_without_a_prior_is_told_of_the_sampler(coder, tmp_path):
+    with pytest.raises(InputError, match="no prior to draw from: --sampler gmm fits"):
+        sample(coder(), out=str(tmp_path / "x.npy"))
+    with pytest.raises(InputError, match="no prior"):
+        sample(coder(), out=str(tmp_path / "x.npy"), sampler="prior")
+    path = coder(variational=True)
+    sample(path, n=3, out=str(tmp_path / "prior.npy"), sampler="prior")
+    sample(path, n=3, out=str(tmp_path / "none.npy"))
+    assert np.array_equal(np.load(tmp_path / "prior.npy"), np.load(tmp_path / "none.npy"))
+
+
+def test_a_sampler_is_fitted_once_and_kept_in_the_checkpoint(coder, tmp_path, capsys, monkeypatch):
+    path, out = coder(), tmp_path / "x.npy"
+    before = torch.load(path, weights_only=True)
+    sample(path, n=5, out=str(out), sampler="gmm")
+    said = capsys.readouterr().out
+    assert "fitting GaussianMixtureSampler to the codes of the training split of Digits" in said
+    assert f"kept in {path}" in said
+    first = np.load(out)
+    monkeypatch.setattr(checkpoints, "rebuild", only_samplers(checkpoints.rebuild))
+    sample(path, n=5, out=str(out), sampler="gmm")
+    assert "fitting" not in capsys.readouterr().out
+    assert np.array_equal(np.load(out), first)
+    after = torch.load(path, weights_only=True)
+    assert after["lightning_gen"].pop("samplers").keys() == {"lightning_gen.samplers.mixture.GaussianMixtureSampler"}
+    before["lightning_gen"].pop("samplers")
+    torch.testing.assert_close(after["state_dict"], before["state_dict"], rtol=0, atol=0)
+    assert str(after) == str(before), "nothing else has changed"
+    assert [file.name for file in tmp_path.iterdir() if "partial" in file.name] == []
+
+
+def only_samplers(rebuild):
+    """What a second call may rebuild: the model and the sampler, not the data."""
+
+    def checked(base, hparams, *args, **options):
+        assert "Digits" not in hparams["_class_path"], "the data are read again"
+        return rebuild(base, hparams, *args, **options)
+
+    return checked
+
+
+def test_what_is_drawn_is_what_the_kept_sampler_draws(coder, tmp_path):
+    path = coder(variational=True)
+    sample(path, n=5, out=str(tmp_path / "x.npy"), seed=3, sampler="gmm")
+    module = AutoencoderModule.load_from_checkpoint(path)
+    sampler = module.fitted_sampler(GaussianMixtureSampler)
+    assert module.fitted_sampler(FlowSampler) is None
+    expected = module.sample(5, generator=torch.Generator().manual_seed(3), sampler=sampler)
+    assert np.array_equal(np.load(tmp_path / "x.npy"), to_uint8(expected).numpy())
+    again = module.fit_sampler(GaussianMixtureSampler(), Digits(size=8))
+    assert torch.equal(again.means, sampler.means)
+
+
+def test_a_run_resumes_to_the_bit_from_a_checkpoint_with_a_sampler_and_drops_it(coder, autoencoder, trainer, tmp_path):
+    path = coder(variational=True)
+    states = []
+    for fitted in (False, True):
+        if fitted:
+            sample(path, n=2, out=str(tmp_path / "x.npy"), sampler="gmm")
+            assert torch.load(path, weights_only=True)["lightning_gen"]["samplers"]
+        module, runner = autoencoder(variational=True), trainer(max_epochs=-1, max_steps=8, limit_val_batches=0)
+        runner.fit(module, Digits(size=8), ckpt_path=path)
+        states.append([module.state_dict(), module.rng.get_state(), torch.get_rng_state()])
+    torch.testing.assert_close(*states, rtol=0, atol=0)
+    assert module.fitted_sampler(GaussianMixtureSampler) is None, "the weights have moved on"
+    runner.save_checkpoint(tmp_path / "later.ckpt")
+    assert torch.load(tmp_path / "later.ckpt", weights_only=True)["lightning_gen"]["samplers"] == {}
+
+
+def test_a_sampler_that_cannot_be_kept_still_draws(coder, tmp_path, capsys, monkeypatch):
+    path = coder()
+
+    def full(*args, **options):
+        raise InputError("the disk is full")
+
+    monkeypatch.setattr(checkpoints.WholeCheckpointIO, "save_checkpoint", full)
+    sample(path, n=4, out=str(tmp_path / "x.npy"), sampler="gmm")
+    assert "fitted again at the next call: the disk is full" in capsys.readouterr().out
+    assert len(np.load(tmp_path / "x.npy")) == 4
+
+
+def test_samplers_that_there_are_not_are_refused(coder, checkpoint, tmp_path):
+    with pytest.raises(InputError, match=r"no sampler 'gnm'; did you mean 'gmm'.: the samplers are prior, gmm, flow"):
+        sample(coder(), sampler="gnm")
+    with pytest.raises(InputError, match="--sampler is for autoencoders"):
+        sample(checkpoint(), sampler="gmm")

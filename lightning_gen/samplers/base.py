@@ -1,0 +1,96 @@
+"""What a latent sampler promises: it is fitted to codes, and draws codes like them."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from lightning_gen.errors import InputError
+
+FLATTEST = 1e-6
+"""Least deviation of a number in a code, as a share of the largest one, that it is divided by."""
+
+
+class LatentSampler(nn.Module, ABC):
+    """A density of codes, fitted after an autoencoder was trained: ex-post density estimation.
+
+    What an encoder makes of the data is distributed as the aggregated posterior q(z) = E_x[q(z|x)], which a decoder was
+    trained on and a prior only resembles, if there is one. Codes are flattened and standardised, each number by its own
+    mean and deviation, and the density is that of the codes as they were.
+
+    Paper: From Variational to Deterministic Autoencoders, https://arxiv.org/abs/1903.12436, section 4
+
+    Attributes:
+        widest: Numbers in a code up to which it is fitted in reasonable time.
+        encoded_by: Key of the weights that made the codes; None before it was fitted.
+        centre: Mean of the codes, ``(width,)``.
+        spread: What they are divided by, ``(width,)``.
+    """
+
+    widest: ClassVar[int] = 1024
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoded_by: str | None = None
+
+    def fit(self, codes: Tensor, generator: torch.Generator) -> None:
+        """Fit it to codes ``(n, width)``.
+
+        Args:
+            codes: One code a row, on the CPU.
+            generator: Source of the beginnings and of the order; on the CPU.
+
+        Raises:
+            InputError: The codes are not finite, are all equal, or are too wide or too few for this density.
+        """
+        self.check(codes)
+        self.build(codes.shape[1])
+        codes = codes.double()
+        spread = codes.std(0, correction=0)
+        self.centre, self.spread = codes.mean(0), spread.clamp_min(FLATTEST * float(spread.max()))
+        self.fit_standard((codes - self.centre) / self.spread, generator)
+
+    def check(self, codes: Tensor) -> None:
+        """Check that a density can be fitted to codes ``(n, width)``.
+
+        Raises:
+            InputError: It cannot.
+        """
+        if not codes.isfinite().all():
+            raise InputError("some codes are not finite: the training diverged, take an earlier checkpoint")
+        if (codes == codes[:1]).all():
+            raise InputError("all codes are equal: the encoder tells no samples apart, train it longer or anew")
+        if codes.shape[1] > self.widest:
+            raise InputError(
+                f"codes of {codes.shape[1]:,} numbers are too wide for {type(self).__name__}, which takes up to "
+                f"{self.widest:,}: train with a smaller latent_dim, or with an encoder that gives smaller maps"
+            )
+
+    def build(self, width: int) -> None:
+        """Make what is fitted, for codes of `width` numbers."""
+        self.register_buffer("centre", torch.zeros(width, dtype=torch.float64))
+        self.register_buffer("spread", torch.ones(width, dtype=torch.float64))
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw codes ``(n, width)``, float32, on the CPU."""
+        return (self.centre + self.spread * self.draw_standard(n, generator)).float()
+
+    def log_prob(self, codes: Tensor) -> Tensor:
+        """The log-density of codes ``(n, width)``, float64 ``(n,)``, in nats."""
+        standard = (codes.double() - self.centre) / self.spread
+        return self.log_prob_standard(standard) - self.spread.log().sum()
+
+    @abstractmethod
+    def fit_standard(self, codes: Tensor, generator: torch.Generator) -> None:
+        """Fit it to standardised codes ``(n, width)``, float64."""
+
+    @abstractmethod
+    def draw_standard(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw standardised codes ``(n, width)``."""
+
+    @abstractmethod
+    def log_prob_standard(self, codes: Tensor) -> Tensor:
+        """The log-density ``(n,)`` of standardised codes ``(n, width)``, float64."""

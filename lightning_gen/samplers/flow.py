@@ -1,0 +1,107 @@
+"""A normalizing flow as the density of codes."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_gen.errors import InputError
+from lightning_gen.samplers.base import LatentSampler
+
+HELD_OUT, JUDGED_EVERY, PATIENCE = 0.1, 100, 5
+"""Share of the codes that the flow is not fitted to, updates between two looks at them, and looks without gain."""
+
+
+class FlowSampler(LatentSampler):
+    """A neural spline flow of coupling layers, zuko's, fitted by maximum likelihood: on one CPU core some ten seconds
+    for codes of 32 numbers, and a minute for the widest.
+
+    A tenth of the codes is held out: the flow is kept as it was when it explained those best.
+
+    Papers: Neural Spline Flows, https://arxiv.org/abs/1906.04032; as a density of codes: Variational Inference with
+    Normalizing Flows, https://arxiv.org/abs/1505.05770
+
+    Args:
+        transforms: Coupling layers, each for both halves of a code, at least 1.
+        widths: Hidden widths of the networks in them.
+        bins: Pieces of a spline.
+        updates: Updates at most.
+        batch_size: Codes in an update.
+        learning_rate: Of Adam at the beginning; it falls to 0 along half a cosine.
+
+    Raises:
+        InputError: A number is not positive.
+    """
+
+    widest = 256
+
+    def __init__(
+        self,
+        transforms: int = 3,
+        widths: Sequence[int] = (64, 64),
+        bins: int = 8,
+        updates: int = 2000,
+        batch_size: int = 128,
+        learning_rate: float = 2e-3,
+    ) -> None:
+        super().__init__()
+        if min(transforms, bins, updates, batch_size, learning_rate, *widths) <= 0:
+            raise InputError("FlowSampler takes numbers above 0 only")
+        self.transforms = transforms
+        self.widths = tuple(widths)
+        self.bins = bins
+        self.updates = updates
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+
+    def build(self, width: int) -> None:
+        """Make the flow; the global random state is left as it was."""
+        from zuko.flows import NSF  # here, so that no other verb waits for it
+
+        super().build(width)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            options: dict[str, Any] = {"hidden_features": self.widths, "passes": 2}
+            self.flow = NSF(width, bins=self.bins, transforms=self.transforms, **options)
+
+    @torch.enable_grad()
+    def fit_standard(self, codes: Tensor, generator: torch.Generator) -> None:
+        """Maximise the likelihood of standardised codes ``(n, width)`` until held-out ones gain no more."""
+        codes = codes.float()[torch.randperm(len(codes), generator=generator)]
+        held_out, known = codes.split([count := max(1, round(HELD_OUT * len(codes))), len(codes) - count])
+        optimizer = torch.optim.Adam(self.flow.parameters(), lr=self.learning_rate)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.updates)
+        best, state, stale = float("inf"), copy.deepcopy(self.flow.state_dict()), 0
+        for update in range(1, self.updates + 1):
+            rows = torch.randint(len(known), (self.batch_size,), generator=generator)
+            optimizer.zero_grad()
+            self.nll(known[rows]).backward()
+            torch.nn.utils.clip_grad_norm_(self.flow.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            if update % JUDGED_EVERY and update < self.updates:
+                continue
+            with torch.no_grad():
+                judged = float(self.nll(held_out))
+            best, state, stale = (
+                (judged, copy.deepcopy(self.flow.state_dict()), 0) if judged < best else (best, state, stale + 1)
+            )
+            if stale == PATIENCE:
+                break
+        self.flow.load_state_dict(state)
+        self.flow.requires_grad_(False)
+
+    def nll(self, codes: Tensor) -> Tensor:
+        """Mean of -log p of standardised codes ``(n, width)``, in nats."""
+        return -self.flow().log_prob(codes).mean()
+
+    def draw_standard(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw from N(0, I) and send it backwards through the flow."""
+        noise = torch.randn(n, len(self.centre), generator=generator, device=generator.device).cpu()
+        return self.flow().transform.inv(noise).double()
+
+    def log_prob_standard(self, codes: Tensor) -> Tensor:
+        """Return log N(f(z); 0, I) + log |det df/dz|."""
+        return self.flow().log_prob(codes.float()).double()

@@ -1,0 +1,47 @@
+"""Fitted samplers as plain data in checkpoints, each with the key of the weights that it belongs to."""
+
+import hashlib
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen.samplers.base import LatentSampler
+
+Kind = TypeVar("Kind", bound=LatentSampler)
+
+
+def weights_key(*parts: nn.Module) -> str:
+    """A key of the values of all weights and buffers of parts: equal for equal values, on whatever device."""
+    digest = hashlib.sha256()
+    for part in parts:
+        for name, value in part.state_dict().items():
+            if isinstance(value, Tensor):
+                digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+                digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def described(sampler: LatentSampler) -> dict[str, Any]:
+    """A fitted sampler as plain data and tensors."""
+    return {
+        "sampler": checkpoints.describe(sampler),
+        "encoded_by": sampler.encoded_by,
+        "state": {name: value.clone() for name, value in sampler.state_dict().items()},
+    }
+
+
+def rebuilt(kind: type[Kind], stored: dict[str, Any]) -> Kind:
+    """The sampler that `described` wrote.
+
+    Raises:
+        InputError: It is none of this kind, or its description names something else than plain data.
+    """
+    arguments = stored["sampler"]["init_args"] | {"_class_path": stored["sampler"]["class_path"]}
+    sampler = checkpoints.rebuild(kind, arguments, "the checkpoint")
+    sampler.build(len(stored["state"]["centre"]))
+    sampler.load_state_dict(stored["state"])
+    sampler.requires_grad_(False)
+    sampler.encoded_by = stored["encoded_by"]
+    return sampler

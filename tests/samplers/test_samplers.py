@@ -1,0 +1,167 @@
+"""Latent samplers: densities that are densities, and that fit."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import make_moons
+from sklearn.mixture import GaussianMixture
+
+from lightning_gen import InputError
+from lightning_gen.samplers import SAMPLERS, FlowSampler, GaussianMixtureSampler
+from lightning_gen.samplers.kept import described, rebuilt, weights_key
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def clusters(n=3000):
+    """Three Gaussians in four dimensions, far from 0 and of unlike widths."""
+    rows = torch.arange(n) % 3
+    centres = torch.tensor([[40.0, -3, 0, 1], [52, 3, 0.1, -1], [40, 9, -0.1, 5]])
+    skew = torch.tensor([[2.0, 0, 0, 0], [1, 0.5, 0, 0], [0, 0, 0.01, 0], [0, 0, 0, 1]])
+    return centres[rows] + torch.randn(n, 4, generator=seeded()) @ skew.T
+
+
+def moons(n=2000):
+    return torch.from_numpy(make_moons(n, noise=0.05, random_state=0)[0]).float() * torch.tensor([3.0, 20.0]) + 7
+
+
+SMALL = {
+    GaussianMixtureSampler: lambda: GaussianMixtureSampler(3),
+    FlowSampler: lambda: FlowSampler(transforms=2, widths=(32,), updates=300, batch_size=64, learning_rate=5e-3),
+}
+
+
+@pytest.fixture(params=list(SMALL), ids=lambda kind: kind.__name__)
+def small(request):
+    """A small sampler of each class that can be named."""
+    return SMALL[request.param]()
+
+
+def test_every_name_has_a_class_that_is_tested_here():
+    assert {kind for kind in SAMPLERS.values() if kind is not None} == set(SMALL)
+
+
+def test_draws_have_the_moments_of_the_codes(small):
+    codes = clusters()
+    small.fit(codes, seeded())
+    drawn = small.draw(4000, seeded(1))
+    assert (drawn.shape, drawn.dtype) == ((4000, 4), torch.float32)
+    spread = codes.std(0)
+    assert ((drawn.mean(0) - codes.mean(0)) / spread).abs().max() < 0.15
+    assert (drawn.std(0) / spread - 1).abs().max() < 0.15
+
+
+def test_the_same_seeds_fit_and_draw_the_same(small):
+    first, second = small, SMALL[type(small)]()
+    for sampler, state in ((first, 5), (second, 6)):
+        torch.manual_seed(state)  # the global state does not matter, and is left alone
+        before = torch.get_rng_state()
+        sampler.fit(clusters(300), seeded())
+        assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first.draw(9, seeded(1)), second.draw(9, seeded(1)))
+    assert not torch.equal(first.draw(9, seeded(1)), second.draw(9, seeded(2)))
+
+
+def test_plain_data_give_a_sampler_back_to_the_bit(small, tmp_path):
+    small.fit(clusters(300), seeded())
+    small.encoded_by = "weights"
+    torch.save(described(small), tmp_path / "sampler.pt")
+    before = torch.get_rng_state()
+    loaded = rebuilt(type(small), torch.load(tmp_path / "sampler.pt", weights_only=True))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(loaded.draw(9, seeded(1)), small.draw(9, seeded(1)))
+    assert torch.equal(loaded.log_prob(clusters(9)), small.log_prob(clusters(9)))
+    assert loaded.encoded_by == "weights"
+
+
+def test_the_mixtures_density_is_scikit_learns():
+    codes = clusters()
+    sampler = GaussianMixtureSampler(3)
+    sampler.fit(codes, seeded())
+    scaled = ((codes.double() - sampler.centre) / sampler.spread).numpy()
+    reference = GaussianMixture(3, max_iter=300)
+    reference.weights_, reference.means_ = sampler.weights.numpy(), sampler.means.numpy()
+    precisions = torch.linalg.inv(sampler.factors)
+    reference.precisions_cholesky_ = precisions.mT.numpy()
+    expected = reference.score_samples(scaled) - np.log(codes.double().std(0, correction=0).numpy()).sum()
+    np.testing.assert_allclose(sampler.log_prob(codes).numpy(), expected, rtol=1e-9)
+
+
+def test_the_mixture_draws_each_component_with_its_own_moments():
+    codes = clusters(6000)
+    sampler = GaussianMixtureSampler(3)
+    sampler.fit(codes, seeded())
+    drawn = sampler.draw(6000, seeded(1))
+    labels = torch.arange(6000) % 3
+    middles = torch.stack([codes[labels == k].mean(0) for k in range(3)])
+    for k in range(3):  # the clusters are far apart, so the nearest one is where a draw came from
+        own = drawn[torch.cdist(drawn / codes.std(0), middles / codes.std(0)).argmin(1) == k]
+        assert len(own) / 6000 == pytest.approx(1 / 3, abs=0.03)
+        torch.testing.assert_close(own.mean(0), middles[k], rtol=0, atol=0.25)
+        torch.testing.assert_close(own.T.cov(), codes[labels == k].T.cov(), rtol=0.15, atol=0.25)
+
+
+def grid(low, high, steps):
+    axes = [torch.linspace(low[i], high[i], steps) for i in range(2)]
+    area = (axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0])
+    return torch.cartesian_prod(*axes), float(area)
+
+
+def test_densities_integrate_to_1(small):
+    codes = moons()
+    small.fit(codes, seeded())
+    width = codes.std(0) * 5
+    points, area = grid(codes.mean(0) - width, codes.mean(0) + width, 300)
+    with torch.no_grad():
+        assert float(small.log_prob(points).exp().sum()) * area == pytest.approx(1, abs=0.01)
+
+
+def test_the_flow_explains_two_moons_better_than_a_gaussian():
+    codes, held_out = moons()[:1500], moons()[1500:]
+    flow, gaussian = SMALL[FlowSampler](), GaussianMixtureSampler(1)
+    flow.fit(codes, seeded())
+    gaussian.fit(codes, seeded())
+    assert flow.log_prob(held_out).mean() > gaussian.log_prob(held_out).mean() + 0.5
+
+
+def test_a_number_that_never_changes_is_drawn_as_it_is(small):
+    codes = clusters(300)
+    codes[:, 2] = 5.0
+    small.fit(codes, seeded())
+    torch.testing.assert_close(small.draw(50, seeded())[:, 2], torch.full((50,), 5.0), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("codes", "sentence"),
+    [
+        (torch.full((50, 2), float("nan")), "not finite"),
+        (torch.ones(50, 2), "all codes are equal"),
+        (torch.randn(50, 1025), "1,025 numbers are too wide .* smaller latent_dim"),
+    ],
+    ids=["nan", "equal", "wide"],
+)
+def test_codes_without_a_density_are_refused(small, codes, sentence):
+    with pytest.raises(InputError, match=sentence):
+        small.fit(codes, seeded())
+
+
+def test_too_few_codes_for_full_covariances_are_refused_with_the_number_that_fits():
+    with pytest.raises(InputError, match=r"components=7\), FlowSampler \(--sampler flow\)"):
+        GaussianMixtureSampler().fit(torch.randn(50, 6), seeded())
+    GaussianMixtureSampler(7).fit(torch.randn(50, 6), seeded())
+
+
+def test_numbers_out_of_range_are_refused():
+    with pytest.raises(InputError, match="at least 1 component"):
+        GaussianMixtureSampler(0)
+    with pytest.raises(InputError, match="above 0"):
+        FlowSampler(updates=0)
+
+
+def test_the_key_of_weights_follows_their_values_alone():
+    first, second = torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(2)
+    assert weights_key(first) == weights_key(second)
+    second.train()(torch.randn(4, 2))
+    assert weights_key(first) != weights_key(second), "statistics change codes as weights do"
