@@ -8,6 +8,7 @@ from lightning_gen.data.mixture import GaussianMixture, Grid, Ring
 from lightning_gen.data.mnist import EMNIST, KMNIST, MNIST, FashionMNIST
 from lightning_gen.data.photographs import CIFAR10, CIFAR100, STL10, SVHN, CelebA
 from lightning_gen.data.published import PublishedData, PublishedImages
+from lightning_gen.data.sprites import Sprites
 from lightning_gen.data.stacked import StackedDigits, StackedImages, StackedMNIST
 from lightning_gen.data.tensors import Tensors
 
@@ -33,6 +34,7 @@ __all__ = [
     "Ring",
     "Samples",
     "Splits",
+    "Sprites",
     "StackedDigits",
     "StackedImages",
     "StackedMNIST",

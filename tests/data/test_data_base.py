@@ -14,6 +14,7 @@ from lightning_gen.records import Batch
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "data").glob("*.yaml"))
 SELF_CONTAINED = (
     data.Digits(),
+    data.Sprites(),
     data.GaussianMixture(count=1000),
     data.Ring(modes=5, count=1000),
     data.Grid(count=1000),
