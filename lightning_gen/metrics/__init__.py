@@ -1,6 +1,16 @@
 """Metrics: samples in, a figure and its protocol out; they know no trainer and download nothing."""
 
 from lightning_gen.metrics.classifier import PictureClassifier, fit_classifier
+from lightning_gen.metrics.codebook import CodebookUse, codebook_use
+from lightning_gen.metrics.comparison import Comparison
+from lightning_gen.metrics.dci import DCI, dci
+from lightning_gen.metrics.disentanglement import (
+    FactorCodes,
+    FactorVAEScore,
+    MutualInformationGap,
+    factor_vae_score,
+    mutual_information_gap,
+)
 from lightning_gen.metrics.extractor import Extractor, trained_extractor
 from lightning_gen.metrics.frechet import frechet_distance
 from lightning_gen.metrics.mixture import ModeCoverage, mode_coverage
@@ -13,27 +23,42 @@ from lightning_gen.metrics.precision_recall import (
 )
 from lightning_gen.metrics.reconstruction import ReconstructionError, reconstruction_error
 from lightning_gen.metrics.report import Figure, Report
+from lightning_gen.metrics.representation import Probe, Vectors, neighbour_accuracy, probe_accuracy
 from lightning_gen.metrics.sliced_wasserstein import SlicedWasserstein, sliced_wasserstein
 from lightning_gen.metrics.stacked import StackedModes, stacked_classes, stacked_modes
 
 __all__ = [
+    "DCI",
+    "CodebookUse",
+    "Comparison",
     "DensityCoverage",
     "Extractor",
+    "FactorCodes",
+    "FactorVAEScore",
     "Figure",
     "ModeCoverage",
+    "MutualInformationGap",
     "PictureClassifier",
     "PrecisionRecall",
     "PrincipalComponents",
+    "Probe",
     "ReconstructionError",
     "Report",
     "SlicedWasserstein",
     "StackedModes",
+    "Vectors",
+    "codebook_use",
+    "dci",
     "density_coverage",
+    "factor_vae_score",
     "fit_classifier",
     "fit_pca",
     "frechet_distance",
     "mode_coverage",
+    "mutual_information_gap",
+    "neighbour_accuracy",
     "precision_recall",
+    "probe_accuracy",
     "reconstruction_error",
     "sliced_wasserstein",
     "stacked_classes",

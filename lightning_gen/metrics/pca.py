@@ -31,6 +31,10 @@ class PrincipalComponents:
     pca: PCA | IncrementalPCA
     samples: int
 
+    def transform(self, x: Tensor) -> Tensor:
+        """Codes ``(n, components)`` of samples ``(n, *shape)``: their coordinates along the components."""
+        return torch.from_numpy(self.pca.transform(x.flatten(1).float().cpu().numpy()))
+
     def reconstruct(self, x: Tensor) -> Tensor:
         """What is left of samples ``(n, *shape)`` after their projection on the components; not clipped."""
         flat = x.flatten(1).float().cpu().numpy()

@@ -5,11 +5,21 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanSquaredError
+from torchmetrics import MeanMetric, MeanSquaredError
+from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image import PeakSignalNoiseRatio
 
 from lightning_gen.errors import InputError
 from lightning_gen.metrics.report import Figure
+from lightning_gen.records import Shape
+
+SSIM_WINDOW, SSIM_DEVIATION = 11, 1.5
+"""Pixels on a side of the Gaussian window of SSIM, and its standard deviation in pixels, as in the paper."""
+
+SSIM_PROTOCOL = (
+    f"pixels in [0, 1], Gaussian window of {SSIM_WINDOW} x {SSIM_WINDOW} pixels with deviation {SSIM_DEVIATION}, mean "
+    "over all windows that lie in the picture"
+)
 
 
 @dataclass(frozen=True)
@@ -20,11 +30,13 @@ class ReconstructionError:
         mse: Mean squared error: of pixels in [0, 1], or in the squared units of the data.
         psnr_db: Peak signal-to-noise ratio in dB, the mean of every image's own; None for points. Infinite where an
             image was given back exactly.
+        ssim: Mean structural similarity, at most 1; None where there is an `ssim_obstacle`.
         samples: Samples compared.
     """
 
     mse: float
     psnr_db: float | None
+    ssim: float | None
     samples: int
 
     def figures(self, prefix: str = "", by: str = "") -> tuple[Figure, ...]:
@@ -39,15 +51,18 @@ class ReconstructionError:
         if self.psnr_db is not None:
             meaning = f"peak signal-to-noise ratio in dB, mean over images{by}, higher is better"
             found.append(Figure(f"{prefix}psnr_db", self.psnr_db, meaning))
+        if self.ssim is not None:
+            found.append(Figure(f"{prefix}ssim", self.ssim, f"structural similarity{by}, 1 for equal images"))
         return tuple(found)
 
 
 @torch.no_grad()
 def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]]) -> ReconstructionError:
-    r"""Compare samples with their reconstructions, batch by batch, in float64.
+    r"""Compare samples with their reconstructions, batch by batch; errors are summed in float64.
 
-    Images are compared as pixels in [0, 1], reconstructions clipped to that range for both figures. PSNR is
+    Images are compared as pixels in [0, 1], reconstructions clipped to that range for all figures. PSNR is
     :math:`\frac{1}{n} \sum_i 10 \log_{10}(1 / \mathrm{mse}_i)` over images i; that of the mean error would be lower.
+    SSIM is that of `similarity`.
 
     Args:
         pairs: Batches of samples and of their reconstructions, both ``(n, *shape)``: images ``(n, c, h, w)`` in
@@ -58,19 +73,50 @@ def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]]) -> Reconstructi
     """
     mse = MeanSquaredError().set_dtype(torch.float64)
     psnr = PeakSignalNoiseRatio(data_range=(0.0, 1.0), dim=(1, 2, 3)).set_dtype(torch.float64)
-    samples, images = 0, False
+    ssim = MeanMetric().set_dtype(torch.float64)
+    samples, shape = 0, torch.Size()
     for x, output in pairs:
         if not output.isfinite().all():
             raise InputError(
                 "some reconstructions are not finite: the training diverged, evaluate an earlier checkpoint"
             )
-        images = x.ndim == 4
+        shape = x.shape[1:]
         x, output = x.double().cpu(), output.double().cpu()
-        if images:
+        if len(shape) == 3:
             x, output = (x + 1) / 2, ((output + 1) / 2).clamp(0, 1)
             psnr.update(output, x)
+        if ssim_obstacle(shape) is None:
+            ssim.update(similarity(output, x))
         mse.update(output.flatten(1), x.flatten(1))
         samples += len(x)
     if not samples:
         raise InputError("there is no sample to reconstruct: give a split that holds some")
-    return ReconstructionError(float(mse.compute()), float(psnr.compute()) if images else None, samples)
+    return ReconstructionError(
+        float(mse.compute()),
+        float(psnr.compute()) if len(shape) == 3 else None,
+        float(ssim.compute()) if ssim_obstacle(shape) is None else None,
+        samples,
+    )
+
+
+def similarity(output: Tensor, x: Tensor) -> Tensor:
+    """Structural similarity of each image of a batch to another, ``(n,)``, both ``(n, c, h, w)`` in [0, 1].
+
+    A mean over channels and over the windows that lie in the image, without padding; a window's weights are a Gaussian.
+    Image quality assessment: from error visibility to structural similarity, Wang et al. 2004
+    (https://doi.org/10.1109/TIP.2003.819861), with its constants.
+    """
+    found = structural_similarity_index_measure(
+        output.float(), x.float(), sigma=SSIM_DEVIATION, data_range=1.0, reduction="none", return_full_image=True
+    )
+    edge = SSIM_WINDOW // 2
+    return found[1][..., edge:-edge, edge:-edge].flatten(1).mean(1)
+
+
+def ssim_obstacle(shape: Shape) -> str | None:
+    """Why no structural similarity of samples of a shape can be measured: one sentence, or None if it can."""
+    if len(shape) != 3:
+        return "it compares pictures, and the samples are points"
+    if min(shape[1:]) < SSIM_WINDOW:
+        return f"pictures of {shape[1]} x {shape[2]} pixels are smaller than its {SSIM_WINDOW} x {SSIM_WINDOW} window"
+    return None

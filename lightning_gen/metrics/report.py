@@ -2,8 +2,14 @@
 
 import json
 import math
+import textwrap
 from dataclasses import dataclass, field
 from typing import Any
+
+from lightning_gen.metrics.comparison import Comparison, aligned
+
+WIDTH = 120
+"""Columns that the text of a report is broken at."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +35,21 @@ class Report:
         figures: The numbers, in the order in which they are shown.
         card: The protocol: plain data, by topic.
         omitted: What was not computed, each with the reason.
+        comparison: Which of the figures are shown side by side, in one table.
     """
 
     figures: tuple[Figure, ...] = ()
     card: dict[str, Any] = field(default_factory=dict)
     omitted: dict[str, str] = field(default_factory=dict)
+    comparison: Comparison = field(default_factory=Comparison)
 
     def __add__(self, other: "Report") -> "Report":
-        return Report(self.figures + other.figures, self.card | other.card, self.omitted | other.omitted)
+        return Report(
+            self.figures + other.figures,
+            self.card | other.card,
+            self.omitted | other.omitted,
+            self.comparison + other.comparison,
+        )
 
     @property
     def not_finite(self) -> dict[str, str]:
@@ -65,14 +78,46 @@ class Report:
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
     def to_text(self) -> str:
-        """The report for reading: aligned figures, what was omitted, and the card."""
-        rows = [(figure.name, f"{figure.value:.5g}", figure.meaning) for figure in self.figures]
-        names, numbers = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
-        lines = [f"{name:<{names}}  {number:>{numbers}}  {meaning}" for name, number, meaning in rows]
-        lines += [f"no {name}: {reason}" for name, reason in self.omitted.items()]
-        keys = max((len(key) for key in self.card), default=0)
-        lines += ["", *(f"{key:<{keys}}  {compact(value)}" for key, value in self.card.items())]
-        return "\n".join(lines)
+        """The report for reading: what is compared in one table, other figures, what was omitted, and the card."""
+        numbers = {figure.name: f"{figure.value:.5g}" for figure in self.figures}
+        parts = [
+            self.comparison.to_text(numbers),
+            defined(self._legend()),
+            defined(self._others(numbers)) + [f"no {name}: {reason}" for name, reason in self.omitted.items()],
+            defined({key: compact(value) for key, value in self.card.items()}),
+        ]
+        return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+    def _legend(self) -> dict[str, str]:
+        """What the columns of the table mean."""
+        meanings = {figure.name: figure.meaning for figure in self.figures}
+        known = {
+            column: [meanings[name] for name in self.comparison.names(column) if name in meanings]
+            for column in self.comparison.columns
+        }
+        return {column: found[0] for column, found in known.items() if found}
+
+    def _others(self, numbers: dict[str, str]) -> dict[str, str]:
+        """The figures that stand in no table, aligned, with what they mean."""
+        compared = {name for column in self.comparison.columns for name in self.comparison.names(column)}
+        others = [figure for figure in self.figures if figure.name not in compared]
+        heads = aligned([[figure.name, numbers[figure.name]] for figure in others])
+        return {head: figure.meaning for head, figure in zip(heads, others, strict=True)}
+
+
+def defined(meanings: dict[str, str]) -> list[str]:
+    """Names and what is said of them, in two columns broken at `WIDTH`.
+
+    >>> defined({"mse": "error", "seed": "0"})
+    ['mse   error', 'seed  0']
+    """
+    names = max((len(name) for name in meanings), default=0)
+    lines: list[str] = []
+    for name, meaning in meanings.items():
+        words = textwrap.wrap(meaning, max(WIDTH - names - 2, 40), break_long_words=False, break_on_hyphens=False)
+        heads = [f"{name:<{names}}", *[" " * names] * (len(words) - 1)]
+        lines += ["  ".join(line).rstrip() for line in zip(heads, words or [""], strict=True)]
+    return lines
 
 
 def compact(value: Any) -> str:

@@ -7,12 +7,16 @@ import torch
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen.data import DataModule, GaussianMixture, StackedImages
+from lightning_gen.data import DataModule, GaussianMixture, Sprites, StackedImages
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import Report
 from lightning_gen.modules import Autoencoder, GANModule, GenerativeModule
+from lightning_gen.modules.classes import check_classes
+from lightning_gen.verbs.codes import comparison
+from lightning_gen.verbs.disentangled import disentanglement
 from lightning_gen.verbs.features import features, stacked
-from lightning_gen.verbs.measures import coverage, distance, reconstruction
+from lightning_gen.verbs.likelihoods import likelihoods
+from lightning_gen.verbs.measures import coverage, distance
 
 MIXTURE_SAMPLES, STACKED_SAMPLES = 100_000, 26_000
 """Samples that modes are counted on: on mixtures of Gaussians, and on stacked pictures, where 26,000 are usual."""
@@ -24,14 +28,17 @@ def evaluate(
     output: str | None = None,
     seed: int = 0,
     samples: int | None = None,
+    draws: int | None = None,
     extractor: bool = True,
 ) -> None:
     """Measure a trained model on the test split and print the figures with their protocol.
 
-    Autoencoders: error of reconstruction, beside PCA of the same width. Models that can draw: distance of their samples
-    from real ones, beside that of two real sets. On pictures with labels also Fréchet distance, precision and recall in
-    the features of a small classifier that is trained on the data; on stacked digits, and on mixtures of Gaussians,
-    which modes they found and how evenly they draw them.
+    Autoencoders, in one table beside PCA of the same width and raw pixels: error of reconstruction, bounds on the
+    likelihood, use of the code and of codebooks, and how well classes can be told from codes; on Sprites also
+    disentanglement. Models that can draw: distance of their samples from real ones, beside that of two real sets. On
+    pictures with labels also Fréchet distance, precision and recall in the features of a small classifier that is
+    trained on the data; on stacked digits, and on mixtures of Gaussians, which modes they found and how evenly they
+    draw them.
 
     Args:
         checkpoint: A checkpoint, such as runs/dcgan/checkpoints/last.ckpt.
@@ -40,6 +47,8 @@ def evaluate(
         seed: The same seed draws the same samples.
         samples: Samples drawn to count modes; 100,000 on mixtures of Gaussians and 26,000 on stacked digits if left
             out.
+        draws: Codes of each test sample that log p(x) of a variational autoencoder is estimated with; at most 5,000 if
+            left out.
         extractor: Whether to train a classifier of the data, some seconds to minutes the first time, for the figures
             that need one.
 
@@ -51,7 +60,7 @@ def evaluate(
         raise InputError(f"--output {target} is a folder: give a file in it, such as {target / 'evaluation.json'}")
     stored = checkpoints.read(checkpoint)
     module = checkpoints.restore(GenerativeModule, stored, checkpoint)  # type: ignore[type-abstract]
-    report = assess(module, data or stored_data(stored, checkpoint), seed, samples, extractor, checkpoint)
+    report = assess(module, data or stored_data(stored, checkpoint), seed, samples, draws, extractor, checkpoint)
     print(report.to_text())
     if target is not None:
         replaced = target.exists()
@@ -65,6 +74,7 @@ def assess(
     data: DataModule,
     seed: int = 0,
     samples: int | None = None,
+    draws: int | None = None,
     extractor: bool = True,
     checkpoint: str | None = None,
 ) -> Report:
@@ -73,16 +83,18 @@ def assess(
     Args:
         module: The model.
         data: Its test split is evaluated on.
-        seed: Of the samples.
+        seed: Of all that is drawn.
         samples: Samples drawn to count modes, at least 1; None for `MIXTURE_SAMPLES` or `STACKED_SAMPLES`.
+        draws: Codes of each sample that log p(x) is estimated with, at least 1; None for what `likelihoods` takes.
         extractor: Whether to train a classifier for the figures that need one.
         checkpoint: Where the model comes from, for the card.
 
     Raises:
         InputError: Model and data differ in shape, the test split is empty, or the model's outputs are not finite.
     """
-    if samples is not None and samples < 1:
-        raise InputError(f"--samples must be at least 1, not {samples}")
+    for flag, number in (("samples", samples), ("draws", draws)):
+        if number is not None and number < 1:
+            raise InputError(f"--{flag} must be at least 1, not {number}")
     check_shape(module, data)
     data.prepare_data()
     data.setup()
@@ -93,12 +105,22 @@ def assess(
     module.eval()
     try:
         if isinstance(module, Autoencoder):
-            report += reconstruction(module, data)
+            report += autoencoding(module, data, seed, draws)
         if module.has_prior:
             report += drawing(module, data, seed, samples, extractor)
     finally:
         for part, training in modes.items():
             part.training = training
+    return report
+
+
+def autoencoding(module: Autoencoder, data: DataModule, seed: int, draws: int | None) -> Report:
+    """The figures of an autoencoder; see `assess`."""
+    if module.num_classes is not None:
+        check_classes(module.num_classes, data.num_classes)
+    report = comparison(module, data, seed) + likelihoods(module, data, seed, draws)
+    if isinstance(data, Sprites):
+        report += disentanglement(module, data, seed)
     return report
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lightning_gen.data import DataModule, Loader, Samples
 from lightning_gen.errors import InputError
-from lightning_gen.modules import GenerativeModule
+from lightning_gen.modules import Autoencoder, GenerativeModule
 from lightning_gen.pictures import to_uint8
 from lightning_gen.records import Batch
 
@@ -15,17 +15,34 @@ BATCH = 512
 """Samples that pass through the model at a time."""
 
 
-def batches(data: DataModule, split: Samples, size: int = BATCH) -> Iterator[Tensor]:
+def labelled(data: DataModule, split: Samples, size: int = BATCH) -> Iterator[Batch]:
     """All samples of a split in order, as the model sees them, ``(size, *shape)``; the last batch may be smaller."""
-    for batch in Loader(split, size):
-        yield data.scaled(batch).x
+    return (data.scaled(batch) for batch in Loader(split, size))
+
+
+def batches(data: DataModule, split: Samples, size: int = BATCH) -> Iterator[Tensor]:
+    """The same without labels."""
+    return (batch.x for batch in labelled(data, split, size))
+
+
+def picked(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Batch]:
+    """Samples of a split taken at random without repetition, as the model sees them, batch by batch."""
+    rows = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
+    return (data.scaled(split.__getitems__(part.tolist())) for part in rows.split(BATCH))
 
 
 def picks(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Tensor]:
-    """Samples of a split taken at random without repetition, as the model sees them, batch by batch."""
-    rows = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
-    for part in rows.split(BATCH):
-        yield data.scaled(split.__getitems__(part.tolist())).x
+    """The same without labels."""
+    return (batch.x for batch in picked(data, split, count, seed))
+
+
+def observed(module: Autoencoder, batches: Iterable[Batch], seed: int) -> Iterator[Batch]:
+    """Samples as an autoencoder is of them: drawn from those of the data where it has an `observation`.
+
+    The same seed and batches of the same size draw the same samples.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return (Batch(module.observe(x, generator), labels) for x, labels in batches)
 
 
 def pick(data: DataModule, split: Samples, count: int, seed: int) -> Tensor:

@@ -30,6 +30,7 @@ def test_reconstructions_are_those_of_a_singular_value_decomposition(digits, com
     train, test = digits
     found = fit_pca(train.split(500), components, train.numel())
     assert found.reconstruct(test).shape == test.shape
+    assert found.transform(test).shape == (len(test), components)
     expected = by_svd(train, test, components).reshape(test.shape)
     torch.testing.assert_close(found.reconstruct(test).double(), expected, rtol=0, atol=5e-4)
     assert found.protocol["dimensions"] == components

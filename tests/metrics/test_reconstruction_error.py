@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from lightning_gen import InputError
 from lightning_gen.metrics import reconstruction_error
+from lightning_gen.metrics.reconstruction import ssim_obstacle
 
 
 def uniform(*shape, seed=0):
@@ -35,6 +36,26 @@ def test_psnr_is_the_mean_over_images_and_not_that_of_the_mean_error():
     found = reconstruction_error([(x, output)])
     assert found.psnr_db == pytest.approx(sum(reference) / 6, rel=1e-6)
     assert found.psnr_db > 10 * math.log10(1 / found.mse)
+
+
+@pytest.mark.parametrize("shape", [(1, 11, 11), (1, 28, 28), (3, 16, 20)], ids=str)
+def test_ssim_is_that_of_the_paper(shape):
+    x, noise = uniform(5, *shape), uniform(5, *shape, seed=1)
+    output = 1.2 * (x + torch.linspace(0, 1, 5).view(-1, 1, 1, 1) * noise)
+    pairs = zip(*(((each.clamp(-1, 1) + 1) / 2).double().numpy() for each in (x, output)), strict=True)
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1}
+    reference = [structural_similarity(a, b, channel_axis=0, **settings) for a, b in pairs]
+    found = reconstruction_error(zip(x.split(2), output.split(2), strict=True)).ssim
+    assert found == pytest.approx(sum(reference) / 5, abs=1e-5)
+    assert reconstruction_error([(x, x)]).ssim == pytest.approx(1)
+
+
+def test_ssim_needs_pictures_as_large_as_its_window():
+    x = uniform(2, 1, 10, 28)
+    assert reconstruction_error([(x, x)]).ssim is None
+    assert "10 x 28 pixels are smaller than its 11 x 11 window" in ssim_obstacle(x.shape[1:])
+    assert ssim_obstacle((1, 11, 11)) is None
+    assert "points" in ssim_obstacle((2,))
 
 
 def test_batches_of_unequal_size_give_what_one_batch_gives():

@@ -2,16 +2,18 @@
 
 import json
 import math
+import sys
 
 import pytest
 import torch
 from torch import nn
 
 from lightning_gen import InputError
-from lightning_gen.bottlenecks import IdentityBottleneck
+from lightning_gen.augmentations import Binarization
+from lightning_gen.bottlenecks import FiniteScalarQuantizer, IdentityBottleneck, VectorQuantizer
 from lightning_gen.cli import main
-from lightning_gen.data import Digits, Grid, ImageFolder, Ring, StackedDigits, Tensors
-from lightning_gen.metrics import fit_pca
+from lightning_gen.data import Digits, Grid, ImageFolder, Ring, Sprites, StackedDigits, Tensors
+from lightning_gen.metrics import Figure, Report, fit_pca
 from lightning_gen.networks import (
     Concatenation,
     DenseDecoder,
@@ -21,8 +23,9 @@ from lightning_gen.networks import (
     Generator,
 )
 from lightning_gen.objectives import GaussianLikelihood
+from lightning_gen.verbs import codes
 from lightning_gen.verbs.evaluate import assess, evaluate
-from lightning_gen.verbs.samples import batches
+from lightning_gen.verbs.samples import batches, labelled, observed
 
 
 class FromMixture(Generator):
@@ -94,6 +97,7 @@ FEATURES = [
     for name, kind in (("frechet_distance", "floor"), ("precision", "ceiling"), ("recall", "ceiling"))
     for reference in ("", f"_{kind}")
 ]
+READ_OFF = ["knn_accuracy", "probe_accuracy"]
 MODES = ["modes", "modes_ceiling", "modes_real", "kl", "kl_floor", "kl_real", "classifier_accuracy"]
 
 
@@ -111,6 +115,12 @@ def linear(autoencoder, shape, components):
     )
 
 
+def split_of(data, split):
+    """All samples of a split and their classes."""
+    parts = list(labelled(data, split))
+    return torch.cat([x for x, _ in parts]), torch.cat([labels for _, labels in parts])
+
+
 # autoencoders
 
 
@@ -125,10 +135,135 @@ def test_an_autoencoder_that_is_pca_scores_as_pca(autoencoder):
     with torch.no_grad():
         encoder.weight.copy_(axes), encoder.bias.copy_(-axes @ mean)
         decoder.weight.copy_(axes.T), decoder.bias.copy_(mean)
-    found = figures(assess(module, data))
-    assert list(found) == ["mse", "pca_mse", "psnr_db", "pca_psnr_db"]
+    report = assess(module, data)
+    found = figures(report)
+    compared = ["mse", "psnr_db", *READ_OFF]
+    assert found.keys() == {*compared, *(f"pca_{name}" for name in compared), *(f"raw_{name}" for name in READ_OFF)}
     assert found["mse"] == pytest.approx(found["pca_mse"], rel=1e-4)
     assert found["psnr_db"] == pytest.approx(found["pca_psnr_db"], rel=1e-4)
+    assert found["knn_accuracy"] == pytest.approx(found["pca_knn_accuracy"], abs=0.006)
+    assert found["probe_accuracy"] == pytest.approx(found["pca_probe_accuracy"], abs=0.006)
+    assert "no ssim: pictures of 8 x 8 pixels are smaller than its 11 x 11 window" in report.to_text()
+    assert "no elbo_nats: IdentityBottleneck" in report.to_text()
+
+
+def test_all_is_compared_in_one_table(autoencoder):
+    text = assess(linear(autoencoder, (1, 16, 16), 6), Digits(size=16)).to_text()
+    table, legend, *_ = text.split("\n\n")
+    names = ["mse", "psnr_db", "ssim", *READ_OFF]
+    assert [line.split("  ")[0] for line in table.splitlines()[2:]] == [
+        "PCA, 6 numbers",
+        "raw pixels, 256 numbers",
+        "this model, 6 numbers",
+    ]
+    assert [line.split()[0] for line in legend.splitlines() if not line.startswith(" ")] == names
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_raw_pixels_are_told_apart_by_brute_force(autoencoder):
+    data = Digits(size=8)
+    found = figures(assess(autoencoder(), data))
+    (x, y), (tested, wanted) = (split_of(data, split) for split in (data.train_set, data.test_set))
+    votes = y[torch.cdist(tested.flatten(1).double(), x.flatten(1).double()).topk(5, largest=False).indices]
+    right = (votes.mode(dim=1).values == wanted).double().mean()
+    assert found["raw_knn_accuracy"] == pytest.approx(right.item(), abs=0.006)
+
+
+def test_neighbours_and_probe_take_as_many_training_samples_for_each_row(autoencoder, monkeypatch):
+    monkeypatch.setattr(codes, "NEIGHBOUR_VALUES", 64 * 100)
+    monkeypatch.setattr(codes, "PROBE_VALUES", 64 * 50)
+    report = assess(autoencoder(), Digits(size=8))
+    assert report.card["knn_accuracy"]["training_samples"] == 100
+    assert report.card["probe_accuracy"]["training_samples"] == 50
+    assert report.card["probe_accuracy"]["iterations"].keys() == {
+        f"{row}probe_accuracy" for row in ("", "pca_", "raw_")
+    }
+    monkeypatch.setattr(codes, "NEIGHBOUR_VALUES", 64 * 4)
+    report = assess(autoencoder(), Digits(size=8))
+    assert "no knn_accuracy: there are 4 training samples" in report.to_text()
+    assert "knn_accuracy" not in report.card
+
+
+def test_a_conditional_autoencoder_is_told_the_classes(autoencoder):
+    told = [Concatenation(10) for _ in range(2)]
+    module = autoencoder(
+        encoder=DenseEncoder((1, 8, 8), 3, widths=(16,), conditioning=told[0]),
+        decoder=DenseDecoder((1, 8, 8), 3, widths=(16,), conditioning=told[1]),
+    )
+    data = Digits(size=8)
+    report = assess(module, data)
+    x, labels = split_of(data, data.test_set)
+    expected = ((module.reconstruct(x, labels) - x) / 2).square().mean()
+    assert figures(report)["mse"] == pytest.approx(expected.item(), rel=1e-5)
+    assert "told the classes" in report.card["conditional"]
+    with pytest.raises(InputError, match="have no labels"):
+        assess(module, unlabelled(data))
+
+
+def unlabelled(data):
+    data.num_classes = None
+    return data
+
+
+def test_without_classes_nothing_is_told_apart(autoencoder):
+    report = assess(autoencoder(), unlabelled(Digits(size=8)))
+    assert list(figures(report)) == ["mse", "psnr_db", "pca_mse", "pca_psnr_db"]
+    assert "no knn_accuracy: Digits has no classes" in report.to_text()
+    assert "raw pixels" not in report.to_text().split("\n\n")[0]
+
+
+def test_observed_samples_are_compared(autoencoder):
+    data = Digits(size=8)
+    plain, report = (assess(autoencoder(observation=each), data) for each in (None, Binarization()))
+    assert figures(report)["pca_mse"] > 2 * figures(plain)["pca_mse"]  # noise is not compressed
+    assert figures(report)["raw_knn_accuracy"] < figures(plain)["raw_knn_accuracy"]
+    assert "Binarization" in report.card["observation"]
+    again, other = (figures(assess(autoencoder(observation=Binarization()), data, seed=seed)) for seed in (0, 1))
+    assert again["pca_mse"] == figures(report)["pca_mse"] != other["pca_mse"]
+
+
+def test_pca_of_observed_samples_is_fitted_on_observed_ones(autoencoder):
+    data, module = Digits(size=8), autoencoder(observation=Binarization())
+    found = figures(assess(module, data))
+    train, test = (
+        torch.cat([batch.x for batch in observed(module, labelled(data, split, 1024 if at else 512), 0)])
+        for at, split in ((1, data.train_set), (0, data.test_set))
+    )
+    assert set(test.unique().tolist()) == {-1, 1}
+    pca = fit_pca([train], 3, train.numel())
+    expected = ((pca.reconstruct(test).clamp(-1, 1) - test) / 2).square().mean()
+    assert found["pca_mse"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("bottleneck", [VectorQuantizer(4, 16), FiniteScalarQuantizer((4, 4))], ids=("vq", "fsq"))
+def test_use_of_a_codebook_is_that_of_the_whole_split(autoencoder, bottleneck, monkeypatch):
+    module = autoencoder(
+        encoder=DenseEncoder((1, 8, 8), bottleneck.features, widths=(16,)),
+        decoder=DenseDecoder((1, 8, 8), bottleneck.latent_dim, widths=(16,)),
+        bottleneck=bottleneck,
+    )
+    data = Digits(size=8)
+    report = assess(module, data)
+    found = figures(report)
+    x, _ = split_of(data, data.test_set)
+    indices = module.eval().bottleneck(module.encoder(x), None).quantizations[0].indices
+    counts = torch.bincount(indices.flatten(), minlength=16).double()
+    entropy = torch.distributions.Categorical(counts / counts.sum()).entropy()
+    assert found["codebook_used_percent"] == pytest.approx(100 * float((counts > 0).double().mean()))
+    assert found["perplexity"] == pytest.approx(entropy.exp().item())
+    assert report.card["codebook"]["sizes"] == "16"
+    monkeypatch.setattr(codes, "labelled", lambda data, split, size=7: labelled(data, split, size))
+    assert figures(assess(module, data)) == pytest.approx(found)
+
+
+def test_sprites_also_have_factors(autoencoder, monkeypatch):
+    def measured(module, data, seed):
+        return Report((Figure("mig", data.factors.shape[1], "gap"),))
+
+    monkeypatch.setattr(sys.modules[assess.__module__], "disentanglement", measured)
+    monkeypatch.setattr(codes, "NEIGHBOUR_VALUES", 256 * 100)
+    assert figures(assess(autoencoder((1, 16, 16)), Sprites(size=16)))["mig"] == 5
+    assert "mig" not in figures(assess(autoencoder(), Digits(size=8)))
 
 
 def test_figures_are_of_the_test_split_and_pca_is_fitted_on_the_training_split(autoencoder):
@@ -144,18 +279,28 @@ def test_figures_are_of_the_test_split_and_pca_is_fitted_on_the_training_split(a
 
 def test_points_have_no_psnr(autoencoder):
     data = Grid(count=1000)
-    assert list(figures(assess(linear(autoencoder, (2,), 1), data))) == ["mse", "pca_mse"]
+    report = assess(linear(autoencoder, (2,), 1), data)
+    assert list(figures(report))[:2] == ["mse", "pca_mse"]
+    assert not {"psnr_db", "ssim"} & figures(report).keys()
+    assert "raw coordinates, 2 numbers" in report.to_text()
+    assert "no ssim" not in report.to_text()
 
 
 def test_a_code_as_wide_as_the_data_is_compared_with_nothing_and_says_why(autoencoder):
     report = assess(linear(autoencoder, (2,), 2), Ring(count=1000))
-    assert list(figures(report)) == ["mse"]
+    assert not [name for name in figures(report) if name.startswith("pca_")]
+    assert {"mse", "knn_accuracy", "raw_knn_accuracy"} <= figures(report).keys()
     assert "no PCA: the code holds 2 numbers, and PCA needs fewer than the 2 dimensions" in report.to_text()
 
 
 def test_a_variational_autoencoder_also_draws(autoencoder):
-    found = figures(assess(autoencoder(variational=True), Digits(size=8)))
-    assert {"mse", "pca_mse", "sliced_wasserstein", "frechet_distance"} <= found.keys()
+    report = assess(autoencoder(variational=True), Digits(size=8), draws=2)
+    found = figures(report)
+    assert {"mse", "pca_mse", "elbo_nats", "nll_nats", "sliced_wasserstein", "frechet_distance"} <= found.keys()
+    assert -found["nll_nats"] >= found["elbo_nats"] - 1
+    table = report.to_text().split("\n\n")[0]
+    assert all(word in table for word in ("elbo", "bits", "nll", "active", "knn"))
+    assert "wasserstein" not in table
 
 
 # mixtures
@@ -373,6 +518,7 @@ def test_data_can_be_named_from_the_shell_by_a_short_class_name(autoencoder, che
         (["--data", "ImageFolder", "--data.folder", "x"], "set --data.channels 1 and --data.size 8"),
         (["--data", "Digits", "--data.size", "8", "--data.test_fraction", "0"], "set --data.test_fraction above 0"),
         (["--samples", "0"], "--samples must be at least 1"),
+        (["--draws", "0"], "--draws must be at least 1"),
         (["--output", "."], "is a folder"),
     ],
     ids=str,

@@ -1,0 +1,60 @@
+"""Figures side by side: one table of what is evaluated and of what it is compared with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Which figures stand in a table, and where.
+
+    The figure in a row and a column is the one whose name is the row's prefix and the column's name, such as
+    ``pca_mse``; it may be missing.
+
+    Attributes:
+        columns: Names of the columns, in the order in which they are shown.
+        rows: Titles of the rows by their prefix, in the order in which they are shown; that of what is evaluated is "".
+    """
+
+    columns: tuple[str, ...] = ()
+    rows: dict[str, str] = field(default_factory=dict)
+
+    def __add__(self, other: "Comparison") -> "Comparison":
+        columns = tuple(dict.fromkeys(self.columns + other.columns))
+        return Comparison(columns, self.rows | other.rows)
+
+    def names(self, column: str) -> list[str]:
+        """The names of a column's figures, what is evaluated first."""
+        return [f"{prefix}{column}" for prefix in sorted(self.rows, key=bool)]
+
+    def to_text(self, values: Mapping[str, str]) -> list[str]:
+        """The lines of the table: aligned, headings over several lines, no row and no column without a figure.
+
+        Args:
+            values: Figures by name, as they are to be printed.
+        """
+        columns = [column for column in self.columns if any(name in values for name in self.names(column))]
+        prefixes = [prefix for prefix in self.rows if any(f"{prefix}{column}" in values for column in columns)]
+        headings = [column.split("_") for column in columns]
+        height = max((len(words) for words in headings), default=0)
+        padded = [[""] * (height - len(words)) + words for words in headings]
+        cells = [[values.get(f"{prefix}{column}", NOTHING) for column in columns] for prefix in prefixes]
+        lines = [["", *line] for line in zip(*padded, strict=True)]
+        lines += [[self.rows[prefix], *row] for prefix, row in zip(prefixes, cells, strict=True)]
+        return aligned(lines)
+
+
+def aligned(rows: list[list[str]]) -> list[str]:
+    """Lines of text from rows of equally many cells: the first column to the left, the others to the right.
+
+    >>> aligned([["", "mse"], ["PCA", "0.015"]])
+    ['       mse', 'PCA  0.015']
+    """
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(_padded, row, widths, range(len(row)))).rstrip() for row in rows]
+
+
+def _padded(cell: str, width: int, column: int) -> str:
+    return cell.rjust(width) if column else cell.ljust(width)

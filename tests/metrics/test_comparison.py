@@ -1,0 +1,58 @@
+"""The table that figures are compared in."""
+
+from lightning_gen.metrics import Comparison, Figure, Report
+
+TABLE = Comparison(("mse", "psnr_db", "elbo_nats", "knn_accuracy"), {"pca_": "PCA", "raw_": "raw pixels", "": "model"})
+FIGURES = (
+    Figure("mse", 0.012345678, "error"),
+    Figure("psnr_db", 20.0, "ratio"),
+    Figure("pca_mse", 0.5, "error by PCA"),
+    Figure("pca_psnr_db", float("inf"), "ratio by PCA"),
+    Figure("raw_knn_accuracy", 0.75, "share of raw pixels"),
+    Figure("sliced_wasserstein", 0.25, "distance"),
+)
+
+
+def test_the_table_is_aligned_and_has_only_columns_with_a_figure():
+    report = Report(FIGURES, {"seed": 0}, {"elbo_nats": "there is no distribution"}, TABLE)
+    assert report.to_text().split("\n")[:5] == [
+        "                      psnr       knn",
+        "                 mse    db  accuracy",
+        "PCA              0.5   inf         –",
+        "raw pixels         –     –      0.75",
+        "model       0.012346    20         –",
+    ]
+
+
+def test_below_the_table_stand_its_columns_other_figures_what_is_missing_and_the_card():
+    report = Report(FIGURES, {"seed": 0}, {"elbo_nats": "there is no distribution"}, TABLE)
+    assert report.to_text().split("\n\n")[1:] == [
+        "mse           error\npsnr_db       ratio\nknn_accuracy  share of raw pixels",
+        "sliced_wasserstein  0.25  distance\nno elbo_nats: there is no distribution",
+        "seed  0",
+    ]
+
+
+def test_json_keeps_flat_names():
+    read = Report(FIGURES, comparison=TABLE).as_dict()
+    assert list(read["figures"]) == [figure.name for figure in FIGURES]
+    assert read["figures"]["pca_psnr_db"] is None
+
+
+def test_rows_without_a_figure_are_not_shown():
+    lines = Report(FIGURES[:1], comparison=TABLE).to_text().splitlines()
+    assert lines == ["            mse", "model  0.012346", "", "mse  error"]
+
+
+def test_tables_add_up():
+    both = Comparison(("a", "b"), {"": "x"}) + Comparison(("b", "c"), {"pca_": "y"})
+    assert both == Comparison(("a", "b", "c"), {"": "x", "pca_": "y"})
+    assert both.names("a") == ["a", "pca_a"]
+
+
+def test_long_lines_are_broken_below_their_meaning():
+    words = " ".join(["word"] * 60)
+    lines = Report((Figure("mse", 0.5, words),), {"data": words}).to_text().splitlines()
+    assert max(map(len, lines)) <= 120
+    assert lines[1].startswith(" " * len("mse  0.5  ") + "word")
+    assert " ".join(" ".join(lines).split()) == f"mse 0.5 {words} data {words}"
