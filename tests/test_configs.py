@@ -10,15 +10,17 @@ import torch
 import yaml
 from PIL import Image
 
-from lightning_gen import AutoencoderModule, GenerativeModule, recipes
+from lightning_gen import GenerativeModule, recipes
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
 from lightning_gen.data import ArrayDataset, DataModule, PublishedData, Splits
+from lightning_gen.modules import Autoencoder
 
 RECIPES = [name for name in recipes.names() if name.split("/")[0] not in ("data", "trainer")]
 EMBEDDED = [
     "data/digits",
     "data/stacked_digits",
+    "data/sprites",
     "data/ring",
     "data/grid",
     "data/image_folder",
@@ -31,6 +33,12 @@ SMALL = {
     "DCGANDiscriminator": ["--model.discriminator.width=4"],
     "ConvEncoder": ["--model.encoder.width=4"],
     "ConvDecoder": ["--model.decoder.width=4"],
+    "PatchDiscriminator": ["--model.discriminator.width=4", "--model.discriminator.depth=1"],
+    "discriminator_start_images": ["--model.discriminator_start_images=24"],
+    "ResidualEncoder": ["--model.encoder.width=4"],
+    "ResidualDecoder": ["--model.decoder.width=4"],
+    "VectorQuantizer": ["--model.bottleneck.codes=8"],
+    "ResidualQuantizer": ["--model.bottleneck.codes=8"],
     "ResNetGenerator": ["--model.generator.width=4"],
     "ResNetDiscriminator": ["--model.discriminator.width=4"],
     "R3GANGenerator": ["--model.generator.width=4", "--model.generator.blocks=1"],
@@ -54,7 +62,8 @@ def outputs(module):
     module.eval()
     x = torch.rand(3, *module.data_shape, generator=torch.Generator().manual_seed(1)) * 2 - 1
     found = [module.sample(4, generator=torch.Generator().manual_seed(2))] if module.has_prior else []
-    return found + ([module(x)] if isinstance(module, AutoencoderModule) else [])
+    labels = None if module.num_classes is None else torch.arange(3)
+    return found + ([module(x, labels)] if isinstance(module, Autoencoder) else [])
 
 
 @pytest.mark.parametrize("name", RECIPES)
