@@ -176,6 +176,29 @@ class Reconstruction:
 
 
 @dataclass(frozen=True)
+class Sides:
+    """What a discriminator is to tell apart.
+
+    Attributes:
+        real: Real samples, or codes as they should be, ``(n, *shape)``.
+        fake: The work of the other player, ``(k n, *shape)`` with a whole number k.
+        real_labels: Classes of the real side, ``(n,)``, or None.
+        fake_labels: Classes of the fake side, ``(k n,)``, or None.
+    """
+
+    real: Tensor
+    fake: Tensor
+    real_labels: Tensor | None = None
+    fake_labels: Tensor | None = None
+
+    def settled(self) -> "Sides":
+        """Both sides without a graph and no narrower than float32, as a discriminator learns from them."""
+        real, fake = (side.detach() for side in (self.real, self.fake))
+        real, fake = (side.to(torch.promote_types(side.dtype, torch.float32)) for side in (real, fake))
+        return Sides(real, fake, self.real_labels, self.fake_labels)
+
+
+@dataclass(frozen=True)
 class Judgement:
     """What a discriminator makes of samples, all that a term of a GAN's losses may look at.
 

@@ -6,7 +6,6 @@ from lightning_gen.adversaries.contrast import (
     IndependenceContrast,
     PriorContrast,
     ReconstructionContrast,
-    Sides,
 )
 from lightning_gen.adversaries.weight import AdaptiveWeight, last_weight
 
@@ -17,6 +16,5 @@ __all__ = [
     "IndependenceContrast",
     "PriorContrast",
     "ReconstructionContrast",
-    "Sides",
     "last_weight",
 ]

@@ -2,40 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
 
 from lightning_gen.errors import InputError
-from lightning_gen.records import Reconstruction, Shape
-from lightning_gen.terms import at_least_float32
+from lightning_gen.records import Reconstruction, Shape, Sides
 
 Decode: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 """Codes ``(n, latent_dim, ...)`` and their classes ``(n,)`` or None to samples ``(n, *shape)``: a decoder."""
-
-
-@dataclass(frozen=True)
-class Sides:
-    """What a discriminator tells apart.
-
-    Attributes:
-        real: What the autoencoder's work should look like, ``(n, *judged)``, without a gradient.
-        fake: The autoencoder's work, ``(k n, *judged)`` with a whole number k; gradients reach the autoencoder.
-        real_labels: Classes of the real side, ``(n,)``, or None.
-        fake_labels: Classes of the fake side, ``(k n,)``, or None.
-    """
-
-    real: Tensor
-    fake: Tensor
-    real_labels: Tensor | None = None
-    fake_labels: Tensor | None = None
-
-    def settled(self) -> "Sides":
-        """Both sides without a graph and at least float32, as the discriminator learns from them."""
-        real, fake = (at_least_float32(side.detach()) for side in (self.real, self.fake))
-        return Sides(real, fake, self.real_labels, self.fake_labels)
 
 
 class Contrast(ABC):

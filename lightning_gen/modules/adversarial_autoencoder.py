@@ -9,20 +9,21 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
-from lightning_gen.adversaries import AdaptiveWeight, Contrast, Sides, last_weight
+from lightning_gen.adversaries import AdaptiveWeight, Contrast, last_weight
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
-from lightning_gen.modules.adversary import check_adversary, check_payments, even, matched, spared
+from lightning_gen.modules.adversary import check_adversary, check_payments, even, paired, spared
 from lightning_gen.modules.alternating import AlternatingModule, Loss, Player
 from lightning_gen.modules.autoencoder_base import Autoencoder
 from lightning_gen.modules.base import named
 from lightning_gen.modules.devices import sum_over_devices
-from lightning_gen.modules.gan import watched
+from lightning_gen.modules.judging import contest
 from lightning_gen.networks import Decoder, Discriminator, Encoder
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
-from lightning_gen.records import Batch, Code, Judgement, Reconstruction, joined
-from lightning_gen.regularizers import Contest, Penalty
+from lightning_gen.records import Batch, Code, Judgement, Reconstruction, Sides, joined
+from lightning_gen.regularizers import Penalty
+from lightning_gen.regularizers.penalty import due, factor
 from lightning_gen.schedules import Schedule, at
 from lightning_gen.terms import Term
 
@@ -159,17 +160,14 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         expected = None if on_real is None else even(on_real, on_fake)
         adversarial = self.adversarial.generator(expected, on_fake.logits)
         weight = self._weight(paid.total, adversarial, record.images)
-        figures = {**paid.terms, "adversarial": adversarial}
+        charged = spared(adversarial, record.code.sample) if self.contrast.spare_encoder else adversarial
+        figures = {"adversarial": adversarial}
         if not isinstance(self.adversarial_weight, (int, float)):
             figures["adversarial_weight"] = torch.as_tensor(weight)
-        charged = spared(adversarial, record.code.sample) if self.contrast.spare_encoder else adversarial
-        total = paid.total + weight * charged
+        loss = Loss(paid.total + weight * charged, {**paid.terms, **figures})
         for name, term in self._judgement_terms():
-            value = term.generator(on_real, on_fake)
-            if value is not None:
-                figures[f"autoencoder_{name}"] = value
-                total = total + term.weight * value
-        return Loss(total, figures)
+            loss = loss.plus(f"autoencoder_{name}", term.generator(on_real, on_fake), term.weight)
+        return loss
 
     def _on_real(self, sides: Sides) -> Judgement | None:
         """The judgement of the real side for the autoencoder, which does not act on it; None where nothing asks."""
@@ -187,43 +185,17 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
     def discriminator_loss(self, batch: Batch) -> Loss:
         """What the discriminator pays on what the autoencoder's pass over the batch gave."""
         sides = self._sides.pop(0)
-        due = self.penalties_due()
-        if not torch.is_autocast_enabled(sides.real.device.type):  # else a penalty needs a pass of its own, in float32
-            real = watched(sides.real, any(penalty.at_real for penalty in due.values()))
-            pairs = len(sides.real) == len(sides.fake)
-            fake = watched(sides.fake, pairs and any(penalty.at_fake for penalty in due.values()))
-            sides = replace(sides, real=real, fake=fake)
-        on_real, on_fake = self.judge(sides)
+        penalties = due(cast(dict[str, Penalty], self.penalties), self.updates.get("discriminator", 0))
+        held = contest(self.discriminator, sides, penalties.values(), self.rng)
+        on_real, on_fake = held.on_real, held.on_fake
         total = self.adversarial.discriminator(even(on_real, on_fake), on_fake.logits)
-        figures = {"real_logit": on_real.logits.mean(), "fake_logit": on_fake.logits.mean()}
+        loss = Loss(total, {"real_logit": on_real.logits.mean(), "fake_logit": on_fake.logits.mean()})
         for name, term in self._judgement_terms():
-            value = term.discriminator(on_real, on_fake)
-            if value is not None:
-                figures[f"discriminator_{name}"] = value
-                total = total + term.weight * value
-        fake, on_fake = matched(sides, on_fake)
-        contest = Contest(self.discriminator, sides.real, fake, on_real, on_fake, self.rng, sides.real_labels)
-        for name, penalty in due.items():
-            figures[name] = penalty(contest)
-            total = total + penalty.every * at(penalty.weight, self.images_seen) * figures[name]
-        return Loss(total, figures)
-
-    def judge(self, sides: Sides) -> tuple[Judgement, Judgement]:
-        """The discriminator's judgements of both sides, in one pass where that is the same."""
-        real, fake = sides.real, sides.fake
-        alike = len(real) == len(fake) and real.requires_grad == fake.requires_grad
-        if self.discriminator.mixes_samples or not alike:
-            on_real = self.discriminator.judge(real, sides.real_labels)
-            return on_real, self.discriminator.judge(fake, sides.fake_labels)
-        labels = [each for each in (sides.real_labels, sides.fake_labels) if each is not None]
-        both = torch.cat([real, fake.to(real.dtype)])
-        return self.discriminator.judge(both, torch.cat(labels) if labels else None).halves()
-
-    def penalties_due(self) -> dict[str, Penalty]:
-        """The penalties that the next update of the discriminator pays."""
-        update = self.updates.get("discriminator", 0)
-        penalties = cast(dict[str, Penalty], self.penalties)
-        return {name: penalty for name, penalty in penalties.items() if update % penalty.every == 0}
+            loss = loss.plus(f"discriminator_{name}", term.discriminator(on_real, on_fake), term.weight)
+        held = paired(held)
+        for name, penalty in penalties.items():
+            loss = loss.plus(name, penalty(held), factor(penalty, self.images_seen))
+        return loss
 
     def _judgement_terms(self) -> Sequence[tuple[str, AuxiliaryTerm]]:
         return [(name, cast(AuxiliaryTerm, term)) for name, term in self.judgement_terms.items()]

@@ -1,17 +1,19 @@
 """What an autoencoder and its discriminator must agree on, and small steps of their game."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from lightning_gen.adversaries import AdaptiveWeight, Contrast, Sides
+from lightning_gen.adversaries import AdaptiveWeight, Contrast
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
 from lightning_gen.modules.opponents import check_terms
 from lightning_gen.networks import Discriminator, Encoder
 from lightning_gen.objectives import AuxiliaryTerm, FeatureReconstruction
 from lightning_gen.records import Judgement
+from lightning_gen.regularizers import Contest
 from lightning_gen.schedules import Schedule
 
 
@@ -80,14 +82,16 @@ def even(on_real: Judgement, on_fake: Judgement) -> Tensor:
     return on_real.logits if times == 1 else on_real.logits.repeat(times)
 
 
-def matched(sides: Sides, on_fake: Judgement) -> tuple[Tensor, Judgement]:
-    """One fake sample for each real one, of all kinds of fake in turn, and their judgement, as penalties see them."""
-    count, rows = len(sides.real), torch.arange(len(sides.real), device=sides.fake.device)
-    if len(sides.fake) == count:
-        return sides.fake, on_fake
-    chosen = rows + count * (rows % (len(sides.fake) // count))
-    logits = on_fake.logits.view(len(sides.fake), -1)[chosen].flatten()
-    return sides.fake[chosen].detach(), Judgement(logits, on_fake.features[chosen], sides.real_labels)
+def paired(held: Contest) -> Contest:
+    """A contest with one fake sample for each real one, of all kinds of fake in turn, as penalties see it."""
+    count, kinds = len(held.real), len(held.fake) // len(held.real)
+    if kinds == 1:
+        return held
+    rows = torch.arange(count, device=held.fake.device)
+    chosen = rows + count * (rows % kinds)
+    logits = held.on_fake.logits.view(len(held.fake), -1)[chosen].flatten()
+    on_fake = Judgement(logits, held.on_fake.features[chosen], held.labels)
+    return replace(held, fake=held.fake[chosen].detach(), on_fake=on_fake)
 
 
 def spared(loss: Tensor, code: Tensor) -> Tensor:

@@ -41,6 +41,12 @@ class Loss:
             return self
         return Loss(self.total * share, {name: value * share for name, value in self.terms.items()})
 
+    def plus(self, name: str, value: Tensor | None, weight: float) -> "Loss":
+        """The loss with one more term, which is logged without its weight; the same where the value is None."""
+        if value is None:
+            return self
+        return Loss(self.total + weight * value, {**self.terms, name: value})
+
     def __add__(self, other: "Loss") -> "Loss":
         """Both losses together, term by term."""
         return Loss(self.total + other.total, {name: value + other.terms[name] for name, value in self.terms.items()})

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -18,14 +18,15 @@ from lightning_gen.modules.base import named
 from lightning_gen.modules.classes import drawn_classes
 from lightning_gen.modules.devices import all_reduce_mean
 from lightning_gen.modules.ema import EMA
+from lightning_gen.modules.judging import contest, judgements
 from lightning_gen.modules.opponents import check_opponents, check_terms
 from lightning_gen.modules.standing import measure_statistics
 from lightning_gen.networks import Discriminator, Generator
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
 from lightning_gen.priors import LatentPrior, Normal
-from lightning_gen.records import Batch, Judgement, Shape
-from lightning_gen.regularizers import Constraint, Contest, Penalty
-from lightning_gen.schedules import at
+from lightning_gen.records import Batch, Shape, Sides
+from lightning_gen.regularizers import Constraint, Penalty
+from lightning_gen.regularizers.penalty import due, factor
 
 
 class GANModule(AlternatingModule):
@@ -107,14 +108,13 @@ class GANModule(AlternatingModule):
         self.ema = ema
         self.generator_ema = copy.deepcopy(generator).requires_grad_(False).eval() if ema else None
         self.distance = SlicedWasserstein()
-        self._mixes = discriminator.mixes_samples
         if isinstance(augmentation, AdaptiveAugmentation) and objective.judges_differences:
             warnings.warn(
                 f"{type(augmentation).__name__} follows the sign of the logits on real samples, which means nothing to "
                 f"{type(objective).__name__}: set --model.augmentation.target null to keep the probability as it is",
                 stacklevel=2,
             )
-        if self._mixes and any(penalty.for_single_samples for penalty in (penalties or {}).values()):
+        if discriminator.mixes_samples and any(penalty.for_single_samples for penalty in (penalties or {}).values()):
             warnings.warn(
                 "a gradient penalty is defined for one sample at a time and the discriminator's BatchNorm or "
                 "minibatch_std mixes them: set --model.discriminator.batch_norm false, or minibatch_std false",
@@ -256,81 +256,37 @@ class GANModule(AlternatingModule):
         """What the discriminator pays: its objective on real and fake samples, its terms, and the penalties due."""
         with torch.no_grad():
             fake = self.generator(self.latents(len(batch.x)), batch.labels)
-        real, fake = self.augment(batch.x), self.augment(fake)
-        due = self.penalties_due()
-        contest = self.contest(real, fake, batch.labels, due.values())
-        on_real, on_fake = contest.on_real, contest.on_fake
+        sides = Sides(self.augment(batch.x), self.augment(fake), batch.labels, batch.labels)
+        penalties = due(cast(dict[str, Penalty], self.penalties), self.updates.get("discriminator", 0))
+        held = contest(self.discriminator, sides, penalties.values(), self.rng)
+        on_real, on_fake = held.on_real, held.on_fake
         total = self.objective.discriminator(on_real.logits, on_fake.logits)
-        figures = {"real_logit": on_real.logits.mean(), "fake_logit": on_fake.logits.mean()}
+        loss = Loss(total, {"real_logit": on_real.logits.mean(), "fake_logit": on_fake.logits.mean()})
         for name, term in self._terms():
-            paid = term.discriminator(on_real, on_fake)
-            if paid is not None:
-                figures[f"discriminator_{name}"] = paid
-                total = total + term.weight * paid
-        for name, penalty in due.items():
-            figures[name] = penalty(contest)
-            total = total + penalty.every * at(penalty.weight, self.images_seen) * figures[name]
+            loss = loss.plus(f"discriminator_{name}", term.discriminator(on_real, on_fake), term.weight)
+        for name, penalty in penalties.items():
+            loss = loss.plus(name, penalty(held), factor(penalty, self.images_seen))
         if isinstance(self.augmentation, AdaptiveAugmentation):
-            figures |= {"real_sign": on_real.logits.detach().sign().mean(), **self.augmentation.figures()}
-        return Loss(total, figures)
+            sign = {"real_sign": on_real.logits.detach().sign().mean(), **self.augmentation.figures()}
+            return Loss(loss.total, loss.terms | sign)
+        return loss
 
     def generator_loss(self, batch: Batch) -> Loss:
         """What the generator pays: its objective against the frozen discriminator, and its terms."""
         fake = self.augment(self.generator(self.latents(len(batch.x)), batch.labels))
         needs_real = self.objective.uses_real_logits_for_generator
         if needs_real or any(term.needs_real_for_generator for _, term in self._terms()):
-            on_real, on_fake = self.judge(self.augment(batch.x), fake, batch.labels)
+            sides = Sides(self.augment(batch.x), fake, batch.labels, batch.labels)
+            on_real, on_fake = judgements(self.discriminator, sides)
         else:
             on_real, on_fake = None, self.discriminator.judge(fake, batch.labels)
-        total = self.objective.generator(None if on_real is None else on_real.logits, on_fake.logits)
-        figures = {}
+        loss = Loss(self.objective.generator(None if on_real is None else on_real.logits, on_fake.logits))
         for name, term in self._terms():
-            paid = term.generator(on_real, on_fake)
-            if paid is not None:
-                figures[f"generator_{name}"] = paid
-                total = total + term.weight * paid
-        return Loss(total, figures)
-
-    def penalties_due(self) -> dict[str, Penalty]:
-        """The penalties that the next update of the discriminator pays."""
-        update = self.updates.get("discriminator", 0)
-        penalties = cast(dict[str, Penalty], self.penalties)
-        return {name: penalty for name, penalty in penalties.items() if update % penalty.every == 0}
+            loss = loss.plus(f"generator_{name}", term.generator(on_real, on_fake), term.weight)
+        return loss
 
     def _terms(self) -> Sequence[tuple[str, AuxiliaryTerm]]:
         return [(name, cast(AuxiliaryTerm, term)) for name, term in self.terms.items()]
-
-    def contest(self, real: Tensor, fake: Tensor, labels: Tensor | None, penalties: Collection[Penalty]) -> Contest:
-        """Real and fake samples of the same classes before the discriminator, watched where a penalty asks for it.
-
-        The samples themselves, and not only the logits, are joined where one pass judges both: one gradient of one
-        tensor then serves the penalties on either side.
-        """
-        apart = torch.is_autocast_enabled(real.device.type)  # a penalty needs a pass of its own then, in float32
-        watch_real = not apart and any(penalty.at_real for penalty in penalties)
-        watch_fake = not apart and any(penalty.at_fake for penalty in penalties)
-        if watch_real == watch_fake and self.judges_together(real, fake):
-            both = watched(torch.cat([real, fake.to(real.dtype)]), watch_real)
-            real, fake = both.chunk(2)
-            on_real, on_fake = self.judge_joined(both, labels)
-        else:
-            both, real, fake = None, watched(real, watch_real), watched(fake, watch_fake)
-            on_real, on_fake = (self.discriminator.judge(x, labels) for x in (real, fake))
-        return Contest(self.discriminator, real, fake, on_real, on_fake, self.rng, labels, both if watch_real else None)
-
-    def judge(self, real: Tensor, fake: Tensor, labels: Tensor | None = None) -> tuple[Judgement, Judgement]:
-        """The discriminator's judgements of real and of fake samples of the same classes, in one pass where it can."""
-        if self.judges_together(real, fake):
-            return self.judge_joined(torch.cat([real, fake.to(real.dtype)]), labels)
-        return self.discriminator.judge(real, labels), self.discriminator.judge(fake, labels)
-
-    def judges_together(self, real: Tensor, fake: Tensor) -> bool:
-        """Whether one pass over real and fake samples together gives the same as a pass over each."""
-        return not self._mixes and len(real) == len(fake) and not len(real) % self.discriminator.packing
-
-    def judge_joined(self, both: Tensor, labels: Tensor | None) -> tuple[Judgement, Judgement]:
-        """The judgements of the first and of the second half of samples whose classes are the same in both halves."""
-        return self.discriminator.judge(both, None if labels is None else torch.cat([labels, labels])).halves()
 
     def augment(self, x: Tensor) -> Tensor:
         """Samples as the discriminator sees them."""
@@ -373,8 +329,3 @@ class GANModule(AlternatingModule):
         """As many samples as the batch holds, ``(n, *shape)``, of its classes where the generator is conditional."""
         batch = Batch.of(batch)
         return self.sample(len(batch.x), None if self.num_classes is None else batch.labels)
-
-
-def watched(x: Tensor, watch: bool) -> Tensor:
-    """Samples at which the gradient of the logits is asked for, or not."""
-    return x.detach().requires_grad_() if watch else x

@@ -5,6 +5,7 @@ any objective.
 """
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -122,7 +123,7 @@ class Discriminator(nn.Module, ABC):
         channels, *sides = self.shape if self.conditioning is None else self.conditioning.widened(self.shape)
         return (channels * self.packing, *sides)
 
-    @property
+    @cached_property
     def mixes_samples(self) -> bool:
         """Whether a logit depends on the rest of the batch, as with BatchNorm."""
         return self.minibatch_std or any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.modules())

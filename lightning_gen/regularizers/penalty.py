@@ -1,13 +1,14 @@
 """What a penalty promises."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.regularizers.contest import Contest
-from lightning_gen.schedules import Schedule
+from lightning_gen.schedules import Schedule, at
 
 
 class Penalty(nn.Module, ABC):
@@ -45,3 +46,13 @@ class Penalty(nn.Module, ABC):
     @abstractmethod
     def forward(self, contest: Contest) -> Tensor:
         """Return the unweighted penalty, a scalar that can be differentiated by the critic's parameters."""
+
+
+def due(penalties: Mapping[str, Penalty], update: int) -> dict[str, Penalty]:
+    """The penalties that are paid with the discriminator's update of that number, counted from 0."""
+    return {name: penalty for name, penalty in penalties.items() if update % penalty.every == 0}
+
+
+def factor(penalty: Penalty, images: int) -> float:
+    """What a penalty that is due is multiplied by in the loss, after so many images."""
+    return penalty.every * at(penalty.weight, images)

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from lightning_gen import Batch, InputError
 from lightning_gen.augmentations import ADA, GaussianNoise
 from lightning_gen.data import Digits
+from lightning_gen.modules import judging
 from lightning_gen.networks import (
     DCGANDiscriminator,
     DCGANGenerator,
@@ -34,6 +35,7 @@ from lightning_gen.objectives import (
     Wasserstein,
 )
 from lightning_gen.priors import Normal, Uniform
+from lightning_gen.records import Sides
 from lightning_gen.regularizers import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam, WeightClipping
 from lightning_gen.schedules import Linear
 
@@ -381,7 +383,7 @@ def test_one_pass_over_real_and_fake_gives_the_logits_and_gradients_of_two(gan, 
     alone = [module.discriminator.judge(x) for x in (real, fake)]
     passes = []
     hook = module.discriminator.layers.register_forward_hook(lambda m, args, out: passes.append(len(args[0])))
-    contest = module.contest(real, fake, None, penalties)
+    contest = judging.contest(module.discriminator, Sides(real, fake), penalties, torch.Generator())
     assert len(passes) == (2 if len(penalties) == 1 else 1), "no gradient is computed that nobody asks for"
     hook.remove()
     for ours, theirs in zip((contest.on_real, contest.on_fake), alone, strict=True):
@@ -399,7 +401,7 @@ def test_a_discriminator_that_mixes_samples_sees_real_and_fake_apart(gan, option
     module = gan(generator=DCGANGenerator(shape, 4, 4), discriminator=discriminator).train()
     sizes = []
     module.discriminator.layers.register_forward_hook(lambda m, args, out: sizes.append(len(args[0])))
-    module.judge(torch.rand(6, *shape), torch.rand(6, *shape))
+    judging.judgements(module.discriminator, Sides(torch.rand(6, *shape), torch.rand(6, *shape)))
     assert sizes == [6, 6]
 
 
