@@ -27,8 +27,8 @@ def check_alternating(trainer: Namespace) -> None:
     """
     if trainer.gradient_clip_val is not None:
         raise InputError(
-            "networks that take turns are clipped each for itself: use --model.discriminator_clip, and "
-            "--model.generator_clip or --model.autoencoder_clip"
+            "networks that take turns are clipped each for itself: use --model.generator_clip, or "
+            "--model.autoencoder_clip, and --model.discriminator_clip"
         )
     if trainer.accumulate_grad_batches != 1:
         raise InputError("networks that take turns accumulate by splitting each batch: use --model.accumulate")

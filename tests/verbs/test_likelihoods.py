@@ -157,7 +157,7 @@ def test_the_same_seed_gives_the_same_figures(autoencoder, digits):
 
 
 @pytest.mark.parametrize(
-    ("draws", "samples", "expected"), [(None, None, (5000, 180)), (None, 60, (5000, 60)), (9, 999, (9, 180))]
+    ("draws", "samples", "expected"), [(None, None, (555, 180)), (None, 20, (5000, 20)), (9, 999, (9, 180))]
 )
 def test_the_card_says_how_many_codes_and_samples(autoencoder, digits, monkeypatch, draws, samples, expected):
     monkeypatch.setattr(verb, "surprises", lambda module, batch, generator, draws: torch.zeros(len(batch.x)))
