@@ -289,12 +289,20 @@ class Decoder(nn.Module, ABC):
             ``(n, *output_shape)``.
 
         Raises:
-            InputError: The codes have another shape, or a conditional decoder is not told the classes.
+            InputError: The codes have another shape, a conditional decoder is not told the classes, or `decode` gives
+                another shape than it should.
         """
         require_shape(self, code, (self.latent_dim, *self.map_size), "latent_dim")
         if self.conditioning is not None:
             code = self.conditioning.join(code, require_labels(self, labels))
-        return self.decode(code)
+        output = self.decode(code)
+        if output.shape[1:] != self.output_shape:
+            expected, got = (", ".join(map(str, size)) for size in (self.output_shape, output.shape[1:]))
+            raise InputError(
+                f"{type(self).__name__} decodes to outputs of shape ({got}) and samples need ({expected}): let its "
+                "last layer give that shape"
+            )
+        return output
 
     @abstractmethod
     def decode(self, code: Tensor) -> Tensor:

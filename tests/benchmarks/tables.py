@@ -60,9 +60,19 @@ class Table:
 PICTURES = ("frechet_distance", "precision", "recall", "sliced_wasserstein")
 MODES = ("modes", "high_quality_percent", "reverse_kl")
 STACKED = "--config gan/r3gan --config data/stacked_digits --max_images 150000"
-NAMES = (
+GANS = (
     *("dense", "minimax", "dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "rpgan", "r3gan", "pacgan", "cgan"),
     *("acgan", "projection", "diffaugment", "ada"),
+)
+AUTOENCODERS = (
+    *("dense", "convolutional", "residual", "denoising", "masked", "sparse_topk", "sparse_l1", "sparse_kl"),
+    *("contractive", "vae", "conditional_vae", "beta_vae", "beta_tc_vae", "factor_vae", "dip_vae", "info_vae", "wae"),
+    *("adversarial", "iwae", "hierarchical_vae", "vq_vae", "rq_vae", "fsq", "vae_gan", "vq_gan", "kl"),
+)
+FASHION = "--config data/fashion_mnist --data.size 28"
+FALLING = (
+    "--model.optimizer.lr 0.002 --model.scheduler.class_path lightning_gen.schedules.ImageSchedule "
+    "--model.scheduler.learning_rate.class_path Cosine --model.scheduler.learning_rate.end_images 500000"
 )
 TABLES = {
     "modes": Table(
@@ -95,8 +105,48 @@ TABLES = {
         (*MODES[:1], "kl", "kl_real", "classifier_accuracy"),
     ),
     "recipes": Table(
-        tuple(Row(name, f"--config gan/{name}") for name in NAMES),
+        tuple(Row(name, f"--config gan/{name}") for name in GANS),
         (*PICTURES, "label_accuracy"),
+    ),
+    "autoencoders": Table(
+        tuple(Row(name, f"--config autoencoder/{name}") for name in AUTOENCODERS),
+        ("psnr_db", "pca_psnr_db", "ssim", "elbo_nats", "knn_accuracy", "probe_accuracy", "codebook_used_percent"),
+    ),
+    "embedding": Table(  # three minutes on two cores, or six of one
+        (Row("convolutional, 32 numbers", f"--config autoencoder/convolutional {FASHION} {FALLING}"),),
+        ("mse", "pca_mse", "knn_accuracy", "pca_knn_accuracy", "probe_accuracy", "pca_probe_accuracy"),
+        seeds=3,
+        setting="--data.batch_size 128 --max_images 500000",
+    ),
+    "likelihood": Table(
+        (
+            Row("VAE", "--config autoencoder/iwae --model.draws 1"),
+            Row("IWAE, 5 codes", "--config autoencoder/iwae --model.draws 5"),
+            Row("IWAE, 50 codes", "--config autoencoder/iwae --model.draws 50"),
+            Row("hierarchical VAE", "--config autoencoder/hierarchical_vae"),
+        ),
+        ("nll_nats", "elbo_nats", "active_units"),
+        seeds=3,
+        setting=f"{FASHION} --data.batch_size 128 --max_images 600000",
+        evaluation="--draws 5000 --extractor false",
+    ),
+    "codebook": Table(
+        (Row("VQ-VAE, 512 codes", f"--config autoencoder/vq_vae --model.bottleneck.codes 512 {FASHION}"),),
+        ("codebook_used_percent", "perplexity", "psnr_db", "ssim"),
+        setting="--max_images 60000",
+        evaluation="--extractor false",
+    ),
+    "disentanglement": Table(
+        (
+            Row("VAE", "--config autoencoder/beta_vae --model.objective.kl.weight 1"),
+            Row("beta-VAE", "--config autoencoder/beta_vae"),
+            Row("beta-TC-VAE", "--config autoencoder/beta_tc_vae"),
+            Row("FactorVAE", "--config autoencoder/factor_vae"),
+        ),
+        ("mig", "factor_vae_score", "dci_disentanglement", "psnr_db"),
+        seeds=5,
+        setting="--config data/sprites --max_images 300000",
+        evaluation="--extractor false",
     ),
 }
 

@@ -3,11 +3,33 @@ import inspect
 import pytest
 import torch
 
-from lightning_gen.bottlenecks import Bottleneck, GaussianBottleneck, IdentityBottleneck
+from lightning_gen.bottlenecks import (
+    Bottleneck,
+    FiniteScalarQuantizer,
+    GaussianBottleneck,
+    HierarchicalBottleneck,
+    IdentityBottleneck,
+    ResidualQuantizer,
+    SigmoidBottleneck,
+    TopKBottleneck,
+    VectorQuantizer,
+)
 from lightning_gen.errors import InputError
+from lightning_gen.priors import Uniform
 
-BOTTLENECKS = (IdentityBottleneck, GaussianBottleneck)
-every_bottleneck = pytest.mark.parametrize("cls", BOTTLENECKS)
+BOTTLENECKS = (  # each for codes of 4 numbers
+    IdentityBottleneck(4),
+    IdentityBottleneck(4, Uniform()),
+    GaussianBottleneck(4),
+    HierarchicalBottleneck((3, 1), 6),
+    TopKBottleneck(4, 2),
+    SigmoidBottleneck(4),
+    VectorQuantizer(4, 8),
+    ResidualQuantizer(4, 8, depth=2),
+    FiniteScalarQuantizer((8, 5, 5, 5)),
+)
+every_bottleneck = pytest.mark.parametrize("bottleneck", BOTTLENECKS, ids=lambda part: type(part).__name__)
+every_size = pytest.mark.parametrize("map_size", [(), (3, 2)])
 
 
 def source(seed=0):
@@ -15,23 +37,21 @@ def source(seed=0):
 
 
 @every_bottleneck
+@every_size
 @pytest.mark.parametrize("generator", [None, source()])
-def test_codes_are_as_wide_as_promised(cls, generator):
-    bottleneck = cls(5)
-    code = bottleneck(torch.randn(3, bottleneck.features), generator)
-    assert code.sample.shape == code.mean.shape == (3, 5)
+def test_codes_are_as_wide_as_promised(bottleneck, map_size, generator):
+    code = bottleneck(torch.randn(3, bottleneck.features, *map_size), generator)
+    assert bottleneck.latent_dim == 4
+    assert code.sample.shape == code.mean.shape == bottleneck.snap(code.sample).shape == (3, 4, *map_size)
 
 
 @every_bottleneck
-def test_constructor_arguments_are_attributes(cls):
-    part = cls(9)
-    assert part.latent_dim == 9
-    assert all(hasattr(part, name) for name in inspect.signature(cls).parameters)
+def test_constructor_arguments_are_attributes(bottleneck):
+    assert all(hasattr(bottleneck, name) for name in inspect.signature(type(bottleneck)).parameters)
 
 
 @every_bottleneck
-def test_without_a_generator_nothing_is_random(cls):
-    bottleneck = cls(4)
+def test_without_a_generator_nothing_is_random(bottleneck):
     features = torch.randn(3, bottleneck.features)
     state = torch.get_rng_state()
     for mode in (True, False):
@@ -41,32 +61,35 @@ def test_without_a_generator_nothing_is_random(cls):
 
 
 @every_bottleneck
-def test_same_generator_same_code(cls):
-    bottleneck = cls(4)
+def test_same_generator_same_code(bottleneck):
     features = torch.randn(3, bottleneck.features)
     assert torch.equal(bottleneck(features, source(1)).sample, bottleneck(features, source(1)).sample)
 
 
 @every_bottleneck
-def test_a_prior_is_either_there_or_refused(cls):
-    bottleneck = cls(4)
+@every_size
+def test_a_prior_is_either_there_or_refused(bottleneck, map_size):
     if bottleneck.has_prior:
-        assert bottleneck.sample_prior(3, source()).shape == (3, 4)
+        assert bottleneck.sample_prior(3, source(), map_size).shape == (3, 4, *map_size)
     else:
-        with pytest.raises(InputError, match=f"{cls.__name__} has no prior"):
-            bottleneck.sample_prior(3, source())
+        with pytest.raises(InputError, match=f"{type(bottleneck).__name__} has no prior"):
+            bottleneck.sample_prior(3, source(), map_size)
 
 
 @every_bottleneck
-def test_features_of_another_width_are_refused(cls):
-    with pytest.raises(InputError, match=f"{cls.__name__} with latent_dim 4 reads features of shape .n, "):
-        cls(4)(torch.randn(3, 5))
+def test_features_of_another_width_are_refused(bottleneck):
+    name = type(bottleneck).__name__
+    with pytest.raises(InputError, match=f"{name} with latent_dim 4 reads features of shape .n, "):
+        bottleneck(torch.randn(3, bottleneck.features + 1))
 
 
-@every_bottleneck
+@pytest.mark.parametrize(
+    "cls",
+    [IdentityBottleneck, GaussianBottleneck, TopKBottleneck, SigmoidBottleneck, VectorQuantizer, ResidualQuantizer],
+)
 def test_no_code_is_refused(cls):
     with pytest.raises(InputError, match="latent_dim of at least 1"):
-        cls(0)
+        cls(latent_dim=0)
 
 
 def test_the_base_is_only_a_contract():

@@ -1,39 +1,8 @@
-import inspect
-from functools import partial
-
 import pytest
 import torch
 
 from lightning_gen.bottlenecks import SigmoidBottleneck, TopKBottleneck
 from lightning_gen.errors import InputError
-
-SPARSE = (partial(TopKBottleneck, k=2), SigmoidBottleneck)
-every_bottleneck = pytest.mark.parametrize("make", SPARSE)
-
-
-@every_bottleneck
-@pytest.mark.parametrize("map_size", [(), (3, 2)])
-def test_codes_are_as_wide_as_promised_and_nothing_is_random(make, map_size):
-    bottleneck = make(5)
-    features = torch.randn(3, bottleneck.features, *map_size)
-    code = bottleneck(features, torch.Generator().manual_seed(1))
-    assert code.sample.shape == (3, 5, *map_size)
-    assert torch.equal(code.sample, code.mean)
-    assert torch.equal(code.sample, bottleneck.eval()(features).sample)
-
-
-@every_bottleneck
-def test_features_of_another_width_and_a_prior_are_refused(make):
-    with pytest.raises(InputError, match="with latent_dim 5 reads features of shape"):
-        make(5)(torch.randn(2, 4))
-    assert not make(5).has_prior
-    with pytest.raises(InputError, match="Bottleneck has no prior"):
-        make(5).sample_prior(3, torch.Generator())
-
-
-@pytest.mark.parametrize("cls", [TopKBottleneck, SigmoidBottleneck])
-def test_constructor_arguments_are_attributes(cls):
-    assert all(hasattr(cls(), name) for name in inspect.signature(cls).parameters)
 
 
 def test_top_k_keeps_the_largest_by_sorting():

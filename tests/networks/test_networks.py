@@ -24,8 +24,10 @@ from lightning_gen.networks import (
     Projection,
     R3GANDiscriminator,
     R3GANGenerator,
+    ResidualDecoder,
     ResidualDenseDiscriminator,
     ResidualDenseGenerator,
+    ResidualEncoder,
     ResNetDiscriminator,
     ResNetGenerator,
 )
@@ -56,10 +58,18 @@ NETWORKS = (
     (R3GANDiscriminator, {"width": 8, "blocks": 1, "growth": 1, "conditioning": Projection(3)}),
     (DenseEncoder, {"features": 5, "widths": (13, 11)}),
     (DenseEncoder, {"features": 5, "widths": (), "activate_features": True}),
+    (DenseEncoder, {"features": 5, "widths": (13,), "conditioning": Concatenation(3)}),
     (ConvEncoder, {"features": 5, "width": 16}),
+    (ConvEncoder, {"features": 5, "width": 16, "conditioning": Concatenation(3)}),
+    (ResidualEncoder, {"features": 5, "width": 16}),
+    (ResidualEncoder, {"features": 5, "width": 16, "halvings": 1, "conditioning": Concatenation(3)}),
     (DenseDecoder, {"latent_dim": 3, "widths": (11, 13)}),
     (DenseDecoder, {"latent_dim": 3, "widths": ()}),
+    (DenseDecoder, {"latent_dim": 3, "widths": (11,), "outputs": 4, "conditioning": Concatenation(3)}),
     (ConvDecoder, {"latent_dim": 3, "width": 16}),
+    (ConvDecoder, {"latent_dim": 3, "width": 16, "outputs": 4, "conditioning": Concatenation(3)}),
+    (ResidualDecoder, {"latent_dim": 3, "width": 16}),
+    (ResidualDecoder, {"latent_dim": 3, "width": 16, "halvings": 1, "outputs": 4}),
 )
 SHAPES = (
     (1, 8, 8),
@@ -86,15 +96,16 @@ every_discriminator = pytest.mark.parametrize(
 
 def shapes_in_and_out(network):
     """The contract of each kind, written down a second time."""
-    if isinstance(network, Generator | Decoder):
+    if isinstance(network, Generator):
         return (network.latent_dim,), network.shape
-    return network.shape, (network.features,) if isinstance(network, Encoder) else ()
+    if isinstance(network, Decoder):
+        return (network.latent_dim, *network.map_size), (network.outputs or network.shape[0], *network.shape[1:])
+    return network.shape, (network.features, *network.map_size) if isinstance(network, Encoder) else ()
 
 
 def labels_for(network, n):
     """Classes of n samples for a conditional network, nothing for the others."""
-    conditional = isinstance(network, Generator | Discriminator) and network.num_classes is not None
-    return [torch.arange(n) % network.num_classes] if conditional else []
+    return [torch.arange(n) % network.num_classes] if network.num_classes is not None else []
 
 
 def leave_zero(network):
@@ -266,3 +277,12 @@ def test_shapes_that_cannot_work_are_refused(cls, shape, sentence):
 def test_sizes_that_cannot_work_are_refused(build, argument):
     with pytest.raises(InputError, match=f"cannot be built with {argument}: give whole numbers of at least 1"):
         build()
+
+
+def test_a_decoder_of_the_users_that_gives_another_shape_is_told_so():
+    class Short(DenseDecoder):
+        def decode(self, code):
+            return super().decode(code)[:, :, 1:]
+
+    with pytest.raises(InputError, match=r"Short decodes to outputs of shape \(1, 7, 8\) and samples need \(1, 8, 8\)"):
+        Short((1, 8, 8), 3)(torch.randn(2, 3))
