@@ -65,6 +65,18 @@ def test_the_encoder_sees_corrupted_samples_and_the_terms_clean_ones(autoencoder
     torch.testing.assert_close(module.reconstruction(x, None).code.sample, module.encode(x))
 
 
+def test_validation_weighs_the_terms_as_training_does_and_does_not_move_schedules(autoencoder, trainer):
+    module = autoencoder(variational=True, optimizer=partial(torch.optim.SGD, lr=0.0))
+    module.objective["kl"].weight = Linear(96, first=0.0, last=8.0)
+    for _ in range(2):
+        figures = trainer().validate(module, loader(), verbose=False)[0]
+        assert figures["val/loss"] == pytest.approx(figures["val/reconstruction"])
+    trainer(max_epochs=1).fit(module, loader())
+    figures = trainer().validate(module, loader(), verbose=False)[0]
+    assert figures["val/kl"] > 0
+    assert figures["val/loss"] == pytest.approx(figures["val/reconstruction"] + 8 * figures["val/kl"], rel=1e-6)
+
+
 def test_only_a_bottleneck_with_a_prior_can_be_sampled(autoencoder):
     seed = partial(torch.Generator().manual_seed, 3)
     module = autoencoder(variational=True)
