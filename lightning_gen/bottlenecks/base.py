@@ -46,13 +46,16 @@ class Bottleneck(nn.Module, ABC):
             A code ``(n, latent_dim)``, or ``(n, latent_dim, h, w)``.
         """
 
-    @abstractmethod
     def sample_prior(self, n: int, generator: torch.Generator, map_size: Shape = ()) -> Tensor:
         """Draw codes ``(n, latent_dim, *map_size)`` from the prior, float32, on the generator's device.
 
         Raises:
-            InputError: The bottleneck has no prior.
+            InputError: The bottleneck has no prior: nothing says how its codes are distributed.
         """
+        raise InputError(
+            f"{type(self).__name__} has no prior to draw codes from: use GaussianBottleneck to generate, or fit a "
+            "sampler to its codes"
+        )
 
     def snap(self, code: Tensor) -> Tensor:
         """Put codes ``(n, latent_dim, ...)``, such as a sampler draws, where the bottleneck's own codes lie.

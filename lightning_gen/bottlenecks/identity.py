@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from lightning_gen.bottlenecks.base import Bottleneck, require_features
-from lightning_gen.errors import InputError
 from lightning_gen.priors import LatentPrior
 from lightning_gen.records import Code, Shape
 
@@ -44,10 +43,7 @@ class IdentityBottleneck(Bottleneck):
             InputError: It has none.
         """
         if self.prior is None:
-            raise InputError(
-                "IdentityBottleneck has no prior to draw codes from: use GaussianBottleneck to generate, or fit a "
-                "sampler to its codes"
-            )
+            return super().sample_prior(n, generator, map_size)
         places = torch.Size(map_size).numel()
         drawn = self.prior.draw(n * places, self.latent_dim, generator)
         return drawn.view(n, places, self.latent_dim).mT.reshape(n, self.latent_dim, *map_size)

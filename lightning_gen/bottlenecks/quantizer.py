@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from lightning_gen.bottlenecks.base import Bottleneck
-from lightning_gen.errors import InputError
-from lightning_gen.records import Code, Quantization, Shape
+from lightning_gen.records import Code, Quantization
 
 
 class Quantizer(Bottleneck):
@@ -25,17 +24,6 @@ class Quantizer(Bottleneck):
     @abstractmethod
     def snap(self, code: Tensor) -> Tensor:
         """Put codes ``(n, latent_dim, ...)`` onto the nearest that the quantizer gives; without a gradient."""
-
-    def sample_prior(self, n: int, generator: torch.Generator, map_size: Shape = ()) -> Tensor:
-        """Refuse: nothing says how codes are distributed.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError(
-            f"{type(self).__name__} has no prior to draw codes from: use GaussianBottleneck to generate, or fit a "
-            "sampler to its codes"
-        )
 
 
 def quantized(features: Tensor, vectors: Tensor, quantizations: tuple[Quantization, ...], dtype: torch.dtype) -> Code:

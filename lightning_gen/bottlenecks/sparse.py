@@ -5,7 +5,7 @@ from torch import Tensor
 
 from lightning_gen.bottlenecks.base import Bottleneck, require_features
 from lightning_gen.errors import InputError
-from lightning_gen.records import Code, Shape
+from lightning_gen.records import Code
 
 
 class SparseBottleneck(Bottleneck):
@@ -19,17 +19,6 @@ class SparseBottleneck(Bottleneck):
     def features(self) -> int:
         """Width of the features that the encoder must give: `latent_dim`."""
         return self.latent_dim
-
-    def sample_prior(self, n: int, generator: torch.Generator, map_size: Shape = ()) -> Tensor:
-        """Refuse: nothing says how codes are distributed.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError(
-            f"{type(self).__name__} has no prior to draw codes from: use GaussianBottleneck to generate, or fit a "
-            "sampler to its codes"
-        )
 
 
 class TopKBottleneck(SparseBottleneck):

@@ -182,7 +182,8 @@ class LaplaceLikelihood(Likelihood):
         """Draw samples ``(n, *shape)`` about the output."""
         output = at_least_float32(output)
         u = 2 * uniform_like(output, generator) - 1
-        return output - self.scale * u.sign() * torch.log1p(-u.abs())
+        tail = u.abs().clamp(max=1 - torch.finfo(u.dtype).eps)  # u may be -1, which is infinitely far out
+        return output - self.scale * u.sign() * torch.log1p(-tail)
 
 
 def uniform_like(x: Tensor, generator: torch.Generator) -> Tensor:

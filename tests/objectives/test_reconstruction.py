@@ -15,6 +15,7 @@ from lightning_gen.objectives import (
     LogisticMixtureLikelihood,
     PixelScaleGaussianLikelihood,
     SharedScaleGaussianLikelihood,
+    reconstruction,
 )
 from lightning_gen.records import Code, Reconstruction
 
@@ -232,3 +233,8 @@ def test_bernoulli_mean_stays_in_range():
 def test_a_scale_of_zero_is_refused(cls):
     with pytest.raises(InputError, match="deviation above 0"):
         cls(scale=0.0)
+
+
+def test_the_rarest_draw_of_a_laplace_is_finite(monkeypatch):
+    monkeypatch.setattr(reconstruction, "uniform_like", lambda x, generator: torch.zeros_like(x))
+    assert LaplaceLikelihood().sample(torch.zeros(2, 3), torch.Generator()).isfinite().all()
