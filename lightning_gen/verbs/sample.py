@@ -116,6 +116,9 @@ def fit(module: Autoencoder, kind: type[LatentSampler], stored: dict[str, Any], 
     check_shape(module, data)
     print(f"fitting {kind.__name__} to the codes of the training split of {type(data).__name__}", flush=True)
     sampler = module.fit_sampler(kind(), data)
+    if checkpoints.read(path).get("lightning_gen", {}).get("images_seen") != module.images_seen:
+        print(f"{path} was written anew by its run meanwhile: the sampler is not kept there", flush=True)
+        return sampler
     stored["lightning_gen"] = {**stored.get("lightning_gen", {}), "samplers": module.progress()["samplers"]}
     try:
         checkpoints.WholeCheckpointIO().save_checkpoint(stored, path)

@@ -277,6 +277,25 @@ def test_a_sampler_that_cannot_be_kept_still_draws(coder, tmp_path, capsys, monk
     assert len(np.load(tmp_path / "x.npy")) == 4
 
 
+def test_a_run_that_goes_on_while_a_sampler_is_fitted_loses_nothing(coder, tmp_path, capsys, monkeypatch):
+    path = coder()
+    fit = AutoencoderModule.fit_sampler
+
+    def slow(self, *arguments):
+        stored = torch.load(path, weights_only=True)
+        stored["lightning_gen"]["images_seen"] += 1000
+        torch.save(stored, path)
+        return fit(self, *arguments)
+
+    monkeypatch.setattr(AutoencoderModule, "fit_sampler", slow)
+    sample(path, n=5, out=str(tmp_path / "x.npy"), sampler="gmm")
+    assert "written anew by its run meanwhile" in capsys.readouterr().out
+    stored = torch.load(path, weights_only=True)["lightning_gen"]
+    assert stored["images_seen"] >= 1000
+    assert not stored["samplers"]
+    assert np.load(tmp_path / "x.npy").shape[0] == 5
+
+
 def test_samplers_that_there_are_not_are_refused(coder, checkpoint, tmp_path):
     with pytest.raises(InputError, match=r"no sampler 'gnm'; did you mean 'gmm'.: the samplers are prior, gmm, flow"):
         sample(coder(), sampler="gnm")
