@@ -37,3 +37,8 @@ class Term(nn.Module, ABC):
 def at_least_float32(x: Tensor) -> Tensor:
     """Widen half-precision tensors to float32 and leave wider ones as they are; sums of many small terms need it."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def per_sample(values: Tensor) -> Tensor:
+    """Return the sum over the dimensions of each sample, ``(n,)``, of ``(n, ...)``."""
+    return values.reshape(len(values), -1).sum(1)

@@ -131,10 +131,8 @@ class Autoencoder(CodeDrawing):
         if corrupt and self.corruption is not None and generator is not None:
             damaged = self.corruption.corrupt(x, generator)
         seen = damaged.x.detach().requires_grad_() if self._watches_input else damaged.x
-        told = labels if self.num_classes is not None else None
-        features = self.encoder(seen, told)
-        if self.draws > 1:
-            x, features, told = (repeated(each, self.draws) for each in (x, features, told))
+        features = self.encoder(seen, labels)
+        x, features, labels, hidden = (repeated(each, self.draws) for each in (x, features, labels, damaged.hidden))
         code: Code = self.bottleneck(features, generator)
         draw_prior = None
         if self.has_prior and generator is not None:
@@ -142,10 +140,10 @@ class Autoencoder(CodeDrawing):
         return Reconstruction(
             x,
             code,
-            self.decoder(code.sample, told),
+            self.decoder(code.sample, labels),
             seen,
-            repeated(damaged.hidden, self.draws),
-            repeated(labels, self.draws),
+            hidden,
+            labels,
             self.draws,
             self.images_seen,
             self.population,
@@ -197,15 +195,14 @@ class Autoencoder(CodeDrawing):
                 total, terms = self.loss(self.reconstruction(x.clone(), self.evaluation_rng, labels=batch.labels))
         else:
             total, terms = self.loss(self.reconstruction(x, self.evaluation_rng, labels=batch.labels))
-        told = batch.labels if self.num_classes is not None else None
-        error = (self.reconstruct(x, told) - x).float().square().mean()
+        error = (self.reconstruct(x, batch.labels) - x).float().square().mean()
         figures = {name: value.detach() for name, value in {"loss": total, **terms}.items()}
         return {**figures, "mse": error / 4 if x.ndim == 4 else error}
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Reconstructions of a batch, ``(n, *shape)``."""
         batch = Batch.of(batch)
-        return self.reconstruct(batch.x, batch.labels if self.num_classes is not None else None)
+        return self.reconstruct(batch.x, batch.labels)
 
 
 def repeated(x: Tensor | None, times: int) -> Any:

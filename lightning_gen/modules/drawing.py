@@ -150,7 +150,7 @@ class CodeDrawing(GenerativeModule, ABC):
         try:
             for x, labels in batches_of(data):
                 x = self.observe(x.to(self.device), generator)
-                told = None if labels is None or self.num_classes is None else labels.to(self.device)
+                told = None if labels is None else labels.to(self.device)
                 codes.append(self.bottleneck(self.encoder(x, told), generator).sample.flatten(1).float().cpu())
         finally:
             self.train(training)

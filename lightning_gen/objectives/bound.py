@@ -8,6 +8,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.objectives.reconstruction import Likelihood
 from lightning_gen.objectives.wrapped import WrappedLikelihood
 from lightning_gen.records import Reconstruction
+from lightning_gen.terms import per_sample
 
 
 def log_weights(record: Reconstruction, likelihood: Likelihood) -> Tensor:
@@ -33,11 +34,6 @@ def log_weights(record: Reconstruction, likelihood: Likelihood) -> Tensor:
         weights = weights - per_sample(level.posterior.log_prob(level.sample))
         weights = weights + per_sample(level.prior.log_prob(level.sample))
     return weights.view(-1, record.draws)
-
-
-def per_sample(log_probs: Tensor) -> Tensor:
-    """The sum over all but the first dimension, ``(n,)``."""
-    return log_probs.reshape(len(log_probs), -1).sum(1)
 
 
 class ImportanceWeightedBound(WrappedLikelihood):

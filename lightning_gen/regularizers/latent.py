@@ -7,7 +7,7 @@ from torch.distributions import kl_divergence
 from lightning_gen.errors import InputError
 from lightning_gen.records import Code, Level, Reconstruction
 from lightning_gen.schedules import Schedule, at
-from lightning_gen.terms import Term
+from lightning_gen.terms import Term, per_sample
 
 
 def kl_to_prior(code: Code, sampled: bool = False) -> Tensor:
@@ -44,11 +44,6 @@ def closed_form(level: Level) -> Tensor:
 def log_ratio(level: Level) -> Tensor:
     """Return log q(z|x) - log p(z) of each sample's z at one level, ``(n,)``, in nats."""
     return per_sample(level.posterior.log_prob(level.sample)) - per_sample(level.prior.log_prob(level.sample))
-
-
-def per_sample(values: Tensor) -> Tensor:
-    """Return the sum over the dimensions of each sample, ``(n,)``, of ``(n, ...)``."""
-    return values.reshape(len(values), -1).sum(1)
 
 
 def only_level(code: Code, term: Term) -> Level:

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from lightning_gen.errors import InputError
 from lightning_gen.records import Level, Reconstruction
-from lightning_gen.regularizers.latent import only_level, per_sample
+from lightning_gen.regularizers.latent import only_level
 from lightning_gen.schedules import Schedule
-from lightning_gen.terms import Term
+from lightning_gen.terms import Term, per_sample
 
 
 class MinibatchSampling(ABC):

@@ -230,9 +230,8 @@ def rows_at_once(module: Autoencoder) -> int:
 
 
 def encoded(module: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """The features of a batch, and the classes that a conditional model is told."""
-    told = batch.labels if module.num_classes is not None else None
-    return module.encoder(batch.x, told), told
+    """The features of a batch, and its classes, which networks without any leave aside."""
+    return module.encoder(batch.x, batch.labels), batch.labels
 
 
 def coded(
