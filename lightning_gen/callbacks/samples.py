@@ -93,7 +93,6 @@ class SampleGrid(Callback):
         if isinstance(module, Autoencoder) and self._held_out is not None and images:
             training = module.training
             x = self._held_out.x
-            told = self._held_out.labels if module.num_classes is not None else None
-            pairs = torch.stack([x, module.eval().reconstruct(x, told)], dim=1)
+            pairs = torch.stack([x, module.eval().reconstruct(x, self._held_out.labels)], dim=1)
             module.train(training)
             yield "reconstructions", picture(pairs.flatten(0, 1), columns=8)
