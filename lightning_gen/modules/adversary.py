@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from lightning_gen.adversaries import AdaptiveWeight, Contrast
 from lightning_gen.bottlenecks import Bottleneck
@@ -39,8 +41,8 @@ def check_adversary(
         )
     if discriminator.packing > 1:
         raise InputError(
-            f"a reconstruction is judged for itself and the discriminator joins {discriminator.packing} samples: set "
-            "its packing to 1"
+            f"{name} shows {'codes' if contrast.judges_codes else 'samples'} to be judged one by one and the "
+            f"discriminator joins {discriminator.packing}: set its packing to 1"
         )
     if discriminator.num_classes not in (None, encoder.num_classes):
         raise InputError(
@@ -94,7 +96,25 @@ def paired(held: Contest) -> Contest:
     return replace(held, fake=held.fake[chosen].detach(), on_fake=on_fake)
 
 
+class _Spared(torch.autograd.Function):
+    """A loss as it is; going backward, its pull on the code is taken back where it arrives.
+
+    The pull is computed with the factor that comes from behind, so that float16 sees it scaled as the rest is.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, loss: Tensor, code: Tensor) -> Tensor:
+        ctx.save_for_backward(loss, code)
+        return loss.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        loss, code = ctx.saved_tensors
+        (pull,) = torch.autograd.grad(loss, code, gradient, retain_graph=True)
+        return gradient, -pull
+
+
 def spared(loss: Tensor, code: Tensor) -> Tensor:
     """The same loss without a gradient at the code, for all that lies before it; what lies after it pays in full."""
-    (pull,) = torch.autograd.grad(loss, code, retain_graph=True)
-    return loss - (pull * (code - code.detach())).sum()
+    return _Spared.apply(loss, code) if code.requires_grad else loss

@@ -25,6 +25,7 @@ from lightning_gen.adversaries import (
 from lightning_gen.augmentations import Binarization
 from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck
 from lightning_gen.callbacks import SampleGrid, best_checkpoint
+from lightning_gen.modules.adversary import spared
 from lightning_gen.networks import (
     Concatenation,
     DCGANDiscriminator,
@@ -205,6 +206,28 @@ def test_the_vae_gan_is_the_loop_written_by_hand(trainer):
         hand.step(hand.of_discriminator, softplus(-hand.d(x)).mean() + softplus(hand.d(shown)).mean())
     trainer(max_epochs=1).fit(module, loader())
     hand.equals(module)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_spared_encoder_gets_no_gradient_where_only_the_scaled_loss_has_one(dtype):
+    """Pulls of 1e-9 are nothing in float16 and 6e-5 behind a factor of 65,536, as loss scaling multiplies them."""
+    features, paid = torch.randn(16, 8, requires_grad=True), torch.randn(8, 8).to(dtype).requires_grad_()
+    code = features.to(dtype)
+    loss = (code @ paid).sum().float() * 1e-9
+    (spared(loss, code) * 65_536).backward()
+    assert features.grad.abs().max() == 0
+    expected = 65_536e-9 * code.float().sum(0)[:, None].expand(8, 8)
+    torch.testing.assert_close(paid.grad.float(), expected, rtol=2e-2, atol=1e-6)
+
+
+def test_a_frozen_encoder_needs_no_sparing(trainer):
+    module = vae_gan()
+    for part in (module.encoder, module.bottleneck):
+        part.requires_grad_(False)
+    before = copy.deepcopy(module.state_dict())
+    trainer(max_epochs=1).fit(module, loader())
+    moved = {name.split(".")[0] for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == {"decoder", "discriminator"}
 
 
 # the game ------------------------------------------------------------------------------------------------------------
@@ -480,7 +503,8 @@ def test_both_precisions_train(make, precision, trainer):
         (lambda: vq_gan(discriminator=DenseDiscriminator((3,))), "samples of shape .1, 16, 16. and it reads .3,."),
         (lambda: adversarial_autoencoder(bottleneck=IdentityBottleneck(3)), "give the bottleneck one"),
         (lambda: vae_gan(bottleneck=IdentityBottleneck(3)), "IdentityBottleneck.prior=Normal"),
-        (lambda: vq_gan(discriminator=DenseDiscriminator(SHAPE, packing=2)), "packing to 1"),
+        (lambda: vq_gan(discriminator=DenseDiscriminator(SHAPE, packing=2)), "shows samples .* packing to 1"),
+        (lambda: factor_vae(discriminator=DenseDiscriminator((3,), packing=2)), "shows codes .* packing to 1"),
         (lambda: vq_gan(discriminator=DenseDiscriminator(SHAPE, conditioning=Concatenation(3))), "of none: give"),
         (lambda: adversarial_autoencoder(accumulate=0), "accumulate must be at least 1"),
         (lambda: adversarial_autoencoder(draws=0), "draws must be at least 1"),
