@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from by_hand import ByHand
+from gan_by_hand import GANByHand
 from torch.utils.data import DataLoader
 
 from lightning_gen import GANModule
@@ -75,7 +75,7 @@ def test_the_weights_are_those_of_a_loop_by_hand(name, trainer):
     before = [p.clone() for p in module.generator.parameters()]
     known = conditioning is not None
     batches = [(real, classes if known else None) for real, classes in zip(x.split(6), labels.split(6), strict=True)]
-    hand = ByHand(module, iter(batches), torch.Generator().set_state(module.rng.get_state()))
+    hand = GANByHand(module, iter(batches), torch.Generator().set_state(module.rng.get_state()))
     for _ in range(rounds):
         hand.step()
     trainer(max_epochs=1).fit(module, DataLoader(list(zip(x, labels, strict=True)), batch_size=6))

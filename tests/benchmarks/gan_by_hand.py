@@ -95,7 +95,7 @@ def check(module: GANModule) -> None:
         raise NotImplementedError("by hand there is no clipping of gradients, accumulation, prior or interval")
 
 
-class ByHand:
+class GANByHand:
     """Trains copies of a module's networks.
 
     Args:

@@ -1,10 +1,12 @@
-"""The time of a training step of each GAN recipe: through the library, with everything on, against a bare loop.
+"""The time of a training step of recipes: through the library, with everything on, against a bare loop.
 
-    python tests/benchmarks/gan_step.py --recipes gan/dcgan gan/rpgan --repeats 5
+    python tests/benchmarks/step.py --recipes gan/dcgan gan/rpgan autoencoder/vae --repeats 5
 
 The library's side is what ``fit --config RECIPE`` does: the Trainer with TensorBoard, the callbacks of a run, the data
-module. The other side is `by_hand.py`: copies of the same networks, the same optimizers, batches out of the same tensor
-scaled one by one, and nothing else. A step is one update of the generator and those of the discriminator before it.
+module. The other side is `gan_by_hand.py` or `autoencoder_by_hand.py`: copies of the same networks, the same
+optimizers, batches out of the same tensor scaled one by one, and nothing else. A step is one update of an autoencoder,
+or one of a generator and those of the discriminator before it. By hand an adversarial autoencoder has no discriminator,
+so it is compared before the start of it.
 
 The sides take turns step by step inside one process, so that whatever else the machine does meets both alike.
 Processor time leaves out what other processes took; it is the figure to trust on a shared machine. What penalties add
@@ -26,15 +28,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from by_hand import ByHand, Real
+from autoencoder_by_hand import AutoencoderByHand
+from gan_by_hand import GANByHand, Real
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
-from lightning_gen import GANModule, cli, recipes
+from lightning_gen import GANModule, GenerativeModule, cli, recipes
 from lightning_gen.data import DataModule
 
 TINY = "gan/dense --model.generator.widths [64] --model.discriminator.widths [64]"
 """Networks so small that nearly all the time is spent around them."""
+
+AUTOENCODERS = (
+    *("autoencoder/dense", "autoencoder/convolutional", "autoencoder/denoising", "autoencoder/vae"),
+    "autoencoder/adversarial --model.discriminator_start_images 1000000000",
+)
+"""Those that are written by hand; the last one, before its discriminator starts, against the same loop as without."""
 
 WITHOUT = " --model.penalties null"
 """Makes of a recipe the one that its penalties are measured against."""
@@ -54,8 +63,8 @@ def now() -> Moment:
 class Turns(Callback):
     """Lets a loop by hand take a step between the steps of the Trainer, times both, and ends the run.
 
-    A step of the library lasts from the start of a batch to the start of the one after the generator's next turn: what
-    the loop, the loader, the logger and all callbacks do is in it.
+    A step of the library lasts from the start of a batch to that of the next, or of the one after the generator's next
+    turn: what the loop, the loader, the logger and all callbacks do is in it.
 
     Args:
         file: Where the wall and processor seconds of each step go, as JSON.
@@ -70,15 +79,15 @@ class Turns(Callback):
         self.times: Times = {side: [] for side in SIDES}
         self._since: Moment | None = None
 
-    def on_train_start(self, trainer: Trainer, pl_module: GANModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
         """Copy the networks for the loop by hand."""
-        labelled = pl_module.discriminator.num_classes is not None
-        stream = batches(trainer.datamodule, labelled)
-        self._hand = ByHand(pl_module, stream, torch.Generator().manual_seed(0))
+        stream = batches(trainer.datamodule, labelled=pl_module.num_classes is not None)
+        by_hand = GANByHand if isinstance(pl_module, GANModule) else AutoencoderByHand
+        self._hand = by_hand(pl_module, stream, torch.Generator().manual_seed(0))
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: GANModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: GenerativeModule, batch: Any, batch_idx: int) -> None:
         """Where a step is over, stop the library's clock, step by hand, start it again."""
-        if pl_module.rounds % pl_module.discriminator_updates:
+        if isinstance(pl_module, GANModule) and pl_module.rounds % pl_module.discriminator_updates:
             return
         if self._since is not None:
             self._note("library", self._since)
@@ -88,7 +97,7 @@ class Turns(Callback):
         trainer.should_stop = len(self.times["library"]) >= self.warm_up + self.steps
         self._since = now()
 
-    def on_train_end(self, trainer: Trainer, pl_module: GANModule) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: GenerativeModule) -> None:
         """Write the times."""
         last = slice(self.warm_up, self.warm_up + self.steps)
         Path(self.file).write_text(json.dumps({side: times[last] for side, times in self.times.items()}))
@@ -151,7 +160,7 @@ def less(seconds: Seconds, others: Seconds) -> Seconds:
 
 def main() -> None:
     """Parse the options, compare, print."""
-    every = [*(name for name in recipes.names() if name.startswith("gan/")), TINY]
+    every = [*(name for name in recipes.names() if name.startswith("gan/")), TINY, *AUTOENCODERS]
     every += [f"{name}{WITHOUT}" for name in ("gan/ring8", "gan/rpgan")]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipes", nargs="+", default=every, help="recipes, each with options of fit if quoted")
