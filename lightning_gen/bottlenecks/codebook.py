@@ -1,135 +1,12 @@
-"""Codebooks: vectors that stand for all that lies nearer to them than to the others, and how they are learned.
-
-Whatever is summed over a batch is summed over all devices first, and what is random is drawn once for all of them, so a
-codebook is the same on every device. All of its state is in buffers.
-"""
+"""Codebooks that are learned, and the plans from which a quantizer builds them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding, one_hot
 
+from lightning_gen.bottlenecks.codebook_base import Codebook
 from lightning_gen.errors import InputError
-from lightning_gen.terms import at_least_float32
-
-Total: TypeAlias = Callable[[Tensor], Tensor]
-
-LOTS = 64
-ROUNDS = 10
-GRACE = 2.0
-"""Use that a code begins with, in multiples of that below which it is dead: little, so that features soon move it."""
-
-
-class Codebook(nn.Module, ABC):
-    """A list of vectors, started by k-means on the first batch, of which unused ones are started again.
-
-    Args:
-        codes: Number of vectors.
-        width: Their width.
-        decay: Share of a running average that a batch leaves as it was.
-        restart_below: Use, as a share of even use of all codes, below which a code starts again; 0 for never.
-
-    Attributes:
-        vectors: The codes, ``(codes, width)``.
-        use: Running average of the features a batch that are nearest to each code, ``(codes,)``.
-    """
-
-    vectors: Tensor
-    use: Tensor
-
-    def __init__(self, codes: int, width: int, decay: float, restart_below: float) -> None:
-        super().__init__()
-        self.codes = codes
-        self.width = width
-        self.decay = decay
-        self.restart_below = restart_below
-        self.register_buffer("use", torch.zeros(codes))
-
-    def forward(self, indices: Tensor) -> Tensor:
-        """Map indices ``(n, ...)`` to their codes ``(n, width, ...)``."""
-        return embedding(indices, self.vectors).movedim(-1, 1)
-
-    @torch.no_grad()
-    def nearest(self, x: Tensor) -> Tensor:
-        """Map features ``(n, width, ...)`` to the indices of their nearest codes, int64, ``(n, ...)``; in float32."""
-        codes = at_least_float32(self.vectors)
-        with torch.autocast(x.device.type, enabled=False):
-            # |x|² is the same for all codes, and adding it would cost digits
-            distances = torch.addmm(codes.square().sum(1), rows(x).to(codes.dtype), codes.mT, alpha=-2)
-        return distances.argmin(1).view(x.shape[:1] + x.shape[2:])
-
-    @torch.no_grad()
-    def start(self, x: Tensor, generator: torch.Generator, total: Total) -> None:
-        """Lay the codes where features ``(n, width, ...)`` are, by k-means from features drawn at random.
-
-        Raises:
-            InputError: All devices together have fewer features than there are codes, or some are not finite.
-        """
-        x = rows(x)
-        count = int(total(torch.tensor(len(x), device=x.device)))
-        if count < self.codes:
-            raise InputError(
-                f"a batch gives {count} vectors, over all devices, and the codebook has {self.codes} codes to start "
-                f"from them: set --model.bottleneck.codes {count} or less, or take larger batches (--data.batch_size)"
-            )
-        self.place(self.use >= 0, drawn(x, self.codes, generator, total)[0], count)
-        for _ in range(ROUNDS):
-            counts, sums = self.tally(x, self.nearest(x), total)
-            others, _ = drawn(x, self.codes, generator, total)
-            means = torch.where(counts[:, None] > 0, sums / counts[:, None].clamp(min=1), others)
-            self.place(self.use >= 0, means, count)
-
-    @torch.no_grad()
-    def follow(self, x: Tensor, indices: Tensor, generator: torch.Generator, total: Total) -> None:
-        """Learn from features ``(n, width, ...)`` and their codes ``(n, ...)``, then start dead codes again.
-
-        Raises:
-            InputError: Some features are not finite.
-        """
-        x = rows(x)
-        counts, sums = self.tally(x, indices, total)
-        self.use.lerp_(counts, 1 - self.decay)
-        self.learn(sums)
-        count = int(counts.sum())
-        dead = self.use < self.restart_below * count / self.codes
-        if dead.any():  # the same on all devices, so all of them draw or none
-            vectors, found = drawn(x, self.codes, generator, total)
-            self.place(dead & found, vectors, count)
-
-    def tally(self, x: Tensor, indices: Tensor, total: Total) -> tuple[Tensor, Tensor]:
-        """How many rows of ``(n, width)`` have each code, ``(codes,)``, and their sums, ``(codes, width)``.
-
-        Raises:
-            InputError: A sum is not finite.
-        """
-        belongs = one_hot(indices.flatten(), self.codes).to(x.dtype)
-        # A product of matrices: scattered sums come out different from run to run on a GPU
-        both = total(torch.cat([belongs.sum(0)[:, None], belongs.mT @ x], dim=1))
-        if not both.isfinite().all():
-            raise InputError(
-                "the encoder's features are no longer finite and would spoil the codebook: lower the learning rate, "
-                "--model.optimizer.lr, or clip the gradient, --trainer.gradient_clip_val 1"
-            )
-        return both[:, 0], both[:, 1:]
-
-    @abstractmethod
-    def learn(self, sums: Tensor) -> None:
-        """Move the codes towards the features that are nearest to them, whose sums are ``(codes, width)``."""
-
-    def place(self, where: Tensor, vectors: Tensor, count: int) -> None:
-        """Put vectors in place of codes, with all that is known of these.
-
-        Args:
-            where: Which codes, bool, ``(codes,)``.
-            vectors: What to put there, ``(codes, width)``.
-            count: Features in the batch, over all devices.
-        """
-        share = GRACE * self.restart_below or 1.0
-        self.vectors.copy_(torch.where(where[:, None], vectors, self.vectors))
-        self.use.masked_fill_(where, share * count / self.codes)
 
 
 class AveragedCodebook(Codebook):
@@ -158,7 +35,7 @@ class AveragedCodebook(Codebook):
         smoothed = (self.use + self.epsilon) / (whole + self.codes * self.epsilon) * whole
         self.vectors.copy_(self.averages / smoothed[:, None])
 
-    def place(self, where: Tensor, vectors: Tensor, count: int) -> None:
+    def place(self, where: Tensor, vectors: Tensor, count: Tensor) -> None:
         """Put vectors in place of codes, and the averages that they are the quotients of."""
         super().place(where, vectors, count)
         self.averages.copy_(torch.where(where[:, None], vectors * self.use[:, None], self.averages))
@@ -250,32 +127,3 @@ class GradientDescent(CodebookLearning):
 def first_vectors(codes: int, width: int) -> Tensor:
     """Draw what a codebook holds before its first batch, uniformly from [-1/codes, 1/codes]."""
     return (2 * torch.rand(codes, width) - 1) / codes
-
-
-def rows(x: Tensor) -> Tensor:
-    """The vectors of ``(n, width, ...)``, place by place: ``(n · places, width)``."""
-    return x.movedim(1, -1).reshape(-1, x.shape[1])
-
-
-def drawn(x: Tensor, count: int, generator: torch.Generator, total: Total) -> tuple[Tensor, Tensor]:
-    """Draw vectors at random from those of all devices, the same on every one of them.
-
-    For each place every device draws a vector of its own and a lot; the lowest lot that only one device has wins.
-
-    Args:
-        x: This device's vectors, ``(n, width)``.
-        count: How many to draw.
-        generator: This device's own source.
-        total: Sums over all devices.
-
-    Returns:
-        The vectors ``(count, width)``, and which of the places were won, ``(count,)``: all, but for a chance that
-        vanishes.
-    """
-    picks, lots = (
-        torch.randint(high, (count,), generator=generator, device=generator.device).to(x.device)
-        for high in (len(x), LOTS)
-    )
-    alone = total(one_hot(lots, LOTS)) == 1
-    wins = alone.any(1) & (lots == alone.int().argmax(1))
-    return total(torch.where(wins[:, None], x[picks], 0)), alone.any(1)

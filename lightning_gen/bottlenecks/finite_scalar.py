@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from lightning_gen.bottlenecks.base import require_features
-from lightning_gen.bottlenecks.quantizer import Quantizer, quantized
+from lightning_gen.bottlenecks.quantizer import Quantizer, quantized, require_indices
 from lightning_gen.errors import InputError
 from lightning_gen.records import Code, Quantization
 from lightning_gen.terms import at_least_float32
 
 MARGIN = 1e-3
+"""Share by which tanh's range is narrowed, so that no feature, however large, is rounded to a level too many."""
 
 
 class FiniteScalarQuantizer(Quantizer):
@@ -23,7 +24,9 @@ class FiniteScalarQuantizer(Quantizer):
     A code of d numbers is one of prod(levels); none of them is learned, so there is no term for them in the objective
     and no code can die. With L levels in a dimension and l = (L - 1)(1 - 1e-3) / 2, z becomes
     round(l tanh(z + s) - o) / ⌊L / 2⌋, where o is ½ for an even L, which moves the levels off 0, and s = tan(o / l)
-    brings z = 0 back there; o = s = 0 for an odd L. Everything is in float32; the code is exact in narrower types too.
+    brings z = 0 back there, to within 1e-3; o = s = 0 for an odd L. Of two levels 0 is the upper one, which l does not
+    reach, and the paper's s makes almost every code of a fresh encoder that one: here s = 0 then, and the sign of z
+    decides. Everything is in float32; the code is exact in narrower types too.
 
     Paper: Finite Scalar Quantization: VQ-VAE Made Simple, https://arxiv.org/abs/2309.15505, section 3.1, appendix A.1
 
@@ -66,7 +69,8 @@ class FiniteScalarQuantizer(Quantizer):
         """Squash features ``(n, latent_dim, ...)`` to where rounding gives as many integers as there are levels."""
         sizes = beside(self.sizes, features)
         half, offset = (sizes - 1) * (1 - MARGIN) / 2, (1 - sizes % 2) / 2
-        return half * torch.tanh(features + torch.tan(offset / half)) - offset
+        shift = torch.where(offset < half, torch.tan(offset / half), 0)
+        return half * torch.tanh(features + shift) - offset
 
     def halves(self, x: Tensor) -> Tensor:
         """What the integers of ``(n, latent_dim, ...)`` are divided by to lie in [-1, 1]: ``⌊L / 2⌋``."""
@@ -76,6 +80,15 @@ class FiniteScalarQuantizer(Quantizer):
         """Number integers ``(n, latent_dim, ...)`` in mixed radix, the first one the fastest: int64, ``(n, ...)``."""
         digits = (steps + self.halves(steps)).long()
         return (digits * beside(self.basis, digits)).sum(1)
+
+    @torch.no_grad()
+    def codes_of(self, indices: Sequence[Tensor]) -> Tensor:
+        """The levels that indices ``(n, ...)`` name; one tensor, as of one codebook."""
+        require_indices(self, indices, 1)
+        digits = indices[0].unsqueeze(1)
+        digits = digits // beside(self.basis, digits) % beside(self.sizes, digits)
+        halves = self.halves(digits)
+        return (digits - halves) / halves
 
     @torch.no_grad()
     def snap(self, code: Tensor) -> Tensor:

@@ -1,11 +1,13 @@
 """What all quantizers are: bottlenecks whose codes are some of finitely many, without a distribution over them."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from lightning_gen.bottlenecks.base import Bottleneck
+from lightning_gen.errors import InputError
 from lightning_gen.records import Code, Quantization
 
 
@@ -24,6 +26,36 @@ class Quantizer(Bottleneck):
     @abstractmethod
     def snap(self, code: Tensor) -> Tensor:
         """Put codes ``(n, latent_dim, ...)`` onto the nearest that the quantizer gives; without a gradient."""
+
+    @abstractmethod
+    def codes_of(self, indices: Sequence[Tensor]) -> Tensor:
+        """Look up the code that indices stand for: of the indices of a code it is that code to the bit.
+
+        So a sample can be kept, or sent, as ``[each.indices for each in code.quantizations]`` alone.
+
+        Args:
+            indices: Int64, ``(n, ...)`` each, one tensor for each of the code's quantizations, in their order.
+
+        Returns:
+            The code in float32, ``(n, latent_dim, ...)``, without a gradient; `forward` rounds it to the type of the
+            features where that is narrower.
+
+        Raises:
+            InputError: There are more tensors, or fewer, than the quantizer has codebooks.
+        """
+
+
+def require_indices(quantizer: Quantizer, indices: Sequence[Tensor], count: int) -> None:
+    """Check that there are indices for each codebook.
+
+    Raises:
+        InputError: There are not.
+    """
+    if len(indices) != count:
+        raise InputError(
+            f"{type(quantizer).__name__} names a code by {count} tensors of indices and got {len(indices)}: give a "
+            "list of the indices of all quantizations of a code"
+        )
 
 
 def quantized(features: Tensor, vectors: Tensor, quantizations: tuple[Quantization, ...], dtype: torch.dtype) -> Code:

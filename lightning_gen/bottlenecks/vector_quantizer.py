@@ -1,17 +1,23 @@
 """Quantizers with a codebook that is learned: one, or several one after another."""
 
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from lightning_gen.bottlenecks.base import require_features
-from lightning_gen.bottlenecks.codebook import Codebook, CodebookLearning, MovingAverage
-from lightning_gen.bottlenecks.quantizer import Quantizer, quantized
+from lightning_gen.bottlenecks.codebook import CodebookLearning, MovingAverage
+from lightning_gen.bottlenecks.codebook_base import Codebook
+from lightning_gen.bottlenecks.draws import Total
+from lightning_gen.bottlenecks.quantizer import Quantizer, quantized, require_indices
 from lightning_gen.errors import InputError
 from lightning_gen.records import Code, Quantization
 from lightning_gen.terms import at_least_float32
+
+LOOK_EVERY = 100
+"""Training batches from one look at whether features are finite to the next: a look waits for the device, and a run
+that has diverged stays so."""
 
 
 class CodebookQuantizer(Quantizer):
@@ -45,13 +51,23 @@ class CodebookQuantizer(Quantizer):
         plan = learning or MovingAverage()
         self.codebooks = nn.ModuleList(plan.codebook(codes, latent_dim) for _ in range(depth))
         self.register_buffer("started", torch.tensor(False))
+        self._started: bool | None = None
+        self._batches = 0
+        self.register_load_state_dict_post_hook(forget)
 
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
         """Map features ``(n, latent_dim, ...)`` to a code of the same shape; nothing is random."""
         require_features(self, features)
         found = self.quantize(features)
-        vectors = torch.stack([each.vectors.detach() for each in found]).sum(0)
+        vectors = self.codes_of([each.indices for each in found])
         return quantized(found[0].features, vectors, found, features.dtype)
+
+    @torch.no_grad()
+    def codes_of(self, indices: Sequence[Tensor]) -> Tensor:
+        """The sum of the vectors that indices ``(n, ...)`` name, one tensor for each codebook."""
+        require_indices(self, indices, self.depth)
+        pairs = zip(self.each_codebook(), indices, strict=True)
+        return torch.stack([codebook(each) for codebook, each in pairs]).sum(0)
 
     def quantize(self, features: Tensor) -> tuple[Quantization, ...]:
         """What each codebook makes of what is left of features ``(n, latent_dim, ...)``, in float32.
@@ -66,23 +82,40 @@ class CodebookQuantizer(Quantizer):
         return tuple(found)
 
     @torch.no_grad()
-    def adapt(self, code: Code, generator: torch.Generator, total: Callable[[Tensor], Tensor]) -> None:
+    def adapt(self, code: Code, generator: torch.Generator, total: Total) -> None:
         """Start the codebooks on the first batch, let them follow those after it; nothing in evaluation mode.
+
+        Whether features are finite is looked at before the start, in the first batch of a run and then in every
+        hundredth; between these looks what is not finite is passed over.
 
         Raises:
             InputError: The first batch has fewer vectors than a codebook, or the features are not finite.
         """
         if not self.training:
             return
-        if self.started:
-            for codebook, each in zip(self.each_codebook(), code.quantizations, strict=True):
-                codebook.follow(each.features, each.indices, generator, total)
+        if self._batches % LOOK_EVERY == 0 or not self.has_started():
+            require_finite(code.quantizations[0].features, total)
+        self._batches += 1
+        if not self.has_started():
+            self.start(code.quantizations[0].features, generator, total)
             return
-        rest = code.quantizations[0].features
+        for codebook, each in zip(self.each_codebook(), code.quantizations, strict=True):
+            codebook.follow(each.features, each.indices, generator, total)
+
+    def has_started(self) -> bool:
+        """Whether the codebooks lie where features are; asked of the device once a run, and anew after a load."""
+        if self._started is None:
+            self._started = bool(self.started)
+        return self._started
+
+    def start(self, features: Tensor, generator: torch.Generator, total: Total) -> None:
+        """Lay each codebook where those before it leave features ``(n, latent_dim, ...)``."""
+        rest = features
         for codebook in self.each_codebook():
             codebook.start(rest, generator, total)
             rest = rest - codebook(codebook.nearest(rest))
         self.started.fill_(True)
+        self._started = True
 
     @torch.no_grad()
     def snap(self, code: Tensor) -> Tensor:
@@ -137,3 +170,21 @@ class ResidualQuantizer(CodebookQuantizer):
         self, latent_dim: int = 64, codes: int = 512, learning: CodebookLearning | None = None, depth: int = 4
     ) -> None:
         super().__init__(latent_dim, codes, learning, depth)
+
+
+def forget(quantizer: nn.Module, _: Any) -> None:
+    """Let a quantizer ask anew whether it has started, once another state is loaded."""
+    cast(CodebookQuantizer, quantizer)._started = None
+
+
+def require_finite(features: Tensor, total: Total) -> None:
+    """Check features on all devices.
+
+    Raises:
+        InputError: Some are not finite, on whichever device.
+    """
+    if total((~features.isfinite()).sum()) > 0:
+        raise InputError(
+            "the encoder's features are no longer finite and would spoil the codebook: lower the learning rate, "
+            "--model.optimizer.lr, or clip the gradient, --trainer.gradient_clip_val 1"
+        )

@@ -8,8 +8,8 @@ from math import prod
 
 from torch import Tensor, nn
 
-from lightning_gen.networks.base import Discriminator, Generator, normalize_spectrally
 from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning, Labelled
+from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
 from lightning_gen.networks.pyramid import pyramid
 from lightning_gen.records import Shape
 

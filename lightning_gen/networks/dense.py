@@ -7,21 +7,15 @@ from math import prod
 
 from torch import Tensor, nn
 
-from lightning_gen.networks.base import (
-    Decoder,
-    Discriminator,
-    Encoder,
-    Generator,
-    normalize_spectrally,
-    require_no_batch_norm,
-    require_positive,
-)
+from lightning_gen.networks.coders import Decoder, Encoder
 from lightning_gen.networks.conditioning import (
     Concatenation,
     DiscriminatorConditioning,
     GeneratorConditioning,
     Labelled,
 )
+from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
+from lightning_gen.networks.requirements import require_no_batch_norm, require_positive
 from lightning_gen.records import Shape
 
 

@@ -7,16 +7,11 @@ and appendix 6.1.2
 from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
-from lightning_gen.networks.base import (
-    Discriminator,
-    normalize_spectrally,
-    require_labels,
-    require_positive,
-    require_shape,
-)
 from lightning_gen.networks.conditioning import Concatenation
 from lightning_gen.networks.dcgan import draw_weights
+from lightning_gen.networks.players import Discriminator, normalize_spectrally
 from lightning_gen.networks.pyramid import doubling
+from lightning_gen.networks.requirements import require_labels, require_positive, require_shape
 from lightning_gen.records import Judgement, Shape
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from lightning_gen.errors import InputError
-from lightning_gen.networks.base import require_positive
+from lightning_gen.networks.requirements import require_positive
 from lightning_gen.records import Shape
 
 SMALLEST_SIDE = 8

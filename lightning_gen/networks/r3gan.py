@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d
 
-from lightning_gen.networks.base import Discriminator, Generator, require_no_batch_norm, require_positive
 from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning
+from lightning_gen.networks.players import Discriminator, Generator
 from lightning_gen.networks.pyramid import doubling, pyramid
+from lightning_gen.networks.requirements import require_no_batch_norm, require_positive
 from lightning_gen.records import Shape
 
 SLOPE = 0.2

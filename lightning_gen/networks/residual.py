@@ -4,10 +4,11 @@ from math import prod
 
 from torch import Tensor, nn
 
-from lightning_gen.networks.base import Decoder, Encoder, require_positive
+from lightning_gen.networks.coders import Decoder, Encoder
 from lightning_gen.networks.conditioning import Concatenation
 from lightning_gen.networks.convolutional import group_norm
 from lightning_gen.networks.pyramid import Pyramid, doubling, pyramid
+from lightning_gen.networks.requirements import require_positive
 from lightning_gen.records import Shape
 
 

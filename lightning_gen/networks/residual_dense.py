@@ -4,8 +4,9 @@ from math import prod
 
 from torch import Tensor, nn
 
-from lightning_gen.networks.base import Discriminator, Generator, require_no_batch_norm, require_positive
 from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning
+from lightning_gen.networks.players import Discriminator, Generator
+from lightning_gen.networks.requirements import require_no_batch_norm, require_positive
 from lightning_gen.records import Shape
 
 

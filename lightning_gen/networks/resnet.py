@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
 from lightning_gen.errors import InputError
-from lightning_gen.networks.base import Discriminator, Generator, normalize_spectrally
 from lightning_gen.networks.conditioning import (
     Conditioned,
     DiscriminatorConditioning,
     GeneratorConditioning,
     Labelled,
 )
+from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
 from lightning_gen.networks.pyramid import doubling, pyramid
 from lightning_gen.records import Shape
 

@@ -1,12 +1,15 @@
+import copy
 import inspect
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lightning_gen.bottlenecks import (
     Bottleneck,
     FiniteScalarQuantizer,
     GaussianBottleneck,
+    GradientDescent,
     HierarchicalBottleneck,
     IdentityBottleneck,
     ResidualQuantizer,
@@ -16,6 +19,8 @@ from lightning_gen.bottlenecks import (
 )
 from lightning_gen.errors import InputError
 from lightning_gen.priors import Uniform
+from lightning_gen.records import Reconstruction
+from lightning_gen.regularizers import CodebookDistance, Commitment, KLDivergence
 
 BOTTLENECKS = (  # each for codes of 4 numbers
     IdentityBottleneck(4),
@@ -25,7 +30,9 @@ BOTTLENECKS = (  # each for codes of 4 numbers
     TopKBottleneck(4, 2),
     SigmoidBottleneck(4),
     VectorQuantizer(4, 8),
+    VectorQuantizer(4, 8, GradientDescent()),
     ResidualQuantizer(4, 8, depth=2),
+    ResidualQuantizer(4, 8, GradientDescent(restart_below=0.0), depth=2),
     FiniteScalarQuantizer((8, 5, 5, 5)),
 )
 every_bottleneck = pytest.mark.parametrize("bottleneck", BOTTLENECKS, ids=lambda part: type(part).__name__)
@@ -81,6 +88,53 @@ def test_features_of_another_width_are_refused(bottleneck):
     name = type(bottleneck).__name__
     with pytest.raises(InputError, match=f"{name} with latent_dim 4 reads features of shape .n, "):
         bottleneck(torch.randn(3, bottleneck.features + 1))
+
+
+class HostReads(TorchDispatchMode):
+    """Notes each operation whose result, or its shape, the host waits for."""
+
+    WAITS = ("_local_scalar_dense", "item", "is_nonzero", "equal", "nonzero", "masked_select", "_unique2", "bincount")
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        name = function.overloadpacket.__name__
+        indices = arguments[1] if name in ("index", "index_put", "index_put_") else ()
+        masked = any(each is not None and each.dtype in (torch.bool, torch.uint8) for each in indices)
+        filled = name.startswith("masked_fill") and isinstance(arguments[2], torch.Tensor)  # reads it on a GPU
+        if name in self.WAITS or masked or filled:
+            self.found.append(name)
+        return function(*arguments, **(options or {}))
+
+
+def trained(bottleneck, seed):
+    """What a training step reads on the host: a pass, its terms, their gradient and what the bottleneck learns."""
+    with HostReads() as reads:
+        features = torch.randn(16, bottleneck.features, 3, 2, requires_grad=True)
+        code = bottleneck(features, source(seed))
+        record = Reconstruction(features, code, code.sample)
+        terms = [code.sample.square().sum()]
+        terms += [KLDivergence()(record)] if code.levels else []
+        terms += [Commitment()(record)] if code.quantizations else []
+        terms += [CodebookDistance()(record)] if any(each.vectors.requires_grad for each in code.quantizations) else []
+        torch.stack(terms).sum().backward()
+        bottleneck.adapt(code.settled(), source(seed), lambda x: x)
+    return reads.found
+
+
+@every_bottleneck
+def test_an_ordinary_training_step_waits_for_no_result(bottleneck):
+    """The first one may look; on a GPU the host must otherwise stay ahead of it."""
+    bottleneck = copy.deepcopy(bottleneck).train()
+    looked = trained(bottleneck, 0)
+    assert bool(looked) == isinstance(bottleneck, (VectorQuantizer, ResidualQuantizer))
+    for seed in (1, 2, 3):
+        assert trained(bottleneck, seed) == []
+    bottleneck.load_state_dict(bottleneck.state_dict())
+    assert len(trained(bottleneck, 4)) <= 1
+    assert trained(bottleneck, 5) == []
 
 
 @pytest.mark.parametrize(

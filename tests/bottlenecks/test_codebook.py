@@ -7,7 +7,7 @@ import torch
 from sklearn.cluster import KMeans
 
 from lightning_gen.bottlenecks import GradientDescent, MovingAverage
-from lightning_gen.bottlenecks.codebook import drawn
+from lightning_gen.bottlenecks.draws import drawn
 from lightning_gen.errors import InputError
 
 PLANS = (MovingAverage, GradientDescent)
@@ -204,16 +204,20 @@ def test_a_codebook_larger_than_the_first_batch_is_refused():
 
 
 @every_plan
-def test_features_that_are_not_finite_are_refused_before_they_spoil_the_codes(plan):
-    codebook, x = plan().codebook(4, 2), torch.randn(8, 2)
-    codebook.start(x, source(), alone)
-    before = {name: value.clone() for name, value in codebook.state_dict().items()}
-    x[3, 1] = torch.nan
-    with pytest.raises(InputError, match=r"no longer finite .* lower the learning rate"):
-        follow(codebook, x)
-    with pytest.raises(InputError, match="no longer finite"):
-        plan().codebook(4, 2).start(x, source(), alone)
-    assert all(torch.equal(value, before[name]) for name, value in codebook.state_dict().items())
+def test_features_that_are_not_finite_are_passed_over(plan):
+    """The codebook learns what it would have learned from the others alone, and starts no code from them."""
+    x, bad = clusters(100), torch.full((300, 4), torch.inf)
+    bad[:150, 1] = torch.nan
+    for restart_below in (0.0, 0.05):
+        ours, theirs = plan(restart_below=restart_below).codebook(16, 4), plan(restart_below=0.0).codebook(16, 4)
+        ours.start(x, source(), alone)
+        theirs.load_state_dict(ours.state_dict())
+        ours.use[3] = theirs.use[3] = 0
+        follow(ours, torch.cat([bad, x]))
+        follow(theirs, x)
+        assert all(value.isfinite().all() for value in ours.state_dict().values())
+        if not restart_below:
+            torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
 
 
 @every_plan

@@ -12,7 +12,9 @@ from lightning_gen.bottlenecks import (
     ResidualQuantizer,
     VectorQuantizer,
 )
+from lightning_gen.bottlenecks.vector_quantizer import LOOK_EVERY
 from lightning_gen.errors import InputError
+from lightning_gen.networks import ResidualDecoder, ResidualEncoder
 from lightning_gen.records import Reconstruction
 from lightning_gen.regularizers import Commitment
 
@@ -90,6 +92,92 @@ def test_a_copied_state_goes_on_to_the_bit(cls, arguments):
                 x = torch.randn(64, 4, generator=source(step))
                 quantizer.adapt(quantizer(x).settled(), source(step), lambda x: x)
         assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in ours.state_dict().items())
+
+
+@every_codebook
+def test_a_state_from_before_the_start_is_started_anew(cls, arguments):
+    """Whatever the quantizer knew of the state that it had before."""
+    ours, fresh = built(cls, arguments), cls(**arguments)
+    ours.load_state_dict(fresh.state_dict())
+    for quantizer in (ours, fresh):
+        x = 100 + torch.randn(64, 4, generator=source(3))
+        quantizer.adapt(quantizer(x).settled(), source(5), lambda x: x)
+    assert all(torch.equal(value, ours.state_dict()[name]) for name, value in fresh.state_dict().items())
+    assert ours.snap(x).mean() > 90
+
+
+@every_codebook
+def test_features_that_are_not_finite_are_refused_before_they_spoil_the_codes(cls, arguments):
+    """At once in the first batch of a run, and soon later on; until then they change no code to what is not finite."""
+
+    def learn(quantizer, x):
+        quantizer.adapt(quantizer(x).settled(), source(), lambda x: x)
+
+    x = torch.randn(64, 4)
+    bad = x.index_fill(0, torch.tensor(3), torch.nan)
+    for quantizer in (cls(**arguments), resumed(built(cls, arguments))):
+        before = {name: value.clone() for name, value in quantizer.state_dict().items()}
+        with pytest.raises(InputError, match=r"no longer finite .* lower the learning rate"):
+            learn(quantizer, bad)
+        assert all(torch.equal(value, before[name]) for name, value in quantizer.state_dict().items())
+    quantizer = built(cls, arguments)
+    with pytest.raises(InputError, match="no longer finite"):  # noqa: PT012 - which of them raises is what is asked
+        for step in range(LOOK_EVERY):
+            learn(quantizer, bad)
+            assert all(value.isfinite().all() for value in quantizer.state_dict().values()), step
+
+
+@every_codebook
+def test_features_that_are_not_finite_on_one_device_stop_all(cls, arguments):
+    """Else the others would wait for it for ever; here it is the other one of two that has a bad number."""
+    quantizer, x = cls(**arguments), torch.randn(64, 4)
+    with pytest.raises(InputError, match="no longer finite"):
+        quantizer.adapt(quantizer(x).settled(), source(), lambda mine: mine + 1)
+
+
+def resumed(quantizer):
+    """The same quantizer as another process finds it."""
+    other = type(quantizer)(
+        **{name: getattr(quantizer, name) for name in inspect.signature(type(quantizer)).parameters}
+    )
+    other.load_state_dict(quantizer.state_dict())
+    return other
+
+
+@every_quantizer
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("map_size", [(), (3, 2)])
+def test_a_code_is_its_indices(cls, arguments, dtype, map_size):
+    """Written down as numbers and read again by a quantizer of the same state."""
+    quantizer = built(cls, arguments).eval()
+    code = quantizer((2 * torch.randn(200, 4, *map_size)).to(dtype))
+    written = [each.indices.tolist() for each in code.quantizations]
+    found = resumed(quantizer).codes_of([torch.tensor(each) for each in written])
+    assert found.dtype == torch.float32
+    assert not found.requires_grad
+    assert torch.equal(found.to(dtype), code.sample)
+
+
+@every_quantizer
+def test_indices_decode_to_the_picture_that_the_code_did(cls, arguments):
+    """To the bit, in evaluation mode, without the encoder."""
+    quantizer, x = built(cls, arguments).eval(), torch.rand(6, 1, 16, 16) * 2 - 1
+    encoder = ResidualEncoder((1, 16, 16), 4, width=4, halvings=2).eval()
+    decoder = ResidualDecoder((1, 16, 16), 4, width=4, halvings=2).eval()
+    with torch.no_grad():
+        code = quantizer(20 * encoder(x))
+        indices = [each.indices.clone() for each in code.quantizations]
+        assert torch.equal(decoder(quantizer.codes_of(indices)), decoder(code.sample))
+    assert len(indices[0].unique()) > 4
+
+
+@every_quantizer
+def test_indices_of_another_number_of_codebooks_are_refused(cls, arguments):
+    quantizer = cls(**arguments)
+    count = len(quantizer(torch.randn(3, 4)).quantizations)
+    sentence = f"{cls.__name__} names a code by {count} tensors of indices and got {count + 1}: give a list"
+    with pytest.raises(InputError, match=sentence):
+        quantizer.codes_of([torch.zeros(3, dtype=torch.long)] * (count + 1))
 
 
 @every_quantizer
@@ -215,13 +303,43 @@ def listing(z, levels, eps=1e-3):
     return quantized, ((quantized * (levels // 2) + levels // 2) * basis).sum(-1).astype(int)
 
 
-@pytest.mark.parametrize("levels", [(8, 5, 5, 5), (8, 6, 5), (2, 3, 4, 7), (16,)])
+@pytest.mark.parametrize("levels", [(8, 5, 5, 5), (8, 6, 5), (9, 3, 4, 7), (16,)])
 def test_finite_scalars_against_the_papers_listing(levels):
     z = 2 * torch.randn(5000, len(levels), dtype=torch.double)
     code = FiniteScalarQuantizer(levels)(z)
     expected, indices = listing(z.numpy(), levels)
     np.testing.assert_allclose(code.sample.numpy(), expected)
     assert (code.quantizations[0].indices.numpy() == indices).all()
+
+
+def test_of_two_levels_the_sign_decides():
+    """The paper's shift is for l tanh(s) = ½, and l is 0.4995: it puts 94 of 100 normal features onto one level."""
+    z = torch.randn(5000, 3, dtype=torch.double, requires_grad=True)
+    code = FiniteScalarQuantizer((2, 2, 2))(z)
+    assert torch.equal(code.sample, (z > 0).double() - 1)
+    assert torch.equal(code.quantizations[0].indices, ((z > 0) * torch.tensor([1, 2, 4])).sum(1))
+    code.sample.sum().backward()
+    torch.testing.assert_close(z.grad, 0.4995 * (1 - z.detach().tanh() ** 2))
+
+
+@pytest.mark.parametrize("levels", range(2, 18))
+def test_features_of_zero_become_zero_or_lie_between_the_only_two_levels(levels):
+    """There the bound is far from saturated, l - o² / l steep, so that a fresh encoder can leave."""
+    z = torch.zeros(1, 1, dtype=torch.double, requires_grad=True)
+    bounded = FiniteScalarQuantizer((levels,)).bound(z)
+    bounded.sum().backward()
+    half, offset = 0.999 * (levels - 1) / 2, 0.0 if levels % 2 else 0.5
+    assert bounded.item() == pytest.approx(-0.5 if levels == 2 else 0.0, abs=5e-4 if levels == 4 else 1e-4)
+    assert z.grad.item() == pytest.approx(half - (offset**2 / half if levels > 2 else 0), rel=1e-3)
+
+
+@pytest.mark.parametrize("levels", [(2,), (2, 2, 3), (4, 2), (3, 5), (2, 7, 6)])
+def test_there_are_as_many_codes_as_the_product_of_the_levels(levels):
+    """Features reach those that there are indices for, and no others."""
+    quantizer = FiniteScalarQuantizer(levels)
+    reached = quantizer(3 * torch.randn(20_000, len(levels))).sample.unique(dim=0)
+    assert len(reached) == quantizer.size == np.prod(levels)
+    assert torch.equal(reached, quantizer.codes_of([torch.arange(quantizer.size)]).unique(dim=0))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

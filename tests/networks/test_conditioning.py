@@ -22,8 +22,8 @@ from lightning_gen.networks import (
     ResNetDiscriminator,
     ResNetGenerator,
 )
-from lightning_gen.networks.base import packed
 from lightning_gen.networks.conditioning import ClassBatchNorm
+from lightning_gen.networks.players import packed
 
 CLASSES = 3
 LABELS = torch.tensor([2, 0, 1, 2, 2, 0])

@@ -1,7 +1,7 @@
-"""What each kind of network promises: the shapes that go in and come out.
+"""What the networks of a GAN promise: a generator makes samples, a discriminator judges them.
 
-A network knows the shape of one sample and builds itself for it. None of them knows a loss, so any of them goes with
-any objective.
+Each knows the shape of one sample and builds itself for it. Neither knows a loss, so any of them goes with any
+objective.
 """
 
 from abc import ABC, abstractmethod
@@ -12,13 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from lightning_gen.errors import InputError
-from lightning_gen.networks.conditioning import (
-    Concatenation,
-    DiscriminatorConditioning,
-    GeneratorConditioning,
-    plain_batch_norm,
-)
+from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning, plain_batch_norm
 from lightning_gen.networks.heads import Head, LinearHead
+from lightning_gen.networks.requirements import require_labels, require_positive, require_shape
 from lightning_gen.records import Judgement, Shape
 
 
@@ -186,187 +182,3 @@ def normalize_spectrally(network: nn.Module) -> None:
     for part in list(network.modules()):
         if isinstance(part, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)):
             spectral_norm(part)
-
-
-class Encoder(nn.Module, ABC):
-    """Maps samples to the features that a bottleneck reads.
-
-    Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
-        features: Width of the features; a bottleneck says how many it needs.
-        conditioning: How it learns the class of a sample; None to know of none.
-    """
-
-    def __init__(self, shape: Shape, features: int, conditioning: Concatenation | None = None) -> None:
-        super().__init__()
-        require_positive(self, "shape", *shape)
-        require_positive(self, "features", features)
-        self.shape: Shape = tuple(shape)
-        self.features = features
-        self.conditioning = conditioning
-
-    @property
-    def num_classes(self) -> int | None:
-        """Number of classes it can be told, or None."""
-        return None if self.conditioning is None else self.conditioning.num_classes
-
-    @property
-    def input_shape(self) -> Shape:
-        """Shape of what `encode` reads: a sample, with its class where this stands beside it."""
-        return self.shape if self.conditioning is None else self.conditioning.widened(self.shape)
-
-    @property
-    def map_size(self) -> Shape:
-        """Height and width of the features where they are maps; empty where they are vectors."""
-        return ()
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map samples ``(n, *shape)``, and classes ``(n,)`` where it is conditional, to ``(n, features, *map_size)``.
-
-        Raises:
-            InputError: The samples have another shape, or a conditional encoder is not told the classes.
-        """
-        require_shape(self, x, self.shape, "shape")
-        if self.conditioning is not None:
-            x = self.conditioning.join(x, require_labels(self, labels))
-        return self.encode(x)
-
-    @abstractmethod
-    def encode(self, x: Tensor) -> Tensor:
-        """Map inputs ``(n, *input_shape)`` to features ``(n, features, *map_size)``."""
-
-
-class Decoder(nn.Module, ABC):
-    """Maps codes to the parameters of a likelihood: logits or means, with no activation after the last layer.
-
-    Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
-        latent_dim: Width of the codes.
-        outputs: Channels, or dimensions, of the output; None for as many as a sample has. A likelihood says how many it
-            reads.
-        conditioning: How it learns which class to draw; None to know of none.
-
-    Attributes:
-        output_shape: Shape of the output for one code, ``(outputs, height, width)`` or ``(outputs,)``.
-    """
-
-    def __init__(
-        self,
-        shape: Shape,
-        latent_dim: int,
-        outputs: int | None = None,
-        conditioning: Concatenation | None = None,
-    ) -> None:
-        super().__init__()
-        require_positive(self, "shape", *shape)
-        require_positive(self, "latent_dim", latent_dim)
-        self.shape: Shape = tuple(shape)
-        self.latent_dim = latent_dim
-        self.outputs = outputs
-        self.conditioning = conditioning
-        self.output_shape: Shape = (outputs or shape[0], *shape[1:])
-        require_positive(self, "outputs", *self.output_shape)
-
-    @property
-    def num_classes(self) -> int | None:
-        """Number of classes it can be told, or None."""
-        return None if self.conditioning is None else self.conditioning.num_classes
-
-    @property
-    def input_dim(self) -> int:
-        """Width of what `decode` reads: the code, and the class where it stands beside it."""
-        return self.latent_dim if self.conditioning is None else self.conditioning.widened((self.latent_dim,))[0]
-
-    @property
-    def map_size(self) -> Shape:
-        """Height and width of the codes where they are maps; empty where they are vectors."""
-        return ()
-
-    def forward(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map codes ``(n, latent_dim, *map_size)``, and classes ``(n,)`` where it is conditional, to outputs.
-
-        Returns:
-            ``(n, *output_shape)``.
-
-        Raises:
-            InputError: The codes have another shape, a conditional decoder is not told the classes, or `decode` gives
-                another shape than it should.
-        """
-        require_shape(self, code, (self.latent_dim, *self.map_size), "latent_dim")
-        if self.conditioning is not None:
-            code = self.conditioning.join(code, require_labels(self, labels))
-        output = self.decode(code)
-        if output.shape[1:] != self.output_shape:
-            expected, got = (", ".join(map(str, size)) for size in (self.output_shape, output.shape[1:]))
-            raise InputError(
-                f"{type(self).__name__} decodes to outputs of shape ({got}) and samples need ({expected}): let its "
-                "last layer give that shape"
-            )
-        return output
-
-    @abstractmethod
-    def decode(self, code: Tensor) -> Tensor:
-        """Map codes ``(n, input_dim, *map_size)`` to outputs ``(n, *output_shape)``."""
-
-
-def require_positive(network: nn.Module, argument: str, *sizes: int) -> None:
-    """Check that sizes a network is built from are whole numbers from 1 on.
-
-    Args:
-        network: The network, for its name.
-        argument: The constructor's argument that gave the sizes.
-        sizes: The sizes.
-
-    Raises:
-        InputError: A size is below 1 or not whole.
-    """
-    if not all(isinstance(size, int) and size >= 1 for size in sizes):
-        name, given = type(network).__name__, ", ".join(map(str, sizes))
-        raise InputError(f"{name} cannot be built with {argument} {given}: give whole numbers of at least 1")
-
-
-def require_shape(network: nn.Module, x: Tensor, shape: Shape, argument: str) -> None:
-    """Check that a batch has the shape that a network was built for.
-
-    Args:
-        network: The network, for its name.
-        x: The batch, ``(n, *shape)`` if all is well.
-        shape: The shape of one element of the batch.
-        argument: The constructor's argument that fixed the shape.
-
-    Raises:
-        InputError: The batch has another shape.
-    """
-    if x.shape[1:] != shape:
-        expected, got = ", ".join(map(str, ("n", *shape))), ", ".join(map(str, x.shape))
-        raise InputError(
-            f"{type(network).__name__} was built for a batch of shape ({expected}) and got ({got}): "
-            f"build it with the {argument} of your data, or give it what it was built for"
-        )
-
-
-def require_no_batch_norm(network: nn.Module, conditioning: GeneratorConditioning | None) -> None:
-    """Check that the conditioning of a generator without BatchNorm does not act on BatchNorm.
-
-    Raises:
-        InputError: It does, so that the classes would have no effect.
-    """
-    if conditioning is not None and conditioning.acts_on_batch_norm:
-        raise InputError(
-            f"{type(network).__name__} is built without the BatchNorm that {type(conditioning).__name__} acts on: "
-            "use Concatenation"
-        )
-
-
-def require_labels(network: nn.Module, labels: Tensor | None) -> Tensor:
-    """Check that a conditional network is told the classes.
-
-    Raises:
-        InputError: It is not.
-    """
-    if labels is None:
-        raise InputError(
-            f"{type(network).__name__} is conditional and the samples come without labels: take data with labels, or "
-            "leave its conditioning out"
-        )
-    return labels

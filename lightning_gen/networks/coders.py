@@ -1,0 +1,135 @@
+"""What the networks of an autoencoder promise: an encoder gives features of samples, a decoder reads codes.
+
+Each knows the shape of one sample and builds itself for it. Neither knows a loss or a bottleneck, so any of them goes
+with any objective.
+"""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from lightning_gen.errors import InputError
+from lightning_gen.networks.conditioning import Concatenation
+from lightning_gen.networks.requirements import require_labels, require_positive, require_shape
+from lightning_gen.records import Shape
+
+
+class Encoder(nn.Module, ABC):
+    """Maps samples to the features that a bottleneck reads.
+
+    Args:
+        shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
+        features: Width of the features; a bottleneck says how many it needs.
+        conditioning: How it learns the class of a sample; None to know of none.
+    """
+
+    def __init__(self, shape: Shape, features: int, conditioning: Concatenation | None = None) -> None:
+        super().__init__()
+        require_positive(self, "shape", *shape)
+        require_positive(self, "features", features)
+        self.shape: Shape = tuple(shape)
+        self.features = features
+        self.conditioning = conditioning
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes it can be told, or None."""
+        return None if self.conditioning is None else self.conditioning.num_classes
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of what `encode` reads: a sample, with its class where this stands beside it."""
+        return self.shape if self.conditioning is None else self.conditioning.widened(self.shape)
+
+    @property
+    def map_size(self) -> Shape:
+        """Height and width of the features where they are maps; empty where they are vectors."""
+        return ()
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map samples ``(n, *shape)``, and classes ``(n,)`` where it is conditional, to ``(n, features, *map_size)``.
+
+        Raises:
+            InputError: The samples have another shape, or a conditional encoder is not told the classes.
+        """
+        require_shape(self, x, self.shape, "shape")
+        if self.conditioning is not None:
+            x = self.conditioning.join(x, require_labels(self, labels))
+        return self.encode(x)
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Map inputs ``(n, *input_shape)`` to features ``(n, features, *map_size)``."""
+
+
+class Decoder(nn.Module, ABC):
+    """Maps codes to the parameters of a likelihood: logits or means, with no activation after the last layer.
+
+    Args:
+        shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
+        latent_dim: Width of the codes.
+        outputs: Channels, or dimensions, of the output; None for as many as a sample has. A likelihood says how many it
+            reads.
+        conditioning: How it learns which class to draw; None to know of none.
+
+    Attributes:
+        output_shape: Shape of the output for one code, ``(outputs, height, width)`` or ``(outputs,)``.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        latent_dim: int,
+        outputs: int | None = None,
+        conditioning: Concatenation | None = None,
+    ) -> None:
+        super().__init__()
+        require_positive(self, "shape", *shape)
+        require_positive(self, "latent_dim", latent_dim)
+        self.shape: Shape = tuple(shape)
+        self.latent_dim = latent_dim
+        self.outputs = outputs
+        self.conditioning = conditioning
+        self.output_shape: Shape = (outputs or shape[0], *shape[1:])
+        require_positive(self, "outputs", *self.output_shape)
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes it can be told, or None."""
+        return None if self.conditioning is None else self.conditioning.num_classes
+
+    @property
+    def input_dim(self) -> int:
+        """Width of what `decode` reads: the code, and the class where it stands beside it."""
+        return self.latent_dim if self.conditioning is None else self.conditioning.widened((self.latent_dim,))[0]
+
+    @property
+    def map_size(self) -> Shape:
+        """Height and width of the codes where they are maps; empty where they are vectors."""
+        return ()
+
+    def forward(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map codes ``(n, latent_dim, *map_size)``, and classes ``(n,)`` where it is conditional, to outputs.
+
+        Returns:
+            ``(n, *output_shape)``.
+
+        Raises:
+            InputError: The codes have another shape, a conditional decoder is not told the classes, or `decode` gives
+                another shape than it should.
+        """
+        require_shape(self, code, (self.latent_dim, *self.map_size), "latent_dim")
+        if self.conditioning is not None:
+            code = self.conditioning.join(code, require_labels(self, labels))
+        output = self.decode(code)
+        if output.shape[1:] != self.output_shape:
+            expected, got = (", ".join(map(str, size)) for size in (self.output_shape, output.shape[1:]))
+            raise InputError(
+                f"{type(self).__name__} decodes to outputs of shape ({got}) and samples need ({expected}): let its "
+                "last layer give that shape"
+            )
+        return output
+
+    @abstractmethod
+    def decode(self, code: Tensor) -> Tensor:
+        """Map codes ``(n, input_dim, *map_size)`` to outputs ``(n, *output_shape)``."""
