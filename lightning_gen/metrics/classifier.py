@@ -95,7 +95,7 @@ def fit_classifier(samples: Samples, shape: Shape, num_classes: int, seed: int =
     if len(samples) < BATCH:
         raise InputError(f"a classifier needs at least {BATCH} training images and there are {len(samples)}: add some")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.random.default_generator.manual_seed(seed)  # torch.manual_seed would seed all devices
         network = PictureClassifier(shape, num_classes)
     steps = training_steps(len(samples))
     optimizer = AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.01)

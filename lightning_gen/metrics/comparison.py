@@ -29,16 +29,27 @@ class Comparison:
         """The names of a column's figures, what is evaluated first."""
         return [f"{prefix}{column}" for prefix in sorted(self.rows, key=bool)]
 
-    def to_text(self, values: Mapping[str, str]) -> list[str]:
+    def to_text(self, values: Mapping[str, str], width: int) -> list[str]:
         """The lines of the table: aligned, headings over several lines, no row and no column without a figure.
 
         Args:
             values: Figures by name, as they are to be printed.
+            width: Columns of text; what is wider goes on in another block below, after an empty line.
         """
         columns = [column for column in self.columns if any(name in values for name in self.names(column))]
         prefixes = [prefix for prefix in self.rows if any(f"{prefix}{column}" in values for column in columns)]
+        blocks: list[list[str]] = []
+        for column in columns:
+            if not blocks or len(max(self._block([*blocks[-1], column], prefixes, values), key=len)) > width:
+                blocks.append([])
+            blocks[-1].append(column)
+        lines = [line for block in blocks for line in ["", *self._block(block, prefixes, values)]]
+        return lines[1:]
+
+    def _block(self, columns: list[str], prefixes: list[str], values: Mapping[str, str]) -> list[str]:
+        """The lines of some columns of the table."""
         headings = [column.split("_") for column in columns]
-        height = max((len(words) for words in headings), default=0)
+        height = max(len(words) for words in headings)
         padded = [[""] * (height - len(words)) + words for words in headings]
         cells = [[values.get(f"{prefix}{column}", NOTHING) for column in columns] for prefix in prefixes]
         lines = [["", *line] for line in zip(*padded, strict=True)]

@@ -52,7 +52,8 @@ class ReconstructionError:
             meaning = f"peak signal-to-noise ratio in dB, mean over images{by}, higher is better"
             found.append(Figure(f"{prefix}psnr_db", self.psnr_db, meaning))
         if self.ssim is not None:
-            found.append(Figure(f"{prefix}ssim", self.ssim, f"structural similarity{by}, 1 for equal images"))
+            meaning = f"structural similarity{by}, 1 for equal images, higher is better"
+            found.append(Figure(f"{prefix}ssim", self.ssim, meaning))
         return tuple(found)
 
 

@@ -9,7 +9,10 @@ from typing import Any
 from lightning_gen.metrics.comparison import Comparison, aligned
 
 WIDTH = 120
-"""Columns that the text of a report is broken at."""
+"""Columns that the text of a report is broken at, where nothing is known of a terminal."""
+
+NARROWEST = 24
+"""Columns that a meaning has at least, however narrow the text."""
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,25 @@ class Report:
         """The report as JSON that every reader accepts: without NaN and Infinity."""
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
-    def to_text(self) -> str:
-        """The report for reading: what is compared in one table, other figures, what was omitted, and the card."""
+    def to_text(self, width: int = WIDTH) -> str:
+        """The report for reading: what is compared in one table, other figures, what was omitted, and the card.
+
+        Args:
+            width: Columns that it is broken at; words and numbers stay whole.
+        """
         numbers = {figure.name: f"{figure.value:.5g}" for figure in self.figures}
         parts = [
-            self.comparison.to_text(numbers),
-            defined(self._legend()),
-            defined(self._others(numbers)) + [f"no {name}: {reason}" for name, reason in self.omitted.items()],
-            defined({key: compact(value) for key, value in self.card.items()}),
+            self.comparison.to_text(numbers, width),
+            defined(self._legend(), width),
+            defined(self._others(numbers), width) + self._omissions(width),
+            defined({key: compact(value) for key, value in self.card.items()}, width),
         ]
         return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+    def _omissions(self, width: int) -> list[str]:
+        """What was not computed, and why."""
+        lines = [wrapped(f"no {name}: {reason}", width) for name, reason in self.omitted.items()]
+        return [line for each in lines for line in each]
 
     def _legend(self) -> dict[str, str]:
         """What the columns of the table mean."""
@@ -105,8 +117,8 @@ class Report:
         return {head: figure.meaning for head, figure in zip(heads, others, strict=True)}
 
 
-def defined(meanings: dict[str, str]) -> list[str]:
-    """Names and what is said of them, in two columns broken at `WIDTH`.
+def defined(meanings: dict[str, str], width: int = WIDTH) -> list[str]:
+    """Names and what is said of them, in two columns broken at a width.
 
     >>> defined({"mse": "error", "seed": "0"})
     ['mse   error', 'seed  0']
@@ -114,10 +126,15 @@ def defined(meanings: dict[str, str]) -> list[str]:
     names = max((len(name) for name in meanings), default=0)
     lines: list[str] = []
     for name, meaning in meanings.items():
-        words = textwrap.wrap(meaning, max(WIDTH - names - 2, 40), break_long_words=False, break_on_hyphens=False)
+        words = wrapped(meaning, max(width - names - 2, NARROWEST))
         heads = [f"{name:<{names}}", *[" " * names] * (len(words) - 1)]
         lines += ["  ".join(line).rstrip() for line in zip(heads, words or [""], strict=True)]
     return lines
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most so many columns; words stay whole."""
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def compact(value: Any) -> str:

@@ -19,7 +19,7 @@ from lightning_gen.samplers import LatentSampler
 from lightning_gen.samplers.kept import described, rebuilt, weights_key
 
 BATCH = 512
-"""Samples that are encoded at a time."""
+"""Samples that are encoded or decoded at a time."""
 
 Kind = TypeVar("Kind", bound=LatentSampler)
 
@@ -54,6 +54,7 @@ class CodeDrawing(GenerativeModule, ABC):
         labels: Tensor | Sequence[int] | int | None = None,
         generator: torch.Generator | None = None,
         sampler: LatentSampler | None = None,
+        batch_size: int = BATCH,
     ) -> Tensor:
         """Decode draws from the prior, or from a fitted sampler, in evaluation mode.
 
@@ -63,6 +64,7 @@ class CodeDrawing(GenerativeModule, ABC):
                 models, whose codes are drawn independently of the class.
             generator: Source of the codes; the same seed gives the same samples. None for this process's own.
             sampler: What `fit_sampler` or `fitted_sampler` gave; None for the prior of the bottleneck.
+            batch_size: Codes that are decoded at a time.
 
         Returns:
             ``(n, *shape)``; images in [-1, 1].
@@ -74,13 +76,14 @@ class CodeDrawing(GenerativeModule, ABC):
         if n < 1:
             raise InputError(f"the number of samples must be at least 1, not {n}")
         source = generator or self.rng
-        classes = None
+        classes: Sequence[Tensor | None] = [None] * -(-n // batch_size)
         if self.num_classes is not None or labels is not None:
-            classes = drawn_classes(self.num_classes, n, labels, source).to(self.device)
+            classes = drawn_classes(self.num_classes, n, labels, source).to(self.device).split(batch_size)
         training = self.training
         self.eval()
         try:
-            return self.decode(self.draw_codes(n, source, sampler), classes)
+            codes = self.draw_codes(n, source, sampler).split(batch_size)
+            return torch.cat([self.decode(code, each) for code, each in zip(codes, classes, strict=True)])
         finally:
             self.train(training)
 
@@ -98,12 +101,20 @@ class CodeDrawing(GenerativeModule, ABC):
                 )
             code = sampler.draw(n, generator).view(n, self.bottleneck.latent_dim, *self.encoder.map_size)
             return self.bottleneck.snap(code.to(self.device))
+        self.check_prior()
+        return self.bottleneck.sample_prior(n, generator, self.encoder.map_size).to(self.device)
+
+    def check_prior(self) -> None:
+        """Check that codes can be drawn without a fitted sampler.
+
+        Raises:
+            InputError: There is no prior.
+        """
         if not self.has_prior:
             raise InputError(
                 f"the code of {type(self.bottleneck).__name__} has no prior to draw from: --sampler gmm fits a density "
                 "to the codes of the training data and draws from that; in Python, module.fit_sampler"
             )
-        return self.bottleneck.sample_prior(n, generator, self.encoder.map_size).to(self.device)
 
     # samplers ------------------------------------------------------------------------------------------------------
 
@@ -134,8 +145,12 @@ class CodeDrawing(GenerativeModule, ABC):
 
     def fitted_sampler(self, kind: type[Kind]) -> Kind | None:
         """The sampler of a class that was fitted to the codes as they are now; None if there is none."""
+        return rebuilt(kind, self.samplers[class_path(kind)]) if self.keeps(kind) else None
+
+    def keeps(self, kind: type[LatentSampler]) -> bool:
+        """Whether a sampler of a class was fitted to the codes as they are now."""
         stored = self.samplers.get(class_path(kind))
-        return None if stored is None or stored["encoded_by"] != self.code_key() else rebuilt(kind, stored)
+        return stored is not None and stored["encoded_by"] == self.code_key()
 
     def code_key(self) -> str:
         """A key of the weights that codes come from."""
@@ -150,8 +165,8 @@ class CodeDrawing(GenerativeModule, ABC):
         try:
             for x, labels in batches_of(data):
                 x = self.observe(x.to(self.device), generator)
-                told = None if labels is None else labels.to(self.device)
-                codes.append(self.bottleneck(self.encoder(x, told), generator).sample.flatten(1).float().cpu())
+                classes = None if labels is None else labels.to(self.device)
+                codes.append(self.bottleneck(self.encoder(x, classes), generator).sample.flatten(1).float().cpu())
         finally:
             self.train(training)
         return torch.cat(codes)

@@ -32,7 +32,7 @@ from lightning_gen.metrics.representation import (
 )
 from lightning_gen.modules import Autoencoder
 from lightning_gen.records import Batch, Code, Quantization
-from lightning_gen.verbs.samples import BATCH, labelled, observed, picked
+from lightning_gen.verbs.samples import BATCH, labelled, observed, picked, seeded
 
 COLUMNS = (
     "mse",
@@ -49,9 +49,8 @@ COLUMNS = (
 )
 """Figures in which an autoencoder is compared with PCA and with the data themselves, where they apply."""
 
-NEIGHBOUR_VALUES, PROBE_VALUES = 50_000_000, 10_000_000
-"""Training samples times their dimensions that neighbours are looked for among, and that the linear probe is fitted to,
-at most: on 60,000 pictures of 28 x 28 pixels, 20 seconds and 10."""
+VALUES = 50_000_000
+"""Training samples times the numbers of their codes that classes are learned from at most, in each row of the table."""
 
 Read = Callable[[Batch], Tensor]
 
@@ -62,17 +61,24 @@ class Rival:
 
     Attributes:
         prefix: Of the names of its figures.
-        title: Of its row.
+        name: Of its row.
+        width: Numbers in a code.
         by: Put behind the meanings of its figures.
         encode: A batch to codes ``(n, ...)``.
         reconstruct: A batch to what is left of it, ``(n, *shape)``; None where nothing is lost.
     """
 
     prefix: str
-    title: str
+    name: str
+    width: int
     by: str
     encode: Read
     reconstruct: Read | None = None
+
+    @property
+    def title(self) -> str:
+        """What stands before its row."""
+        return f"{self.name}, {self.width} numbers"
 
 
 @torch.no_grad()
@@ -80,20 +86,20 @@ def comparison(module: Autoencoder, data: DataModule, seed: int) -> Report:
     """What an autoencoder gives back and what can be read off its codes, and the same of its rivals."""
     code, dimensions = code_size(module, data, seed), torch.Size(data.shape).numel()
     kind = "pixels" if len(data.shape) == 3 else "coordinates"
-    raw = Rival("raw_", f"raw {kind}, {dimensions} numbers", f", which are raw {kind}", lambda batch: batch.x)
-    model = Rival("", f"this model, {code} numbers", "", partial(encoded, module), partial(reconstructed, module))
+    raw = Rival("raw_", f"raw {kind}", dimensions, f", which are raw {kind}", lambda batch: batch.x)
+    model = Rival("", "this model", code, "", partial(encoded, module), partial(reconstructed, module))
     rivals, report = [raw, model], Report(card=card_of(module, code))
     reason = pca_obstacle(code, dimensions, len(data.train_set))
     if reason is None:
         pca = principal_components(module, data, code, seed)
         by = f" by PCA with {code} dimensions"
-        rivals.insert(0, Rival("pca_", f"PCA, {code} numbers", by, partial(projected, pca), partial(restored, pca)))
+        rivals.insert(0, Rival("pca_", "PCA", code, by, partial(projected, pca), partial(restored, pca)))
         report += Report(card={"pca": pca.protocol})
     else:
         report += Report(omitted={"PCA": reason})
     rows = Comparison(COLUMNS, {rival.prefix: rival.title for rival in rivals})
     report += Report(comparison=rows) + reconstruction(module, data, rivals, seed) + codebooks(module, data, seed)
-    return report + separability(module, data, rivals, seed, max(code, dimensions))
+    return report + separability(module, data, rivals, seed)
 
 
 def reconstruction(module: Autoencoder, data: DataModule, rivals: list[Rival], seed: int) -> Report:
@@ -101,7 +107,7 @@ def reconstruction(module: Autoencoder, data: DataModule, rivals: list[Rival], s
     figures: tuple[Figure, ...] = ()
     for rival in reversed(rivals):
         if rival.reconstruct is not None:
-            test = observed(module, labelled(data, data.test_set), seed)
+            test = observed(module, labelled(data, data.test_set), seeded(seed))
             error = reconstruction_error((batch.x, rival.reconstruct(batch)) for batch in test)
             figures += error.figures(rival.prefix, rival.by)
     reason = ssim_obstacle(data.shape)
@@ -114,35 +120,35 @@ def codebooks(module: Autoencoder, data: DataModule, seed: int) -> Report:
     """How much of its codebooks a model uses on the whole test split; nothing where it has none."""
     if not quantized(module, first(module, data, seed)):
         return Report()
-    test = observed(module, labelled(data, data.test_set), seed)
+    test = observed(module, labelled(data, data.test_set), seeded(seed))
     use = codebook_use(quantized(module, batch) for batch in test)
     return Report(use.figures(), {"codebook": use.protocol})
 
 
-def separability(module: Autoencoder, data: DataModule, rivals: list[Rival], seed: int, width: int) -> Report:
+def separability(module: Autoencoder, data: DataModule, rivals: list[Rival], seed: int) -> Report:
     """How well classes can be told from codes, by their neighbours and by a linear classifier.
 
     Args:
         module: The model.
         data: Its training split is learned from and its test split told apart, if it has classes.
         rivals: Whose codes.
-        seed: Of the choice of training samples.
-        width: Numbers of the widest code, which says how many training samples are taken.
+        seed: Of the choice of training samples, where they are not all taken.
     """
     if data.num_classes is None or data.num_classes < 2:
         reason = f"{type(data).__name__} has no classes that could be told from the codes"
         return Report(omitted={"knn_accuracy": reason, "probe_accuracy": reason})
-    near, fitted = (min(len(data.train_set), max(values // width, 1)) for values in (NEIGHBOUR_VALUES, PROBE_VALUES))
     report = Report()
+    samples: dict[str, int] = {}
     iterations: dict[str, int] = {}
     for rival in reversed(rivals):
-        train = vectors(rival.encode, observed(module, picked(data, data.train_set, near, seed), seed))
-        test = vectors(rival.encode, observed(module, labelled(data, data.test_set), seed))
-        report += neighbours(rival, train, test) + probe(rival, train[:fitted], test, iterations)
+        samples[rival.name] = count = min(len(data.train_set), max(VALUES // rival.width, 1))
+        train = vectors(rival.encode, observed(module, picked(data, data.train_set, count, seeded(seed)), seeded(seed)))
+        test = vectors(rival.encode, observed(module, labelled(data, data.test_set), seeded(seed)))
+        report += neighbours(rival, train, test) + probe(rival, train, test, iterations)
     known = {figure.name for figure in report.figures}
     card = {
-        "knn_accuracy": {**NEIGHBOUR_PROTOCOL, "training_samples": near},
-        "probe_accuracy": {**PROBE_PROTOCOL, "training_samples": fitted, "iterations": iterations},
+        "knn_accuracy": {**NEIGHBOUR_PROTOCOL, "training_samples": samples},
+        "probe_accuracy": {**PROBE_PROTOCOL, "training_samples": samples, "iterations": iterations},
     }
     return report + Report(card={name: protocol for name, protocol in card.items() if name in known})
 
@@ -164,10 +170,10 @@ def probe(rival: Rival, train: Vectors, test: Vectors, iterations: dict[str, int
     reason = probe_obstacle(train)
     if reason is not None:
         return Report(omitted={"probe_accuracy": reason})
-    name, found = f"{rival.prefix}probe_accuracy", probe_accuracy(train, test)
-    iterations[name] = found.iterations
+    found = probe_accuracy(train, test)
+    iterations[rival.name] = found.iterations
     meaning = f"share of test samples whose class a linear classifier reads off the code{rival.by}, higher is better"
-    return Report((Figure(name, found.accuracy, meaning),))
+    return Report((Figure(f"{rival.prefix}probe_accuracy", found.accuracy, meaning),))
 
 
 # codes and what is left of samples -----------------------------------------------------------------------------------
@@ -211,14 +217,14 @@ def vectors(encode: Read, batches: Iterator[Batch]) -> Vectors:
 
 def principal_components(module: Autoencoder, data: DataModule, components: int, seed: int) -> PrincipalComponents:
     """PCA, fitted on the training split as the model is of it."""
-    batches = observed(module, labelled(data, data.train_set, max(2 * BATCH, 2 * components)), seed)
+    batches = observed(module, labelled(data, data.train_set, max(2 * BATCH, 2 * components)), seeded(seed))
     values = torch.Size(data.shape).numel() * len(data.train_set)
     return fit_pca((batch.x for batch in batches), components, values)
 
 
 def first(module: Autoencoder, data: DataModule, seed: int) -> Batch:
     """The first test sample."""
-    return next(observed(module, labelled(data, data.test_set, 1), seed))
+    return next(observed(module, labelled(data, data.test_set, 1), seeded(seed)))
 
 
 def code_size(module: Autoencoder, data: DataModule, seed: int) -> int:

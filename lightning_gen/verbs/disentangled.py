@@ -11,7 +11,8 @@ from lightning_gen.metrics.dci import protocol as dci_protocol
 from lightning_gen.metrics.disentanglement import BINS, DEAD, EVAL_VOTES, TRAIN_VOTES, VARIANCE_SAMPLES, VOTE_SIZE
 from lightning_gen.modules import Autoencoder
 from lightning_gen.records import Batch
-from lightning_gen.verbs.samples import BATCH, observed
+from lightning_gen.verbs.codes import encoded
+from lightning_gen.verbs.samples import BATCH, observed, seeded
 
 FITTED, TESTED = 10_000, 5_000
 """Pictures whose codes the mutual information is estimated from and the classifiers are fitted on, and pictures that
@@ -32,8 +33,8 @@ def disentanglement(module: Autoencoder, data: Sprites, seed: int) -> Report:
     Raises:
         InputError: A code is not finite.
     """
-    every = FactorCodes(encoded(module, data, seed), data.factors)
-    order = torch.randperm(len(every), generator=torch.Generator().manual_seed(seed))
+    every = FactorCodes(all_codes(module, data, seed), data.factors)
+    order = torch.randperm(len(every), generator=seeded(seed))
     fitted = min(FITTED, 2 * len(every) // 3)
     train, test = every[order[:fitted]], every[order[fitted : fitted + TESTED]]
     gap, votes = mutual_information_gap(train), factor_vae_score(every, seed)
@@ -50,10 +51,11 @@ def disentanglement(module: Autoencoder, data: Sprites, seed: int) -> Report:
 
 
 @torch.no_grad()
-def encoded(module: Autoencoder, data: Sprites, seed: int) -> Tensor:
+def all_codes(module: Autoencoder, data: Sprites, seed: int) -> Tensor:
     """Codes without noise of all pictures in the order of `Sprites.factors`, ``(n, latents)``; maps are flattened."""
     pictures = (data.scaled(Batch(data.draw(factors), factors[:, 0])) for factors in data.factors.split(BATCH))
-    return torch.cat([module.encode(x, labels).flatten(1).cpu() for x, labels in observed(module, pictures, seed)])
+    seen = observed(module, pictures, seeded(seed))
+    return torch.cat([encoded(module, batch).flatten(1).cpu() for batch in seen])
 
 
 def card_of(data: Sprites, every: FactorCodes, train: FactorCodes, active: int, seed: int) -> dict[str, Any]:

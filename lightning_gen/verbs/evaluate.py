@@ -1,5 +1,6 @@
 """Figures of a trained model on the test split, each beside its floor or ceiling and with its protocol."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen.data import DataModule, GaussianMixture, Sprites, StackedImages
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import Report
+from lightning_gen.metrics.report import WIDTH, compact
 from lightning_gen.modules import Autoencoder, GANModule, GenerativeModule
 from lightning_gen.modules.classes import check_classes
+from lightning_gen.samplers import SAMPLERS, LatentSampler
 from lightning_gen.verbs.codes import comparison
 from lightning_gen.verbs.disentangled import disentanglement
 from lightning_gen.verbs.features import features, stacked
 from lightning_gen.verbs.likelihoods import likelihoods
 from lightning_gen.verbs.measures import coverage, distance
+from lightning_gen.verbs.samples import Source
+from lightning_gen.verbs.stored import check_shape, chosen_sampler, stored_data
 
 MIXTURE_SAMPLES, STACKED_SAMPLES = 100_000, 26_000
 """Samples that modes are counted on: on mixtures of Gaussians, and on stacked pictures, where 26,000 are usual."""
@@ -30,6 +35,7 @@ def evaluate(
     samples: int | None = None,
     draws: int | None = None,
     extractor: bool = True,
+    sampler: str | None = None,
 ) -> None:
     """Measure a trained model on the test split and print the figures with their protocol.
 
@@ -51,6 +57,8 @@ def evaluate(
             left out.
         extractor: Whether to train a classifier of the data, some seconds to minutes the first time, for the figures
             that need one.
+        sampler: What the codes of an autoencoder's samples are drawn from, as for ``sample``: prior, gmm or flow; its
+            prior if left out. One that the checkpoint does not keep is fitted first.
 
     Raises:
         InputError: The checkpoint or the data cannot be read, or do not fit each other.
@@ -60,8 +68,12 @@ def evaluate(
         raise InputError(f"--output {target} is a folder: give a file in it, such as {target / 'evaluation.json'}")
     stored = checkpoints.read(checkpoint)
     module = checkpoints.restore(GenerativeModule, stored, checkpoint)  # type: ignore[type-abstract]
-    report = assess(module, data or stored_data(stored, checkpoint), seed, samples, draws, extractor, checkpoint)
-    print(report.to_text())
+    data = data or stored_data(stored, checkpoint)
+    check_numbers(samples, draws)
+    check_shape(module, data)
+    fitted = chosen_sampler(module, sampler, stored, checkpoint)
+    report = assess(module, data, seed, samples, draws, extractor, checkpoint, fitted)
+    print(report.to_text(shutil.get_terminal_size((WIDTH, 0)).columns))
     if target is not None:
         replaced = target.exists()
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +89,7 @@ def assess(
     draws: int | None = None,
     extractor: bool = True,
     checkpoint: str | None = None,
+    sampler: LatentSampler | None = None,
 ) -> Report:
     """Compute all figures that the model and the data allow; see `evaluate`.
 
@@ -88,13 +101,12 @@ def assess(
         draws: Codes of each sample that log p(x) is estimated with, at least 1; None for what `likelihoods` takes.
         extractor: Whether to train a classifier for the figures that need one.
         checkpoint: Where the model comes from, for the card.
+        sampler: What the codes of samples are drawn from, for autoencoders; None for the prior.
 
     Raises:
         InputError: Model and data differ in shape, the test split is empty, or the model's outputs are not finite.
     """
-    for flag, number in (("samples", samples), ("draws", draws)):
-        if number is not None and number < 1:
-            raise InputError(f"--{flag} must be at least 1, not {number}")
+    check_numbers(samples, draws)
     check_shape(module, data)
     data.prepare_data()
     data.setup()
@@ -106,8 +118,9 @@ def assess(
     try:
         if isinstance(module, Autoencoder):
             report += autoencoding(module, data, seed, draws)
-        if module.has_prior:
-            report += drawing(module, data, seed, samples, extractor)
+        if module.has_prior or sampler is not None:
+            report += drawing(Source(module, sampler), data, seed, samples, extractor)
+        report += Report(omitted=undrawn(module, sampler))
     finally:
         for part, training in modes.items():
             part.training = training
@@ -124,52 +137,54 @@ def autoencoding(module: Autoencoder, data: DataModule, seed: int, draws: int | 
     return report
 
 
-def drawing(module: GenerativeModule, data: DataModule, seed: int, samples: int | None, extractor: bool) -> Report:
+def drawing(source: Source, data: DataModule, seed: int, samples: int | None, extractor: bool) -> Report:
     """The figures of what a model draws; see `assess`."""
-    report = distance(module, data, seed)
+    report = Report(card={"samples": drawn_from(source)}) + distance(source, data, seed)
     if isinstance(data, GaussianMixture):
-        return report + coverage(module, data, seed, samples or MIXTURE_SAMPLES)
+        return report + coverage(source, data, seed, samples or MIXTURE_SAMPLES)
     if len(data.shape) != 3:
         return report
     if not extractor:
         return report + Report(omitted={"figures of a classifier": "they were switched off by --extractor false"})
     if isinstance(data, StackedImages):
-        return report + stacked(module, data, seed, samples or STACKED_SAMPLES)
-    return report + features(module, data, seed)
+        return report + stacked(source, data, seed, samples or STACKED_SAMPLES)
+    return report + features(source, data, seed)
 
 
-# what it is measured on ---------------------------------------------------------------------------------------------
+def drawn_from(source: Source) -> str:
+    """What the samples that are measured are drawn from."""
+    if source.sampler is not None:
+        described = compact(checkpoints.describe(source.sampler))
+        return f"decoded from codes of {described}, fitted to the codes of the training split"
+    if isinstance(source.module, Autoencoder):
+        return f"decoded from codes of the prior of {type(source.module.bottleneck).__name__}"
+    return "of the generator, from latents of its prior"
 
 
-def stored_data(stored: dict[str, Any], path: str) -> DataModule:
-    """The data that a model was trained on.
+def undrawn(module: GenerativeModule, sampler: LatentSampler | None) -> dict[str, str]:
+    """Which samples of an autoencoder are not measured, each with what would measure them."""
+    if not isinstance(module, Autoencoder):
+        return {}
+    kept = {
+        f"figures of {name} samples": f"the checkpoint keeps this sampler, --sampler {name} measures what it draws"
+        for name, kind in SAMPLERS.items()
+        if kind is not None and not isinstance(sampler, kind) and module.keeps(kind)
+    }
+    if kept or sampler is not None or module.has_prior:
+        return kept
+    reason = f"the code of {type(module.bottleneck).__name__} has no prior to draw from"
+    return {"figures of samples": f"{reason}, --sampler gmm fits a density to the codes and measures what it draws"}
+
+
+def check_numbers(samples: int | None, draws: int | None) -> None:
+    """Check the numbers of samples and codes.
 
     Raises:
-        InputError: The checkpoint does not describe them, or they are gone.
+        InputError: One is below 1.
     """
-    described = stored.get("datamodule_hyper_parameters")
-    if not described or "_class_path" not in described:
-        raise InputError(f"{path} does not say what data it was trained on: name them, for instance --data Digits")
-    return checkpoints.rebuild(DataModule, described, path)  # type: ignore[type-abstract]
-
-
-def check_shape(module: GenerativeModule, data: DataModule) -> None:
-    """Check that a model and data are made for each other.
-
-    Raises:
-        InputError: They are not.
-    """
-    wanted, got = tuple(module.data_shape), tuple(data.shape)
-    if wanted == got:
-        return
-    remedy = "evaluate it on the data that it was trained on by leaving out --data"
-    if len(wanted) == len(got) == 3 and wanted[0] == got[0] and wanted[1] == wanted[2] and hasattr(data, "size"):
-        remedy = f"set --data.size {wanted[1]}"
-    elif len(wanted) == len(got) == 3 and wanted[0] != got[0] and hasattr(data, "channels"):
-        remedy = f"set --data.channels {wanted[0]} and --data.size {wanted[1]}"
-    raise InputError(
-        f"the model was trained on samples of shape {wanted} and {type(data).__name__} gives {got}: {remedy}"
-    )
+    for flag, number in (("samples", samples), ("draws", draws)):
+        if number is not None and number < 1:
+            raise InputError(f"--{flag} must be at least 1, not {number}")
 
 
 def card_of(module: GenerativeModule, data: DataModule, checkpoint: str | None) -> dict[str, Any]:
@@ -179,7 +194,7 @@ def card_of(module: GenerativeModule, data: DataModule, checkpoint: str | None) 
         "checkpoint": checkpoint,
         "module": type(module).__name__,
         "images_seen": module.images_seen,
-        "ema": isinstance(module, GANModule) and module.generator_ema is not None,
+        **({"ema": module.generator_ema is not None} if isinstance(module, GANModule) else {}),
         "mode": "evaluation: BatchNorm uses its running statistics, dropout is off",
         "data": checkpoints.as_config(dict(data.hparams)),
         "split": {

@@ -17,8 +17,7 @@ from lightning_gen.metrics import (
 )
 from lightning_gen.metrics.extractor import obstacle as extractor_obstacle
 from lightning_gen.metrics.precision_recall import PRECISION_NEIGHBOURS
-from lightning_gen.modules import GenerativeModule
-from lightning_gen.verbs.samples import draws, picks, rounded
+from lightning_gen.verbs.samples import Source, drawn, picks, rounded
 
 FEATURED = 10_000
 """Pictures of each set whose features are compared, at most."""
@@ -27,7 +26,7 @@ HELD_OUT_KEY = 3
 """Draws the held-out stacks that samples are compared with; 0, 1 and 2 draw the splits."""
 
 
-def features(module: GenerativeModule, data: DataModule, seed: int) -> Report:
+def features(source: Source, data: DataModule, seed: int) -> Report:
     """Fréchet distance, precision and recall of samples against the test split, beside those of training pictures."""
     reason = extractor_obstacle(data)
     if reason is not None:
@@ -37,18 +36,18 @@ def features(module: GenerativeModule, data: DataModule, seed: int) -> Report:
     real, other = (
         extractor.features(rounded(picks(data, split, count, seed))) for split in (data.test_set, data.train_set)
     )
-    fake = extractor.features(rounded(draws(module, count, seed)))
-    drawn, ceiling = precision_recall(real, fake), precision_recall(real, other)
+    fake = extractor.features(rounded(drawn(source, count, seed)))
+    found, ceiling = precision_recall(real, fake), precision_recall(real, other)
     distance = f"Fréchet distance from the test split in the features of {extractor.name}, not FID, lower is better"
     precise = "share of samples that are like real pictures (quality), higher is better"
     varied = "share of real pictures that are like samples (variety), higher is better"
-    same = f"the same of {count} training pictures instead of samples"
-    found = (
+    same = f"the same of {count} training pictures instead of samples of the model"
+    figures = (
         Figure("frechet_distance", float(frechet_distance(fake, real)), distance),
         Figure("frechet_distance_floor", float(frechet_distance(other, real)), same),
-        Figure("precision", drawn.precision, precise),
+        Figure("precision", found.precision, precise),
         Figure("precision_ceiling", ceiling.precision, same),
-        Figure("recall", drawn.recall, varied),
+        Figure("recall", found.recall, varied),
         Figure("recall_ceiling", ceiling.recall, same),
     )
     protocol = {
@@ -59,45 +58,46 @@ def features(module: GenerativeModule, data: DataModule, seed: int) -> Report:
         "seed": seed,
     }
     card = {"features": protocol, **card_of(extractor)}
-    return Report(found, card) + labels(module, data, extractor, count, seed)
+    return Report(figures, card) + labels(source, data, extractor, count, seed)
 
 
-def labels(module: GenerativeModule, data: DataModule, extractor: Extractor, count: int, seed: int) -> Report:
+def labels(source: Source, data: DataModule, extractor: Extractor, count: int, seed: int) -> Report:
     """How often a conditional model draws the class that it is asked for, as the classifier sees it."""
-    if module.num_classes is None:
+    known = source.module.num_classes
+    if known is None:
         return Report()
-    if module.num_classes != data.num_classes:
-        reason = f"the model knows {module.num_classes} classes and {type(data).__name__} has {data.num_classes}"
+    if known != data.num_classes:
+        reason = f"the model knows {known} classes and {type(data).__name__} has {data.num_classes}"
         return Report(omitted={"label_accuracy": reason})
-    wanted = torch.arange(count) % module.num_classes
-    pictures = rounded(draws(module, count, seed, wanted))
+    wanted = torch.arange(count) % known
+    pictures = rounded(drawn(source, count, seed, wanted))
     seen = stacked_classes(extractor, pictures) if isinstance(data, StackedImages) else extractor.classes(pictures)
     meaning = "share of samples in which the classifier sees the class that was asked for, higher is better"
     return Report((Figure("label_accuracy", (seen == wanted).double().mean().item(), meaning),))
 
 
-def stacked(module: GenerativeModule, data: StackedImages, seed: int, samples: int) -> Report:
+def stacked(source: Source, data: StackedImages, seed: int, samples: int) -> Report:
     """Modes of stacked pictures that samples hold and how evenly, beside those of as many held-out stacks."""
     reason = extractor_obstacle(data.singles)
     if reason is not None:
         return Report(omitted={"modes": reason})
     extractor, modes = trained_extractor(data.singles), data.num_classes or 1
-    drawn = stacked_modes(stacked_classes(extractor, rounded(draws(module, samples, seed))), modes)
+    found = stacked_modes(stacked_classes(extractor, rounded(drawn(source, samples, seed))), modes)
     held_out = data.stack(data.singles.test_set, samples, HELD_OUT_KEY)
     real = stacked_modes(stacked_classes(extractor, rounded(picks(data, held_out, samples, seed))), modes)
-    same = f"the same of {samples} stacks of test pictures instead of samples"
-    found = (
-        Figure("modes", drawn.modes, "modes with a sample, higher is better"),
+    same = f"the same of {samples} stacks of test pictures instead of samples of the model"
+    figures = (
+        Figure("modes", found.modes, "modes with a sample, higher is better"),
         Figure("modes_ceiling", modes, "modes that there are"),
         Figure("modes_real", real.modes, same),
-        Figure("kl", drawn.kl, "KL(samples' modes || uniform) in nats, lower is better"),
-        Figure("kl_floor", drawn.kl_floor, "what a perfect sampler scores on average with as many samples"),
+        Figure("kl", found.kl, "KL(samples' modes || uniform) in nats, lower is better"),
+        Figure("kl_floor", found.kl_floor, "what a perfect sampler scores on average with as many samples"),
         Figure("kl_real", real.kl, same),
         Figure("classifier_accuracy", extractor.accuracy, f"test accuracy of {extractor.name}, which tells the modes"),
     )
     protocol = {"samples": samples, "classified": "each channel for itself, rounded to 8 bits", "seed": seed}
     card = {"modes": protocol, **card_of(extractor)}
-    return Report(found, card) + labels(module, data, extractor, samples, seed)
+    return Report(figures, card) + labels(source, data, extractor, samples, seed)
 
 
 def card_of(extractor: Extractor) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from lightning_gen.objectives import BernoulliLikelihood, Likelihood, log_weight
 from lightning_gen.objectives.wrapped import WrappedLikelihood
 from lightning_gen.records import Batch, Level, Reconstruction
 from lightning_gen.regularizers.latent import closed_form, log_ratio
-from lightning_gen.verbs.samples import BATCH
+from lightning_gen.verbs.samples import BATCH, labelled, observed, picked, seeded
 
 ELBO_DRAWS = 10
 """Codes of each sample that the ELBO is averaged over."""
@@ -59,29 +59,25 @@ def likelihoods(
         return Report(omitted={"elbo_nats": f"{name} gives codes without a distribution, so there is no likelihood"})
     count = min(len(data.test_set), samples or NLL_SAMPLES)
     codes = draws or min(NLL_DRAWS, max(1, NLL_CODES // count))
-    note = scale_note(module, data, seed)
-    return (
-        bound(module, data, seed, note)
-        + estimate(module, data, seed, note, codes, count)
-        + active_units(module, data, seed)
-    )
+    return bound(module, data, seed) + estimate(module, data, seed, codes, count) + active_units(module, data, seed)
 
 
 def has_levels(module: Autoencoder, data: DataModule) -> bool:
     """Whether codes have a distribution."""
     batch = data.scaled(data.test_set.__getitems__([0]))
-    return bool(module.bottleneck(encoded(module, batch)[0]).levels)
+    return bool(module.bottleneck(features_of(module, batch)).levels)
 
 
 # the bound -----------------------------------------------------------------------------------------------------------
 
 
-def bound(module: Autoencoder, data: DataModule, seed: int, note: str) -> Report:
+def bound(module: Autoencoder, data: DataModule, seed: int) -> Report:
     """The ELBO of the whole test split in nats per sample, and in bits per dimension; a density sees 8-bit pixels
     spread over the width of their values.
     """
     elbo = mean_over(module, data, seed, elbos)
-    meaning = f"bound from below on log p(x) of the test split in nats per sample, higher is better{note}"
+    meaning = "bound from below on log p(x) of the test split in nats per sample, higher is better"
+    meaning += scale_note(module, data, seed)
     found = Report((Figure("elbo_nats", elbo, meaning),), {"elbo": elbo_protocol(module, data, seed)})
     meaning = "-ELBO in bits per dimension, lower is better"
     if len(data.shape) == 3 and not module.likelihood.discrete:
@@ -93,7 +89,7 @@ def bound(module: Autoencoder, data: DataModule, seed: int, note: str) -> Report
         meaning += ", pixels dequantised"
         if not dequantizes(module):
             elbo = mean_over(module, data, seed, elbos, Dequantization())
-    return found + Report((Figure("bits_per_dim", module.likelihood.bits_per_dim(-elbo, data.shape), meaning + note),))
+    return found + Report((Figure("bits_per_dim", module.likelihood.bits_per_dim(-elbo, data.shape), meaning),))
 
 
 def elbo_protocol(module: Autoencoder, data: DataModule, seed: int) -> dict[str, str | int]:
@@ -110,7 +106,7 @@ def elbo_protocol(module: Autoencoder, data: DataModule, seed: int) -> dict[str,
 
 def elbos(module: Autoencoder, batch: Batch, generator: torch.Generator) -> Tensor:
     """The ELBO of each sample, ``(n,)``, in nats."""
-    record = coded(module, batch, *encoded(module, batch), ELBO_DRAWS, generator)
+    record = coded(module, batch, features_of(module, batch), ELBO_DRAWS, generator)
     rates = torch.stack([divergence(level) for level in record.code.levels]).sum(0)
     return (module.likelihood.log_prob(record.output, record.x) - rates).view(-1, ELBO_DRAWS).mean(1)
 
@@ -129,12 +125,15 @@ def dequantizes(module: Autoencoder) -> bool:
 
 
 def scale_note(module: Autoencoder, data: DataModule, seed: int) -> str:
-    """What forbids to compare the figures with those of other models, for the end of a meaning; mostly nothing."""
+    """What forbids to compare the figures with those of other models, for the end of the first one's meaning."""
     likelihood: Likelihood = module.likelihood
     while isinstance(likelihood, WrappedLikelihood):
         likelihood = likelihood.likelihood
     if isinstance(likelihood, BernoulliLikelihood) and mean_over(module, data, seed, grey) > 0:
-        return "; a cross-entropy of grey pixels, not to be compared with likelihoods: set an observation Binarization"
+        return (
+            "; like bits_per_dim and nll_nats a cross-entropy of grey pixels, not to be compared with likelihoods: set "
+            "an observation Binarization"
+        )
     return ""
 
 
@@ -146,21 +145,21 @@ def grey(module: Autoencoder, batch: Batch, generator: torch.Generator) -> Tenso
 # the estimate --------------------------------------------------------------------------------------------------------
 
 
-def estimate(module: Autoencoder, data: DataModule, seed: int, note: str, draws: int, samples: int) -> Report:
+def estimate(module: Autoencoder, data: DataModule, seed: int, draws: int, samples: int) -> Report:
     """An estimate of -log p(x), by so many codes of each of so many test samples."""
     value = mean_over(module, data, seed, partial(surprises, draws=draws), samples=samples)
-    meaning = f"-log p(x) in nats per sample by {draws:,} weighted codes of each, lower is better{note}"
+    meaning = f"estimate of -log p(x) in nats per sample by {draws:,} weighted codes of each, lower is better"
     protocol = {"codes": f"{draws} for each sample", "samples": f"{samples} of test", "seed": seed}
     return Report((Figure("nll_nats", value, meaning),), {"nll": protocol})
 
 
 def surprises(module: Autoencoder, batch: Batch, generator: torch.Generator, draws: int) -> Tensor:
     """The estimate of -log p(x) of each sample, ``(n,)``, in nats; each is encoded once."""
-    features, told = encoded(module, batch)
+    features = features_of(module, batch)
     at_once = max(1, rows_at_once(module) // len(batch.x))
     total = torch.full((len(batch.x),), -torch.inf, dtype=torch.float64)
     for start in range(0, draws, at_once):
-        record = coded(module, batch, features, told, min(at_once, draws - start), generator)
+        record = coded(module, batch, features, min(at_once, draws - start), generator)
         total = total.logaddexp(log_weights(record, module.likelihood).double().logsumexp(1))
     return log(draws) - total
 
@@ -173,9 +172,9 @@ def active_units(module: Autoencoder, data: DataModule, seed: int) -> Report:
 
     Paper: Importance Weighted Autoencoders, https://arxiv.org/abs/1509.00519, section 5.2
     """
-    generator, means = torch.Generator().manual_seed(seed), []
-    for batch in observed(module, data, generator):
-        levels = module.bottleneck(encoded(module, batch)[0]).levels
+    means = []
+    for batch in held_out(module, data, seeded(seed)):
+        levels = module.bottleneck(features_of(module, batch)).levels
         means.append(torch.cat([level.posterior.mean.flatten(1) for level in levels], 1))
     variances = torch.cat(means).var(0, correction=0)
     meaning = f"latent dimensions of {len(variances)} whose mean varies over the test split by more than {ACTIVE}"
@@ -193,13 +192,13 @@ def mean_over(
     change: Augmentation | None = None,
     samples: int | None = None,
 ) -> float:
-    """The mean over test samples of figures ``(n,)`` of a batch; for what else it takes, see `observed`."""
-    generator = torch.Generator().manual_seed(seed)
-    parts = [figures(module, batch, generator) for batch in observed(module, data, generator, change, samples)]
+    """The mean over test samples of figures ``(n,)`` of a batch; for what else it takes, see `held_out`."""
+    generator = seeded(seed)
+    parts = [figures(module, batch, generator) for batch in held_out(module, data, generator, change, samples)]
     return torch.cat(parts).double().mean().item()
 
 
-def observed(
+def held_out(
     module: Autoencoder,
     data: DataModule,
     generator: torch.Generator,
@@ -215,13 +214,14 @@ def observed(
         change: What is done to the samples before; None for nothing.
         samples: How many of the split, at random without repetition; None for all, in order.
     """
-    rows = torch.arange(len(data.test_set))
-    if samples is not None and samples < len(rows):
-        rows = torch.randperm(len(rows), generator=generator)[:samples]
-    for part in rows.split(min(BATCH, max(1, rows_at_once(module) // ELBO_DRAWS))):
-        x, labels = data.scaled(data.test_set.__getitems__(part.tolist()))
-        x = x if change is None else change(x, generator)
-        yield Batch(module.observe(x, generator), labels)
+    size = min(BATCH, max(1, rows_at_once(module) // ELBO_DRAWS))
+    if samples is None or samples >= len(data.test_set):
+        batches = labelled(data, data.test_set, size)
+    else:
+        batches = picked(data, data.test_set, samples, generator, size)
+    if change is not None:
+        batches = (Batch(change(x, generator), labels) for x, labels in batches)
+    return observed(module, batches, generator)
 
 
 def rows_at_once(module: Autoencoder) -> int:
@@ -229,20 +229,15 @@ def rows_at_once(module: Autoencoder) -> int:
     return max(1, OUTPUTS // torch.Size(module.decoder.output_shape).numel())
 
 
-def encoded(module: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """The features of a batch, and its classes, which networks without any leave aside."""
-    return module.encoder(batch.x, batch.labels), batch.labels
+def features_of(module: Autoencoder, batch: Batch) -> Tensor:
+    """What the bottleneck reads of a batch; networks without classes leave the labels aside."""
+    return module.encoder(batch.x, batch.labels)
 
 
 def coded(
-    module: Autoencoder,
-    batch: Batch,
-    features: Tensor,
-    told: Tensor | None,
-    draws: int,
-    generator: torch.Generator,
+    module: Autoencoder, batch: Batch, features: Tensor, draws: int, generator: torch.Generator
 ) -> Reconstruction:
     """A pass with so many codes of each sample, from its features on."""
-    x, features, told = (repeated(each, draws) for each in (batch.x, features, told))
+    x, features, labels = (repeated(each, draws) for each in (batch.x, features, batch.labels))
     code = module.bottleneck(features, generator)
-    return Reconstruction(x, code, module.decoder(code.sample, told), draws=draws)
+    return Reconstruction(x, code, module.decoder(code.sample, labels), draws=draws)

@@ -4,14 +4,13 @@ import torch
 
 from lightning_gen.data import DataModule, GaussianMixture
 from lightning_gen.metrics import Figure, Report, mode_coverage, sliced_wasserstein
-from lightning_gen.modules import GenerativeModule
-from lightning_gen.verbs.samples import draw, pick
+from lightning_gen.verbs.samples import Source, draw, pick
 
 COMPARED, PROJECTIONS = 2_000, 512
 """Samples of each set that sliced Wasserstein distances compare, at most, and the directions they are projected on."""
 
 
-def distance(module: GenerativeModule, data: DataModule, seed: int) -> Report:
+def distance(source: Source, data: DataModule, seed: int) -> Report:
     """Sliced Wasserstein distance of samples from the test split, and of real samples from each other.
 
     It compares pixels, or coordinates, and no features of a network: it is not FID, and says whether the distribution
@@ -19,13 +18,15 @@ def distance(module: GenerativeModule, data: DataModule, seed: int) -> Report:
     """
     count = min(COMPARED, len(data.test_set), len(data.train_set))
     real, other = pick(data, data.test_set, count, seed), pick(data, data.train_set, count, seed)
-    drawn = float(sliced_wasserstein(draw(module, count, seed), real, PROJECTIONS))
+    drawn = float(sliced_wasserstein(draw(source, count, seed), real, PROJECTIONS))
     floor = float(sliced_wasserstein(other, real, PROJECTIONS))
     unit = "pixels in [-1, 1]" if len(data.shape) == 3 else "units of the data"
     meaning = f"distance of samples from the test split in {unit}, not FID, lower is better"
     figures = (
         Figure("sliced_wasserstein", drawn, meaning),
-        Figure("sliced_wasserstein_floor", floor, "distance of as many training samples from the test split"),
+        Figure(
+            "sliced_wasserstein_floor", floor, "the same of as many training samples instead of samples of the model"
+        ),
     )
     protocol = {
         "samples": count,
@@ -36,9 +37,9 @@ def distance(module: GenerativeModule, data: DataModule, seed: int) -> Report:
     return Report(figures, {"sliced_wasserstein": protocol})
 
 
-def coverage(module: GenerativeModule, data: GaussianMixture, seed: int, samples: int) -> Report:
+def coverage(source: Source, data: GaussianMixture, seed: int, samples: int) -> Report:
     """Modes found, share of good samples and balance of the modes; see `mode_coverage`."""
-    found = mode_coverage(draw(module, samples, seed), torch.tensor(data.centres), data.scale)
+    found = mode_coverage(draw(source, samples, seed), torch.tensor(data.centres), data.scale)
     protocol = {
         "samples": samples,
         "seed": seed,

@@ -1,5 +1,6 @@
 """Draw from a trained model."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from torch import Tensor
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.errors import InputError
 from lightning_gen.modules import Autoencoder, GANModule, GenerativeModule
-from lightning_gen.pictures import ROWS, displayable, picture, rows_of, save, to_uint8
-from lightning_gen.recipes import suggest
+from lightning_gen.pictures import CELL, ROWS, displayable, picture, rows_of, save, to_uint8
 from lightning_gen.records import Shape
-from lightning_gen.samplers import SAMPLERS, LatentSampler
-from lightning_gen.verbs.evaluate import check_shape, stored_data
+from lightning_gen.verbs.stored import chosen_sampler
+
+COPIES = 3
+"""How often samples are in memory at once at most, on their way from the decoder to a file."""
 
 
 def sample(
@@ -52,14 +54,14 @@ def sample(
     check_target(target, module.data_shape)
     asked = [labels] if isinstance(labels, int) else labels
     check_draw(module, n, asked, truncation, standing_batches)
-    check_sampler(module, sampler)
+    check_memory(module.data_shape, n, target)
     wanted, columns = None if asked is None else torch.tensor(asked), None
     if target.suffix == ".png" and len(module.data_shape) == 3 and module.num_classes is not None:
         wanted, columns = rows_of(asked or range(min(module.num_classes, ROWS)), n)
     options: dict[str, Any] = {} if truncation is None else {"truncation": truncation}
-    kind = SAMPLERS[sampler or "prior"]
-    if kind is not None and isinstance(module, Autoencoder):
-        options["sampler"] = module.fitted_sampler(kind) or fit(module, kind, stored, checkpoint)
+    fitted = chosen_sampler(module, sampler, stored, checkpoint)
+    if isinstance(module, Autoencoder):
+        options["sampler"] = fitted
     generator = torch.Generator().manual_seed(seed)
     if isinstance(module, GANModule):
         module.standing_statistics(standing_batches, generator=torch.Generator().manual_seed(seed))
@@ -87,45 +89,24 @@ def check_draw(
         raise InputError("--truncation and --standing_batches are for GANs: leave them out")
 
 
-def check_sampler(module: GenerativeModule, name: str | None) -> None:
-    """Check that there is such a sampler and that the model has codes to draw.
+def check_memory(shape: Shape, n: int, target: Path) -> None:
+    """Check that as many samples can be held in memory as are to be drawn.
 
     Raises:
-        InputError: There is not, or it has none.
+        InputError: They cannot.
     """
-    if name is not None and name not in SAMPLERS:
-        choices = ", ".join(SAMPLERS)
-        raise InputError(f"there is no sampler '{name}'{suggest(name, SAMPLERS)}: the samplers are {choices}")
-    if name is not None and not isinstance(module, Autoencoder):
-        raise InputError("--sampler is for autoencoders, a GAN draws its latents from its own prior: leave it out")
+    enlarged = shape[0] * CELL * CELL if len(shape) == 3 and target.suffix == ".png" else 0
+    each, free = COPIES * (4 * torch.Size(shape).numel() + enlarged), memory()
+    if n * each > free:
+        raise InputError(
+            f"{n:,} samples of shape {tuple(shape)} take about {n * each / 1e9:,.1f} GB of memory and there are "
+            f"{free / 1e9:,.1f} GB: draw at most {free // each:,} at a time with --n, each time with another --seed"
+        )
 
 
-def fit(module: Autoencoder, kind: type[LatentSampler], stored: dict[str, Any], path: str) -> LatentSampler:
-    """Fit a sampler to the codes of the data that a checkpoint names, and write the checkpoint anew with it.
-
-    Args:
-        module: The model of the checkpoint.
-        kind: The sampler.
-        stored: The content of the checkpoint.
-        path: The file.
-
-    Raises:
-        InputError: The data are not named, are gone or are of another shape, or the sampler does not fit the codes.
-    """
-    data = stored_data(stored, path)
-    check_shape(module, data)
-    print(f"fitting {kind.__name__} to the codes of the training split of {type(data).__name__}", flush=True)
-    sampler = module.fit_sampler(kind(), data)
-    if checkpoints.read(path).get("lightning_gen", {}).get("images_seen") != module.images_seen:
-        print(f"{path} was written anew by its run meanwhile: the sampler is not kept there", flush=True)
-        return sampler
-    stored["lightning_gen"] = {**stored.get("lightning_gen", {}), "samplers": module.progress()["samplers"]}
-    try:
-        checkpoints.WholeCheckpointIO().save_checkpoint(stored, path)
-        print(f"it is kept in {path}, so the next call needs no data", flush=True)
-    except InputError as error:
-        print(f"it will be fitted again at the next call: {error}", flush=True)
-    return sampler
+def memory() -> int:
+    """Bytes of memory that the machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def check_target(target: Path, shape: Shape) -> None:

@@ -1,6 +1,7 @@
 """Samples that are compared: real ones and drawn ones, batch by batch."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,9 +11,34 @@ from lightning_gen.errors import InputError
 from lightning_gen.modules import Autoencoder, GenerativeModule
 from lightning_gen.pictures import to_uint8
 from lightning_gen.records import Batch
+from lightning_gen.samplers import LatentSampler
 
 BATCH = 512
 """Samples that pass through the model at a time."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where drawn samples come from.
+
+    Attributes:
+        module: The model.
+        sampler: What its codes are drawn from; None for its own prior.
+    """
+
+    module: GenerativeModule
+    sampler: LatentSampler | None = None
+
+    def sample(self, count: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        """Draw samples ``(count, *shape)``, of the classes asked for where there are any."""
+        if isinstance(self.module, Autoencoder):
+            return self.module.sample(count, labels, generator, self.sampler)
+        return self.module.sample(count, labels, generator)
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A new source of random numbers, on the CPU."""
+    return torch.Generator().manual_seed(seed)
 
 
 def labelled(data: DataModule, split: Samples, size: int = BATCH) -> Iterator[Batch]:
@@ -25,23 +51,24 @@ def batches(data: DataModule, split: Samples, size: int = BATCH) -> Iterator[Ten
     return (batch.x for batch in labelled(data, split, size))
 
 
-def picked(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Batch]:
+def picked(
+    data: DataModule, split: Samples, count: int, generator: torch.Generator, size: int = BATCH
+) -> Iterator[Batch]:
     """Samples of a split taken at random without repetition, as the model sees them, batch by batch."""
-    rows = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
-    return (data.scaled(split.__getitems__(part.tolist())) for part in rows.split(BATCH))
+    rows = torch.randperm(len(split), generator=generator)[:count]
+    return (data.scaled(split.__getitems__(part.tolist())) for part in rows.split(size))
 
 
 def picks(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Tensor]:
     """The same without labels."""
-    return (batch.x for batch in picked(data, split, count, seed))
+    return (batch.x for batch in picked(data, split, count, seeded(seed)))
 
 
-def observed(module: Autoencoder, batches: Iterable[Batch], seed: int) -> Iterator[Batch]:
+def observed(module: Autoencoder, batches: Iterable[Batch], generator: torch.Generator) -> Iterator[Batch]:
     """Samples as an autoencoder is of them: drawn from those of the data where it has an `observation`.
 
-    The same seed and batches of the same size draw the same samples.
+    Generators in the same state and batches of the same size draw the same samples.
     """
-    generator = torch.Generator().manual_seed(seed)
     return (Batch(module.observe(x, generator), labels) for x, labels in batches)
 
 
@@ -50,11 +77,11 @@ def pick(data: DataModule, split: Samples, count: int, seed: int) -> Tensor:
     return torch.cat(list(picks(data, split, count, seed)))
 
 
-def draws(module: GenerativeModule, count: int, seed: int, labels: Tensor | None = None) -> Iterator[Tensor]:
-    """Samples of the model, drawn batch by batch from one seeded generator.
+def drawn(source: Source, count: int, seed: int, labels: Tensor | None = None) -> Iterator[Tensor]:
+    """Samples of a model, drawn batch by batch from one seeded generator.
 
     Args:
-        module: The model.
+        source: The model, and what it draws from.
         count: How many.
         seed: Of the generator.
         labels: The classes to draw, ``(count,)``, for a conditional model; None for classes at random.
@@ -62,23 +89,23 @@ def draws(module: GenerativeModule, count: int, seed: int, labels: Tensor | None
     Raises:
         InputError: Some are not finite.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     for start in range(0, count, BATCH):
         size = min(BATCH, count - start)
         wanted = None if labels is None else labels[start : start + size]
-        samples = module.sample(size, labels=wanted, generator=generator)
+        samples = source.sample(size, wanted, generator)
         if not samples.isfinite().all():
             raise InputError("some samples are not finite: the training diverged, evaluate an earlier checkpoint")
         yield samples
 
 
-def draw(module: GenerativeModule, count: int, seed: int) -> Tensor:
-    """All `draws` in one tensor, ``(count, *shape)``.
+def draw(source: Source, count: int, seed: int) -> Tensor:
+    """All `drawn` in one tensor, ``(count, *shape)``.
 
     Raises:
         InputError: Some are not finite.
     """
-    return torch.cat(list(draws(module, count, seed)))
+    return torch.cat(list(drawn(source, count, seed)))
 
 
 def rounded(images: Iterable[Tensor]) -> Iterator[Tensor]:

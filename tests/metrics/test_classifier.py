@@ -57,6 +57,18 @@ def test_pictures_of_any_size_have_features_of_one_width(shape):
     assert sum(p.numel() for p in module.parameters()) < 300_000
 
 
+def test_generators_of_gpus_are_left_alone(monkeypatch):
+    """torch.manual_seed seeds them all, and no fork of the CPU's state would set them back."""
+
+    def seeded_anew(seed):
+        raise AssertionError("the generators of all GPUs were seeded")
+
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded_anew)
+    data = Stripes()
+    data.setup()
+    fit_classifier(data.train_set, data.shape, 2)
+
+
 def test_no_pixel_of_a_large_picture_is_skipped():
     module = PictureClassifier((1, 256, 256), 2).eval()
     x = torch.randn(2, 1, 256, 256, requires_grad=True)

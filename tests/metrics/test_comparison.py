@@ -33,6 +33,17 @@ def test_below_the_table_stand_its_columns_other_figures_what_is_missing_and_the
     ]
 
 
+def test_a_table_wider_than_the_text_goes_on_below_with_the_same_rows():
+    report = Report(FIGURES, comparison=TABLE)
+    whole, blocks = report.to_text(120).split("\n\n")[0], report.to_text(30).split("\n\n")[:2]
+    assert max(len(line) for block in blocks for line in block.split("\n")) <= 30 < len(whole.split("\n")[0])
+    for row, title in enumerate(TABLE.rows.values(), start=-3):
+        parts = [block.split("\n")[row] for block in blocks]
+        assert all(part.startswith(title) for part in parts)
+        cells = [cell for part in parts for cell in part.removeprefix(title).split()]
+        assert cells == whole.split("\n")[row].removeprefix(title).split()
+
+
 def test_json_keeps_flat_names():
     read = Report(FIGURES, comparison=TABLE).as_dict()
     assert list(read["figures"]) == [figure.name for figure in FIGURES]

@@ -8,6 +8,7 @@ from sklearn.mixture import GaussianMixture
 
 from lightning_gen import InputError
 from lightning_gen.samplers import SAMPLERS, FlowSampler, GaussianMixtureSampler
+from lightning_gen.samplers import flow as flow_module
 from lightning_gen.samplers.kept import described, rebuilt, weights_key
 
 
@@ -62,6 +63,25 @@ def test_the_same_seeds_fit_and_draw_the_same(small):
         assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(first.draw(9, seeded(1)), second.draw(9, seeded(1)))
     assert not torch.equal(first.draw(9, seeded(1)), second.draw(9, seeded(2)))
+
+
+def test_generators_of_other_devices_are_left_alone(small, monkeypatch):
+    """torch.manual_seed seeds them all, and no fork of the CPU's state would set them back."""
+
+    def seeded_anew(seed):
+        raise AssertionError("the generators of all GPUs were seeded")
+
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded_anew)
+    small.fit(clusters(300), seeded())
+    rebuilt(type(small), described(small))
+
+
+def test_draws_of_a_flow_do_not_depend_on_how_many_pass_through_it_at_a_time(monkeypatch):
+    flow = SMALL[FlowSampler]()
+    flow.fit(clusters(300), seeded())
+    whole = flow.draw(50, seeded(1))
+    monkeypatch.setattr(flow_module, "DRAWN", 7)
+    torch.testing.assert_close(flow.draw(50, seeded(1)), whole, rtol=1e-5, atol=1e-4)
 
 
 def test_plain_data_give_a_sampler_back_to_the_bit(small, tmp_path):

@@ -13,7 +13,7 @@ from lightning_gen.augmentations import Binarization
 from lightning_gen.bottlenecks import FiniteScalarQuantizer, IdentityBottleneck, VectorQuantizer
 from lightning_gen.cli import main
 from lightning_gen.data import Digits, Grid, ImageFolder, Ring, Sprites, StackedDigits, Tensors
-from lightning_gen.metrics import Figure, Report, fit_pca
+from lightning_gen.metrics import Figure, Report, fit_pca, probe_accuracy, sliced_wasserstein
 from lightning_gen.networks import (
     Concatenation,
     DenseDecoder,
@@ -23,9 +23,10 @@ from lightning_gen.networks import (
     Generator,
 )
 from lightning_gen.objectives import GaussianLikelihood
+from lightning_gen.samplers import GaussianMixtureSampler
 from lightning_gen.verbs import codes
 from lightning_gen.verbs.evaluate import assess, evaluate
-from lightning_gen.verbs.samples import batches, labelled, observed
+from lightning_gen.verbs.samples import batches, labelled, observed, seeded
 
 
 class FromMixture(Generator):
@@ -169,18 +170,29 @@ def test_raw_pixels_are_told_apart_by_brute_force(autoencoder):
     assert found["raw_knn_accuracy"] == pytest.approx(right.item(), abs=0.006)
 
 
-def test_neighbours_and_probe_take_as_many_training_samples_for_each_row(autoencoder, monkeypatch):
-    monkeypatch.setattr(codes, "NEIGHBOUR_VALUES", 64 * 100)
-    monkeypatch.setattr(codes, "PROBE_VALUES", 64 * 50)
+def test_each_row_takes_as_many_training_samples_as_its_width_allows_and_says_so(autoencoder, monkeypatch):
+    used = []
+
+    def counting(train, test):
+        used.append(train.x.shape)
+        return probe_accuracy(train, test)
+
+    monkeypatch.setattr(codes, "probe_accuracy", counting)
+    monkeypatch.setattr(codes, "VALUES", 64 * 50)
+    card = assess(autoencoder(), Digits(size=8), extractor=False).card
+    samples = {"this model": 64 * 50 // 3, "raw pixels": 50, "PCA": 64 * 50 // 3}
+    assert card["knn_accuracy"]["training_samples"] == card["probe_accuracy"]["training_samples"] == samples
+    assert used == [(1066, 3), (50, 64), (1066, 3)]
+    assert card["probe_accuracy"]["iterations"].keys() == samples.keys()
+    monkeypatch.undo()
+    card = assess(autoencoder(), Digits(size=8), extractor=False).card
+    assert set(card["probe_accuracy"]["training_samples"].values()) == {1437}
+
+
+def test_too_few_training_samples_have_no_neighbours(autoencoder, monkeypatch):
+    monkeypatch.setattr(codes, "VALUES", 4)
     report = assess(autoencoder(), Digits(size=8))
-    assert report.card["knn_accuracy"]["training_samples"] == 100
-    assert report.card["probe_accuracy"]["training_samples"] == 50
-    assert report.card["probe_accuracy"]["iterations"].keys() == {
-        f"{row}probe_accuracy" for row in ("", "pca_", "raw_")
-    }
-    monkeypatch.setattr(codes, "NEIGHBOUR_VALUES", 64 * 4)
-    report = assess(autoencoder(), Digits(size=8))
-    assert "no knn_accuracy: there are 4 training samples" in report.to_text()
+    assert "no knn_accuracy: there are 1 training samples" in report.to_text()
     assert "knn_accuracy" not in report.card
 
 
@@ -226,7 +238,7 @@ def test_pca_of_observed_samples_is_fitted_on_observed_ones(autoencoder):
     data, module = Digits(size=8), autoencoder(observation=Binarization())
     found = figures(assess(module, data))
     train, test = (
-        torch.cat([batch.x for batch in observed(module, labelled(data, split, 1024 if at else 512), 0)])
+        torch.cat([batch.x for batch in observed(module, labelled(data, split, 1024 if at else 512), seeded(0))])
         for at, split in ((1, data.train_set), (0, data.test_set))
     )
     assert set(test.unique().tolist()) == {-1, 1}
@@ -261,7 +273,7 @@ def test_sprites_also_have_factors(autoencoder, monkeypatch):
         return Report((Figure("mig", data.factors.shape[1], "gap"),))
 
     monkeypatch.setattr(sys.modules[assess.__module__], "disentanglement", measured)
-    monkeypatch.setattr(codes, "NEIGHBOUR_VALUES", 256 * 100)
+    monkeypatch.setattr(codes, "VALUES", 256 * 100)
     assert figures(assess(autoencoder((1, 16, 16)), Sprites(size=16)))["mig"] == 5
     assert "mig" not in figures(assess(autoencoder(), Digits(size=8)))
 
@@ -291,6 +303,53 @@ def test_a_code_as_wide_as_the_data_is_compared_with_nothing_and_says_why(autoen
     assert not [name for name in figures(report) if name.startswith("pca_")]
     assert {"mse", "knn_accuracy", "raw_knn_accuracy"} <= figures(report).keys()
     assert "no PCA: the code holds 2 numbers, and PCA needs fewer than the 2 dimensions" in report.to_text()
+
+
+def test_samples_of_a_fitted_sampler_are_measured_and_named(autoencoder):
+    """Codes of the prior are far from those of an encoder that puts all digits far from 0; a mixture's are not."""
+    data, module = Digits(size=8), autoencoder(variational=True)
+    last = [part for part in module.encoder.modules() if isinstance(part, nn.Linear)][-1]
+    with torch.no_grad():
+        last.bias[:3] = 8.0  # the means of three numbers; their deviations are about 1
+    sampler = module.fit_sampler(GaussianMixtureSampler(2), data)
+    prior, mixture = (assess(module, data, draws=1, extractor=False, sampler=each) for each in (None, sampler))
+    x, generator = split_of(data, data.test_set)[0], torch.Generator().manual_seed(0)
+    rows = torch.randperm(180, generator=torch.Generator().manual_seed(0))
+    expected = sliced_wasserstein(module.eval().sample(180, None, generator, sampler), x[rows], 512)
+    assert figures(mixture)["sliced_wasserstein"] == pytest.approx(float(expected), rel=1e-6)
+    assert figures(prior)["sliced_wasserstein"] != pytest.approx(float(expected), rel=1e-3)
+    assert "GaussianMixtureSampler(components=2), fitted" in mixture.card["samples"]
+    assert "prior of GaussianBottleneck" in prior.card["samples"]
+    note = "no figures of gmm samples: the checkpoint keeps this sampler, --sampler gmm measures what it draws"
+    assert note in prior.to_text()
+    assert "figures of gmm samples" not in mixture.omitted
+    last.bias.data += 1
+    assert note not in assess(module, data, draws=1, extractor=False).to_text(), "it is of other codes"
+
+
+def test_a_code_without_a_prior_draws_by_a_sampler_and_is_told_so(autoencoder):
+    data, module = Digits(size=8), autoencoder()
+    report = assess(module, data)
+    assert "no figures of samples: the code of IdentityBottleneck has no prior" in report.to_text()
+    assert "--sampler gmm fits a density to the codes" in report.omitted["figures of samples"]
+    assert "samples" not in report.card
+    found = figures(assess(module, data, sampler=module.fit_sampler(GaussianMixtureSampler(2), data)))
+    assert {"sliced_wasserstein", *FEATURES} <= found.keys()
+
+
+def test_the_sampler_of_evaluate_is_that_of_sample(autoencoder, checkpoint, tmp_path, capsys):
+    path, target = checkpoint(autoencoder(), Digits(size=8)), tmp_path / "figures.json"
+    words = ["evaluate", path, "--extractor", "false", "--output", str(target)]
+    main([*words, "--sampler", "gmm"])
+    assert f"it is kept in {path}" in capsys.readouterr().out
+    first = json.loads(target.read_text())
+    assert "GaussianMixtureSampler(components=10)" in first["card"]["samples"]
+    main([*words, "--sampler", "gmm"])
+    assert "fitting" not in capsys.readouterr().out
+    assert json.loads(target.read_text()) == first
+    main(words)
+    assert json.loads(target.read_text())["card"]["omitted"].keys() >= {"figures of gmm samples"}
+    assert "sliced_wasserstein" not in json.loads(target.read_text())["figures"]
 
 
 def test_a_variational_autoencoder_also_draws(autoencoder):
@@ -499,6 +558,20 @@ def test_json_says_what_was_evaluated_and_the_same_seed_gives_the_same(gan, chec
     assert all(other[name] != read["figures"][name] for name in ("reverse_kl", "sliced_wasserstein"))
 
 
+@pytest.mark.parametrize(("columns", "width"), [(None, 120), (70, 70), (200, 200)])
+def test_the_text_is_as_wide_as_the_terminal(autoencoder, checkpoint, capsys, monkeypatch, columns, width):
+    path = checkpoint(autoencoder(variational=True), Digits(size=8))
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", str(columns))
+    capsys.readouterr()
+    evaluate(path, draws=1, extractor=False)
+    printed = capsys.readouterr().out
+    longest = max(len(line) for line in printed.splitlines() if str(path) not in line)
+    assert width - 15 < longest <= width
+    assert " ".join(printed.split()).count("grey pixels") == 1
+
+
 def test_data_can_be_named_from_the_shell_by_a_short_class_name(autoencoder, checkpoint, tmp_path):
     path, target = checkpoint(autoencoder(), Digits(size=8)), tmp_path / "figures.json"
     main(
@@ -519,6 +592,8 @@ def test_data_can_be_named_from_the_shell_by_a_short_class_name(autoencoder, che
         (["--data", "Digits", "--data.size", "8", "--data.test_fraction", "0"], "set --data.test_fraction above 0"),
         (["--samples", "0"], "--samples must be at least 1"),
         (["--draws", "0"], "--draws must be at least 1"),
+        (["--sampler", "gnm"], "did you mean 'gmm'?"),
+        (["--sampler", "prior"], "has no prior to draw from: --sampler gmm"),
         (["--output", "."], "is a folder"),
     ],
     ids=str,

@@ -1,5 +1,7 @@
 """The verb ``sample``: what it writes, and what it refuses."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,12 @@ from lightning_gen import AutoencoderModule, GANModule, InputError
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
 from lightning_gen.data import Digits, Ring
-from lightning_gen.networks import Concatenation, DenseDiscriminator, DenseGenerator
+from lightning_gen.networks import Concatenation, DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
 from lightning_gen.pictures import picture, to_uint8
 from lightning_gen.samplers import FlowSampler, GaussianMixtureSampler
 from lightning_gen.verbs.sample import sample
+
+verb = sys.modules[sample.__module__]
 
 
 @pytest.fixture
@@ -180,6 +184,29 @@ def test_from_the_shell(checkpoint, tmp_path, capsys):
     assert capsys.readouterr().err == "error: the number of samples must be at least 1, not 0\n"
 
 
+@pytest.mark.parametrize("out", ["x.png", "x.npy", "folder"])
+def test_more_samples_than_memory_holds_are_refused_before_any_is_drawn(checkpoint, tmp_path, monkeypatch, out):
+    path = checkpoint()
+    sample(path, n=4, out=str(tmp_path / "few.npy"))
+
+    def drawn(*args, **options):
+        raise AssertionError("something was drawn")
+
+    monkeypatch.setattr(GANModule, "sample", drawn)
+    with pytest.raises(InputError, match=r"1,000,000,000 samples of shape \(1, 8, 8\) take .* draw at most [\d,]+ at"):
+        sample(path, n=10**9, out=str(tmp_path / out))
+    assert not (tmp_path / out).exists()
+
+
+def test_as_many_as_the_sentence_names_are_drawn(checkpoint, tmp_path, monkeypatch):
+    path = checkpoint()
+    monkeypatch.setattr(verb, "memory", lambda: 3 * 4 * 64 * 10 + 1)
+    with pytest.raises(InputError, match="draw at most 10 at a time with --n, each time with another --seed"):
+        sample(path, n=11, out=str(tmp_path / "x.npy"))
+    sample(path, n=10, out=str(tmp_path / "x.npy"))
+    assert len(np.load(tmp_path / "x.npy")) == 10
+
+
 # samplers of codes --------------------------------------------------------------------------------------------------
 
 
@@ -235,6 +262,38 @@ def only_samplers(rebuild):
         return rebuild(base, hparams, *args, **options)
 
     return checked
+
+
+@pytest.mark.parametrize("sampler", [None, "gmm"])
+def test_codes_are_decoded_some_at_a_time_and_give_the_same(coder, tmp_path, sampler, monkeypatch):
+    path = coder(variational=True)
+    sample(path, n=1300, out=str(tmp_path / "x.npy"), seed=3, sampler=sampler)
+    module = AutoencoderModule.load_from_checkpoint(path).eval()
+    fitted = module.fitted_sampler(GaussianMixtureSampler)
+    with torch.no_grad():
+        whole = module.decode(module.draw_codes(1300, torch.Generator().manual_seed(3), fitted))
+    sizes, decode = [], AutoencoderModule.decode
+
+    def counted(self, code, labels=None):
+        sizes.append(len(code))
+        return decode(self, code, labels)
+
+    monkeypatch.setattr(AutoencoderModule, "decode", counted)
+    drawn = module.sample(1300, generator=torch.Generator().manual_seed(3), sampler=fitted)
+    assert sizes == [512, 512, 276]
+    assert torch.equal(drawn, whole)
+    assert np.array_equal(np.load(tmp_path / "x.npy"), to_uint8(whole).numpy())
+
+
+def test_classes_stay_with_their_codes_however_many_are_decoded_at_a_time(autoencoder):
+    module = autoencoder(
+        variational=True,
+        encoder=DenseEncoder((1, 8, 8), 6, widths=(16,), conditioning=Concatenation(10)),
+        decoder=DenseDecoder((1, 8, 8), 3, widths=(16,), conditioning=Concatenation(10)),
+    )
+    whole, parts = (module.sample(25, [7, 1, 2], torch.Generator().manual_seed(0), batch_size=size) for size in (25, 4))
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-6)
+    assert not torch.allclose(whole, module.sample(25, 7, torch.Generator().manual_seed(0)))
 
 
 def test_what_is_drawn_is_what_the_kept_sampler_draws(coder, tmp_path):

@@ -1,0 +1,105 @@
+"""What a checkpoint holds beside its model: the data that it was trained on, and samplers of its codes."""
+
+from typing import Any
+
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen.data import DataModule
+from lightning_gen.errors import InputError
+from lightning_gen.modules import Autoencoder, GenerativeModule
+from lightning_gen.recipes import suggest
+from lightning_gen.samplers import SAMPLERS, LatentSampler
+
+
+def stored_data(stored: dict[str, Any], path: str) -> DataModule:
+    """The data that a model was trained on.
+
+    Raises:
+        InputError: The checkpoint does not describe them, or they are gone.
+    """
+    described = stored.get("datamodule_hyper_parameters")
+    if not described or "_class_path" not in described:
+        raise InputError(f"{path} does not say what data it was trained on: name them, for instance --data Digits")
+    return checkpoints.rebuild(DataModule, described, path)  # type: ignore[type-abstract]
+
+
+def check_shape(module: GenerativeModule, data: DataModule) -> None:
+    """Check that a model and data are made for each other.
+
+    Raises:
+        InputError: They are not.
+    """
+    wanted, got = tuple(module.data_shape), tuple(data.shape)
+    if wanted == got:
+        return
+    remedy = "evaluate it on the data that it was trained on by leaving out --data"
+    if len(wanted) == len(got) == 3 and wanted[0] == got[0] and wanted[1] == wanted[2] and hasattr(data, "size"):
+        remedy = f"set --data.size {wanted[1]}"
+    elif len(wanted) == len(got) == 3 and wanted[0] != got[0] and hasattr(data, "channels"):
+        remedy = f"set --data.channels {wanted[0]} and --data.size {wanted[1]}"
+    raise InputError(
+        f"the model was trained on samples of shape {wanted} and {type(data).__name__} gives {got}: {remedy}"
+    )
+
+
+def check_sampler(module: GenerativeModule, name: str | None) -> None:
+    """Check that there is such a sampler and that the model has codes to draw.
+
+    Raises:
+        InputError: There is not, or it has none.
+    """
+    if name is not None and name not in SAMPLERS:
+        choices = ", ".join(SAMPLERS)
+        raise InputError(f"there is no sampler '{name}'{suggest(name, SAMPLERS)}: the samplers are {choices}")
+    if name is not None and not isinstance(module, Autoencoder):
+        raise InputError("--sampler is for autoencoders, a GAN draws its latents from its own prior: leave it out")
+    if name == "prior" and isinstance(module, Autoencoder):
+        module.check_prior()
+
+
+def chosen_sampler(
+    module: GenerativeModule, name: str | None, stored: dict[str, Any], path: str
+) -> LatentSampler | None:
+    """The sampler of a name, which the checkpoint keeps or which is fitted now; None for the model's own prior.
+
+    Args:
+        module: The model of the checkpoint.
+        name: One of `SAMPLERS`, or None.
+        stored: The content of the checkpoint.
+        path: The file.
+
+    Raises:
+        InputError: There is no such sampler, or it cannot be fitted.
+    """
+    check_sampler(module, name)
+    kind = SAMPLERS[name or "prior"]
+    if kind is None or not isinstance(module, Autoencoder):
+        return None
+    return module.fitted_sampler(kind) or fit(module, kind, stored, path)
+
+
+def fit(module: Autoencoder, kind: type[LatentSampler], stored: dict[str, Any], path: str) -> LatentSampler:
+    """Fit a sampler to the codes of the data that a checkpoint names, and write the checkpoint anew with it.
+
+    Args:
+        module: The model of the checkpoint.
+        kind: The sampler.
+        stored: The content of the checkpoint.
+        path: The file.
+
+    Raises:
+        InputError: The data are not named, are gone or are of another shape, or the sampler does not fit the codes.
+    """
+    data = stored_data(stored, path)
+    check_shape(module, data)
+    print(f"fitting {kind.__name__} to the codes of the training split of {type(data).__name__}", flush=True)
+    sampler = module.fit_sampler(kind(), data)
+    if checkpoints.read(path).get("lightning_gen", {}).get("images_seen") != module.images_seen:
+        print(f"{path} was written anew by its run meanwhile: the sampler is not kept there", flush=True)
+        return sampler
+    stored["lightning_gen"] = {**stored.get("lightning_gen", {}), "samplers": module.progress()["samplers"]}
+    try:
+        checkpoints.WholeCheckpointIO().save_checkpoint(stored, path)
+        print(f"it is kept in {path}, so the next call needs no data", flush=True)
+    except InputError as error:
+        print(f"it will be fitted again at the next call: {error}", flush=True)
+    return sampler
