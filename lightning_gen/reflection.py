@@ -15,6 +15,11 @@ def argument_names(kind: type) -> list[str]:
     return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
+def takes_nameless_arguments(kind: type) -> bool:
+    """Whether a class's constructor takes any number of arguments without names, ``*args``."""
+    return any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(kind).parameters.values())
+
+
 def required_arguments(kind: type) -> list[str]:
     """The names of a class's constructor arguments that have no default."""
     parameters = inspect.signature(kind).parameters

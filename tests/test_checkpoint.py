@@ -10,7 +10,7 @@ from torch import nn
 
 from lightning_gen import EMA, AutoencoderModule, GANModule, GenerativeModule, InputError
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen.augmentations import GaussianNoise
+from lightning_gen.augmentations import Binarization, GaussianNoise
 from lightning_gen.data import Digits
 from lightning_gen.networks import DenseDiscriminator, DenseGenerator, Generator
 from lightning_gen.networks.conditioning import AuxiliaryClassifier, Concatenation
@@ -190,6 +190,24 @@ def test_a_part_that_cannot_be_described_is_asked_for_again(gan, trainer, tmp_pa
         GANModule.load_from_checkpoint(tmp_path / "gan.ckpt")
     loaded = GANModule.load_from_checkpoint(tmp_path / "gan.ckpt", generator=make())
     assert torch.equal(loaded.sample(3, generator=seed()), module.sample(3, generator=seed()))
+
+
+class Several(nn.Module):
+    """Made of any number of things."""
+
+    def __init__(self, *things):
+        super().__init__()
+        self.things = things
+
+
+@pytest.mark.parametrize("part", [Several(1, 2), nn.Sequential(nn.ReLU())])
+def test_arguments_without_names_cannot_be_described(part):
+    with pytest.raises(checkpoints.Undescribable, match=f"{type(part).__name__} takes arguments without names"):
+        checkpoints.describe(part)
+
+
+def test_a_part_without_a_constructor_of_its_own_has_no_arguments():
+    assert checkpoints.describe(Binarization())["init_args"] == {}
 
 
 def test_a_checkpoint_of_another_class_is_refused(gan, trainer, tmp_path):

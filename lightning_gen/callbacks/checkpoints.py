@@ -59,7 +59,8 @@ def best_checkpoint(module: LightningModule, folder: str | Path) -> ModelCheckpo
     """Lightning's ModelCheckpoint that keeps ``best.ckpt``.
 
     Args:
-        module: Autoencoders are compared by ``val/loss``, GANs by ``val/sliced_wasserstein``.
+        module: Autoencoders are compared by ``val/loss``, in which weights that follow a schedule are those at its end,
+            so that no state wins by a weight that has yet to rise; GANs by ``val/sliced_wasserstein``.
         folder: Where ``best.ckpt`` goes.
     """
     figure = "val/loss" if isinstance(module, Autoencoder) else "val/sliced_wasserstein"

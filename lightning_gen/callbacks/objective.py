@@ -1,7 +1,7 @@
 """What an autoencoder is trained for, said in two lines: which terms, with what weights, in what units."""
 
 from lightning_gen.modules import Autoencoder
-from lightning_gen.objectives import GaussianLikelihood
+from lightning_gen.modules.base import SETTLED_IMAGES
 from lightning_gen.regularizers import KLDivergence
 from lightning_gen.schedules import Schedule, at
 
@@ -9,42 +9,47 @@ LOOKS = 1000
 """Places on the way through a run at which a schedule is looked at."""
 
 
-def objective_lines(module: Autoencoder, images: int) -> list[str]:
+def objective_lines(module: Autoencoder, images: int | None) -> list[str]:
     """The sum that is minimised, and the effective beta: the weight of the KL over that of the likelihood.
 
     Args:
         module: The model.
-        images: Length of the run in images.
+        images: Length of the run in images; None where it is not known, and schedules are said to their ends.
     """
     sums = " + ".join(summand(name, term.weight, images) for name, term in module.terms.items())
     units = "  log-probabilities are nats per sample: summed over its dimensions, averaged over the batch"
     return [f"objective: {sums}{beta(module, images)}", units]
 
 
-def summand(name: str, weight: float | Schedule, images: int) -> str:
+def summand(name: str, weight: float | Schedule, images: int | None) -> str:
     """A term with its weight, if that is not 1."""
     if isinstance(weight, Schedule):
         return f"({course(weight, 1.0, images)}) {name}"
     return name if weight == 1 else f"{weight:g} {name}"
 
 
-def beta(module: Autoencoder, images: int) -> str:
+def beta(module: Autoencoder, images: int | None) -> str:
     """What is said of the effective beta; nothing where no term is a divergence with a weight of its own."""
     divergences = [term for term in module.terms.values() if isinstance(term, KLDivergence) and term.weight != 0]
     likelihood = module.likelihood
     if len(divergences) != 1 or likelihood.weight == 0:
         return ""
     said = f"; effective beta {course(divergences[0].weight, likelihood.weight, images)}"
-    if isinstance(likelihood, GaussianLikelihood):
-        said += f" with scale {likelihood.scale:g}: the squared error counts {0.5 / likelihood.scale**2:g} times"
-    return said
+    return f"{said} with {likelihood.scale_note}" if likelihood.scale_note else said
 
 
-def course(weight: float | Schedule, other: float | Schedule, images: int) -> str:
+def course(weight: float | Schedule, other: float | Schedule, images: int | None) -> str:
     """How the ratio of two weights goes through a run: ``4``, or ``0 to 4``, or ``0 to 0, at most 1``."""
-    if not isinstance(weight, Schedule) and not isinstance(other, Schedule):
-        return f"{weight / other:g}"
-    places = sorted({images * look // LOOKS for look in range(LOOKS + 1)})
-    ratios = [at(weight, place) / at(other, place) for place in places if at(other, place)]
+    schedules = [each for each in (weight, other) if isinstance(each, Schedule)]
+    ratios = [at(weight, place) / at(other, place) for place in places(schedules, images) if at(other, place)]
     first, last, most = ratios[0], ratios[-1], max(ratios)
+    if not schedules:
+        return f"{first:g}"
     return f"{first:.3g} to {last:.3g}" + (f", at most {most:.3g}" if most > max(first, last) else "")
+
+
+def places(schedules: list[Schedule], images: int | None) -> list[int]:
+    """Where schedules are looked at: evenly through the run, and where their warm-ups are over."""
+    end = SETTLED_IMAGES if images is None else images
+    tops = {schedule.warmup_images for schedule in schedules if schedule.warmup_images <= end}
+    return sorted(tops.union(end * look // LOOKS for look in range(LOOKS + 1)))

@@ -127,7 +127,7 @@ class Report(Callback):
         ]
         if isinstance(module, Autoencoder):
             lengths = [callback.max_images for callback in trainer.callbacks if isinstance(callback, MaxImages)]  # type: ignore[attr-defined]
-            lines += objective_lines(module, min(lengths, default=0))
+            lines += objective_lines(module, min(lengths, default=None))
         return lines + ([f"going on after {module.images_seen:,} images"] if module.images_seen else [])
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -142,7 +142,8 @@ class Report(Callback):
         grids = [callback for callback in trainer.callbacks if isinstance(callback, SampleGrid)]  # type: ignore[attr-defined]
         pictures = [path for grid in grids for path in grid.latest]
         python = command()
-        next_verb = "evaluate" if isinstance(pl_module, Autoencoder) else "sample"
+        verbs = ["evaluate"] if isinstance(pl_module, Autoencoder) else []
+        verbs += ["sample"] if counted(pl_module).has_prior else []
         done = counted(pl_module).images_seen
         if not images:
             return ["", f"Nothing was left to train: the run has {done:,} images, raise --max_images to go on."]
@@ -152,7 +153,7 @@ class Report(Callback):
         lines += [f"  TensorBoard  {self.folder}"] if tensorboards(trainer) else []
         lines += ["", "Next:"]
         own = "".join(f" --import {name}" for name in foreign_modules(dict(pl_module.hparams)))
-        lines += [f"  {python} -m lightning_gen {next_verb} {last}{own}"] if last.exists() else []
+        lines += [f"  {python} -m lightning_gen {verb} {last}{own}" for verb in verbs if last.exists()]
         lines += [f"  {python} -m tensorboard.main --logdir {self.folder.parent}"] if tensorboards(trainer) else []
         return lines
 

@@ -23,9 +23,9 @@ class SampleGrid(Callback):
     """Draws the same latents, and reconstructs the same held-out images, every so many images and at the end.
 
     Pictures go to TensorBoard where it is the logger, on the axis of images, and to PNG files in `folder`, such as
-    ``samples-000150000.png``, ``reconstructions-000150000.png`` (originals in the odd columns, their reconstructions to
-    the right of them). A conditional model is drawn with one class a row. Training is left alone: the latents come from
-    a generator of their own.
+    ``samples-000150000.png``, ``reconstructions-000150000.png`` (each original, what the encoder sees of it where the
+    model has a corruption, and what is reconstructed from that, from left to right). A conditional model is drawn with
+    one class a row. Training is left alone: the latents come from a generator of their own.
 
     Args:
         every_images: Images between two pictures, at least 1; None to draw at the end only.
@@ -91,8 +91,16 @@ class SampleGrid(Callback):
             else:
                 yield "samples", picture(module.sample(self.count if images else POINTS, generator=source))
         if isinstance(module, Autoencoder) and self._held_out is not None and images:
-            training = module.training
-            x = self._held_out.x
-            pairs = torch.stack([x, module.eval().reconstruct(x, self._held_out.labels)], dim=1)
-            module.train(training)
-            yield "reconstructions", picture(pairs.flatten(0, 1), columns=8)
+            shown = self._reconstructed(module, self._held_out)
+            yield "reconstructions", picture(torch.stack(shown, dim=1).flatten(0, 1), columns=4 * len(shown))
+
+    def _reconstructed(self, module: Autoencoder, batch: Batch) -> list[Tensor]:
+        """Images as the model is of them, what the encoder sees where that is less, and what becomes of it."""
+        source = torch.Generator().manual_seed(self.seed)
+        shown = [module.observe(batch.x, source)]
+        if module.corruption is not None:
+            shown.append(module.corruption(shown[0], source))
+        training = module.training
+        reconstruction = module.eval().reconstruct(shown[-1], batch.labels)
+        module.train(training)
+        return [*shown, reconstruction]

@@ -1,5 +1,6 @@
 """What every autoencoder is, however it is trained: its parts, a pass over a batch, and what a user does with it."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
-from lightning_gen.modules.base import named
+from lightning_gen.modules.base import SETTLED_IMAGES, named
 from lightning_gen.modules.drawing import CodeDrawing
 from lightning_gen.modules.first_batch import check_first_batch
 from lightning_gen.modules.halves import check_halves, likelihood_of
@@ -48,7 +49,7 @@ class Autoencoder(CodeDrawing):
         """
         if draws < 1:
             raise InputError(f"draws must be at least 1, not {draws}: it is the number of codes drawn for each sample")
-        check_halves(encoder, bottleneck, decoder, likelihood_of(objective))
+        check_halves(encoder, bottleneck, decoder, objective)
         self.encoder = encoder
         self.decoder = decoder
         self.bottleneck = bottleneck
@@ -188,16 +189,24 @@ class Autoencoder(CodeDrawing):
         self.population = progress.get("population")
 
     def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
-        """The loss and its terms in nats per sample, and the mean squared error, for images of pixels in [0, 1]."""
+        """The loss of the task that is trained, corruption included, and its terms, in nats per sample; and the mean
+        squared error of clean samples, for images of pixels in [0, 1].
+
+        Schedules of the objective stand at their ends, so that losses from all over a run can be compared.
+        """
         x = self.observe(batch.x, self.evaluation_rng)
         if self._watches_input:
             with torch.inference_mode(False), torch.enable_grad():
-                total, terms = self.loss(self.reconstruction(x.clone(), self.evaluation_rng, labels=batch.labels))
+                total, terms = self._settled_loss(x.clone(), batch.labels)
         else:
-            total, terms = self.loss(self.reconstruction(x, self.evaluation_rng, labels=batch.labels))
+            total, terms = self._settled_loss(x, batch.labels)
         error = (self.reconstruct(x, batch.labels) - x).float().square().mean()
         figures = {name: value.detach() for name, value in {"loss": total, **terms}.items()}
         return {**figures, "mse": error / 4 if x.ndim == 4 else error}
+
+    def _settled_loss(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        record = self.reconstruction(x, self.evaluation_rng, corrupt=True, labels=labels)
+        return self.loss(replace(record, images=SETTLED_IMAGES))
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Reconstructions of a batch, ``(n, *shape)``."""

@@ -1,6 +1,7 @@
 """What every module of the library shares: one honest count, one generator per process, one way to be rebuilt."""
 
 import os
+import sys
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -40,6 +41,8 @@ def named(parts: dict[str, Any]) -> nn.ModuleDict:
 
 EVALUATION_SEED = 20_140_610
 """Seed of what validation and test draw."""
+SETTLED_IMAGES = sys.maxsize
+"""Where validation and test look at schedules, one of your own included: where all of them have come to their ends."""
 
 
 class GenerativeModule(checkpoints.Described, LightningModule, ABC):

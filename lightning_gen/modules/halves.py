@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
-from lightning_gen.bottlenecks import Bottleneck
+from lightning_gen.bottlenecks import Bottleneck, GradientDescent
+from lightning_gen.bottlenecks.vector_quantizer import CodebookQuantizer
 from lightning_gen.errors import InputError
 from lightning_gen.networks import Decoder, Encoder
-from lightning_gen.objectives import Likelihood
+from lightning_gen.objectives import ImportanceWeightedBound, Likelihood
+from lightning_gen.regularizers import CodebookDistance, KLDivergence
 from lightning_gen.terms import Term
 
 
@@ -19,13 +21,14 @@ def likelihood_of(objective: Mapping[str, Term]) -> Likelihood:
         if isinstance(term, Likelihood):
             return term
     raise InputError(
-        "no term of the objective says how the decoder's output becomes a sample: add one of the likelihoods, "
-        "such as objective={'reconstruction': BernoulliLikelihood()}"
+        "no term of the objective says how the decoder's output becomes a sample: add one of the likelihoods, such as "
+        "reconstruction: BernoulliLikelihood (an objective in a file replaces all terms of the recipe below it, so "
+        "name all there; --model.objective.kl.weight 4 changes a single one)"
     )
 
 
-def check_halves(encoder: Encoder, bottleneck: Bottleneck, decoder: Decoder, likelihood: Likelihood) -> None:
-    """Check that encoder, bottleneck, decoder and likelihood are made for each other.
+def check_halves(encoder: Encoder, bottleneck: Bottleneck, decoder: Decoder, objective: Mapping[str, Term]) -> None:
+    """Check that encoder, bottleneck, decoder and objective are made for each other.
 
     Raises:
         InputError: They are not.
@@ -56,7 +59,8 @@ def check_halves(encoder: Encoder, bottleneck: Bottleneck, decoder: Decoder, lik
             f"the encoder is told of {encoder.num_classes or 'no'} classes and the decoder of "
             f"{decoder.num_classes or 'no'}: give both a conditioning with the same num_classes, or neither"
         )
-    check_likelihood(likelihood, decoder)
+    check_likelihood(likelihood_of(objective), decoder)
+    check_objective(objective, bottleneck)
 
 
 def check_likelihood(likelihood: Likelihood, decoder: Decoder) -> None:
@@ -75,4 +79,26 @@ def check_likelihood(likelihood: Likelihood, decoder: Decoder) -> None:
         raise InputError(
             f"{type(likelihood).__name__} reads {wanted} channels of the decoder's output and it has "
             f"{decoder.output_shape[0]}: set the decoder's outputs to {wanted}"
+        )
+
+
+def check_objective(objective: Mapping[str, Term], bottleneck: Bottleneck) -> None:
+    """Check that the terms with a weight train what they should and count nothing twice.
+
+    Raises:
+        InputError: They do not.
+    """
+    terms = {name: term for name, term in objective.items() if term.weight != 0}
+    bounds = [name for name, term in terms.items() if isinstance(term, ImportanceWeightedBound)]
+    divergences = [name for name, term in terms.items() if isinstance(term, KLDivergence)]
+    if bounds and divergences:
+        raise InputError(
+            f"the divergence from the prior is part of ImportanceWeightedBound and '{divergences[0]}' counts it again: "
+            f"leave that term out, or only log it, --model.objective.{divergences[0]}.weight 0"
+        )
+    by_gradient = isinstance(bottleneck, CodebookQuantizer) and isinstance(bottleneck.learning, GradientDescent)
+    if by_gradient and not any(isinstance(term, CodebookDistance) for term in terms.values()):
+        raise InputError(
+            "nothing trains a codebook that learns by GradientDescent: add the term CodebookDistance, "
+            "--model.objective.codebook CodebookDistance, or take --model.bottleneck.learning MovingAverage"
         )

@@ -52,6 +52,14 @@ class SharedScaleGaussianLikelihood(Likelihood):
         """The standard deviation sigma as it is now, a scalar in units of the data."""
         return floored(self.log_scale).exp()
 
+    @property
+    def scale_note(self) -> str:
+        """How often the squared error counts by now."""
+        now = self.learned_scale.item()
+        return (
+            f"a learned scale, now {now:.3g}: the squared error counts {0.5 / now**2:.3g} times, and more as it falls"
+        )
+
     def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
         """Return the log-density of each dimension in nats; output, x and result are ``(n, *shape)``."""
         return log_density(x, output, self.log_scale)
@@ -82,6 +90,11 @@ class PixelScaleGaussianLikelihood(Likelihood):
     def outputs(self, channels: int) -> int:
         """Channels of the decoder's output: a mean and a log sigma for each of the samples' channels."""
         return 2 * channels
+
+    @property
+    def scale_note(self) -> str:
+        """That no number says how often the squared error counts."""
+        return "scales that the decoder learns: the squared error of a pixel counts the more, the smaller its scale is"
 
     def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
         """Return the log-density of each dimension in nats, ``(n, *shape)``; output is ``(n, 2 channels, ...)``."""

@@ -29,6 +29,9 @@ class Perceptual(Term):
     The network is put into evaluation mode for good, its weights are frozen, and they travel in the checkpoint, so that
     a run goes on with the same features. Precision and device are those of the module.
 
+    A network of your own class, which keeps its constructor's arguments as attributes, is built again when a checkpoint
+    is loaded; an ``nn.Sequential`` cannot be, and the objective has to be given again.
+
     Paper: The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, https://arxiv.org/abs/1801.03924,
     equation 1
 

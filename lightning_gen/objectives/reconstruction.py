@@ -35,6 +35,11 @@ class Likelihood(Term, ABC):
         """Channels that the decoder's output must have for samples of so many channels: as many."""
         return channels
 
+    @property
+    def scale_note(self) -> str:
+        """What its scale makes of an error, as it is said after "with"; nothing where it has no scale."""
+        return ""
+
     @abstractmethod
     def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
         """Return log p of the parts of each sample that are independent given z, in nats.
@@ -135,6 +140,11 @@ class GaussianLikelihood(Likelihood):
             raise InputError(f"GaussianLikelihood cannot have scale {scale}: give a standard deviation above 0")
         self.scale = scale
 
+    @property
+    def scale_note(self) -> str:
+        """How often the squared error counts."""
+        return f"scale {self.scale:g}: the squared error counts {0.5 / self.scale**2:g} times"
+
     def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
         """Return the log-density of each dimension in nats; output, x and result are ``(n, *shape)``."""
         residual = (at_least_float32(x) - at_least_float32(output)) / self.scale
@@ -169,6 +179,11 @@ class LaplaceLikelihood(Likelihood):
         if not scale > 0:
             raise InputError(f"LaplaceLikelihood cannot have scale {scale}: give a mean absolute deviation above 0")
         self.scale = scale
+
+    @property
+    def scale_note(self) -> str:
+        """How often the absolute error counts."""
+        return f"scale {self.scale:g}: the absolute error counts {1 / self.scale:g} times"
 
     def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
         """Return the log-density of each dimension in nats; output, x and result are ``(n, *shape)``."""

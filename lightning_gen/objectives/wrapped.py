@@ -35,6 +35,11 @@ class WrappedLikelihood(Likelihood):
         """Channels of the decoder's output that the likelihood reads."""
         return self.likelihood.outputs(channels)
 
+    @property
+    def scale_note(self) -> str:
+        """What the likelihood's scale makes of an error."""
+        return self.likelihood.scale_note
+
     def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
         """Return log p of the likelihood's independent parts, in nats."""
         return self.likelihood.log_probs(output, x)
@@ -56,7 +61,7 @@ class HiddenPart(WrappedLikelihood):
     """A likelihood of what the encoder could not see, as masked autoencoders learn from.
 
     As a term: E[-Σ log p(xᵢ|z)] over the hidden dimensions i of a sample, in nats; over all of them where nothing says
-    what is hidden, as in validation. `log_prob` is that of the whole sample.
+    what is hidden, as of a model without a corruption. `log_prob` is that of the whole sample.
 
     Paper: Masked Autoencoders Are Scalable Vision Learners, https://arxiv.org/abs/2111.06377, section 3; there it is
     the mean over the hidden pixels instead of their sum

@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning_gen import GANModule
 from lightning_gen.callbacks import ImageCheckpoint, MaxImages, best_checkpoint
 from lightning_gen.data import Digits
+from lightning_gen.schedules import Linear
 
 
 class Written(Callback):
@@ -100,3 +101,22 @@ def test_best_is_the_checkpoint_of_the_lowest_figure(request, trainer, tmp_path,
     assert len(found) == 4
     assert [path.name for path in tmp_path.iterdir()] == ["best.ckpt"]
     assert stored(tmp_path / "best.ckpt")["lightning_gen"]["images_seen"] == min(found)[1]
+
+
+def test_best_is_not_a_state_that_won_by_a_weight_that_had_yet_to_rise(autoencoder, trainer, tmp_path):
+    """Weighed as they are in training, the losses are lowest while the divergence costs next to nothing."""
+    rise = Linear(6 * 1408, start_images=2 * 1408, first=0.0, last=2.0)
+
+    class Figures(Callback):
+        def on_validation_end(self, trainer, pl_module):
+            images, figures = pl_module.images_seen, trainer.callback_metrics
+            error, divergence = (float(figures[f"val/{name}"]) for name in ("reconstruction", "kl"))
+            found.append((images, error + 2 * divergence, error + rise(images) * divergence))
+
+    found = []
+    module = autoencoder(variational=True, optimizer=partial(torch.optim.Adam, lr=0.02))
+    module.objective["kl"].weight = rise
+    trainer(max_epochs=6, callbacks=[Figures(), best_checkpoint(module, tmp_path)]).fit(module, digits())
+    chosen = stored(tmp_path / "best.ckpt")["lightning_gen"]["images_seen"]
+    assert chosen == min(found, key=lambda each: each[1])[0]
+    assert chosen != min(found, key=lambda each: each[2])[0]

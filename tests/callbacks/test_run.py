@@ -6,18 +6,27 @@ from pathlib import Path
 
 import pytest
 import recorded
+import torch
 import yaml
 from recorded import DIGITS, NETWORKS
 
-from lightning_gen.callbacks import MaxImages, Report, RunFolder
-from lightning_gen.callbacks.objective import objective_lines
+from lightning_gen.callbacks import ImageCheckpoint, MaxImages, Report, RunFolder
+from lightning_gen.callbacks.objective import course, objective_lines
 from lightning_gen.callbacks.run import flat
 from lightning_gen.cli import main
 from lightning_gen.data import Digits
 from lightning_gen.errors import InputError
-from lightning_gen.objectives import BernoulliLikelihood, GaussianLikelihood
+from lightning_gen.networks import DenseDecoder
+from lightning_gen.objectives import (
+    BernoulliLikelihood,
+    GaussianLikelihood,
+    HiddenPart,
+    LaplaceLikelihood,
+    PixelScaleGaussianLikelihood,
+    SharedScaleGaussianLikelihood,
+)
 from lightning_gen.regularizers import KLDivergence
-from lightning_gen.schedules import Linear, Schedule
+from lightning_gen.schedules import Constant, Linear, Schedule
 
 
 def test_settings_are_flattened_without_what_is_not_set():
@@ -56,13 +65,13 @@ def test_a_run_can_be_repeated_from_its_configuration(tmp_path):
     assert {key for key in configs[0] if configs[0][key] != configs[1].get(key)} == {"name"}
 
 
-@pytest.mark.parametrize(("recipe", "pictures"), [("gan/dcgan", 1), ("autoencoder/vae", 2)])
-def test_the_report_names_what_exists(tmp_path, capsys, recipe, pictures):
+@pytest.mark.parametrize(("recipe", "pictures", "verbs"), [("gan/dcgan", 1, 1), ("autoencoder/vae", 2, 2)])
+def test_the_report_names_what_exists(tmp_path, capsys, recipe, pictures, verbs):
     folder = recorded.fit(tmp_path, "run", recipe, 192)
     report = capsys.readouterr().out.split("Trained on ")[1]
     assert report.startswith("192 images in 0 min ")
     named = [Path(word) for word in report.split() if word.startswith(str(tmp_path))]
-    assert len(named) == pictures + 4
+    assert len(named) == pictures + verbs + 3
     assert all(path.exists() for path in named)
     assert {*(folder / "samples").glob("*-000000192.png"), folder / "checkpoints" / "last.ckpt", folder} <= set(named)
 
@@ -73,6 +82,14 @@ def test_the_next_command_of_the_report_works(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     main(shlex.split(command))
     assert (tmp_path / "samples.png").exists()
+
+
+@pytest.mark.parametrize(("variational", "verbs"), [(False, ["evaluate"]), (True, ["evaluate", "sample"])])
+def test_what_can_be_sampled_is_sampled_next(autoencoder, trainer, tmp_path, capsys, variational, verbs):
+    callbacks = [MaxImages(64), Report(tmp_path), ImageCheckpoint(None, tmp_path / "checkpoints")]
+    runner = trainer(max_epochs=-1, callbacks=callbacks, enable_checkpointing=True)
+    runner.fit(autoencoder(variational=variational), Digits(8))
+    assert re.findall(r"-m lightning_gen (\w+) ", capsys.readouterr().out) == verbs
 
 
 def test_the_report_opens_with_what_is_trained(gan, trainer, tmp_path, capsys):
@@ -117,6 +134,56 @@ def test_the_objective_is_said_with_its_weights_and_the_effective_beta(autoencod
     kl = {} if weight is None else {"kl": KLDivergence(weight)}
     module = autoencoder(variational=True, objective={"reconstruction": likelihood, **kl})
     assert objective_lines(module, 100)[0] == f"objective: {line}"
+
+
+@pytest.mark.parametrize(
+    ("weight", "images", "said"),
+    [
+        (Constant(4.0, warmup_images=1000), None, "0.004 to 4"),
+        (Constant(4.0, warmup_images=1000), 500, "0.004 to 2"),
+        (Linear(10**6, first=0.0, last=4.0), None, "0 to 4"),
+        (Linear(10**6, first=4.0, last=0.0), None, "4 to 0"),
+        (Linear(2000, first=4.0, last=0.0, warmup_images=1000), None, "0.002 to 0, at most 2"),
+        (Linear(2000, first=4.0, last=0.0, warmup_images=1000), 3333, "0.002 to 0, at most 2"),
+        (Constant(4.0), None, "4 to 4"),
+        (4.0, None, "4"),
+    ],
+)
+def test_a_schedule_is_said_to_the_end_of_the_run_or_to_its_own(weight, images, said):
+    assert course(weight, 1.0, images) == said
+
+
+def squared(x):
+    return x**2
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "error"),
+    [
+        (GaussianLikelihood(0.3), squared),
+        (LaplaceLikelihood(0.3), abs),
+        (HiddenPart(LaplaceLikelihood(0.5)), abs),
+        (SharedScaleGaussianLikelihood(0.1), squared),
+        (HiddenPart(SharedScaleGaussianLikelihood(2.0)), squared),
+    ],
+)
+def test_the_objective_says_how_often_an_error_counts(autoencoder, likelihood, error):
+    module = autoencoder(variational=True, objective={"reconstruction": likelihood, "kl": KLDivergence()})
+    line = objective_lines(module, 100)[0]
+    name, times = re.search(r"effective beta 1 with .*: the (\w+) error counts (\S+) times", line).groups()
+    nats = likelihood.log_prob(torch.zeros(1, 1), torch.zeros(1, 1)) - likelihood.log_prob(
+        torch.zeros(1, 1), torch.full((1, 1), 0.2)
+    )
+    assert name == {squared: "squared", abs: "absolute"}[error]
+    assert float(times) == pytest.approx(nats.item() / error(0.2), rel=1e-2)
+
+
+@pytest.mark.parametrize("likelihood", [SharedScaleGaussianLikelihood(), PixelScaleGaussianLikelihood()])
+def test_the_objective_says_that_a_scale_is_learned(autoencoder, likelihood):
+    decoder = DenseDecoder((1, 8, 8), 3, outputs=likelihood.outputs(1))
+    objective = {"reconstruction": likelihood, "kl": KLDivergence()}
+    module = autoencoder(variational=True, decoder=decoder, objective=objective)
+    assert re.search("effective beta 1 with .*learn", objective_lines(module, 100)[0])
 
 
 def test_the_report_opens_with_the_objective_of_an_autoencoder(autoencoder, trainer, tmp_path, capsys):

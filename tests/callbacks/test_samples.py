@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from lightning_gen.augmentations import Masking
 from lightning_gen.callbacks import MaxImages, SampleGrid
 from lightning_gen.data import Digits, Ring
 from lightning_gen.networks import Concatenation, DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
@@ -96,6 +97,16 @@ def test_an_autoencoder_without_a_prior_shows_reconstructions_alone(autoencoder,
     with torch.no_grad():
         pairs = torch.stack([batch.x[:32], module.eval().reconstruct(batch.x[:32])], dim=1).flatten(0, 1)
     assert np.array_equal(pixels(next(tmp_path.iterdir())), picture(pairs, columns=8)[0].numpy())
+
+
+def test_what_a_corruption_hides_is_shown_between_original_and_reconstruction(autoencoder, trainer, tmp_path):
+    module, data = autoencoder(corruption=Masking(1.0)), Digits(8)
+    trainer(max_epochs=1, callbacks=[SampleGrid(None, tmp_path, count=8)]).fit(module, data)
+    x = data.on_after_batch_transfer(next(iter(data.val_dataloader()))).x[:4]
+    with torch.no_grad():
+        hidden = torch.full_like(x, -1)
+        rows = torch.stack([x, hidden, module.eval().reconstruct(hidden)], dim=1).flatten(0, 1)
+    assert np.array_equal(pixels(next(tmp_path.iterdir())), picture(rows, columns=12)[0].numpy())
 
 
 def test_reconstructions_of_a_conditional_autoencoder_are_told_the_classes(autoencoder, trainer, tmp_path):

@@ -1,6 +1,7 @@
 """AutoencoderModule against a loop written by hand, and what it offers a user."""
 
 import copy
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -14,8 +15,9 @@ from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck
 from lightning_gen.data import Digits
 from lightning_gen.networks import Concatenation, DenseDecoder, DenseEncoder
 from lightning_gen.objectives import GaussianLikelihood
+from lightning_gen.regularizers import Capacity
 from lightning_gen.samplers import GaussianMixtureSampler
-from lightning_gen.schedules import ImageSchedule, Linear
+from lightning_gen.schedules import Constant, Cosine, ImageSchedule, Linear
 
 
 def loader(n=96, batch_size=16):
@@ -57,6 +59,19 @@ def test_the_loss_is_the_weighted_sum_of_the_terms(autoencoder):
     torch.testing.assert_close(total, terms["reconstruction"] + 0.25 * terms["kl"])
 
 
+def test_validation_is_of_the_task_that_is_trained(autoencoder, trainer):
+    """A reconstruction of nothing costs the same whatever was there; the squared error is that of clean samples."""
+    module, data = autoencoder(corruption=Masking(1.0)), loader(16)
+    runner = trainer()
+    runner.validate(module, data, verbose=False)
+    x = next(iter(data))
+    with torch.no_grad():
+        blind = module.loss(replace(module.reconstruction(torch.full_like(x, -1), None), x=x))[0]
+        clean = (module.reconstruct(x) - x).square().mean() / 4
+    torch.testing.assert_close(runner.callback_metrics["val/loss"], blind)
+    torch.testing.assert_close(runner.callback_metrics["val/mse"], clean)
+
+
 def test_the_encoder_sees_corrupted_samples_and_the_terms_clean_ones(autoencoder):
     module, x = autoencoder(corruption=Masking(1.0)), torch.rand(4, 1, 8, 8)
     record = module.reconstruction(x, torch.Generator(), corrupt=True)
@@ -65,16 +80,32 @@ def test_the_encoder_sees_corrupted_samples_and_the_terms_clean_ones(autoencoder
     torch.testing.assert_close(module.reconstruction(x, None).code.sample, module.encode(x))
 
 
-def test_validation_weighs_the_terms_as_training_does_and_does_not_move_schedules(autoencoder, trainer):
+@pytest.mark.parametrize(
+    ("schedule", "settled"),
+    [
+        (Linear(96, first=0.0, last=8.0), 8.0),
+        (Cosine(96, first=8.0, last=0.5), 0.5),
+        (Linear(10**9, first=0.0, last=8.0, warmup_images=500), 8.0),
+        (Constant(3.0, warmup_images=10**9), 3.0),
+    ],
+)
+def test_validation_weighs_the_terms_as_training_does_in_the_end(autoencoder, trainer, schedule, settled):
     module = autoencoder(variational=True, optimizer=partial(torch.optim.SGD, lr=0.0))
-    module.objective["kl"].weight = Linear(96, first=0.0, last=8.0)
+    module.objective["kl"].weight = schedule
     for _ in range(2):
         figures = trainer().validate(module, loader(), verbose=False)[0]
-        assert figures["val/loss"] == pytest.approx(figures["val/reconstruction"])
-    trainer(max_epochs=1).fit(module, loader())
+        assert figures["val/kl"] > 0
+        weighed = figures["val/reconstruction"] + settled * figures["val/kl"]
+        assert figures["val/loss"] == pytest.approx(weighed, rel=1e-6)
+        trainer(max_epochs=1).fit(module, loader())
+
+
+def test_validation_compares_with_the_capacity_of_the_end(autoencoder, trainer):
+    module = autoencoder(variational=True)
+    module.objective["kl"].weight = 0.0
+    module.objective["capacity"] = Capacity(Linear(10**6, first=0.0, last=25.0), weight=1.0)
     figures = trainer().validate(module, loader(), verbose=False)[0]
-    assert figures["val/kl"] > 0
-    assert figures["val/loss"] == pytest.approx(figures["val/reconstruction"] + 8 * figures["val/kl"], rel=1e-6)
+    assert figures["val/capacity"] == pytest.approx(abs(figures["val/kl"] - 25), rel=1e-4)
 
 
 def test_only_a_bottleneck_with_a_prior_can_be_sampled(autoencoder):

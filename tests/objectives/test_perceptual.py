@@ -117,6 +117,22 @@ def test_a_checkpoint_brings_the_same_features_back(autoencoder, trainer, tmp_pa
     assert not any(parameter.requires_grad for parameter in loaded.terms["perceptual"].parameters())
 
 
+def test_a_network_without_a_class_of_its_own_is_asked_for_again(autoencoder, trainer, tmp_path):
+    def objective():
+        network = nn.Sequential(nn.Conv2d(1, 5, 3), nn.ReLU())
+        return {"reconstruction": BernoulliLikelihood(), "perceptual": Perceptual(network)}
+
+    module, runner = autoencoder(objective=objective()), trainer(max_steps=1)
+    runner.fit(module, Digits(size=8, batch_size=16))
+    with pytest.warns(UserWarning, match=r"Sequential takes .*load_from_checkpoint\(path, objective=...\)"):
+        runner.save_checkpoint(tmp_path / "last.ckpt")
+    with pytest.raises(InputError, match=r"cannot be rebuilt .* 'objective' is needed"):
+        AutoencoderModule.load_from_checkpoint(tmp_path / "last.ckpt")
+    loaded = AutoencoderModule.load_from_checkpoint(tmp_path / "last.ckpt", objective=objective())
+    x, output = pictures()
+    assert torch.equal(loaded.terms["perceptual"](record(x, output)), module.terms["perceptual"](record(x, output)))
+
+
 # LPIPS --------------------------------------------------------------------------------------------------------------
 
 
