@@ -289,3 +289,15 @@ def test_a_part_of_ones_own_trains_and_its_checkpoint_is_read_once_its_module_is
     with pytest.raises(SystemExit):
         main(["sample", str(last("dcgan")), "--import", "no_such_module"])
     assert "--import no_such_module: No module named" in capsys.readouterr().err
+
+
+def test_a_file_that_names_one_term_is_told_that_it_replaced_the_others(here, capsys):
+    (here / "beta.yaml").write_text("model: {init_args: {objective: {kl: {class_path: KLDivergence}}}}")
+    with pytest.raises(SystemExit):
+        main(["fit", "--config=autoencoder/vae", "--config=beta.yaml", "--data.size=8", *QUIET])
+    said = capsys.readouterr().err
+    assert "an objective in a file replaces all terms of the recipe" in said
+    remedy = said.split("--model.objective.kl.weight")[1].split()[0]
+    words = ["--data.size=8", "--model.encoder.width=4", "--model.decoder.width=4", *QUIET, "--max_images=64"]
+    main(["fit", "--config=autoencoder/vae", f"--model.objective.kl.weight={remedy}", *words])
+    assert "objective: reconstruction + 4 kl" in capsys.readouterr().out
