@@ -9,13 +9,13 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader
 
-from lightning_gen import InputError
+from lightning_gen import AutoencoderModule, InputError
 from lightning_gen.augmentations import Masking
-from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck
+from lightning_gen.bottlenecks import GaussianBottleneck, GradientDescent, IdentityBottleneck, VectorQuantizer
 from lightning_gen.data import Digits
 from lightning_gen.networks import Concatenation, DenseDecoder, DenseEncoder
-from lightning_gen.objectives import GaussianLikelihood
-from lightning_gen.regularizers import Capacity
+from lightning_gen.objectives import BernoulliLikelihood, GaussianLikelihood, ImportanceWeightedBound
+from lightning_gen.regularizers import Capacity, CodebookDistance, Commitment, KLDivergence
 from lightning_gen.samplers import GaussianMixtureSampler
 from lightning_gen.schedules import Constant, Cosine, ImageSchedule, Linear
 
@@ -70,6 +70,24 @@ def test_validation_is_of_the_task_that_is_trained(autoencoder, trainer):
         clean = (module.reconstruct(x) - x).square().mean() / 4
     torch.testing.assert_close(runner.callback_metrics["val/loss"], blind)
     torch.testing.assert_close(runner.callback_metrics["val/mse"], clean)
+
+
+@pytest.mark.parametrize("kind", ["code book", "posterior", "bound"])
+def test_the_mean_over_two_devices_is_the_loss_of_their_joined_batch(kind):
+    """Gradients are averaged over devices: a term that was summed over the batch would be too heavy beside a mean."""
+    bottleneck, objective = {
+        "code book": (
+            VectorQuantizer(3, 8, GradientDescent()),
+            {"reconstruction": GaussianLikelihood(), "codes": CodebookDistance(), "commitment": Commitment()},
+        ),
+        "posterior": (GaussianBottleneck(3), {"reconstruction": BernoulliLikelihood(), "kl": KLDivergence(2.0)}),
+        "bound": (GaussianBottleneck(3), {"bound": ImportanceWeightedBound(BernoulliLikelihood())}),
+    }[kind]
+    networks = DenseEncoder((1, 4, 4), bottleneck.features, (8,)), DenseDecoder((1, 4, 4), 3, (8,))
+    module, x = AutoencoderModule(*networks, bottleneck, objective), torch.rand(8, 1, 4, 4) * 2 - 1
+    joined, first, second = (module.loss(module.reconstruction(part, None))[1] for part in (x, x[:4], x[4:]))
+    for name, value in joined.items():
+        torch.testing.assert_close((first[name] + second[name]) / 2, value)
 
 
 def test_the_encoder_sees_corrupted_samples_and_the_terms_clean_ones(autoencoder):
