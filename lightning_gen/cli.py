@@ -19,12 +19,13 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen import recipes
+from lightning_gen import cluster, recipes
 from lightning_gen.callbacks import (
     ImageCheckpoint,
     ImageProgress,
     LogEveryImages,
     MaxImages,
+    PreemptionCheckpoint,
     Report,
     RunFolder,
     RunLogger,
@@ -44,7 +45,11 @@ from lightning_gen.verbs import VERBS
 
 COUNTS = {
     "max_images": (None, "Stop after so many training images, over all devices."),
-    "checkpoint_every_images": (50_000, "Write checkpoints/last.ckpt every so many images, and at the end."),
+    "checkpoint_every_images": (
+        50_000,
+        "Write checkpoints/last.ckpt every so many images, and at the end. best.ckpt is the best in validation: by "
+        "val/loss with the weights at which schedules end, for GANs by val/sliced_wasserstein.",
+    ),
     "log_every_images": (None, "Log losses every so many images; null for every 50 batches."),
     "sample_every_images": (25_000, "Draw samples every so many images, and at the end."),
 }
@@ -152,13 +157,18 @@ class CLI(LightningCLI):
             kwargs["logger"] = run if fits and not trainer.barebones else False
         callbacks = list(self._callbacks(settings))
         kwargs["callbacks"] = [*as_list(trainer.callbacks), *callbacks]
-        kwargs["plugins"] = [*as_list(trainer.plugins), checkpoints.WholeCheckpointIO()]
+        if trainer.default_root_dir is None:
+            kwargs["default_root_dir"] = str(self.folder)  # where Lightning looks for what another SLURM job has left
         if isinstance(self.model, AlternatingModule):
             check_alternating(trainer)
         if not any(isinstance(callback, ImageCheckpoint) for callback in callbacks):
             kwargs["enable_checkpointing"] = False
         try:
-            return super().instantiate_trainer(**kwargs)
+            plugins = as_list(trainer.plugins)
+            kwargs["plugins"] = [*plugins, checkpoints.WholeCheckpointIO(), *cluster.environment(plugins)]
+            built = super().instantiate_trainer(**kwargs)
+            cluster.check_launch(built)
+            return built
         except (
             ValueError,
             RuntimeError,
@@ -197,7 +207,9 @@ class CLI(LightningCLI):
         yield SampleGrid(settings.sample_every_images, self.folder / "samples")
         if settings.trainer.enable_checkpointing is not False:
             yield best_checkpoint(self.model, self.folder / "checkpoints")
-            yield ImageCheckpoint(settings.checkpoint_every_images, self.folder / "checkpoints")
+            last = ImageCheckpoint(settings.checkpoint_every_images, self.folder / "checkpoints")
+            yield last
+            yield PreemptionCheckpoint(last)
         yield Report(self.folder)
 
 
@@ -310,6 +322,7 @@ def quieten() -> None:
     for text in (
         ".*does not have many workers.*",  # the data are in memory
         ".*GPU available but not used.*",
+        ".*`srun` command is available.*",  # a machine of a cluster on which something is tried out
         ".*is smaller than the logging interval.*",
         ".*in eval mode at the start of training.*",  # the averaged generator, on purpose
         ".*Checkpoint directory .* exists and is not empty.*",  # a run that goes on
@@ -337,7 +350,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             refuse(f"the disk is full ({error}): free some space, or put the runs elsewhere with --runs_dir")
-        sentence = told(error) or (error if isinstance(error, MisconfigurationException) else None)
+        sentence = told(error) or (error if isinstance(error, MisconfigurationException) else cluster.trouble(error))
         if sentence is None:
             raise
         refuse(str(sentence))

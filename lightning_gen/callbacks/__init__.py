@@ -2,6 +2,7 @@
 
 from lightning_gen.callbacks.checkpoints import ImageCheckpoint, best_checkpoint
 from lightning_gen.callbacks.lengths import LogEveryImages, MaxImages, Throughput
+from lightning_gen.callbacks.preemption import PreemptionCheckpoint
 from lightning_gen.callbacks.progress import ImageProgress
 from lightning_gen.callbacks.run import Report, RunFolder, RunLogger
 from lightning_gen.callbacks.samples import SampleGrid
@@ -11,6 +12,7 @@ __all__ = [
     "ImageProgress",
     "LogEveryImages",
     "MaxImages",
+    "PreemptionCheckpoint",
     "Report",
     "RunFolder",
     "RunLogger",

@@ -126,7 +126,7 @@ TABLES = {
         ),
         ("mse", "pca_mse", "knn_accuracy", "pca_knn_accuracy", "probe_accuracy", "pca_probe_accuracy"),
         seeds=3,
-        setting="--data.batch_size 128 --max_images 600000",
+        setting="--data.batch_size 32 --max_images 600000",
         evaluation="--extractor false",
     ),
     "likelihood": Table(

@@ -1,0 +1,108 @@
+"""A run that is asked to leave: its state is written at the end of a batch, never inside a signal handler."""
+
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.environments import LightningEnvironment
+
+from lightning_gen.callbacks.checkpoints import ImageCheckpoint
+from lightning_gen.callbacks.lengths import counted
+from lightning_gen.errors import InputError
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
+"""What schedulers send before they take a machine away."""
+STATUS = 75
+"""Exit status of a run that left to be started again: EX_TEMPFAIL of sysexits.h."""
+
+
+class Preempted(SystemExit):
+    """Ends a run that was asked to leave, after its checkpoint was written."""
+
+
+class PreemptionCheckpoint(Checkpoint):
+    """Writes ``last.ckpt`` and leaves with exit status 75 when any process of the run gets SIGTERM or SIGUSR1.
+
+    A signal only sets a flag. One process looks at it after each batch; several ask each other after every
+    `every_batches`, with one all-reduce of one number, so that all of them leave after the same batch, whichever got
+    the signal and however often. This takes the place of Lightning's own question, a broadcast that every process waits
+    for before each batch and that only the first process can answer. No validation and no pictures follow: a
+    scheduler's patience is short. A signal that comes during validation is answered after the next batches.
+
+    The same command with ``--ckpt_path last`` goes on where the run left, to the bit.
+
+    Args:
+        checkpoint: Writes the file.
+        every_batches: Batches between two questions of several processes, at least 1.
+
+    Raises:
+        InputError: `every_batches` is below 1.
+    """
+
+    def __init__(self, checkpoint: ImageCheckpoint, every_batches: int = 10) -> None:
+        if every_batches < 1:
+            raise InputError(f"every_batches must be at least 1, not {every_batches}")
+        self.checkpoint = checkpoint
+        self.every_batches = every_batches
+        self._asked = False
+        self._batches = 0
+        self._handlers: dict[signal.Signals, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listen, in the place of Lightning."""
+        self._asked, self._batches = False, 0
+        if threading.current_thread() is threading.main_thread():  # no other may set handlers
+            self._handlers = {number: signal.signal(number, self._note) or signal.SIG_DFL for number in SIGNALS}
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = do_nothing  # type: ignore[method-assign]
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Leave, where any process was asked to.
+
+        Raises:
+            Preempted: It was, and the checkpoint is written.
+        """
+        self._batches += 1
+        if trainer.world_size > 1 and self._batches % self.every_batches:
+            return
+        if not trainer.strategy.reduce_boolean_decision(self._asked, all=False):
+            return
+        self.checkpoint.on_train_end(trainer, pl_module)  # not again where the rhythm in images wrote this batch
+        if trainer.is_global_zero:
+            done = f"{counted(pl_module).images_seen:,} images are in {self.checkpoint.path}"
+            print(
+                f"asked to leave by a signal: {done}; the same command with --ckpt_path last goes on",
+                file=sys.stderr,
+                flush=True,
+            )
+        raise Preempted(status(trainer))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the handlers back."""
+        self._stop_listening(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Put the handlers back."""
+        self._stop_listening(trainer)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+
+    def _stop_listening(self, trainer: Trainer) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+        vars(trainer.fit_loop.epoch_loop).pop("_broadcast_sigterm_tensor", None)
+
+
+def do_nothing() -> None:
+    """What is left of Lightning's question."""
+
+
+def status(trainer: Trainer) -> int:
+    """The exit status of this process: 0 in one that Lightning started, which kills the run where that fails."""
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    return 0 if isinstance(environment, LightningEnvironment) and trainer.local_rank > 0 else STATUS

@@ -1,0 +1,113 @@
+"""A run that is asked to leave writes its state once, at the end of a batch, and goes on to the same weights."""
+
+import os
+import signal
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from lightning_gen.callbacks import ImageCheckpoint, MaxImages, PreemptionCheckpoint
+from lightning_gen.data import Digits
+from lightning_gen.errors import InputError
+
+
+class Signal(Callback):
+    """Sends a signal to this process between two updates of the batch up to so many images, and as it saves."""
+
+    def __init__(self, number, images):
+        self.number = number
+        self.images = images
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        if pl_module.images_seen == self.images:
+            os.kill(os.getpid(), self.number)
+
+    def on_save_checkpoint(self, trainer, pl_module, checkpoint):
+        os.kill(os.getpid(), self.number)
+
+
+class Written(Callback):
+    """Notes when a checkpoint is made, and the updates of both players at that time."""
+
+    def __init__(self):
+        self.states = []
+
+    def on_save_checkpoint(self, trainer, pl_module, checkpoint):
+        self.states.append((pl_module.images_seen, *pl_module.updates.values()))
+
+
+@pytest.fixture
+def fit(gan, trainer, tmp_path):
+    """Train up to so many images; returns the module and the states that were written."""
+    trainer = partial(trainer, enable_checkpointing=True, max_epochs=-1)
+
+    def run(*callbacks, images=3200, every=None, name="run", ckpt_path=None, seed=1):
+        torch.manual_seed(seed)
+        written, last = Written(), ImageCheckpoint(every, tmp_path / name)
+        module = gan(batch_norm=True)
+        callbacks = [*callbacks, written, MaxImages(images), last, PreemptionCheckpoint(last)]
+        try:
+            trainer(callbacks=callbacks).fit(module, Digits(size=8, batch_size=64), ckpt_path=ckpt_path)
+        except SystemExit as left:
+            return left.code, written.states
+        return module, written.states
+
+    return run
+
+
+def handlers():
+    return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_run_that_left_goes_on_to_the_same_weights(fit, tmp_path, capsys, number):
+    before = handlers()
+    whole, _ = fit(name="whole")
+    status, states = fit(Signal(number, 640))
+    assert status == 75
+    assert handlers() == before
+    assert states == [(640, 10, 10)], "once, after the whole batch, although the signal came again while it was written"
+    said = capsys.readouterr().err
+    assert said == (
+        f"asked to leave by a signal: 640 images are in {tmp_path}/run/last.ckpt; the same command with --ckpt_path "
+        "last goes on\n"
+    )
+    joined, _ = fit(ckpt_path=tmp_path / "run" / "last.ckpt", seed=2)
+    assert joined.images_seen == whole.images_seen == 3200
+    assert all(torch.equal(value, joined.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+def test_a_batch_that_was_just_written_is_not_written_again(fit):
+    """The signal comes while the checkpoint of the rhythm is written."""
+    assert fit(Signal(signal.SIGTERM, 640), every=320) == (75, [(320, 5, 5)])
+
+
+def test_a_run_that_nobody_asks_is_left_alone(fit):
+    before = handlers()
+    module, states = fit()
+    assert module.images_seen == 3200
+    assert states == [(3200, 50, 50)]
+    assert handlers() == before
+
+
+def test_several_processes_ask_each_other_every_so_many_batches(tmp_path):
+    asked = []
+
+    def ask(decision, all):
+        assert not all
+        asked.append(callback._batches)
+        return False
+
+    callback = PreemptionCheckpoint(ImageCheckpoint(None, tmp_path), every_batches=4)
+    two = SimpleNamespace(world_size=2, strategy=SimpleNamespace(reduce_boolean_decision=ask))
+    for _ in range(11):
+        callback.on_train_batch_end(two, None)
+    assert asked == [4, 8]
+
+
+def test_it_must_ask_at_some_time(tmp_path):
+    with pytest.raises(InputError, match="every_batches must be at least 1, not 0"):
+        PreemptionCheckpoint(ImageCheckpoint(None, tmp_path), every_batches=0)

@@ -1,0 +1,59 @@
+"""Jobs of a real SLURM on two machines, started as ``configs/cluster/slurm.sbatch`` says."""
+
+import sys
+
+import pytest
+
+from lightning_gen import recipes
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = recipes.folder() / "cluster" / "slurm.sbatch"
+TINY = ["--config=gan/dense", "--data.size=8", "--model.generator.widths=[16]", "--model.discriminator.widths=[16]"]
+FIT = [*TINY, "--trainer.accelerator=cpu", "--max_images=32000", "--checkpoint_every_images=1280"]
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where all jobs are started; another program has left a checkpoint there for whoever takes it."""
+    folder = tmp_path_factory.mktemp("jobs")
+    (folder / "hpc_ckpt_1.ckpt").write_text("of another job")
+    return folder
+
+
+@pytest.fixture
+def submit(slurm, folder, monkeypatch):
+    """Start a job; returns its number."""
+    monkeypatch.setitem(slurm.environment, "PYTHON", sys.executable)
+
+    def start(*words, options=()):
+        return slurm.call("sbatch", "--parsable", "--cpus-per-task=1", *options, SCRIPT, *words, cwd=folder)
+
+    return start
+
+
+def said(folder, job):
+    return (folder / f"lightning_gen-{job}.out").read_text()
+
+
+def last(folder, name):
+    return folder / "runs" / name / "checkpoints" / "last.ckpt"
+
+
+def test_jobs_that_are_requeued_end_with_the_weights_of_the_one_left_alone(slurm, submit, folder, same):
+    """Three jobs at once in one folder: one gets a signal as its time is up, one is requeued, one is left alone."""
+    jobs = {name: submit(*FIT, f"--name={name}") for name in ("warned", "requeued", "whole")}
+    ways = {"warned": ["scancel", "--signal=USR1"], "requeued": ["scontrol", "requeue"]}
+    for name, way in ways.items():
+        slurm.wait_for(last(folder, name).exists)
+        slurm.call(*way, jobs[name])
+    for name, job in jobs.items():
+        slurm.wait(job, ENDED)
+        assert slurm.show(job)["JobState"] == "COMPLETED", said(folder, job)
+        assert slurm.show(job)["Restarts"] == ("0" if name == "whole" else "1")
+        assert ("asked to leave by a signal" in said(folder, job)) == (name != "whole")
+        assert ("going on after" in said(folder, job)) == (name != "whole")
+    for name in ways:
+        same(last(folder, name), last(folder, "whole"))
+    assert [path.name for path in folder.glob("*.ckpt")] == ["hpc_ckpt_1.ckpt"]
