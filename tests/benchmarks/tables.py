@@ -21,8 +21,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from torch.nn.functional import interpolate
 
-from lightning_gen import recipes
+from lightning_gen import checkpoint, recipes
+from lightning_gen.modules import Autoencoder
+from lightning_gen.pictures import image_grid, save
+from lightning_gen.verbs.stored import stored_data
 
 
 @dataclass(frozen=True)
@@ -162,9 +166,14 @@ TABLES = {
 }
 
 
+def name_of(row: Row, seed: int) -> str:
+    """What a run of a row is called."""
+    return re.sub(r"\W+", "_", f"{row.label} {seed}")
+
+
 def measure(row: Row, seed: int, table: Table, folder: Path) -> dict[str, float]:
     """Train and measure a row, each unless its file is there; returns figures and CPU seconds of the training."""
-    name = re.sub(r"\W+", "_", f"{row.label} {seed}")
+    name = name_of(row, seed)
     log, trained, measured = folder / f"{name}.log", folder / name / "trained.json", folder / name / "evaluation.json"
     program = [sys.executable, "-m", "lightning_gen"]
     recipe = fingerprint(row, table)
@@ -204,6 +213,23 @@ def call(command: list[str], log: Path) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+@torch.no_grad()
+def reconstructions(runs: list[Path], count: int = 24, size: int = 32) -> torch.Tensor:
+    """The first test pictures, and below them what each autoencoder of some runs makes of them; uint8."""
+    rows: list[torch.Tensor] = []
+    for run in runs:
+        path = run / "checkpoints" / "last.ckpt"
+        stored = checkpoint.read(path)
+        module, data = checkpoint.restore(Autoencoder, stored, str(path)).eval(), stored_data(stored, str(path))
+        data.prepare_data()
+        data.setup("test")
+        x, labels = data.scaled(data.test_set.__getitems__(list(range(count))))
+        x = module.observe(x, torch.Generator().manual_seed(0))
+        shown = [module.reconstruct(x, labels)] if rows else [x, module.reconstruct(x, labels)]
+        rows += [interpolate(each, size=(size, size), mode="nearest") for each in shown]
+    return image_grid(torch.cat(rows), columns=count)
+
+
 def cell(values: list[float | None]) -> str:
     """Mean and standard deviation over the seeds."""
     numbers = [value for value in values if value is not None]
@@ -221,6 +247,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     parser.add_argument("--seeds", type=int, help="runs of each row")
     parser.add_argument("--rows", nargs="*", help="labels of the rows to run; all if left out")
+    parser.add_argument("--picture", type=Path, help="PNG of the first seed's reconstructions, the originals on top")
     options = parser.parse_args()
     table = TABLES[options.table]
     seeds = range(options.seeds or table.seeds)
@@ -234,6 +261,8 @@ def main() -> None:
     for row in rows:
         figures = [runs[row, seed].result() for seed in seeds]
         print(f"| {row.label} | {' | '.join(cell([f.get(name) for f in figures]) for name in columns)} |")
+    if options.picture is not None:
+        save(reconstructions([options.folder / options.table / name_of(row, 0) for row in rows]), options.picture)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import sys
 
 import pytest
+from local_slurm import local_slurm
+from same_run import assert_same
 
 from lightning_gen import recipes
 
@@ -12,6 +14,13 @@ SCRIPT = recipes.folder() / "cluster" / "slurm.sbatch"
 TINY = ["--config=gan/dense", "--data.size=8", "--model.generator.widths=[16]", "--model.discriminator.widths=[16]"]
 FIT = [*TINY, "--trainer.accelerator=cpu", "--max_images=32000", "--checkpoint_every_images=1280"]
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    """The cluster."""
+    with local_slurm(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +50,7 @@ def last(folder, name):
     return folder / "runs" / name / "checkpoints" / "last.ckpt"
 
 
-def test_jobs_that_are_requeued_end_with_the_weights_of_the_one_left_alone(slurm, submit, folder, same):
+def test_jobs_that_are_requeued_end_with_the_weights_of_the_one_left_alone(slurm, submit, folder):
     """Three jobs at once in one folder: one gets a signal as its time is up, one is requeued, one is left alone."""
     jobs = {name: submit(*FIT, f"--name={name}") for name in ("warned", "requeued", "whole")}
     ways = {"warned": ["scancel", "--signal=USR1"], "requeued": ["scontrol", "requeue"]}
@@ -55,5 +64,5 @@ def test_jobs_that_are_requeued_end_with_the_weights_of_the_one_left_alone(slurm
         assert ("asked to leave by a signal" in said(folder, job)) == (name != "whole")
         assert ("going on after" in said(folder, job)) == (name != "whole")
     for name in ways:
-        same(last(folder, name), last(folder, "whole"))
+        assert_same(last(folder, name), last(folder, "whole"))
     assert [path.name for path in folder.glob("*.ckpt")] == ["hpc_ckpt_1.ckpt"]

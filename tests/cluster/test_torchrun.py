@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from same_run import assert_same
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import recipes
@@ -59,7 +60,7 @@ def worker(group):
     return found
 
 
-def test_a_run_whose_process_was_killed_stops_and_goes_on_to_the_same_weights(start, same, tmp_path):
+def test_a_run_whose_process_was_killed_stops_and_goes_on_to_the_same_weights(start, tmp_path):
     last = tmp_path / "runs" / "killed" / "checkpoints" / "last.ckpt"
     groups = start("--name=killed", "--max_images=32000")
     end = time.monotonic() + SECONDS
@@ -77,7 +78,7 @@ def test_a_run_whose_process_was_killed_stops_and_goes_on_to_the_same_weights(st
         assert [group.returncode for group in groups] == [0, 0], outputs
         assert ("going on after" in outputs[0]) == (name == "killed")
     killed, whole = (tmp_path / f"runs/{name}/checkpoints/last.ckpt" for name in ("killed", "whole"))
-    same(killed, whole)
+    assert_same(killed, whole)
 
 
 def test_a_signal_to_one_process_makes_all_leave(start, tmp_path):

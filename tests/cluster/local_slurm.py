@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import torch
-
-from lightning_gen import checkpoint as checkpoints
 
 CONF = """
 ClusterName=tests
@@ -114,16 +111,15 @@ def commands(folder):
     yield ["slurmd", "-D", "-N", "n2"]
 
 
-@pytest.fixture(scope="session")
-def slurm(tmp_path_factory):
-    """Start munge and SLURM, and end them with everything that they started."""
+@contextlib.contextmanager
+def local_slurm(folder):
+    """Start munge and SLURM with their files in a folder, and end them with everything that they started."""
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     missing = [program for program in PROGRAMS if shutil.which(program, path=path) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} missing: apt-get install slurm-wlm munge")
     if os.geteuid() != 0:
         pytest.skip("SLURM's daemons need root")
-    folder = tmp_path_factory.mktemp("slurm")
     (folder / "state").mkdir()
     (plugins,) = Path("/usr/lib").glob("*/slurm-wlm") or ("",)
     conf = folder / "slurm.conf"
@@ -145,21 +141,3 @@ def slurm(tmp_path_factory):
             daemon.terminate()
         for daemon in daemons:
             daemon.wait(30)
-
-
-@pytest.fixture
-def same():
-    """Hold two checkpoints to each other, to the bit: weights, optimizers, counts, every process's random state."""
-
-    def compare(one, other):
-        one, other = checkpoints.read(one), checkpoints.read(other)
-        for key in ("state_dict", "optimizer_states"):
-            torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
-        one, other = one["lightning_gen"], other["lightning_gen"]
-        states, others = one.pop("random_states"), other.pop("random_states")
-        assert len(states) == len(others) == 2
-        for state, another in zip(states, others, strict=True):
-            assert all(torch.equal(state[name], another[name]) for name in ("rng", "torch"))
-        assert one == other
-
-    return compare
