@@ -47,6 +47,10 @@ class ImageCheckpoint(Checkpoint):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the final state, unless it is there already: by now Lightning takes the epoch for complete."""
+        self.keep(trainer, pl_module)
+
+    def keep(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the state as it is, unless it is there already."""
         if self._written != counted(pl_module).images_seen:
             self._write(trainer, counted(pl_module))
 

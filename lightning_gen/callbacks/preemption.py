@@ -70,7 +70,7 @@ class PreemptionCheckpoint(Checkpoint):
             return
         if not trainer.strategy.reduce_boolean_decision(self._asked, all=False):
             return
-        self.checkpoint.on_train_end(trainer, pl_module)  # not again where the rhythm in images wrote this batch
+        self.checkpoint.keep(trainer, pl_module)
         if trainer.is_global_zero:
             done = f"{counted(pl_module).images_seen:,} images are in {self.checkpoint.path}"
             print(
