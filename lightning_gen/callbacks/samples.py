@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lightning_gen.callbacks.lengths import counted, require_images
 from lightning_gen.modules import Autoencoder, GenerativeModule
+from lightning_gen.modules.modes import evaluating
 from lightning_gen.pictures import ROWS, picture, rows_of, save
 from lightning_gen.records import Batch
 
@@ -100,7 +101,5 @@ class SampleGrid(Callback):
         shown = [module.observe(batch.x, source)]
         if module.corruption is not None:
             shown.append(module.corruption(shown[0], source))
-        training = module.training
-        reconstruction = module.eval().reconstruct(shown[-1], batch.labels)
-        module.train(training)
-        return [*shown, reconstruction]
+        with evaluating(module):
+            return [*shown, module.reconstruct(shown[-1], batch.labels)]

@@ -12,6 +12,7 @@ from lightning_gen.data import DataModule, Loader
 from lightning_gen.errors import InputError
 from lightning_gen.modules.base import GenerativeModule
 from lightning_gen.modules.classes import drawn_classes
+from lightning_gen.modules.modes import evaluating
 from lightning_gen.networks import Encoder
 from lightning_gen.records import Batch
 from lightning_gen.reflection import class_path
@@ -79,13 +80,9 @@ class CodeDrawing(GenerativeModule, ABC):
         classes: Sequence[Tensor | None] = [None] * -(-n // batch_size)
         if self.num_classes is not None or labels is not None:
             classes = drawn_classes(self.num_classes, n, labels, source).to(self.device).split(batch_size)
-        training = self.training
-        self.eval()
-        try:
+        with evaluating(self):
             codes = self.draw_codes(n, source, sampler).split(batch_size)
             return torch.cat([self.decode(code, each) for code, each in zip(codes, classes, strict=True)])
-        finally:
-            self.train(training)
 
     def draw_codes(self, n: int, generator: torch.Generator, sampler: LatentSampler | None = None) -> Tensor:
         """Draw codes ``(n, latent_dim, *map_size)`` from the prior or a fitted sampler, on the module's device.
@@ -159,16 +156,12 @@ class CodeDrawing(GenerativeModule, ABC):
     @torch.no_grad()
     def codes_of(self, data: DataModule | Iterable[Any], generator: torch.Generator) -> Tensor:
         """Codes of training samples, drawn from the posterior in evaluation mode, flat: ``(n, width)``, on the CPU."""
-        training = self.training
-        self.eval()
         codes = []
-        try:
+        with evaluating(self):
             for x, labels in batches_of(data):
                 x = self.observe(x.to(self.device), generator)
                 classes = None if labels is None else labels.to(self.device)
                 codes.append(self.bottleneck(self.encoder(x, classes), generator).sample.flatten(1).float().cpu())
-        finally:
-            self.train(training)
         return torch.cat(codes)
 
     def progress(self) -> dict[str, Any]:

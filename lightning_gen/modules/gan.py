@@ -19,6 +19,7 @@ from lightning_gen.modules.classes import drawn_classes
 from lightning_gen.modules.devices import all_reduce_mean
 from lightning_gen.modules.ema import EMA
 from lightning_gen.modules.judging import contest, judgements
+from lightning_gen.modules.modes import evaluating
 from lightning_gen.modules.opponents import check_opponents, check_terms
 from lightning_gen.modules.standing import measure_statistics
 from lightning_gen.networks import Discriminator, Generator
@@ -189,12 +190,8 @@ class GANModule(AlternatingModule):
         classes: Sequence[Tensor | None] = [None] * len(latents)
         if self.num_classes is not None or labels is not None:
             classes = self.classes(n, labels, generator).split(batch_size)
-        training = self.sampler.training
-        self.sampler.eval()
-        try:
+        with evaluating(self.sampler):
             return torch.cat([self.sampler(latent, y) for latent, y in zip(latents, classes, strict=True)])
-        finally:
-            self.sampler.train(training)
 
     def classes(
         self, n: int, labels: Tensor | Sequence[int] | int | None = None, generator: torch.Generator | None = None

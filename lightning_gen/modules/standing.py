@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from lightning_gen.modules.modes import evaluating
+
 
 @torch.no_grad()
 def measure_statistics(network: nn.Module, pass_through: Callable[[], object], batches: int) -> None:
@@ -18,16 +20,13 @@ def measure_statistics(network: nn.Module, pass_through: Callable[[], object], b
     norms = [part for part in network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     if not norms or batches < 1:
         return
-    modes = {part: part.training for part in network.modules()}
     momenta = [norm.momentum for norm in norms]
-    network.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-        norm.train()
-    for _ in range(batches):
-        pass_through()
+    with evaluating(network):
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+            norm.train()
+        for _ in range(batches):
+            pass_through()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-    for part, training in modes.items():
-        part.training = training

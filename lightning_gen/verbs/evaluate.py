@@ -14,6 +14,7 @@ from lightning_gen.metrics import Report
 from lightning_gen.metrics.report import WIDTH, compact
 from lightning_gen.modules import Autoencoder, GANModule, GenerativeModule
 from lightning_gen.modules.classes import check_classes
+from lightning_gen.modules.modes import evaluating
 from lightning_gen.samplers import SAMPLERS, LatentSampler
 from lightning_gen.verbs.codes import comparison
 from lightning_gen.verbs.disentangled import disentanglement
@@ -113,17 +114,12 @@ def assess(
     if not len(data.test_set):
         raise InputError("the test split is empty: set --data.test_fraction above 0, or give other data with --data")
     report = Report(card=card_of(module, data, checkpoint))
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
+    with evaluating(module):
         if isinstance(module, Autoencoder):
             report += autoencoding(module, data, seed, draws)
         if module.has_prior or sampler is not None:
             report += drawing(Source(module, sampler), data, seed, samples, extractor)
         report += Report(omitted=undrawn(module, sampler))
-    finally:
-        for part, training in modes.items():
-            part.training = training
     return report
 
 
