@@ -6,15 +6,16 @@ with any objective.
 
 from abc import ABC, abstractmethod
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_gen.errors import InputError
+from lightning_gen.networks.base import Network
 from lightning_gen.networks.conditioning import Concatenation
-from lightning_gen.networks.requirements import require_labels, require_positive, require_shape
+from lightning_gen.networks.requirements import require_positive, require_shape
 from lightning_gen.records import Shape
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(Network, ABC):
     """Maps samples to the features that a bottleneck reads.
 
     Args:
@@ -23,23 +24,17 @@ class Encoder(nn.Module, ABC):
         conditioning: How it learns the class of a sample; None to know of none.
     """
 
-    def __init__(self, shape: Shape, features: int, conditioning: Concatenation | None = None) -> None:
-        super().__init__()
-        require_positive(self, "shape", *shape)
-        require_positive(self, "features", features)
-        self.shape: Shape = tuple(shape)
-        self.features = features
-        self.conditioning = conditioning
+    conditioning: Concatenation | None
 
-    @property
-    def num_classes(self) -> int | None:
-        """Number of classes it can be told, or None."""
-        return None if self.conditioning is None else self.conditioning.num_classes
+    def __init__(self, shape: Shape, features: int, conditioning: Concatenation | None = None) -> None:
+        super().__init__(shape, conditioning)
+        require_positive(self, "features", features)
+        self.features = features
 
     @property
     def input_shape(self) -> Shape:
         """Shape of what `encode` reads: a sample, with its class where this stands beside it."""
-        return self.shape if self.conditioning is None else self.conditioning.widened(self.shape)
+        return self.widened(self.shape)
 
     @property
     def map_size(self) -> Shape:
@@ -53,16 +48,14 @@ class Encoder(nn.Module, ABC):
             InputError: The samples have another shape, or a conditional encoder is not told the classes.
         """
         require_shape(self, x, self.shape, "shape")
-        if self.conditioning is not None:
-            x = self.conditioning.join(x, require_labels(self, labels))
-        return self.encode(x)
+        return self.encode(self.join(x, labels))
 
     @abstractmethod
     def encode(self, x: Tensor) -> Tensor:
         """Map inputs ``(n, *input_shape)`` to features ``(n, features, *map_size)``."""
 
 
-class Decoder(nn.Module, ABC):
+class Decoder(Network, ABC):
     """Maps codes to the parameters of a likelihood: logits or means, with no activation after the last layer.
 
     Args:
@@ -76,6 +69,8 @@ class Decoder(nn.Module, ABC):
         output_shape: Shape of the output for one code, ``(outputs, height, width)`` or ``(outputs,)``.
     """
 
+    conditioning: Concatenation | None
+
     def __init__(
         self,
         shape: Shape,
@@ -83,25 +78,17 @@ class Decoder(nn.Module, ABC):
         outputs: int | None = None,
         conditioning: Concatenation | None = None,
     ) -> None:
-        super().__init__()
-        require_positive(self, "shape", *shape)
+        super().__init__(shape, conditioning)
         require_positive(self, "latent_dim", latent_dim)
-        self.shape: Shape = tuple(shape)
         self.latent_dim = latent_dim
         self.outputs = outputs
-        self.conditioning = conditioning
         self.output_shape: Shape = (outputs or shape[0], *shape[1:])
         require_positive(self, "outputs", *self.output_shape)
 
     @property
-    def num_classes(self) -> int | None:
-        """Number of classes it can be told, or None."""
-        return None if self.conditioning is None else self.conditioning.num_classes
-
-    @property
     def input_dim(self) -> int:
         """Width of what `decode` reads: the code, and the class where it stands beside it."""
-        return self.latent_dim if self.conditioning is None else self.conditioning.widened((self.latent_dim,))[0]
+        return self.widened((self.latent_dim,))[0]
 
     @property
     def map_size(self) -> Shape:
@@ -119,9 +106,7 @@ class Decoder(nn.Module, ABC):
                 another shape than it should.
         """
         require_shape(self, code, (self.latent_dim, *self.map_size), "latent_dim")
-        if self.conditioning is not None:
-            code = self.conditioning.join(code, require_labels(self, labels))
-        output = self.decode(code)
+        output = self.decode(self.join(code, labels))
         if output.shape[1:] != self.output_shape:
             expected, got = (", ".join(map(str, size)) for size in (self.output_shape, output.shape[1:]))
             raise InputError(

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from lightning_gen.errors import InputError
+from lightning_gen.networks.base import Network
 from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning, plain_batch_norm
 from lightning_gen.networks.heads import Head, LinearHead
-from lightning_gen.networks.requirements import require_labels, require_positive, require_shape
+from lightning_gen.networks.requirements import require_positive, require_shape
 from lightning_gen.records import Judgement, Shape
 
 
-class Generator(nn.Module, ABC):
+class Generator(Network, ABC):
     """Maps latents to samples.
 
     Args:
@@ -27,23 +28,17 @@ class Generator(nn.Module, ABC):
         conditioning: How it learns which class to draw; None to draw from all.
     """
 
-    def __init__(self, shape: Shape, latent_dim: int = 100, conditioning: GeneratorConditioning | None = None) -> None:
-        super().__init__()
-        require_positive(self, "shape", *shape)
-        require_positive(self, "latent_dim", latent_dim)
-        self.shape: Shape = tuple(shape)
-        self.latent_dim = latent_dim
-        self.conditioning = conditioning
+    conditioning: GeneratorConditioning | None
 
-    @property
-    def num_classes(self) -> int | None:
-        """Number of classes it can be asked for, or None."""
-        return None if self.conditioning is None else self.conditioning.num_classes
+    def __init__(self, shape: Shape, latent_dim: int = 100, conditioning: GeneratorConditioning | None = None) -> None:
+        super().__init__(shape, conditioning)
+        require_positive(self, "latent_dim", latent_dim)
+        self.latent_dim = latent_dim
 
     @property
     def input_dim(self) -> int:
         """Width of what `draw` reads: the latent, and the class where it stands beside it."""
-        return self.latent_dim if self.conditioning is None else self.conditioning.widened((self.latent_dim,))[0]
+        return self.widened((self.latent_dim,))[0]
 
     def make_batch_norm(self, channels: int, dimensions: int = 2) -> nn.Module:
         """Make the normalization of `channels` channels, of vectors (0 dimensions) or maps (2)."""
@@ -58,16 +53,14 @@ class Generator(nn.Module, ABC):
             InputError: The latents have another width, or a conditional generator is not told the classes.
         """
         require_shape(self, latent, (self.latent_dim,), "latent_dim")
-        if self.conditioning is not None:
-            latent = self.conditioning.join(latent, require_labels(self, labels))
-        return self.draw(latent, labels)
+        return self.draw(self.join(latent, labels), labels)
 
     @abstractmethod
     def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """Map inputs ``(n, input_dim)``, and classes ``(n,)`` or None, to samples ``(n, *shape)``."""
 
 
-class Discriminator(nn.Module, ABC):
+class Discriminator(Network, ABC):
     """Maps samples to one logit each: positive for real. Read as a critic, the logit is the score.
 
     With packing m it judges m samples at a time, joined along their channels, and gives one logit for each m: a lack of
@@ -86,6 +79,7 @@ class Discriminator(nn.Module, ABC):
         InputError: The conditioning cannot tell the classes of a pack.
     """
 
+    conditioning: DiscriminatorConditioning | None
     head: Head
 
     def __init__(
@@ -95,28 +89,20 @@ class Discriminator(nn.Module, ABC):
         minibatch_std: bool = False,
         conditioning: DiscriminatorConditioning | None = None,
     ) -> None:
-        super().__init__()
-        require_positive(self, "shape", *shape)
+        super().__init__(shape, conditioning)
         require_positive(self, "packing", packing)
         if packing > 1 and conditioning is not None and not conditioning.packs:
             raise InputError(
                 f"{type(conditioning).__name__} expects one class a logit and packing {packing} joins samples of "
                 "several: use Concatenation with packing, or set packing 1"
             )
-        self.shape: Shape = tuple(shape)
         self.packing = packing
         self.minibatch_std = minibatch_std
-        self.conditioning = conditioning
-
-    @property
-    def num_classes(self) -> int | None:
-        """Number of classes it can be told, or None."""
-        return None if self.conditioning is None else self.conditioning.num_classes
 
     @property
     def input_shape(self) -> Shape:
         """Shape of what `features` reads: a pack of samples, with their classes where these stand beside them."""
-        channels, *sides = self.shape if self.conditioning is None else self.conditioning.widened(self.shape)
+        channels, *sides = self.widened(self.shape)
         return (channels * self.packing, *sides)
 
     @cached_property
@@ -141,9 +127,7 @@ class Discriminator(nn.Module, ABC):
                 samples cannot be divided into packs.
         """
         require_shape(self, x, self.shape, "shape")
-        if self.conditioning is not None:
-            x = self.conditioning.join(x, require_labels(self, labels))
-        features = self.features(packed(x, self.packing)).flatten(1)
+        features = self.features(packed(self.join(x, labels), self.packing)).flatten(1)
         if self.minibatch_std:
             features = torch.cat([features, spread(features)], dim=1)
         return self.head(features, labels)
