@@ -86,6 +86,12 @@ class CLI(LightningCLI):
         )
         for name, (default, text) in COUNTS.items():
             run.add_argument(f"--{name}", type=int | None, default=default, help=text)
+        run.add_argument(
+            "--keep_checkpoints",
+            type=int,
+            default=1,
+            help="How many of the latest states stay; beside last.ckpt they are called images-000150000.ckpt.",
+        )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link what one part must know of another."""
@@ -207,7 +213,9 @@ class CLI(LightningCLI):
         yield SampleGrid(settings.sample_every_images, self.folder / "samples")
         if settings.trainer.enable_checkpointing is not False:
             yield best_checkpoint(self.model, self.folder / "checkpoints")
-            last = ImageCheckpoint(settings.checkpoint_every_images, self.folder / "checkpoints")
+            last = ImageCheckpoint(
+                settings.checkpoint_every_images, self.folder / "checkpoints", settings.keep_checkpoints
+            )
             yield last
             yield PreemptionCheckpoint(last)
         yield Report(self.folder)

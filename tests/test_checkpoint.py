@@ -1,6 +1,7 @@
 """What a checkpoint says of itself, and what it may not do."""
 
 import pickle
+import signal
 from functools import partial
 
 import pytest
@@ -18,6 +19,11 @@ from lightning_gen.objectives import Classification, FeatureMatching, NonSaturat
 from lightning_gen.priors import Hypersphere
 from lightning_gen.regularizers import R1, R2, Consistency, LeCam, WeightClipping
 from lightning_gen.schedules import Constant, Cosine, Exponential, ImageSchedule, Linear
+
+try:
+    import resource
+except ImportError:
+    resource = None
 
 
 def trained(module, trainer, path):
@@ -353,6 +359,31 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path):
         checkpoints.WholeCheckpointIO().save_checkpoint({"x": torch.zeros(10**6), "y": Full()}, target)
     assert torch.load(target, weights_only=True)["x"].tolist() == [1, 1, 1]
     assert [p.name for p in target.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_what_a_killed_process_left_half_written_goes_with_the_next_checkpoint(tmp_path):
+    (tmp_path / ".last.ckpt.99999.partial").write_bytes(b"half")
+    (tmp_path / ".best.ckpt.99999.partial").write_bytes(b"half of another file")
+    checkpoints.WholeCheckpointIO().save_checkpoint({"x": torch.ones(3)}, tmp_path / "last.ckpt")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".best.ckpt.99999.partial", "last.ckpt"]
+
+
+@pytest.mark.skipif(resource is None, reason="needs a system that limits the size of files")
+def test_a_disk_that_is_full_is_one_sentence_and_leaves_the_last_checkpoint(tmp_path):
+    """The system itself refuses to write on: a file may have 40 KB here, as many as are left on a full disk."""
+    target, writer = tmp_path / "last.ckpt", checkpoints.WholeCheckpointIO()
+    writer.save_checkpoint({"x": torch.ones(3)}, target)
+    before, limits = target.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"could not be written .* free some disk space .* are intact"):
+            writer.save_checkpoint({"x": torch.zeros(100_000)}, target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+    assert target.read_bytes() == before
 
 
 def test_descriptions_are_plain_and_follow_the_live_parts(gan):

@@ -1,5 +1,7 @@
 """Checkpoints of a run: ``last.ckpt`` at a rhythm in images, and the best by a validation figure."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,27 +9,40 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
 from lightning_gen.callbacks.lengths import counted, require_images
-from lightning_gen.modules import Autoencoder, GenerativeModule
+from lightning_gen.errors import InputError
+from lightning_gen.modules import Autoencoder
 
 
 class ImageCheckpoint(Checkpoint):
     """Writes ``last.ckpt`` every so many images and at the end.
 
-    A run that ends inside an epoch is written right after its last batch: a run that goes on from there plays the rest
-    of the epoch, as one that was never interrupted does.
+    It is written before the next batch, when all that belongs to the batches before is done: figures logged,
+    validation run, accumulated gradients used. So a run that is killed at any moment goes on without a gap or a second
+    point in its curves. A run that ends inside an epoch is written right after its last batch: a run that goes on from
+    there plays the rest of the epoch, as one that was never interrupted does.
 
     Args:
         every_images: Images between two checkpoints, at least 1; None to write at the end only.
         folder: Where ``last.ckpt`` goes.
+        keep: How many of the latest states stay, at least 1. More than one are there by their images as well, such as
+            ``images-000150000.ckpt``, the newest of them as the same file as ``last.ckpt``.
+
+    Attributes:
+        between_updates: Whether no gradient is waiting for more batches to be added to it.
 
     Raises:
-        InputError: `every_images` is below 1.
+        InputError: `every_images` or `keep` is below 1.
     """
 
-    def __init__(self, every_images: int | None, folder: str | Path) -> None:
+    def __init__(self, every_images: int | None, folder: str | Path, keep: int = 1) -> None:
         self.every_images = None if every_images is None else require_images("checkpoint_every_images", every_images)
         self.folder = Path(folder)
+        if keep < 1:
+            raise InputError(f"keep_checkpoints must be at least 1, not {keep}")
+        self.keep = keep
+        self.between_updates = True
         self._written = -1
+        self._due = False
 
     @property
     def path(self) -> Path:
@@ -38,25 +53,56 @@ class ImageCheckpoint(Checkpoint):
         """Note whether the file holds this state already."""
         resumed = trainer.ckpt_path is not None and Path(trainer.ckpt_path).resolve() == self.path.resolve()
         self._written = counted(pl_module).images_seen if resumed else -1
+        self._due, self.between_updates = False, True
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Write where the batches before passed a multiple of `every_images`."""
+        if self._due and self.between_updates:
+            self.store(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Write where the batch passed a multiple of `every_images`, or is the last one."""
-        ends = trainer.should_stop or -1 < trainer.max_steps <= trainer.global_step
-        if ends or (self.every_images is not None and counted(pl_module).passed(self.every_images)):
-            self._write(trainer, counted(pl_module))
+        """Note whether the batch passed a multiple of `every_images`; write where it is the last one."""
+        self.between_updates = not trainer.fit_loop._should_accumulate()
+        if self.every_images is not None and counted(pl_module).passed(self.every_images):
+            self._due = True
+        if trainer.should_stop or -1 < trainer.max_steps <= trainer.global_step:
+            self.store(trainer, pl_module)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Correct the count by which Lightning decides which batches are logged.
+
+        A restart adds one to it, for a batch that was written before it was counted. One that is written before the
+        next batch was counted.
+        """
+        loop = trainer.fit_loop.epoch_loop
+        progress: Any = loop.batch_progress.current
+        if progress.ready > progress.started and not loop._should_accumulate():
+            checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the final state, unless it is there already: by now Lightning takes the epoch for complete."""
-        self.keep(trainer, pl_module)
+        self.store(trainer, pl_module)
 
-    def keep(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def store(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the state as it is, unless it is there already."""
-        if self._written != counted(pl_module).images_seen:
-            self._write(trainer, counted(pl_module))
+        images = counted(pl_module).images_seen
+        self._due = False
+        if self._written != images:
+            trainer.save_checkpoint(self.path)
+            self._written = images
+            if self.keep > 1 and trainer.is_global_zero:
+                self._name(images)
 
-    def _write(self, trainer: Trainer, module: GenerativeModule) -> None:
-        trainer.save_checkpoint(self.path)
-        self._written = module.images_seen
+    def _name(self, images: int) -> None:
+        """Give the newest state a name of its own, and let go of the oldest."""
+        name = self.folder / f"images-{images:09d}.ckpt"
+        name.unlink(missing_ok=True)
+        try:
+            os.link(self.path, name)
+        except OSError:  # a disk without hard links
+            shutil.copyfile(self.path, name)
+        for old in sorted(self.folder.glob("images-*.ckpt"))[: -self.keep]:
+            old.unlink()
 
 
 def best_checkpoint(module: LightningModule, folder: str | Path) -> ModelCheckpoint:

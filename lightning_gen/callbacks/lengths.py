@@ -40,7 +40,7 @@ class MaxImages(Callback):
     """Ends training after so many images over all devices, a resumed run's earlier ones included.
 
     Use it with ``Trainer(max_epochs=-1)``; other limits of the Trainer hold as well, whichever comes first. The last
-    batch is used whole, so the count may pass the limit by less than a batch.
+    update is made whole, so the count may pass the limit by less than the images of an update.
 
     Args:
         max_images: The length of the run in images, at least 1.
@@ -61,7 +61,8 @@ class MaxImages(Callback):
         self._stop(trainer, counted(pl_module))
 
     def _stop(self, trainer: Trainer, module: GenerativeModule) -> None:
-        trainer.should_stop = trainer.should_stop or module.images_seen >= self.max_images
+        reached = module.images_seen >= self.max_images and not trainer.fit_loop._should_accumulate()
+        trainer.should_stop = trainer.should_stop or reached
 
 
 class LogEveryImages(Callback):

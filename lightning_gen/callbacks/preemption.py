@@ -27,11 +27,11 @@ class Preempted(SystemExit):
 class PreemptionCheckpoint(Checkpoint):
     """Writes ``last.ckpt`` and leaves with exit status 75 when any process of the run gets SIGTERM or SIGUSR1.
 
-    A signal only sets a flag. One process looks at it after each batch; several ask each other after every
-    `every_batches`, with one all-reduce of one number, so that all of them leave after the same batch, whichever got
-    the signal and however often. This takes the place of Lightning's own question, a broadcast that every process waits
-    for before each batch and that only the first process can answer. No validation and no pictures follow: a
-    scheduler's patience is short. A signal that comes during validation is answered after the next batches.
+    A signal only sets a flag. One process looks at it before each batch; several ask each other before every
+    `every_batches`-th, with one all-reduce of one number, so that all of them leave before the same batch, whichever
+    got the signal and however often. This takes the place of Lightning's own question, a broadcast that every process
+    waits for before each batch and that only the first process can answer. A validation that has begun is finished; no
+    pictures follow: a scheduler's patience is short.
 
     The same command with ``--ckpt_path last`` goes on where the run left, to the bit.
 
@@ -59,18 +59,19 @@ class PreemptionCheckpoint(Checkpoint):
             self._handlers = {number: signal.signal(number, self._note) or signal.SIG_DFL for number in SIGNALS}
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = do_nothing  # type: ignore[method-assign]
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Leave, where any process was asked to.
 
         Raises:
             Preempted: It was, and the checkpoint is written.
         """
+        turn = trainer.world_size == 1 or self._batches % self.every_batches == 0
         self._batches += 1
-        if trainer.world_size > 1 and self._batches % self.every_batches:
+        if not turn or not self.checkpoint.between_updates:
             return
         if not trainer.strategy.reduce_boolean_decision(self._asked, all=False):
             return
-        self.checkpoint.keep(trainer, pl_module)
+        self.checkpoint.store(trainer, pl_module)
         if trainer.is_global_zero:
             done = f"{counted(pl_module).images_seen:,} images are in {self.checkpoint.path}"
             print(

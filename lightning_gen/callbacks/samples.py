@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from lightning_gen.callbacks.lengths import counted, require_images
+from lightning_gen.data import DataModule
 from lightning_gen.modules import Autoencoder, GenerativeModule
 from lightning_gen.modules.modes import evaluating
 from lightning_gen.pictures import ROWS, picture, rows_of, save
@@ -51,6 +52,14 @@ class SampleGrid(Callback):
         self.latest: list[Path] = []
         self._held_out: Batch | None = None
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take held-out images, where the data can be asked for them: a resumed run shows those of its first part."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, DataModule):
+            rows = list(range(min(self.count // 2, len(data.val_set))))
+            x, labels = data.scaled(data.val_set.__getitems__(rows))
+            self._held_out = Batch(x.to(pl_module.device), None if labels is None else labels.to(pl_module.device))
+
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Draw where the batch passed a multiple of `every_images`."""
         if self.every_images is not None and counted(pl_module).passed(self.every_images):
@@ -63,7 +72,7 @@ class SampleGrid(Callback):
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *args: Any
     ) -> None:
-        """Keep the first held-out images to reconstruct."""
+        """Keep the first held-out images to reconstruct, of other data."""
         if self._held_out is None:
             x, labels = Batch.of(batch)
             count = self.count // 2

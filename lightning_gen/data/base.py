@@ -155,7 +155,15 @@ class DataModule(Described, pl.LightningDataModule, ABC):
             loader.load_state_dict(self._position)
             self._position = None
         self._train_loader = loader
+        loader.in_hand = self._in_hand
         return loader
+
+    def _in_hand(self) -> int:
+        """Batches that were handed out and not begun: one, where a checkpoint is written before a batch."""
+        if self.trainer is None:
+            return 0
+        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
+        return progress.ready - progress.started
 
     def state_dict(self) -> dict[str, Any]:
         """Where training stands in the data; part of every checkpoint.

@@ -5,7 +5,7 @@ epoch alone, step k trains on the k-th slice of it, and each of several processe
 neither the number of devices nor an interruption changes which samples a step sees.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -130,6 +130,9 @@ class Loader:
         limit: End every epoch after so many batches, or after this part of them if it is a float, as the Trainer's
             ``limit_train_batches`` does.
 
+    Attributes:
+        in_hand: Says how many batches were handed out and not used yet; none, unless it is replaced.
+
     Raises:
         InputError: `batch_size` is no multiple of `world_size`.
     """
@@ -162,6 +165,7 @@ class Loader:
             # Of its own: torch would otherwise draw a number from the global generator in every epoch.
             generator=seeded(seed),
         )
+        self.in_hand: Callable[[], int] = int
         self._epoch = epoch
         self._batches = 0
         self._goes_on = shuffle
@@ -177,12 +181,15 @@ class Loader:
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """The position: the epoch, and the batches that have been handed out in it."""
-        return {"epoch": self._epoch, "batches": self._batches}
+        """The position: the epoch, and the batches of it that have been used."""
+        used = self._batches - self.in_hand()
+        return {"epoch": self._epoch, "batches": used, "batch_size": self.batch_sampler.batch_size}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from `state` with the next iteration."""
-        self._epoch, self._batches = state["epoch"], state["batches"]
+        """Go on from `state` with the next iteration; with batches of another size, up to one of them comes again."""
+        size = self.batch_sampler.batch_size
+        self._epoch = state["epoch"]
+        self._batches = state["batches"] * state.get("batch_size", size) // size
         self._goes_on = True
 
     def _find_start(self) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -15,7 +16,9 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.errors import InputError
 from lightning_gen.modules.classes import check_classes
+from lightning_gen.modules.devices import check_equal_sizes, of_all_devices
 from lightning_gen.modules.resume import (
+    another_number,
     apply_settings,
     check_optimizers,
     check_weights,
@@ -87,9 +90,12 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     def rng(self) -> torch.Generator:
         """This process's own generator, on the module's device."""
         if self._rng is None or self._rng.device != self.device:
-            seed = (torch.initial_seed() * 2**16 + self.global_rank) % 2**63
-            self._rng = torch.Generator(self.device).manual_seed(seed)
+            self._rng = self._seeded(torch.initial_seed())
         return self._rng
+
+    def _seeded(self, seed: int) -> torch.Generator:
+        """A generator for this process alone."""
+        return torch.Generator(self.device).manual_seed((seed * 2**16 + self.global_rank) % 2**63)
 
     # counting ------------------------------------------------------------------------------------------------------
 
@@ -105,11 +111,10 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the count and the random state of every process (Lightning stores neither)."""
-        states = [random_state(self.rng)]
-        if self._trainer is not None and self.trainer.world_size > 1:
-            gathered: list[Any] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(gathered, states[0])
-            states = gathered
+        if self._resumed is not None:  # before the first batch of a resumed run, the state is still the checkpoint's
+            states = self._resumed.get("random_states", [])
+        else:
+            states = of_all_devices(random_state(self.rng))
         checkpoint["lightning_gen"] = {"images_seen": self.images_seen, "random_states": states, **self.progress()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -136,17 +141,24 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Put the random state of a resumed run back, after the loaders have drawn their own seeds from it."""
         resumed, self._resumed = self._resumed, None
-        states = resumed.get("random_states", []) if resumed else []
+        if resumed is None:
+            return
+        states = resumed.get("random_states", [])
         if len(states) == self.trainer.world_size:
             set_random_state(self.rng, states[self.global_rank])
+        else:  # numbers that were not drawn before
+            self._rng = self._seeded(torch.initial_seed() + self.images_seen)
 
     def on_fit_start(self) -> None:
         """Refuse precisions that keep the weights themselves in another type than float32, and data of other classes.
 
         Raises:
-            InputError: The precision is one of them, or the data have not the classes of the networks.
+            InputError: The precision is one of them, the data have not the classes of the networks, or the processes do
+                not see the same data.
         """
         data: Any = getattr(self.trainer, "datamodule", None)
+        if hasattr(data, "train_set"):
+            check_equal_sizes(of_all_devices(len(data.train_set)))
         if self.num_classes is not None and hasattr(data, "num_classes"):
             check_classes(self.num_classes, data.num_classes)
         if str(self.trainer.precision).endswith("-true") and self.trainer.precision != "32-true":
@@ -158,6 +170,9 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     def on_train_start(self) -> None:
         """Let what the user has changed win over what came with the optimizers' state."""
         if self._resumed is not None:
+            states = self._resumed.get("random_states", [])
+            if len(states) != self.trainer.world_size and self.trainer.is_global_zero:
+                warnings.warn(another_number(len(states), self.trainer.world_size), stacklevel=2)
             schedulers = [config.scheduler for config in self.trainer.lr_scheduler_configs]
             apply_settings(self.trainer.optimizers, schedulers)
 

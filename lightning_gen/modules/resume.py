@@ -43,19 +43,39 @@ def set_random_state(rng: torch.Generator, state: dict[str, Any]) -> None:
         rng.set_state(state["rng"].cpu())
 
 
+def another_number(before: int, now: int) -> str:
+    """What a run that goes on with another number of processes is told."""
+    return (
+        f"the checkpoint was written by {before} processes and {now} go on: the same samples follow in the same order, "
+        "but random numbers start anew, so the run is no longer the one that was interrupted to the bit; start as many "
+        "processes as before for that"
+    )
+
+
+NAMED = 3
+"""Tensors that a message names."""
+
+
 def check_weights(module: nn.Module, stored: dict[str, Tensor]) -> None:
     """Check that weights are those of a model like this one.
 
     Raises:
-        InputError: A tensor is missing, too many, or of another shape.
+        InputError: Tensors are missing, too many, or of another shape.
     """
     own = module.state_dict()
-    for name in {**own, **stored}:
-        if name not in own or name not in stored or own[name].shape != stored[name].shape:
-            raise InputError(
-                f"the checkpoint's weights do not fit this {type(module).__name__} ('{name}' is missing or has another "
-                "shape): take the model and the size of the data from the checkpoint's own run, its config.yaml"
-            )
+    shapes = {name: (size(stored, name), size(own, name)) for name in {**own, **stored}}
+    differ = [f"{name}: {theirs}, here {ours}" for name, (theirs, ours) in shapes.items() if theirs != ours]
+    if differ:
+        more = f" and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
+        raise InputError(
+            f"the checkpoint's weights do not fit this {type(module).__name__} ({'; '.join(differ[:NAMED])}{more}): "
+            "take the model and the size of the data from the checkpoint's own run, its config.yaml"
+        )
+
+
+def size(tensors: dict[str, Tensor], name: str) -> str:
+    """A tensor's shape, as 64 x 3 x 4 x 4."""
+    return (" x ".join(map(str, tensors[name].shape)) or "a number") if name in tensors else "missing"
 
 
 def check_optimizers(stored: dict[str, Any], own: dict[str, Any]) -> None:

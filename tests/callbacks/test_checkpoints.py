@@ -6,7 +6,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from lightning_gen import GANModule
+from lightning_gen import GANModule, InputError
 from lightning_gen.callbacks import ImageCheckpoint, MaxImages, best_checkpoint
 from lightning_gen.data import Digits
 from lightning_gen.schedules import Linear
@@ -46,6 +46,43 @@ def test_last_is_written_at_multiples_and_at_the_end(gan, trainer, tmp_path, eve
     assert written.images == expected
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
     assert stored(tmp_path / "last.ckpt")["lightning_gen"]["images_seen"] == 640
+
+
+def test_the_latest_states_stay_under_their_images(gan, trainer, tmp_path):
+    callbacks = [ImageCheckpoint(128, tmp_path, keep=3), MaxImages(576)]
+    trainer(max_epochs=-1, callbacks=callbacks).fit(gan(), digits())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *(f"images-{images:09d}.ckpt" for images in (384, 512, 576)),
+        "last.ckpt",
+    ]
+    for images in (384, 512, 576):
+        assert stored(tmp_path / f"images-{images:09d}.ckpt")["lightning_gen"]["images_seen"] == images
+    assert (tmp_path / "last.ckpt").samefile(tmp_path / "images-000000576.ckpt"), "takes no room twice"
+
+
+def test_one_state_at_least_must_stay(tmp_path):
+    with pytest.raises(InputError, match="keep_checkpoints must be at least 1, not 0"):
+        ImageCheckpoint(None, tmp_path, keep=0)
+
+
+def test_it_is_written_between_updates_of_accumulated_gradients(autoencoder, trainer, tmp_path):
+    """Three batches an update: a state that waits for its update goes on to the same weights."""
+
+    def train(images, ckpt_path=None):
+        torch.manual_seed(1)
+        written = Written()
+        callbacks = [written, MaxImages(images), ImageCheckpoint(128, tmp_path)]
+        module = autoencoder(variational=True)
+        run = trainer(max_epochs=-1, callbacks=callbacks, accumulate_grad_batches=3)
+        run.fit(module, digits(), ckpt_path=ckpt_path)
+        return module, written.images
+
+    whole, images = train(1152)
+    assert images == [192, 384, 576, 768, 960, 1152], "every third batch, although 128 images are two"
+    assert train(500)[0].images_seen == 576, "the last update is made whole"
+    joined, _ = train(1152, tmp_path / "last.ckpt")
+    assert joined.images_seen == 1152
+    assert all(torch.equal(value, joined.state_dict()[name]) for name, value in whole.state_dict().items())
 
 
 def test_what_is_written_is_the_module_as_it_is(gan, trainer, tmp_path):

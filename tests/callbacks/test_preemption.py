@@ -104,8 +104,8 @@ def test_several_processes_ask_each_other_every_so_many_batches(tmp_path):
     callback = PreemptionCheckpoint(ImageCheckpoint(None, tmp_path), every_batches=4)
     two = SimpleNamespace(world_size=2, strategy=SimpleNamespace(reduce_boolean_decision=ask))
     for _ in range(11):
-        callback.on_train_batch_end(two, None)
-    assert asked == [4, 8]
+        callback.on_train_batch_start(two, None)
+    assert asked == [1, 5, 9]
 
 
 def test_it_must_ask_at_some_time(tmp_path):

@@ -155,14 +155,35 @@ def test_state_holds_numbers_only(tmp_path):
     _, run = fit(7)
     run.save_checkpoint(tmp_path / "a.ckpt")
     loops = torch.load(tmp_path / "a.ckpt", weights_only=True)["loops"]
-    assert loops["fit_loop"]["state_dict"]["combined_loader"] == [{"epoch": 1, "batches": 2}]
+    assert loops["fit_loop"]["state_dict"]["combined_loader"] == [{"epoch": 1, "batches": 2, "batch_size": 4}]
 
 
 def test_saving_again_before_the_first_batch_keeps_the_position():
     loader = Loader(data.ArrayDataset(torch.arange(20.0)), 4, shuffle=True)
-    loader.load_state_dict({"epoch": 3, "batches": 2})
-    assert loader.state_dict() == {"epoch": 3, "batches": 2}
+    state = {"epoch": 3, "batches": 2, "batch_size": 4}
+    loader.load_state_dict(state)
+    assert loader.state_dict() == state
     assert len(list(loader)) == 3
+
+
+def test_batches_of_another_size_go_on_where_the_others_were_left_and_drop_nothing():
+    """Nine samples were seen; batches of two go on with the ninth, which comes again."""
+    order = [x for batch in Loader(data.ArrayDataset(torch.arange(18.0)), 1, shuffle=True) for x in batch.x.tolist()]
+    state = {"epoch": 0, "batches": 3, "batch_size": 3}
+    loader = Loader(data.ArrayDataset(torch.arange(18.0)), 2, shuffle=True)
+    loader.load_state_dict(state)
+    assert [x for batch in loader for x in batch.x.tolist()] == order[8:]
+
+
+def test_a_batch_in_hand_is_not_counted_as_used():
+    loader = Loader(data.ArrayDataset(torch.arange(20.0)), 4, shuffle=True)
+    loader.in_hand = lambda: 1
+    batches = iter(loader)
+    next(batches)
+    second = next(batches).x.tolist()
+    again = Loader(data.ArrayDataset(torch.arange(20.0)), 4, shuffle=True)
+    again.load_state_dict(loader.state_dict())
+    assert next(iter(again)).x.tolist() == second
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -1,11 +1,18 @@
 """What all modules share: the count, the generator, the axis, the weights that are refused."""
 
+import contextlib
+import re
+
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers.logger import DummyLogger
 from torch.utils.data import DataLoader
 
 from lightning_gen import GenerativeModule, InputError
+from lightning_gen.modules.devices import check_equal_sizes
+from lightning_gen.modules.resume import check_weights
+from lightning_gen.networks import DenseGenerator
 
 
 class Recorder(DummyLogger):
@@ -66,6 +73,68 @@ def test_weights_of_another_model_are_refused(gan, autoencoder, trainer):
     runner.save_checkpoint(runner.default_root_dir + "/gan.ckpt")
     with pytest.raises(InputError, match="do not fit this AutoencoderModule"):
         trainer().validate(autoencoder(), loader(), ckpt_path=runner.default_root_dir + "/gan.ckpt", verbose=False)
+
+
+def test_the_tensors_that_differ_are_named_with_their_shapes(gan):
+    stored = gan().state_dict()
+    stored["discriminator.extra"] = torch.zeros(3)
+    module = gan(generator=DenseGenerator((1, 8, 8), latent_dim=5, widths=(16,), batch_norm=False))
+    with pytest.raises(InputError) as refused:
+        check_weights(module, stored)
+    assert re.search(
+        r"\(generator\.\S+weight: 16 x 4, here 16 x 5; generator_ema\.\S+weight: 16 x 4, here 16 x 5; "
+        r"discriminator\.extra: 3, here missing\)",
+        str(refused.value),
+    ), refused.value
+
+
+def test_another_number_of_processes_goes_on_with_new_numbers_and_says_so(gan, trainer, tmp_path):
+    """A checkpoint of two processes goes on in one: same samples, other latents than at the start."""
+    runner = trainer(max_epochs=1)
+    runner.fit(gan(), loader())
+    runner.save_checkpoint(tmp_path / "gan.ckpt")
+    stored = torch.load(tmp_path / "gan.ckpt", weights_only=True)
+    stored["lightning_gen"]["random_states"] *= 2
+    torch.save(stored, tmp_path / "two.ckpt")
+    drawn = {}
+
+    class First(Callback):
+        def on_train_batch_end(self, trainer, pl_module, *args):
+            drawn.setdefault(self.name, pl_module.rng.get_state())
+
+    for name, path in (("start", None), ("one", "gan.ckpt"), ("two", "two.ckpt")):
+        torch.manual_seed(0)
+        callback = First()
+        callback.name = name
+        path = path and tmp_path / path
+        expected = pytest.warns(UserWarning, match="written by 2 processes and 1 go on: the same samples follow")
+        with expected if name == "two" else contextlib.nullcontext():
+            trainer(max_epochs=2, callbacks=[callback]).fit(gan(), loader(), ckpt_path=path)
+    assert not any(torch.equal(drawn["two"], drawn[name]) for name in ("start", "one"))
+
+
+def test_processes_must_see_the_same_data():
+    check_equal_sizes([1000, 1000])
+    with pytest.raises(InputError, match="process 0 sees 1,000 training samples and process 2 sees 999: give all"):
+        check_equal_sizes([1000, 1000, 999])
+
+
+def test_a_resumed_run_that_is_written_before_its_first_batch_keeps_its_numbers(gan, trainer, tmp_path):
+    runner = trainer(max_epochs=1)
+    runner.fit(gan(), loader())
+    runner.save_checkpoint(tmp_path / "gan.ckpt")
+
+    class Save(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            trainer.save_checkpoint(tmp_path / "again.ckpt")
+            trainer.should_stop = True
+
+    trainer(max_epochs=2, callbacks=[Save()]).fit(gan(), loader(), ckpt_path=tmp_path / "gan.ckpt")
+    before, again = (
+        torch.load(tmp_path / name, weights_only=True)["lightning_gen"] for name in ("gan.ckpt", "again.ckpt")
+    )
+    (state,), (other,) = before["random_states"], again["random_states"]
+    assert all(torch.equal(state[name], other[name]) for name in ("rng", "torch"))
 
 
 def test_a_loaded_module_goes_on_counting(gan, trainer, tmp_path):

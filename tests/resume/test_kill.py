@@ -1,0 +1,84 @@
+"""A run that is killed again and again ends as the run that was left alone."""
+
+import os
+import random
+import signal
+import sys
+import time
+
+import pytest
+import torch
+from recorded_curves import curves
+
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen.cli import main
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks processes"),
+]
+
+KILLS = 20
+"""Within one run."""
+SMALL = ("--data.size=8", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false")
+RHYTHM = (
+    *("--data.batch_size=32", "--log_every_images=96", "--sample_every_images=640", "--checkpoint_every_images=160"),
+    "--trainer.val_check_interval=7",
+)
+RUNS = {
+    "gan": (
+        *("--config=gan/dcgan", "--model.generator.width=4", "--model.discriminator.width=4"),
+        *("--model.augmentation=ADA", "--model.penalties.lecam=LeCam"),
+        *("--model.generator_scheduler=ImageSchedule", "--model.generator_scheduler.learning_rate=Linear"),
+        "--model.generator_scheduler.learning_rate.end_images=20000",
+    ),
+    "codebook": (
+        *("--config=autoencoder/vq_vae", "--model.encoder.width=4", "--model.decoder.width=4"),
+        "--model.bottleneck.codes=8",
+    ),
+}
+
+
+def start(words):
+    """Run a command in a copy of this process, which has imported everything; returns its number."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            main(list(words))
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+    return child
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_a_run_that_is_killed_again_and_again_ends_as_one_left_alone(kind, tmp_path, capfd):
+    torch.set_num_threads(1)
+    fit = ["fit", *RUNS[kind], *SMALL, *RHYTHM, f"--runs_dir={tmp_path}", "--max_images=24000"]
+    began = time.monotonic()
+    assert os.waitpid(start([*fit, "--name=whole"]), 0)[1] == 0, capfd.readouterr().err
+    seconds = time.monotonic() - began
+    moments = random.Random(0)
+    for _ in range(KILLS):
+        child = start([*fit, "--name=killed", "--ckpt_path=last"])
+        time.sleep(moments.uniform(0, 0.12 * seconds))
+        os.kill(child, signal.SIGKILL)
+        assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), capfd.readouterr().err
+    images = checkpoints.read(tmp_path / "killed" / "checkpoints" / "last.ckpt")["lightning_gen"]["images_seen"]
+    assert 0 < images < 24_000
+    assert os.waitpid(start([*fit, "--name=killed", "--ckpt_path=last"]), 0)[1] == 0, capfd.readouterr().err
+    whole, killed = (checkpoints.read(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("whole", "killed"))
+    for key in ("state_dict", "optimizer_states", "lr_schedulers"):
+        torch.testing.assert_close(killed[key], whole[key], rtol=0, atol=0)
+    ours, theirs = killed["lightning_gen"], whole["lightning_gen"]
+    (state,), (other,) = ours.pop("random_states"), theirs.pop("random_states")
+    assert all(torch.equal(state[name], other[name]) for name in ("rng", "torch"))
+    assert ours == theirs
+    best = [checkpoints.read(tmp_path / name / "checkpoints" / "best.ckpt") for name in ("whole", "killed")]
+    torch.testing.assert_close(best[1]["state_dict"], best[0]["state_dict"], rtol=0, atol=0)
+    assert curves(tmp_path / "killed") == curves(tmp_path / "whole")
+    assert not list((tmp_path / "killed" / "checkpoints").glob(".*partial"))
