@@ -9,6 +9,8 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from same_run import assert_same
+from small_recipes import RECIPES, small, tiny
 
 from lightning_gen import GenerativeModule, recipes
 from lightning_gen import checkpoint as checkpoints
@@ -16,7 +18,6 @@ from lightning_gen.cli import main
 from lightning_gen.data import ArrayDataset, DataModule, PublishedData, Splits
 from lightning_gen.modules import Autoencoder
 
-RECIPES = [name for name in recipes.names() if name.split("/")[0] not in ("data", "trainer")]
 EMBEDDED = [
     "data/digits",
     "data/stacked_digits",
@@ -28,28 +29,6 @@ EMBEDDED = [
     "data/fashion_mnist",
 ]
 DOWNLOADED = [name for name in recipes.names() if name.startswith("data/") and name not in EMBEDDED]
-SMALL = {
-    "DCGANGenerator": ["--model.generator.width=4"],
-    "DCGANDiscriminator": ["--model.discriminator.width=4"],
-    "ConvEncoder": ["--model.encoder.width=4"],
-    "ConvDecoder": ["--model.decoder.width=4"],
-    "PatchDiscriminator": ["--model.discriminator.width=4", "--model.discriminator.depth=1"],
-    "discriminator_start_images": ["--model.discriminator_start_images=24"],
-    "ResidualEncoder": ["--model.encoder.width=4"],
-    "ResidualDecoder": ["--model.decoder.width=4"],
-    "VectorQuantizer": ["--model.bottleneck.codes=8"],
-    "ResidualQuantizer": ["--model.bottleneck.codes=8"],
-    "ResNetGenerator": ["--model.generator.width=4"],
-    "ResNetDiscriminator": ["--model.discriminator.width=4"],
-    "R3GANGenerator": ["--model.generator.width=4", "--model.generator.blocks=1"],
-    "R3GANDiscriminator": ["--model.discriminator.width=4", "--model.discriminator.blocks=1"],
-}
-
-
-def small(name):
-    """Options that make the networks of a recipe small."""
-    text = recipes.find(name).read_text()
-    return [option for network, options in SMALL.items() if network in text for option in options]
 
 
 def last(folder):
@@ -91,20 +70,11 @@ def test_a_recipe_runs_from_its_saved_configuration(name, tmp_path):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_goes_on_to_the_bits_of_an_uninterrupted_run(name, tmp_path):
-    quiet = ["--trainer.limit_val_batches=1", "--trainer.num_sanity_val_steps=0", "--data.batch_size=8"]
-    fit = ["fit", "--config", name, *small(name), *quiet, f"--runs_dir={tmp_path}"]
-    if "size: 32" in recipes.find(name).read_text():
-        fit.append("--data.size=8" if "ResNet" not in recipes.find(name).read_text() else "--data.size=12")
+    fit = ["fit", *tiny(name), f"--runs_dir={tmp_path}"]
     main([*fit, "--name=whole", "--max_images=96"])
     main([*fit, "--name=parts", "--max_images=40"])
     main([*fit, "--name=parts", "--max_images=96", "--ckpt_path=last"])
-    whole, parts = (checkpoints.read(tmp_path / run / "checkpoints/last.ckpt") for run in ("whole", "parts"))
-    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
-        torch.testing.assert_close(parts[part], whole[part], rtol=0, atol=0)
-    ours, theirs = (dict(stored["lightning_gen"]) for stored in (parts, whole))
-    (states,), (others,) = ours.pop("random_states"), theirs.pop("random_states")
-    assert ours == theirs
-    assert torch.equal(states["rng"], others["rng"])
+    assert_same(*(tmp_path / run / "checkpoints/last.ckpt" for run in ("parts", "whole")))
 
 
 def folder_of_pictures(path):

@@ -15,11 +15,12 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from lightning_gen.errors import InputError
 from lightning_gen.modules.base import GenerativeModule
-from lightning_gen.modules.devices import all_reduce_mean
+from lightning_gen.modules.devices import all_reduce_mean, of_all_devices
 from lightning_gen.records import Batch
 
 
@@ -299,14 +300,38 @@ class AlternatingModule(GenerativeModule):
 
     def on_validation_start(self) -> None:
         """Make BatchNorm's statistics equal on all devices: manual optimization leaves each its own."""
-        self._average_buffers()
+        if self.trainer.world_size > 1:
+            all_reduce_mean(list(self._statistics().values()))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store the progress; BatchNorm's statistics are averaged over the devices first."""
-        self._average_buffers()
+        """Store the progress, and BatchNorm's statistics as the average over the devices.
+
+        The run itself is left alone: each device goes on with its own statistics, and so does a run that is resumed on
+        as many.
+        """
         super().on_save_checkpoint(checkpoint)
+        if self._trainer is not None and self.trainer.world_size > 1:
+            averaged = {name: buffer.clone() for name, buffer in self._statistics().items()}
+            all_reduce_mean(list(averaged.values()))
+            checkpoint["state_dict"] |= {name: averaged[name] for name in averaged if name in checkpoint["state_dict"]}
+
+    def own_states(self) -> dict[str, list[Any]]:
+        """The random state, and where there are several devices each one's statistics."""
+        states = super().own_states()
+        if self._trainer is None or self.trainer.world_size == 1:
+            return states
+        return states | {"buffers": of_all_devices({name: each.cpu() for name, each in self._statistics().items()})}
 
     @torch.no_grad()
-    def _average_buffers(self) -> None:
-        if self._trainer is not None and self.trainer.world_size > 1:
-            all_reduce_mean([buffer for buffer in self.buffers() if buffer.is_floating_point()])
+    def load_own_states(self, own: dict[str, Any]) -> None:
+        """The random state and the statistics, which DistributedDataParallel leaves alone from now on."""
+        super().load_own_states(own)
+        model = self.trainer.strategy.model
+        if isinstance(model, DistributedDataParallel):
+            model.require_forward_param_sync = False  # or its first pass would give all devices those of the first
+        for name, buffer in self._statistics().items():
+            if name in own.get("buffers", {}):
+                buffer.copy_(own["buffers"][name])
+
+    def _statistics(self) -> dict[str, Tensor]:
+        return {name: buffer for name, buffer in self.named_buffers() if buffer.is_floating_point()}

@@ -110,12 +110,11 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         return self.images_seen // every_images > (self.images_seen - self.batch_images) // every_images
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store the count and the random state of every process (Lightning stores neither)."""
-        if self._resumed is not None:  # before the first batch of a resumed run, the state is still the checkpoint's
-            states = self._resumed.get("random_states", [])
-        else:
-            states = of_all_devices(random_state(self.rng))
-        checkpoint["lightning_gen"] = {"images_seen": self.images_seen, "random_states": states, **self.progress()}
+        """Store the count, and what each process has of its own (Lightning stores neither)."""
+        own = self.own_states()
+        if self._resumed is not None:  # until the first batch of a resumed run, that is still in the checkpoint
+            own = {name: self._resumed[name] for name in own if name in self._resumed}
+        checkpoint["lightning_gen"] = {"images_seen": self.images_seen, **own, **self.progress()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the count back; the random state follows with the first batch.
@@ -139,15 +138,23 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         """Take back what `progress` gave."""
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Put the random state of a resumed run back, after the loaders have drawn their own seeds from it."""
+        """Put back what is this process's own in a resumed run, after the loaders have drawn seeds of theirs."""
         resumed, self._resumed = self._resumed, None
         if resumed is None:
             return
-        states = resumed.get("random_states", [])
-        if len(states) == self.trainer.world_size:
-            set_random_state(self.rng, states[self.global_rank])
+        own = {name: resumed[name] for name in ("random_states", "buffers") if name in resumed}
+        if all(len(states) == self.trainer.world_size for states in own.values()) and own:
+            self.load_own_states({name: states[self.global_rank] for name, states in own.items()})
         else:  # numbers that were not drawn before
             self._rng = self._seeded(torch.initial_seed() + self.images_seen)
+
+    def own_states(self) -> dict[str, list[Any]]:
+        """What each process has of its own, by name and rank: the state of its random numbers; plain data."""
+        return {"random_states": of_all_devices(random_state(self.rng))}
+
+    def load_own_states(self, own: dict[str, Any]) -> None:
+        """Take back this process's part of what `own_states` gave."""
+        set_random_state(self.rng, own["random_states"])
 
     def on_fit_start(self) -> None:
         """Refuse precisions that keep the weights themselves in another type than float32, and data of other classes.

@@ -15,6 +15,7 @@ def sum_over_devices(x: Tensor) -> Tensor:
     return x
 
 
+@torch.no_grad()
 def all_reduce_mean(tensors: list[Tensor]) -> None:
     """Average tensors over all processes, in place, with one collective a dtype.
 

@@ -78,10 +78,14 @@ FALLING = (
     "--model.optimizer.lr 0.002 --model.scheduler.class_path lightning_gen.schedules.ImageSchedule "
     "--model.scheduler.learning_rate.class_path Cosine --model.scheduler.learning_rate.end_images 600000"
 )
-WIDE = (  # the divergence fades in over half of the run, as over a tenth of the much longer ones of its paper
-    "--model.encoder.widths [512] --model.bottleneck.width 512 --model.decoder.widths [512,512] "
-    "--model.objective.kl.weight.warmup_images 300000"
+FADING = "--model.objective.kl.weight.warmup_images 300000"
+"""The divergence fades in over half of the run, as over a tenth of the much longer ones of the hierarchical paper."""
+WIDE = f"--model.encoder.widths [512] --model.bottleneck.width 512 --model.decoder.widths [512,512] {FADING}"
+FLAT = (
+    "--model.bottleneck GaussianBottleneck --model.bottleneck.latent_dim 50 --model.encoder.widths [512,512] "
+    f"--model.decoder.widths [512,512] {FADING}"
 )
+"""The layers of the hierarchical one around a single level of code."""
 TABLES = {
     "modes": Table(
         (
@@ -139,6 +143,7 @@ TABLES = {
             Row("IWAE, 5 codes", "--config autoencoder/iwae --model.draws 5"),
             Row("IWAE, 50 codes", "--config autoencoder/iwae --model.draws 50"),
             Row("hierarchical VAE", f"--config autoencoder/hierarchical_vae {WIDE}"),
+            Row("VAE as wide", f"--config autoencoder/hierarchical_vae {FLAT}"),
         ),
         ("nll_nats", "elbo_nats", "active_units"),
         seeds=3,

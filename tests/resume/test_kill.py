@@ -9,6 +9,7 @@ import time
 import pytest
 import torch
 from recorded_curves import curves
+from same_run import assert_same
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
@@ -71,13 +72,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_left_alone(kind, tmp_p
     images = checkpoints.read(tmp_path / "killed" / "checkpoints" / "last.ckpt")["lightning_gen"]["images_seen"]
     assert 0 < images < 24_000
     assert os.waitpid(start([*fit, "--name=killed", "--ckpt_path=last"]), 0)[1] == 0, capfd.readouterr().err
-    whole, killed = (checkpoints.read(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("whole", "killed"))
-    for key in ("state_dict", "optimizer_states", "lr_schedulers"):
-        torch.testing.assert_close(killed[key], whole[key], rtol=0, atol=0)
-    ours, theirs = killed["lightning_gen"], whole["lightning_gen"]
-    (state,), (other,) = ours.pop("random_states"), theirs.pop("random_states")
-    assert all(torch.equal(state[name], other[name]) for name in ("rng", "torch"))
-    assert ours == theirs
+    assert_same(*(tmp_path / name / "checkpoints" / "last.ckpt" for name in ("killed", "whole")))
     best = [checkpoints.read(tmp_path / name / "checkpoints" / "best.ckpt") for name in ("whole", "killed")]
     torch.testing.assert_close(best[1]["state_dict"], best[0]["state_dict"], rtol=0, atol=0)
     assert curves(tmp_path / "killed") == curves(tmp_path / "whole")

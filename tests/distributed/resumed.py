@@ -1,0 +1,42 @@
+"""Every recipe, trained by two processes that torchrun has started, in one go or in two parts.
+
+``torchrun --nproc-per-node 2 resumed.py PART FOLDER``: ``begin`` trains each recipe to its end and to its middle,
+``go_on``, in new processes, the second of these to the end.
+"""
+
+import logging
+import sys
+
+from small_recipes import RECIPES, tiny
+
+from lightning_gen.cli import main
+
+TWO = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
+BRAIN = "--trainer.precision=bf16-mixed"
+RUNS = {
+    **{name: (name,) for name in RECIPES},
+    **{f"{name} in bfloat16": (name, BRAIN) for name in ("gan/rpgan", "gan/wgan_gp", "autoencoder/vq_gan")},
+}
+"""What is trained: a recipe, and options."""
+
+
+def folder(run):
+    """What the folder of a run is called."""
+    return run.replace("/", "_").replace(" ", "_")
+
+
+def train(run, part, runs_dir):
+    """Train one part of a run."""
+    recipe, *options = RUNS[run]
+    fit = ["fit", *tiny(recipe), *options, *TWO, f"--runs_dir={runs_dir}"]
+    if part == "begin":
+        main([*fit, f"--name={folder(run)}_whole", "--max_images=96"])
+        main([*fit, f"--name={folder(run)}_parts", "--max_images=40"])
+    else:
+        main([*fit, f"--name={folder(run)}_parts", "--max_images=96", "--ckpt_path=last"])
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    for run in RUNS:
+        train(run, *sys.argv[1:])

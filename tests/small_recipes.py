@@ -1,0 +1,35 @@
+"""Every recipe, at a size at which a test can train it."""
+
+from lightning_gen import recipes
+
+RECIPES = [name for name in recipes.names() if name.split("/")[0] not in ("data", "trainer")]
+SMALL = {
+    "DCGANGenerator": ["--model.generator.width=4"],
+    "DCGANDiscriminator": ["--model.discriminator.width=4"],
+    "ConvEncoder": ["--model.encoder.width=4"],
+    "ConvDecoder": ["--model.decoder.width=4"],
+    "PatchDiscriminator": ["--model.discriminator.width=4", "--model.discriminator.depth=1"],
+    "discriminator_start_images": ["--model.discriminator_start_images=24"],
+    "ResidualEncoder": ["--model.encoder.width=4"],
+    "ResidualDecoder": ["--model.decoder.width=4"],
+    "VectorQuantizer": ["--model.bottleneck.codes=8"],
+    "ResidualQuantizer": ["--model.bottleneck.codes=8"],
+    "ResNetGenerator": ["--model.generator.width=4"],
+    "ResNetDiscriminator": ["--model.discriminator.width=4"],
+    "R3GANGenerator": ["--model.generator.width=4", "--model.generator.blocks=1"],
+    "R3GANDiscriminator": ["--model.discriminator.width=4", "--model.discriminator.blocks=1"],
+}
+
+
+def small(name):
+    """Options that make the networks of a recipe small."""
+    text = recipes.find(name).read_text()
+    return [option for network, options in SMALL.items() if network in text for option in options]
+
+
+def tiny(name):
+    """The words of `fit` for a recipe of small networks on tiny images, eight a batch."""
+    text = recipes.find(name).read_text()
+    quiet = ["--trainer.limit_val_batches=1", "--trainer.num_sanity_val_steps=0", "--data.batch_size=8"]
+    size = [f"--data.size={12 if 'ResNet' in text else 8}"] if "size: 32" in text else []
+    return ["--config", name, *small(name), *quiet, *size]
