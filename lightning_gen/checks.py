@@ -5,14 +5,18 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from lightning_gen.errors import InputError
+from lightning_gen.modules.devices import SPLITS
 
 
 def check_trainer(trainer: Namespace) -> None:
-    """Refuse lengths that the Trainer would accept and do nothing with.
+    """Refuse lengths that the Trainer would accept and do nothing with, and strategies that split parameters.
 
     Raises:
-        InputError: A length is zero or negative.
+        InputError: A length is zero or negative, or the strategy is one of them.
     """
+    strategy = trainer.strategy if isinstance(trainer.strategy, str) else trainer.strategy.class_path.rsplit(".")[-1]
+    if any(word in strategy.lower() for word in ("fsdp", "deepspeed", "model_parallel", "modelparallel")):
+        raise InputError(f"--trainer.strategy {strategy} {SPLITS}")
     for name in ("max_epochs", "max_steps"):
         value = trainer.get(name)
         if value is not None and value < 1 and value != -1:

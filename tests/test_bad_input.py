@@ -67,8 +67,10 @@ def refused(capsys, *words):
         (["fit", "--data", "ImageFolder", "--data.folder", "missing"], "--data.folder"),
         (["fit", "--data", "MNIST", "--data.download", "false"], "train-images-idx3-ubyte is missing"),
         (["fit", "--data", "Tensors", "--data.path", "missing.npy"], "missing.npy"),
-        (["fit", "--trainer.strategy", "fsdp", "--trainer.accelerator", "cpu"], "requires a GPU"),
+        (["fit", "--trainer.devices", "0"], "is not a valid input"),
         (["fit", "--trainer.precision", "bf16-true", *TINY], "bf16-mixed"),
+        (["fit", "--trainer.strategy", "fsdp", *TINY], "--trainer.strategy fsdp splits parameters over devices"),
+        (["fit", "--trainer.strategy=DeepSpeedStrategy", *TINY], "DeepSpeedStrategy splits parameters"),
         (["fit", "--trainer.gradient_clip_val", "1", *TINY], "use --model.generator_clip"),
         (["fit", "--trainer.accumulate_grad_batches", "2", *TINY], "use --model.accumulate"),
         (["fit", "--model.generator_optimizer", "Foo"], "--model.generator_optimizer: there is no class 'Foo'"),
@@ -190,9 +192,11 @@ def test_another_class_of_optimizer_cannot_take_over_the_state_of_the_first(caps
 
 
 def test_a_checkpoint_of_another_model_is_refused(capsys, trained):
-    assert "do not fit" in refused(
-        capsys, "fit", "--config", "autoencoder/vae", "--ckpt_path", str(trained), "--name", "other", "--data.size=8"
-    )
+    goes_on = ["--ckpt_path", str(trained), "--name", "other", "--data.size=8"]
+    assert "is of a run of GANModule" in refused(capsys, "fit", "--config", "autoencoder/vae", *goes_on)
+    sentence = refused(capsys, "fit", *goes_on, "--model.generator.width=5")
+    assert "generator.layers.0.weight: " in sentence
+    assert ", here " in sentence
 
 
 def test_a_full_disk_is_a_sentence_and_earlier_checkpoints_survive(capsys, trained, monkeypatch):

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -97,7 +96,7 @@ class AlternatingModule(GenerativeModule):
         rounds: Batches played; kept in checkpoints.
 
     Raises:
-        InputError: `accumulate` is below 1, or the Trainer's strategy shards the parameters.
+        InputError: `accumulate` is below 1.
     """
 
     def __init__(self, accumulate: int = 1) -> None:
@@ -141,16 +140,6 @@ class AlternatingModule(GenerativeModule):
             configured.append(entry)
             self.updates.setdefault(player.name, 0)
         return configured
-
-    def on_fit_start(self) -> None:
-        """Refuse strategies and precisions under which training would go wrong."""
-        super().on_fit_start()
-        strategy = self.trainer.strategy
-        if not isinstance(strategy, (SingleDeviceStrategy, DDPStrategy)):
-            raise InputError(
-                f"{type(strategy).__name__} shards or wraps the parameters of all networks together, which breaks "
-                "networks that take turns: use --trainer.strategy ddp"
-            )
 
     def progress(self) -> dict[str, Any]:
         """Rounds and updates."""

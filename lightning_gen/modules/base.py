@@ -16,10 +16,11 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.errors import InputError
 from lightning_gen.modules.classes import check_classes
-from lightning_gen.modules.devices import check_equal_sizes, of_all_devices
+from lightning_gen.modules.devices import check_equal_sizes, check_strategy, check_synchronized, of_all_devices
 from lightning_gen.modules.resume import (
     another_number,
     apply_settings,
+    check_class,
     check_optimizers,
     check_weights,
     random_state,
@@ -120,8 +121,10 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         """Take the count back; the random state follows with the first batch.
 
         Raises:
-            InputError: The checkpoint holds the weights of another model or the state of other optimizers.
+            InputError: The checkpoint is of another class of module, or holds the weights of another model or the state
+                of other optimizers.
         """
+        check_class(self, checkpoint.get("hyper_parameters", {}))
         check_weights(self, checkpoint["state_dict"])
         if self._trainer is not None and self.trainer.state.fn == "fit":
             check_optimizers(checkpoint.get("hyper_parameters", {}), self.hparams)
@@ -157,17 +160,19 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         set_random_state(self.rng, own["random_states"])
 
     def on_fit_start(self) -> None:
-        """Refuse precisions that keep the weights themselves in another type than float32, and data of other classes.
+        """Refuse strategies and precisions under which training would go wrong, and data of other classes.
 
         Raises:
-            InputError: The precision is one of them, the data have not the classes of the networks, or the processes do
-                not see the same data.
+            InputError: The strategy splits the parameters, the precision keeps the weights themselves in another type
+                than float32, the data have not the classes of the networks, or the processes do not see the same data.
         """
         data: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "train_set"):
             check_equal_sizes(of_all_devices(len(data.train_set)))
         if self.num_classes is not None and hasattr(data, "num_classes"):
             check_classes(self.num_classes, data.num_classes)
+        check_strategy(self.trainer.strategy)
+        check_synchronized(self)
         if str(self.trainer.precision).endswith("-true") and self.trainer.precision != "32-true":
             raise InputError(
                 f"--trainer.precision {self.trainer.precision} is not supported, an average of the weights would stand "

@@ -3,9 +3,17 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from lightning.pytorch import LightningModule
+from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy, SingleDeviceStrategy, Strategy
+from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
+
+SPLITS = (
+    "splits parameters over devices, and here every device needs them whole (networks that take turns, averages of "
+    "weights, runs that go on to the bit): use --trainer.strategy ddp"
+)
+"""Why FSDP, DeepSpeed and ModelParallel are refused."""
 
 
 def sum_over_devices(x: Tensor) -> Tensor:
@@ -38,6 +46,32 @@ def of_all_devices(value: Any) -> list[Any]:
     values: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(values, value)
     return values
+
+
+def check_strategy(strategy: Strategy) -> None:
+    """Check that every device has all parameters whole.
+
+    Raises:
+        InputError: The strategy splits them.
+    """
+    kinds = (SingleDeviceStrategy, DDPStrategy)
+    if not isinstance(strategy, kinds) or isinstance(strategy, DeepSpeedStrategy):
+        raise InputError(f"{type(strategy).__name__} {SPLITS}")
+
+
+def check_synchronized(module: LightningModule) -> None:
+    """Check that BatchNorm that is computed over all devices can be.
+
+    Raises:
+        InputError: The devices are CPUs, or a penalty asks for its second derivative.
+    """
+    if not any(isinstance(part, nn.SyncBatchNorm) for part in module.modules()):
+        return
+    leave = "leave out --trainer.sync_batchnorm; running statistics are averaged over the devices without it"
+    if module.device.type == "cpu":
+        raise InputError(f"BatchNorm is computed over all devices on GPUs only: {leave}")
+    if len(getattr(module, "penalties", ())):
+        raise InputError(f"BatchNorm over all devices has no second derivative, which gradient penalties need: {leave}")
 
 
 def check_equal_sizes(sizes: list[int]) -> None:

@@ -66,10 +66,28 @@ def check_weights(module: nn.Module, stored: dict[str, Tensor]) -> None:
     shapes = {name: (size(stored, name), size(own, name)) for name in {**own, **stored}}
     differ = [f"{name}: {theirs}, here {ours}" for name, (theirs, ours) in shapes.items() if theirs != ours]
     if differ:
-        more = f" and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
+        more = f"; and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
         raise InputError(
             f"the checkpoint's weights do not fit this {type(module).__name__} ({'; '.join(differ[:NAMED])}{more}): "
             "take the model and the size of the data from the checkpoint's own run, its config.yaml"
+        )
+
+
+def check_class(module: nn.Module, stored: dict[str, Any]) -> None:
+    """Check that a checkpoint is of a module of the same class.
+
+    Args:
+        module: The module that goes on.
+        stored: The checkpoint's description of its module.
+
+    Raises:
+        InputError: It is of another.
+    """
+    ours, theirs = type(module).__name__, str(stored.get("_class_path", type(module).__name__)).rsplit(".")[-1]
+    if ours != theirs:
+        raise InputError(
+            f"the checkpoint is of a run of {theirs} and this is {ours}: leave out --config to go on with that run as "
+            "it is, or give the new run a name of its own with --name"
         )
 
 

@@ -7,12 +7,15 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers.logger import DummyLogger
+from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy
+from torch import nn
 from torch.utils.data import DataLoader
 
 from lightning_gen import GenerativeModule, InputError
-from lightning_gen.modules.devices import check_equal_sizes
+from lightning_gen.modules.devices import check_equal_sizes, check_strategy, check_synchronized
 from lightning_gen.modules.resume import check_weights
 from lightning_gen.networks import DenseGenerator
+from lightning_gen.regularizers import R1
 
 
 class Recorder(DummyLogger):
@@ -71,7 +74,7 @@ def test_weights_of_another_model_are_refused(gan, autoencoder, trainer):
     runner = trainer(max_epochs=1)
     runner.fit(gan(), loader())
     runner.save_checkpoint(runner.default_root_dir + "/gan.ckpt")
-    with pytest.raises(InputError, match="do not fit this AutoencoderModule"):
+    with pytest.raises(InputError, match="of a run of GANModule and this is AutoencoderModule: leave out --config"):
         trainer().validate(autoencoder(), loader(), ckpt_path=runner.default_root_dir + "/gan.ckpt", verbose=False)
 
 
@@ -111,6 +114,25 @@ def test_another_number_of_processes_goes_on_with_new_numbers_and_says_so(gan, t
         with expected if name == "two" else contextlib.nullcontext():
             trainer(max_epochs=2, callbacks=[callback]).fit(gan(), loader(), ckpt_path=path)
     assert not any(torch.equal(drawn["two"], drawn[name]) for name in ("start", "one"))
+
+
+@pytest.mark.parametrize("strategy", [FSDPStrategy, ModelParallelStrategy])
+def test_strategies_that_split_parameters_are_refused(strategy):
+    with pytest.raises(InputError, match=f"{strategy.__name__} splits parameters over devices"):
+        check_strategy(strategy())
+    check_strategy(DDPStrategy())
+
+
+def test_batch_norm_over_all_devices_needs_gpus(gan, trainer):
+    module = nn.SyncBatchNorm.convert_sync_batchnorm(gan(batch_norm=True))
+    with pytest.raises(InputError, match=r"on GPUs only: leave out --trainer\.sync_batchnorm"):
+        trainer(max_epochs=1).fit(module, loader())
+
+
+def test_batch_norm_over_all_devices_has_no_second_derivative(gan):
+    module = nn.SyncBatchNorm.convert_sync_batchnorm(gan(batch_norm=True, penalties={"r1": R1(1.0)}))
+    with pytest.raises(InputError, match="no second derivative, which gradient penalties need: leave out"):
+        check_synchronized(module.to("meta"))
 
 
 def test_processes_must_see_the_same_data():
