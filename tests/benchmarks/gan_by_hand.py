@@ -23,6 +23,7 @@ from lightning_gen.objectives import (
     RelativisticPaired,
     Wasserstein,
 )
+from lightning_gen.records import Judgement
 from lightning_gen.regularizers import DRAGAN, R1, R2, GradientPenalty, WeightClipping
 from lightning_gen.schedules import at
 
@@ -157,7 +158,7 @@ class GANByHand:
             seen, classes = [torch.cat(seen)], [None if labels is None else torch.cat([labels, labels])]
         if self.gamma is not None:
             seen[0].requires_grad_()
-        judged = [self.discriminator.judge(x, y) for x, y in zip(seen, classes, strict=True)]
+        judged = [self.judge(x, y) for x, y in zip(seen, classes, strict=True)]
         on_real, on_fake = judged[0].halves() if self.one_pass else judged
         loss = self.game.discriminator(on_real.logits, on_fake.logits)
         if self.class_weight is not None:
@@ -168,7 +169,7 @@ class GANByHand:
             loss = loss + self.gamma / 2 * gradient.square().sum() / len(real)
         for place, weight in self.slopes:
             x = place(real, fake, self.rng).requires_grad_()
-            (gradient,) = torch.autograd.grad(self.discriminator(x, labels).sum(), x, create_graph=True)
+            (gradient,) = torch.autograd.grad(self.judge(x, labels).logits.sum(), x, create_graph=True)
             loss = loss + weight * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
         if isinstance(self.augmentation, AdaptiveAugmentation):
             self.augmentation.adapt(on_real.logits.detach().sign().mean(), len(real))
@@ -177,7 +178,7 @@ class GANByHand:
     def train_generator(self, real: Tensor, labels: Tensor | None) -> None:
         """One update; the frozen discriminator needs no gradient of its weights, nor any at real samples."""
         self.discriminator.requires_grad_(False)
-        fake = self.augment(self.generator(self.latents(len(real)), labels))
+        fake = self.augment(self.generate(self.latents(len(real)), labels))
         real_logits = self.discriminator(self.augment(real), labels) if self.game.compares else None
         judgement = self.discriminator.judge(fake, labels)
         loss = self.game.generator(real_logits, judgement.logits)
@@ -187,6 +188,14 @@ class GANByHand:
         loss.backward()
         self.g_optimizer.step()
         self.discriminator.requires_grad_(True)
+
+    def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """The pass of the generator that trains it."""
+        return self.generator(latents, labels)
+
+    def judge(self, x: Tensor, labels: Tensor | None) -> Judgement:
+        """A pass of the discriminator that trains it."""
+        return self.discriminator.judge(x, labels)
 
     def latents(self, n: int) -> Tensor:
         """Draw from N(0, I)."""

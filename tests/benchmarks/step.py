@@ -107,12 +107,14 @@ class Turns(Callback):
         self.times[side].append((wall - start[0], processor - start[1]))
 
 
-def batches(data: DataModule, labelled: bool) -> Iterator[Real]:
-    """Shuffled batches without end, pictures scaled to [-1, 1] one by one."""
+def batches(data: DataModule, labelled: bool, rank: int = 0, world_size: int = 1) -> Iterator[Real]:
+    """A process's share of shuffled batches without end, pictures scaled to [-1, 1] one by one."""
     x, labels = data.train_set[:]
+    shuffles = torch.Generator().manual_seed(0)  # the same in all processes
     while True:
-        for rows in torch.randperm(len(x)).split(data.batch_size):
+        for rows in torch.randperm(len(x), generator=shuffles).split(data.batch_size):
             if len(rows) == data.batch_size:
+                rows = rows[rank::world_size]
                 real = x[rows].float().div_(127.5).sub_(1) if x.dtype == torch.uint8 else x[rows]
                 yield real, labels[rows] if labelled else None
 

@@ -56,12 +56,12 @@ def _double_precision():
     torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.parametrize("name", GAMES)
-def test_the_weights_are_those_of_a_loop_by_hand(name, trainer):
+def game(name):
+    """A small module of a kind."""
     objective, discriminator, options = GAMES[name]
     conditioning = ConditionalBatchNorm(CLASSES) if "conditioning" in discriminator else None
     sgd = partial(torch.optim.SGD, lr=0.05)
-    module = GANModule(
+    return GANModule(
         DCGANGenerator(SHAPE, 4, 4, conditioning),
         DCGANDiscriminator(SHAPE, 4, **discriminator),
         objective(),
@@ -69,11 +69,16 @@ def test_the_weights_are_those_of_a_loop_by_hand(name, trainer):
         discriminator_optimizer=sgd,
         **options,
     )
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_the_weights_are_those_of_a_loop_by_hand(name, trainer):
+    module = game(name)
     rounds = 3
     count = 6 * rounds * module.discriminator_updates
     x, labels = torch.rand(count, *SHAPE) * 2 - 1, torch.randint(CLASSES, (count,))
     before = [p.clone() for p in module.generator.parameters()]
-    known = conditioning is not None
+    known = module.num_classes is not None
     batches = [(real, classes if known else None) for real, classes in zip(x.split(6), labels.split(6), strict=True)]
     hand = GANByHand(module, iter(batches), torch.Generator().set_state(module.rng.get_state()))
     for _ in range(rounds):

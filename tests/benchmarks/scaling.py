@@ -1,0 +1,239 @@
+"""Images a second on one process and on several, and what these send: the library against bare DDP.
+
+    python tests/benchmarks/scaling.py --recipes gan/dcgan gan/wgan_gp --ranks 1 2 --output scaling.json
+
+The library's side is ``fit --config RECIPE --trainer.strategy ddp`` with everything on, on CPUs, one thread a process.
+The other side is `ddp_by_hand.py`: copies of the same networks, each in a DistributedDataParallel of its own, the same
+optimizers, batches out of the same tensor. Both run in the same processes and take turns of so many steps, which begin
+and end with all processes together, so that whatever else the machine does meets both alike. A step is one update of
+the generator and those of the discriminator before it.
+
+Each recipe has its own batch divided over the processes, and one of so many times its size, where each process keeps
+the whole recipe's. What is sent is counted in a turn that is not timed, also for one DistributedDataParallel around
+both networks, which is what ``ddp_find_unused_parameters_true`` does. What a network of computers makes of the bytes
+is worked out by `cost.py`.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ddp_by_hand import DDPByHand, WholeDDPByHand
+from gan_by_hand import GANByHand
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
+from sent import Sent
+from step import SIDES, Moment, Times, batches, now
+
+import lightning_gen
+from lightning_gen import GANModule
+
+WHOLE = "find_unused"
+"""One DistributedDataParallel around both networks; only its bytes are counted."""
+
+BATCH = 64
+"""Images of a batch of the shipped recipes."""
+
+UNTIMED = 2
+"""Turns of each side that are not timed: one warms up, in the other what is sent is counted."""
+
+TARGET = 0.95
+"""Least number of times as many images a second as by hand."""
+
+
+class Blocks(Callback):
+    """Lets a loop by hand take so many steps after each so many of the Trainer, times both, and ends the run.
+
+    Args:
+        folder: Where each process writes the times and the bytes of its blocks, as JSON.
+        steps: Steps of a block.
+        blocks: Blocks that are timed; one before them warms up, and what the next one sends is counted.
+    """
+
+    def __init__(self, folder: str, steps: int, blocks: int) -> None:
+        self.folder = folder
+        self.steps = steps
+        self.blocks = blocks
+        self.times: Times = {side: [] for side in SIDES}
+        self.sent: dict[str, float] = {}
+        self._counting = contextlib.ExitStack()
+        self._since: Moment | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: GANModule) -> None:
+        """Copy the networks for the loop by hand."""
+        self._hand = self._copy(DDPByHand if trainer.world_size > 1 else GANByHand, trainer, pl_module)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: GANModule, batch: Any, batch_idx: int) -> None:
+        """Where a block is over, stop the library's clock, let the other side have its block, start it again."""
+        if pl_module.rounds % (self.steps * pl_module.discriminator_updates):
+            return
+        if self._since is not None:
+            self._end("library", trainer)
+            self._begin("by hand", trainer)
+            for _ in range(self.steps):
+                self._hand.step()
+            self._end("by hand", trainer)
+        trainer.should_stop = len(self.times["library"]) >= UNTIMED + self.blocks
+        if not trainer.should_stop:
+            self._begin("library", trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: GANModule) -> None:
+        """Count what one DistributedDataParallel would send, and write everything."""
+        whole = self._copy(WholeDDPByHand, trainer, pl_module) if trainer.world_size > 1 else None
+        if whole is not None:
+            with Sent() as sent:
+                whole.step()
+            self.sent[WHOLE] = sent.size
+        timed = {side: times[UNTIMED:] for side, times in self.times.items()}
+        images = trainer.datamodule.batch_size * pl_module.discriminator_updates * self.steps
+        figures = {"images": images, "times": timed, "sent": self.sent}
+        Path(self.folder, f"{trainer.global_rank}.json").write_text(json.dumps(figures))
+
+    def _copy(self, kind: type[GANByHand], trainer: Trainer, pl_module: GANModule) -> GANByHand:
+        labelled = pl_module.num_classes is not None
+        stream = batches(trainer.datamodule, labelled, trainer.global_rank, trainer.world_size)
+        return kind(pl_module, stream, torch.Generator().manual_seed(trainer.global_rank))
+
+    def _begin(self, side: str, trainer: Trainer) -> None:
+        trainer.strategy.barrier()
+        if len(self.times[side]) == UNTIMED - 1:
+            self._sent = self._counting.enter_context(Sent())
+        self._since = now()
+
+    def _end(self, side: str, trainer: Trainer) -> None:
+        if len(self.times[side]) == UNTIMED - 1:
+            self._counting.close()
+            self.sent[side] = self._sent.size / self.steps
+        trainer.strategy.barrier()
+        wall, processor = now()
+        self.times[side].append((wall - self._since[0], processor - self._since[1]))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run, measured.
+
+    Attributes:
+        recipe: With options of ``fit``.
+        ranks: Processes.
+        images_a_second: By wall time, the median of all blocks, of each side.
+        images_a_processor_second: By the processor time of all processes together, of each side.
+        sent: Bytes that a process gives to collectives in a step, of each side.
+    """
+
+    recipe: str
+    ranks: int
+    images_a_second: dict[str, float]
+    images_a_processor_second: dict[str, float]
+    sent: dict[str, float]
+
+
+def run(recipe: str, ranks: int, steps: int, blocks: int, threads: int) -> Row:
+    """Measure a recipe in one run of ``fit``.
+
+    Raises:
+        RuntimeError: The run fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        init_args = {"folder": folder, "steps": steps, "blocks": blocks}
+        turns = {"class_path": f"{Path(__file__).stem}.Blocks", "init_args": init_args}
+        command = [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)),
+            *("-m", "lightning_gen", "fit", "--config", *shlex.split(recipe), "--runs_dir", folder),
+            f"--trainer.callbacks+={json.dumps(turns)}",
+            *("--trainer.accelerator", "cpu", "--trainer.devices", str(ranks)),
+            *("--trainer.strategy", "ddp" if ranks > 1 else "auto"),
+            *("--trainer.limit_val_batches", "0"),  # how often to validate is the user's choice, no cost of a step
+            *("--max_images", str(10**9)),
+        ]
+        paths = (Path(__file__).parent, Path(lightning_gen.__file__).parent.parent)
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": str(threads),
+            "PYTHONPATH": os.pathsep.join([*map(str, paths), os.environ.get("PYTHONPATH", "")]),
+        }
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        if done.returncode:
+            raise RuntimeError(f"{recipe} on {ranks} processes: {done.stderr}")
+        found = [json.loads(Path(folder, f"{rank}.json").read_text()) for rank in range(ranks)]
+    return measured(recipe, found)
+
+
+def measured(recipe: str, found: list[dict[str, Any]]) -> Row:
+    """What the processes of a run found."""
+    images = found[0]["images"]
+    wall = {side: statistics.median(wall for wall, _ in found[0]["times"][side]) for side in SIDES}
+    spent = {side: sum(statistics.fmean(cpu for _, cpu in one["times"][side]) for one in found) for side in SIDES}
+    by_wall, by_processor = ({side: images / seconds[side] for side in SIDES} for seconds in (wall, spent))
+    return Row(recipe, len(found), by_wall, by_processor, found[0]["sent"])
+
+
+def plan(recipes: list[str], ranks: list[int]) -> list[tuple[str, int]]:
+    """Recipes with the processes to run them on: the recipe's batch divided, then as much for each process."""
+    rows = []
+    for recipe in recipes:
+        rows += [(recipe, count) for count in ranks]
+        rows += [(f"{recipe} --data.batch_size {BATCH * count}", count) for count in ranks if count > 1]
+    return rows
+
+
+def line(rows: list[Row]) -> str:
+    """A line of the table, of the runs of one row."""
+    speeds = [f"{statistics.median(row.images_a_second[side] for row in rows):9.0f}" for side in SIDES]
+    ratios = [spread([times(row.images_a_second) for row in rows])]
+    ratios += [spread([times(row.images_a_processor_second) for row in rows])]
+    sent = [f"{rows[0].sent.get(side, 0):13,.0f}" for side in (*SIDES, WHOLE)]
+    return f"{rows[0].ranks:5}{''.join(speeds)}   {ratios[0]:21}{ratios[1]:21}{''.join(sent)}   {rows[0].recipe}"
+
+
+def times(speed: dict[str, float]) -> float:
+    """How many times as fast the library is."""
+    return speed["library"] / speed["by hand"]
+
+
+def spread(values: list[float]) -> str:
+    """Median and range."""
+    return f"{statistics.median(values):.3f} ({min(values):.3f}-{max(values):.3f})"
+
+
+def main() -> None:
+    """Parse the options, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    told = "recipes, each with options of fit if quoted"
+    parser.add_argument("--recipes", nargs="+", default=["gan/dcgan"], help=told)
+    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2], help="processes")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each process")
+    parser.add_argument("--repeats", type=int, default=3, help="runs")
+    parser.add_argument("--blocks", type=int, default=8, help="timed turns of each side in a run")
+    parser.add_argument("--steps", type=int, default=10, help="steps of a turn")
+    parser.add_argument("--output", type=Path, help="JSON file to write all runs to")
+    options = parser.parse_args()
+    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
+    machine = f"{platform.machine()}, {os.cpu_count()} cores (load {load}), torch {torch.__version__}, gloo"
+    print(f"{machine}; {options.repeats} run(s) of {options.blocks} turns of {options.steps} steps")
+    print(f"target: at least {TARGET} times as many images a second as by hand\n")
+    print(f"{'images a second':>23}   {'library / by hand':42}{'bytes a step and process':>39}")
+    names = "".join(f"{side:>9}" for side in SIDES)
+    print(f"ranks{names}   {'wall':21}{'processor':21}{''.join(f'{side:>13}' for side in (*SIDES, WHOLE))}   recipe")
+    found: list[Row] = []
+    for recipe, ranks in plan(options.recipes, options.ranks):
+        rows = [run(recipe, ranks, options.steps, options.blocks, options.threads) for _ in range(options.repeats)]
+        print(line(rows), flush=True)
+        found += rows
+    if options.output:
+        options.output.write_text(json.dumps({"machine": machine, "runs": [asdict(row) for row in found]}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
