@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from lightning_gen.errors import InputError
 from lightning_gen.modules.base import GenerativeModule
-from lightning_gen.modules.devices import all_reduce_mean, of_all_devices
+from lightning_gen.modules.devices import all_reduce_mean, gradient_type, of_all_devices
 from lightning_gen.records import Batch
 
 
@@ -108,6 +108,7 @@ class AlternatingModule(GenerativeModule):
         self._players: Sequence[Player] = ()
         self._latest: dict[str, Loss] = {}
         self._norms: dict[str, Tensor] = {}
+        self._sent_as: torch.dtype | None = None
 
     def split_batches(self, accumulate: int) -> None:
         """Split each batch into so many parts from now on.
@@ -140,6 +141,11 @@ class AlternatingModule(GenerativeModule):
             configured.append(entry)
             self.updates.setdefault(player.name, 0)
         return configured
+
+    def on_fit_start(self) -> None:
+        """Refuse communication hooks, beside strategies and precisions, under which training would go wrong."""
+        super().on_fit_start()
+        self._sent_as = gradient_type(self.trainer.strategy)
 
     def progress(self) -> dict[str, Any]:
         """Rounds and updates."""
@@ -248,7 +254,7 @@ class AlternatingModule(GenerativeModule):
 
     @torch.no_grad()
     def average_gradients(self, parameters: Iterator[nn.Parameter]) -> None:
-        """Average gradients over all devices in one all-reduce a dtype.
+        """Average gradients over all devices in one all-reduce a dtype, in the type that a communication hook names.
 
         Every parameter takes part in the same order on every device; one that a loss did not reach counts as zero, so
         devices can never wait for each other.
@@ -259,7 +265,7 @@ class AlternatingModule(GenerativeModule):
         for parameter in trained:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        all_reduce_mean([parameter.grad for parameter in trained if parameter.grad is not None])
+        all_reduce_mean([parameter.grad for parameter in trained if parameter.grad is not None], self._sent_as)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip a player's gradient, after unscaling, and note its norm where this batch is logged."""

@@ -23,19 +23,42 @@ def sum_over_devices(x: Tensor) -> Tensor:
     return x
 
 
+def gradient_type(strategy: Strategy) -> torch.dtype | None:
+    """The type in which a strategy's communication hook has gradients sent; None for their own.
+
+    Raises:
+        InputError: The hook does something else.
+    """
+    hook = getattr(strategy, "_ddp_comm_hook", None)
+    if hook is None:
+        return None
+    # not at the top: a torch without distributed has no hooks
+    from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook, fp16_compress_hook
+
+    sent_as = {bf16_compress_hook: torch.bfloat16, fp16_compress_hook: torch.float16}.get(hook)
+    if sent_as is None or getattr(strategy, "_ddp_comm_wrapper", None) is not None:
+        raise InputError(
+            "networks that take turns know the communication hooks bf16_compress_hook and fp16_compress_hook, without "
+            f"a wrapper: give --trainer.strategy.ddp_comm_hook {bf16_compress_hook.__module__}.bf16_compress_hook"
+        )
+    return sent_as
+
+
 @torch.no_grad()
-def all_reduce_mean(tensors: list[Tensor]) -> None:
+def all_reduce_mean(tensors: list[Tensor], sent_as: torch.dtype | None = None) -> None:
     """Average tensors over all processes, in place, with one collective a dtype.
 
     Args:
         tensors: The same shapes in the same order on every process.
+        sent_as: The type in which they are sent and summed; None for their own.
     """
     for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
         group = [tensor for tensor in tensors if tensor.dtype == dtype]
         flat = torch.cat([tensor.reshape(-1) for tensor in group])
-        torch.distributed.all_reduce(flat)
-        flat /= torch.distributed.get_world_size()
-        pieces = flat.split([tensor.numel() for tensor in group])
+        flat /= torch.distributed.get_world_size()  # first: the sum could be too large for float16
+        sent = flat.to(sent_as or dtype)
+        torch.distributed.all_reduce(sent)
+        pieces = sent.split([tensor.numel() for tensor in group])
         torch._foreach_copy_(group, [piece.view_as(tensor) for piece, tensor in zip(pieces, group, strict=True)])
 
 
