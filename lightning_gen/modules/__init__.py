@@ -7,6 +7,7 @@ from lightning_gen.modules.autoencoder_base import Autoencoder
 from lightning_gen.modules.base import GenerativeModule
 from lightning_gen.modules.ema import EMA
 from lightning_gen.modules.gan import GANModule
+from lightning_gen.modules.strategy import UnwrappedDDPStrategy
 
 __all__ = [
     "EMA",
@@ -18,4 +19,5 @@ __all__ = [
     "GenerativeModule",
     "Loss",
     "Player",
+    "UnwrappedDDPStrategy",
 ]

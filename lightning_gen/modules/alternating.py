@@ -85,7 +85,7 @@ class AlternatingModule(GenerativeModule):
     next player's, which is also what float16's gradient scaling needs; averaging comes before unscaling, so that an
     overflow on one device makes all of them skip the step.
 
-    Runs on one device or under plain ``strategy=ddp``; state-dict keys are those of the networks.
+    Runs on one device or under plain ``strategy=ddp`` or ``ddp_unwrapped``; state-dict keys are those of the networks.
 
     Args:
         accumulate: Parts that each batch is split into; gradients add up over the parts, so memory is that of a small

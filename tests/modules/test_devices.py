@@ -1,6 +1,8 @@
-"""What several processes agree on."""
+"""What several processes agree on: gradients in fewer bytes, and the same weights without DistributedDataParallel."""
 
+import copy
 import os
+from functools import partial
 from unittest import mock
 
 import pytest
@@ -13,10 +15,12 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import (
     bf16_compress_wrapper,
     fp16_compress_hook,
 )
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
 
 from lightning_gen import GenerativeModule, InputError
 from lightning_gen.cli import main
+from lightning_gen.modules import UnwrappedDDPStrategy
 
 NETWORKS = ("generator", "discriminator")
 
@@ -126,3 +130,46 @@ def test_a_recipe_asks_for_gradients_in_bfloat16(tmp_path, monkeypatch):
     main(["fit", *(f"--config={part}" for part in parts), *small, *cpu])
     (module,) = trained
     assert module._sent_as == torch.bfloat16
+
+
+# without DistributedDataParallel -------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_weights_are_those_of_ddp_to_the_bit(gan, two):
+    found = []
+    for kind in (DDPStrategy, UnwrappedDDPStrategy):
+        torch.manual_seed(0)
+        module = gan(batch_norm=True, generator_optimizer=partial(torch.optim.Adam, lr=1e-2))
+        before = {network: copy.deepcopy(getattr(module, network)) for network in NETWORKS}
+        found.append(two(module, kind(start_method="fork")))
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
+    one, other = (rank["weights"] for rank in found[1])
+    for network in NETWORKS:
+        for name, parameter in before[network].named_parameters():
+            assert torch.equal(one[network][name], other[network][name]), "all start as the first and stay equal"
+            assert not torch.equal(one[network][name], parameter)
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize(("strategy", "kind"), [("ddp", DDPStrategy), ("ddp_unwrapped", UnwrappedDDPStrategy)])
+def test_memory_for_all_gradients_once_more_is_not_set_aside(strategy, kind, gan, trainer, monkeypatch):
+    module, taken = gan(), []
+    configure = kind.configure_ddp
+
+    def measured(self):
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
+            configure(self)
+        taken.append(sum(event.self_cpu_memory_usage for event in found.events()))
+
+    monkeypatch.setattr(kind, "configure_ddp", measured)
+    trainer(strategy=strategy, max_epochs=1).fit(module, DataLoader(torch.zeros(8, 1, 8, 8), batch_size=4))
+    trained = 4 * sum(p.numel() for name in NETWORKS for p in getattr(module, name).parameters())
+    (taken,) = taken
+    assert trained <= taken < 1.1 * trained if strategy == "ddp" else abs(taken) < 0.1 * trained
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_module_that_needs_distributed_data_parallel_is_refused(autoencoder, trainer):
+    with pytest.raises(InputError, match=r"gradients of AutoencoderModule: use --trainer.strategy ddp"):
+        trainer(strategy="ddp_unwrapped").fit(autoencoder(), DataLoader(torch.zeros(8, 1, 8, 8), batch_size=4))
