@@ -150,10 +150,10 @@ def run(recipe: str, ranks: int, steps: int, blocks: int, threads: int) -> Row:
         turns = {"class_path": f"{Path(__file__).stem}.Blocks", "init_args": init_args}
         command = [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)),
-            *("-m", "lightning_gen", "fit", "--config", *shlex.split(recipe), "--runs_dir", folder),
+            *("-m", "lightning_gen", "fit", "--trainer.strategy", "ddp" if ranks > 1 else "auto"),
+            *("--config", *shlex.split(recipe), "--runs_dir", folder),  # its options win over what stands before it
             f"--trainer.callbacks+={json.dumps(turns)}",
             *("--trainer.accelerator", "cpu", "--trainer.devices", str(ranks)),
-            *("--trainer.strategy", "ddp" if ranks > 1 else "auto"),
             *("--trainer.limit_val_batches", "0"),  # how often to validate is the user's choice, no cost of a step
             *("--max_images", str(10**9)),
         ]
