@@ -8,14 +8,15 @@ optimizers, batches out of the same tensor. Both run in the same processes and t
 and end with all processes together, so that whatever else the machine does meets both alike. A step is one update of
 the generator and those of the discriminator before it.
 
-Each recipe has its own batch divided over the processes, and one of so many times its size, where each process keeps
-the whole recipe's. What is sent is counted in a turn that is not timed, also for one DistributedDataParallel around
+Each recipe has one batch divided over the processes, and one of so many times its size, of which each process has as
+much as one has alone. What is sent is counted in a turn that is not timed, also for one DistributedDataParallel around
 both networks, which is what ``ddp_find_unused_parameters_true`` does. What a network of computers makes of the bytes
 is worked out by `cost.py`.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import platform
@@ -41,9 +42,7 @@ from lightning_gen import GANModule
 
 WHOLE = "find_unused"
 """One DistributedDataParallel around both networks; only its bytes are counted."""
-
-BATCH = 64
-"""Images of a batch of the shipped recipes."""
+SENDERS = (*SIDES, WHOLE)
 
 UNTIMED = 2
 """Turns of each side that are not timed: one warms up, in the other what is sent is counted."""
@@ -90,8 +89,8 @@ class Blocks(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: GANModule) -> None:
         """Count what one DistributedDataParallel would send, and write everything."""
-        whole = self._copy(WholeDDPByHand, trainer, pl_module) if trainer.world_size > 1 else None
-        if whole is not None:
+        if trainer.world_size > 1:
+            whole = self._copy(WholeDDPByHand, trainer, pl_module)
             with Sent() as sent:
                 whole.step()
             self.sent[WHOLE] = sent.size
@@ -127,6 +126,7 @@ class Row:
     Attributes:
         recipe: With options of ``fit``.
         ranks: Processes.
+        batch: Images of a batch of all of them.
         images_a_second: By wall time, the median of all blocks, of each side.
         images_a_processor_second: By the processor time of all processes together, of each side.
         sent: Bytes that a process gives to collectives in a step, of each side.
@@ -134,12 +134,13 @@ class Row:
 
     recipe: str
     ranks: int
+    batch: int
     images_a_second: dict[str, float]
     images_a_processor_second: dict[str, float]
     sent: dict[str, float]
 
 
-def run(recipe: str, ranks: int, steps: int, blocks: int, threads: int) -> Row:
+def run(recipe: str, ranks: int, batch: int, steps: int, blocks: int, threads: int) -> Row:
     """Measure a recipe in one run of ``fit``.
 
     Raises:
@@ -153,7 +154,7 @@ def run(recipe: str, ranks: int, steps: int, blocks: int, threads: int) -> Row:
             *("-m", "lightning_gen", "fit", "--trainer.strategy", "ddp" if ranks > 1 else "auto"),
             *("--config", *shlex.split(recipe), "--runs_dir", folder),  # its options win over what stands before it
             f"--trainer.callbacks+={json.dumps(turns)}",
-            *("--trainer.accelerator", "cpu", "--trainer.devices", str(ranks)),
+            *("--trainer.accelerator", "cpu", "--trainer.devices", str(ranks), "--data.batch_size", str(batch)),
             *("--trainer.limit_val_batches", "0"),  # how often to validate is the user's choice, no cost of a step
             *("--max_images", str(10**9)),
         ]
@@ -167,34 +168,32 @@ def run(recipe: str, ranks: int, steps: int, blocks: int, threads: int) -> Row:
         if done.returncode:
             raise RuntimeError(f"{recipe} on {ranks} processes: {done.stderr}")
         found = [json.loads(Path(folder, f"{rank}.json").read_text()) for rank in range(ranks)]
-    return measured(recipe, found)
+    return measured(recipe, batch, found)
 
 
-def measured(recipe: str, found: list[dict[str, Any]]) -> Row:
+def measured(recipe: str, batch: int, found: list[dict[str, Any]]) -> Row:
     """What the processes of a run found."""
     images = found[0]["images"]
     wall = {side: statistics.median(wall for wall, _ in found[0]["times"][side]) for side in SIDES}
     spent = {side: sum(statistics.fmean(cpu for _, cpu in one["times"][side]) for one in found) for side in SIDES}
     by_wall, by_processor = ({side: images / seconds[side] for side in SIDES} for seconds in (wall, spent))
-    return Row(recipe, len(found), by_wall, by_processor, found[0]["sent"])
+    return Row(recipe, len(found), batch, by_wall, by_processor, found[0]["sent"])
 
 
-def plan(recipes: list[str], ranks: list[int]) -> list[tuple[str, int]]:
-    """Recipes with the processes to run them on: the recipe's batch divided, then as much for each process."""
-    rows = []
-    for recipe in recipes:
-        rows += [(recipe, count) for count in ranks]
-        rows += [(f"{recipe} --data.batch_size {BATCH * count}", count) for count in ranks if count > 1]
-    return rows
+def sizes(ranks: list[int], batch: int) -> list[tuple[int, int]]:
+    """Processes and images of their batch: the batch divided over them, then as many images for each."""
+    divided = [(count, batch) for count in ranks]
+    return divided + [(count, count * batch) for count in ranks if count > 1]
 
 
 def line(rows: list[Row]) -> str:
     """A line of the table, of the runs of one row."""
+    row = rows[0]
     speeds = [f"{statistics.median(row.images_a_second[side] for row in rows):9.0f}" for side in SIDES]
     ratios = [spread([times(row.images_a_second) for row in rows])]
     ratios += [spread([times(row.images_a_processor_second) for row in rows])]
-    sent = [f"{rows[0].sent.get(side, 0):13,.0f}" for side in (*SIDES, WHOLE)]
-    return f"{rows[0].ranks:5}{''.join(speeds)}   {ratios[0]:21}{ratios[1]:21}{''.join(sent)}   {rows[0].recipe}"
+    sent = [f"{row.sent.get(side, 0):13,.0f}" for side in SENDERS]
+    return f"{row.ranks:5}{row.batch:7}{''.join(speeds)}   {ratios[0]:21}{ratios[1]:21}{''.join(sent)}   {row.recipe}"
 
 
 def times(speed: dict[str, float]) -> float:
@@ -213,6 +212,7 @@ def main() -> None:
     told = "recipes, each with options of fit if quoted"
     parser.add_argument("--recipes", nargs="+", default=["gan/dcgan"], help=told)
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2], help="processes")
+    parser.add_argument("--batch", type=int, default=64, help="images of a batch of all processes, then of each")
     parser.add_argument("--threads", type=int, default=1, help="threads of each process")
     parser.add_argument("--repeats", type=int, default=3, help="runs")
     parser.add_argument("--blocks", type=int, default=8, help="timed turns of each side in a run")
@@ -223,16 +223,19 @@ def main() -> None:
     machine = f"{platform.machine()}, {os.cpu_count()} cores (load {load}), torch {torch.__version__}, gloo"
     print(f"{machine}; {options.repeats} run(s) of {options.blocks} turns of {options.steps} steps")
     print(f"target: at least {TARGET} times as many images a second as by hand\n")
-    print(f"{'images a second':>23}   {'library / by hand':42}{'bytes a step and process':>39}")
-    names = "".join(f"{side:>9}" for side in SIDES)
-    print(f"ranks{names}   {'wall':21}{'processor':21}{''.join(f'{side:>13}' for side in (*SIDES, WHOLE))}   recipe")
+    print(f"{'images a second':>30}   {'library / by hand':42}{'bytes a step and process':>39}")
+    speeds, sent = ("".join(f"{side:>{width}}" for side in sides) for width, sides in ((9, SIDES), (13, SENDERS)))
+    print(f"ranks  batch{speeds}   {'wall':21}{'processor':21}{sent}   recipe")
     found: list[Row] = []
-    for recipe, ranks in plan(options.recipes, options.ranks):
-        rows = [run(recipe, ranks, options.steps, options.blocks, options.threads) for _ in range(options.repeats)]
+    for recipe, (ranks, batch) in itertools.product(options.recipes, sizes(options.ranks, options.batch)):
+        turns = (options.steps, options.blocks, options.threads)
+        rows = [run(recipe, ranks, batch, *turns) for _ in range(options.repeats)]
         print(line(rows), flush=True)
         found += rows
-    if options.output:
-        options.output.write_text(json.dumps({"machine": machine, "runs": [asdict(row) for row in found]}, indent=2))
+        if options.output:
+            options.output.write_text(
+                json.dumps({"machine": machine, "runs": [asdict(row) for row in found]}, indent=2)
+            )
 
 
 if __name__ == "__main__":
