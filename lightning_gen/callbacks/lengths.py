@@ -87,10 +87,11 @@ class LogEveryImages(Callback):
 class Throughput(Callback):
     """Logs the training speed as ``train/images_per_second``, over all devices, between two logged batches.
 
-    The time that validation takes between them does not count.
+    The time that validation takes between them does not count; images after which the run went back to a checkpoint do.
     """
 
     def __init__(self) -> None:
+        self._images = 0
         self._since: tuple[float, int] | None = None
         self._paused = 0.0
 
@@ -98,12 +99,16 @@ class Throughput(Callback):
         """Forget an earlier run."""
         self._since = None
 
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Count the batch."""
+        self._images += len(Batch.of(batch).x) * trainer.world_size
+
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Log the images per second since the last time."""
         module = counted(pl_module)
         if not module.logs_now:
             return
-        now = (time.perf_counter(), module.images_seen)
+        now = (time.perf_counter(), self._images)
         if self._since is not None:
             seconds, images = now[0] - self._since[0], now[1] - self._since[1]
             module.report({"train/images_per_second": images / seconds})
