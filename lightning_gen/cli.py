@@ -25,6 +25,7 @@ from lightning_gen.callbacks import (
     ImageProgress,
     LogEveryImages,
     MaxImages,
+    NonFiniteGuard,
     PreemptionCheckpoint,
     Report,
     RunFolder,
@@ -91,6 +92,12 @@ class CLI(LightningCLI):
             type=int,
             default=1,
             help="How many of the latest states stay; beside last.ckpt they are called images-000150000.ckpt.",
+        )
+        run.add_argument(
+            "--nonfinite_rollbacks",
+            type=int,
+            default=0,
+            help="Times that the run goes back to last.ckpt where a loss or gradient is not finite; 0 to stop there.",
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -199,11 +206,16 @@ class CLI(LightningCLI):
             yield ImageProgress()
         if self.config.subcommand != "fit":
             return
+        writes = not (settings.trainer.fast_dev_run or barebones)
+        keeps = writes and settings.trainer.enable_checkpointing is not False
+        folder = self.folder / "checkpoints"
+        guard = NonFiniteGuard(folder / "last.ckpt" if keeps else None, settings.nonfinite_rollbacks)
+        yield guard
         if settings.max_images is not None:
             yield MaxImages(settings.max_images)
         if settings.log_every_images is not None:
             yield LogEveryImages(settings.log_every_images)
-        if settings.trainer.fast_dev_run or barebones:
+        if not writes:
             return
         yield Throughput()
         recipe = self.settings.clone()
@@ -211,11 +223,9 @@ class CLI(LightningCLI):
         text = self._subcommand_parsers["fit"].dump(recipe, skip_unset=False)
         yield RunFolder(self.folder, text)
         yield SampleGrid(settings.sample_every_images, self.folder / "samples")
-        if settings.trainer.enable_checkpointing is not False:
-            yield best_checkpoint(self.model, self.folder / "checkpoints")
-            last = ImageCheckpoint(
-                settings.checkpoint_every_images, self.folder / "checkpoints", settings.keep_checkpoints
-            )
+        if keeps:
+            yield best_checkpoint(self.model, folder)
+            last = ImageCheckpoint(settings.checkpoint_every_images, folder, settings.keep_checkpoints, guard)
             yield last
             yield PreemptionCheckpoint(last)
         yield Report(self.folder)
@@ -350,7 +360,8 @@ def main(args: Sequence[str] | None = None) -> None:
         args: The command line after the program's name; None for that of the process.
 
     Raises:
-        SystemExit: With status 2, after one sentence on stderr, where the command cannot be done as asked.
+        SystemExit: With the status of the error, after one sentence on stderr, where the command cannot be done as
+            asked: 2, or 1 for a run whose loss or gradient was not finite.
     """
     quieten()
     try:
@@ -358,13 +369,16 @@ def main(args: Sequence[str] | None = None) -> None:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             refuse(f"the disk is full ({error}): free some space, or put the runs elsewhere with --runs_dir")
-        sentence = told(error) or (error if isinstance(error, MisconfigurationException) else cluster.trouble(error))
+        own = told(error)
+        if own is not None:
+            refuse(str(own), own.status)
+        sentence = error if isinstance(error, MisconfigurationException) else cluster.trouble(error)
         if sentence is None:
             raise
         refuse(str(sentence))
 
 
-def refuse(sentence: str) -> NoReturn:
-    """Print what is wrong and exit with status 2."""
+def refuse(sentence: str, status: int = InputError.status) -> NoReturn:
+    """Print what is wrong and exit."""
     print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
-    raise SystemExit(2)
+    raise SystemExit(status)

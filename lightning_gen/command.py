@@ -139,7 +139,8 @@ def run_settings(path: Path) -> dict[str, Any]:
     saved = path.parent.parent / "config.yaml"
     content = recipes.load(saved) if path.parent.name == "checkpoints" and saved.is_file() else {}
     trainer = {key: value for key, value in (content.get("trainer") or {}).items() if is_plain(value)}
-    lengths = {key: value for key, value in content.items() if key.endswith("_images") or key == "seed_everything"}
+    own = ("seed_everything", "nonfinite_rollbacks")
+    lengths = {key: value for key, value in content.items() if key.endswith("_images") or key in own}
     return {**{key: value for key, value in lengths.items() if is_plain(value)}, "trainer": trainer}
 
 

@@ -2,6 +2,7 @@
 
 from lightning_gen.callbacks.checkpoints import ImageCheckpoint, best_checkpoint
 from lightning_gen.callbacks.lengths import LogEveryImages, MaxImages, Throughput
+from lightning_gen.callbacks.nonfinite import NonFiniteGuard
 from lightning_gen.callbacks.preemption import PreemptionCheckpoint
 from lightning_gen.callbacks.progress import ImageProgress
 from lightning_gen.callbacks.run import Report, RunFolder, RunLogger
@@ -12,6 +13,7 @@ __all__ = [
     "ImageProgress",
     "LogEveryImages",
     "MaxImages",
+    "NonFiniteGuard",
     "PreemptionCheckpoint",
     "Report",
     "RunFolder",

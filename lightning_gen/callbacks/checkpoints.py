@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
 from lightning_gen.callbacks.lengths import counted, require_images
+from lightning_gen.callbacks.nonfinite import NonFiniteGuard
 from lightning_gen.errors import InputError
 from lightning_gen.modules import Autoencoder
 
@@ -26,6 +27,7 @@ class ImageCheckpoint(Checkpoint):
         folder: Where ``last.ckpt`` goes.
         keep: How many of the latest states stay, at least 1. More than one are there by their images as well, such as
             ``images-000150000.ckpt``, the newest of them as the same file as ``last.ckpt``.
+        guard: Looks before each write, so that a state that is not finite never takes the place of a good one; or None.
 
     Attributes:
         between_updates: Whether no gradient is waiting for more batches to be added to it.
@@ -34,12 +36,15 @@ class ImageCheckpoint(Checkpoint):
         InputError: `every_images` or `keep` is below 1.
     """
 
-    def __init__(self, every_images: int | None, folder: str | Path, keep: int = 1) -> None:
+    def __init__(
+        self, every_images: int | None, folder: str | Path, keep: int = 1, guard: NonFiniteGuard | None = None
+    ) -> None:
         self.every_images = None if every_images is None else require_images("checkpoint_every_images", every_images)
         self.folder = Path(folder)
         if keep < 1:
             raise InputError(f"keep_checkpoints must be at least 1, not {keep}")
         self.keep = keep
+        self.guard = guard
         self.between_updates = True
         self._written = -1
         self._due = False
@@ -85,13 +90,14 @@ class ImageCheckpoint(Checkpoint):
 
     def store(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the state as it is, unless it is there already."""
-        images = counted(pl_module).images_seen
-        self._due = False
-        if self._written != images:
+        module, self._due = counted(pl_module), False
+        if self._written == module.images_seen:
+            return
+        if self.guard is None or self.guard.passes(trainer, module):
             trainer.save_checkpoint(self.path)
-            self._written = images
             if self.keep > 1 and trainer.is_global_zero:
-                self._name(images)
+                self._name(module.images_seen)
+        self._written = module.images_seen  # a run that the guard has sent back is where the file is
 
     def _name(self, images: int) -> None:
         """Give the newest state a name of its own, and let go of the oldest."""

@@ -26,6 +26,13 @@ def tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
     return [logger for logger in loggers if isinstance(logger, TensorBoardLogger)]
 
 
+def hide_after(trainer: Trainer, images: int) -> None:
+    """Let TensorBoard show nothing of what was written so far about more images than these."""
+    for logger in tensorboards(trainer):
+        start = SessionLog(status=SessionLog.START)
+        logger.experiment.file_writer.add_event(Event(step=images + 1, session_log=start))
+
+
 class RunLogger(TensorBoardLogger):
     """TensorBoard's logger without the ``hparams.yaml`` beside it: the run's ``config.yaml`` says it all."""
 
@@ -74,11 +81,8 @@ class RunFolder(Callback):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "config.yaml").write_text(self.config)
-        images = counted(pl_module).images_seen
+        hide_after(trainer, counted(pl_module).images_seen)  # what a run wrote after the checkpoint that is resumed
         for logger in tensorboards(trainer):
-            # the second start in a folder hides what an interrupted run wrote after the checkpoint that is resumed
-            start = SessionLog(status=SessionLog.START)
-            logger.experiment.file_writer.add_event(Event(step=images + 1, session_log=start))
             logger.experiment.add_text("config", "    " + self.config.replace("\n", "\n    "))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

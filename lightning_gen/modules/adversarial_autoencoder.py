@@ -149,7 +149,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         record = replace(record, images=self.images_seen - self.batch_images)  # schedules see what was learned from
         total, terms = self.loss(record)
         self._codes.append(record.code.settled())
-        paid = Loss(total, {"loss": total, **terms})
+        paid = Loss(total, {**terms, "loss": total})
         return self._judged(record, paid) if self.started(self.discriminator_start_images) else paid
 
     def _judged(self, record: Reconstruction, paid: Loss) -> Loss:

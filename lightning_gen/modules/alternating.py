@@ -156,6 +156,16 @@ class AlternatingModule(GenerativeModule):
         self.rounds = progress.get("rounds", 0)
         self.updates = dict(progress.get("updates", {}))
 
+    def after_rollback(self) -> None:
+        """Forget the latest figures as well."""
+        super().after_rollback()
+        self._latest, self._norms = {}, {}
+
+    @property
+    def trained(self) -> dict[str, nn.Module]:
+        """The networks of the players."""
+        return {player.name: player.network for player in self._players}
+
     # playing -------------------------------------------------------------------------------------------------------
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
@@ -178,13 +188,14 @@ class AlternatingModule(GenerativeModule):
         optimizer.zero_grad(set_to_none=True)
         with self._frozen_but(player):
             paid = [self._pay(player, part, len(part.x) / len(batch.x)) for part in self._parts(batch)]
+        total, before = sum(paid[1:], paid[0]), self._latest.get(player.name)
+        self.note_loss(player.name, total.total, total.terms)
         self.average_gradients(player.network.parameters())
         optimizer.step()
         self.updates[player.name] += 1
         scheduler = self._scheduler(index)
         if scheduler is not None:
             self.lr_scheduler_step(scheduler)
-        total, before = sum(paid[1:], paid[0]), self._latest.get(player.name)
         # a figure that is not paid on each turn is logged as it was last
         self._latest[player.name] = Loss(total.total, {**(before.terms if before else {}), **total.terms})
         self.after_update(player, images, total)
@@ -268,15 +279,16 @@ class AlternatingModule(GenerativeModule):
         all_reduce_mean([parameter.grad for parameter in trained if parameter.grad is not None], self._sent_as)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip a player's gradient, after unscaling, and note its norm where this batch is logged."""
+        """Clip a player's gradient, after unscaling, and note its norm where it is logged or looked at."""
         player = self._players[self.trainer.optimizers.index(optimizer)]
-        if player.clip is None and player.every == 1 and not self.logs_now:
+        if player.clip is None and player.every == 1 and self.notes is None and not self.logs_now:
             return  # a norm that nobody reads is not computed; one who plays seldom may be read between its turns
         gradients = [p.grad for p in player.network.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         if player.clip is not None:
             nn.utils.clip_grads_with_norm_(player.network.parameters(), player.clip, norm)
         self._norms[player.name] = norm
+        self.note_gradient(player.name, norm)
 
     def _figures(self, player: Player) -> dict[str, Tensor | float]:
         """What is logged of a player: its latest turn, nothing before its first."""

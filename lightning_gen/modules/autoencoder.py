@@ -69,6 +69,7 @@ class AutoencoderModule(Autoencoder):
         total, terms = self.loss(record)
         self._codes.append(record.code.settled())
         self.count(batch)
+        self.note_loss("autoencoder", total, terms)
         if self.logs_now:
             rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
             named = {f"train/{name}": value for name, value in terms.items()}
@@ -82,10 +83,23 @@ class AutoencoderModule(Autoencoder):
         self.bottleneck.adapt(joined(codes), self.rng, sum_over_devices)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Log the norm of the gradient, before clipping."""
+        """Note the norm of the gradient, before clipping, and log it."""
+        if self.notes is None and not self.logs_now:
+            return  # a norm that nobody reads is not computed
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
+        self.note_gradient("autoencoder", norm)
         if self.logs_now:
-            gradients = [p.grad for p in self.parameters() if p.grad is not None]
-            self.report({"train/gradient_norm": nn.utils.get_total_norm(gradients)})
+            self.report({"train/gradient_norm": norm})
+
+    @property
+    def trained(self) -> dict[str, nn.Module]:
+        """All of it, by its name."""
+        return {"autoencoder": self}
+
+    def after_rollback(self) -> None:
+        """Forget the codes of an update that was not made as well."""
+        super().after_rollback()
+        self._codes = []
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and the scheduler stepped after each update."""

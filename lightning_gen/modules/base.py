@@ -17,6 +17,7 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen.errors import InputError
 from lightning_gen.modules.classes import check_classes
 from lightning_gen.modules.devices import check_equal_sizes, check_strategy, check_synchronized, of_all_devices
+from lightning_gen.modules.notes import Note
 from lightning_gen.modules.resume import (
     another_number,
     apply_settings,
@@ -56,6 +57,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         images_seen: Training images seen so far by all devices together; the unit of run length, schedules, EMA and
             every axis. Kept in checkpoints.
         batch_images: Images of the latest batch, over all devices.
+        notes: What must be finite in the latest updates, in the order of time; None where nobody is going to look.
         evaluation_rng: Source of what validation and test draw, seeded anew at each start.
         rng: This process's own generator for latents, noise and augmentation, on the module's device. Seeded from the
             global seed and the rank, so that no two processes draw the same numbers; kept in checkpoints.
@@ -65,6 +67,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         super().__init__()
         self.images_seen = 0
         self.batch_images = 0
+        self.notes: list[Note] | None = None
         self._rng: torch.Generator | None = None
         self._resumed: dict[str, Any] | None = None
 
@@ -185,8 +188,21 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
             states = self._resumed.get("random_states", [])
             if len(states) != self.trainer.world_size and self.trainer.is_global_zero:
                 warnings.warn(another_number(len(states), self.trainer.world_size), stacklevel=2)
-            schedulers = [config.scheduler for config in self.trainer.lr_scheduler_configs]
-            apply_settings(self.trainer.optimizers, schedulers)
+            self._apply_settings()
+
+    def after_rollback(self) -> None:
+        """Called when a run went back to a checkpoint: settings stay the user's, random numbers go on as they are.
+
+        With the random state of the checkpoint the run would take the same way again.
+        """
+        self._apply_settings()
+        self._resumed = None
+        self.batch_images = 0
+        self.zero_grad(set_to_none=True)
+
+    def _apply_settings(self) -> None:
+        schedulers = [config.scheduler for config in self.trainer.lr_scheduler_configs]
+        apply_settings(self.trainer.optimizers, schedulers)
 
     def make_scheduler(self, make: LRSchedulerCallable, optimizer: Optimizer) -> LRScheduler:
         """Make a learning-rate scheduler.
@@ -201,6 +217,30 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
                 "that counts images, lightning_gen.schedules.ImageSchedule"
             )
         return scheduler
+
+    # noting --------------------------------------------------------------------------------------------------------
+
+    @property
+    def trained(self) -> dict[str, nn.Module]:
+        """What is trained, by the names of the players."""
+        return {"model": self}
+
+    def note_loss(self, player: str, total: Tensor, terms: dict[str, Tensor]) -> None:
+        """Note what a player pays, before its step; the tensors stay on the device."""
+        if self.notes is not None:
+            parts = {name: value.detach() for name, value in terms.items()}
+            self.notes.append(Note(player, "loss", total.detach(), self.images_seen, parts))
+
+    def note_gradient(self, player: str, norm: Tensor) -> None:
+        """Note the norm of a player's gradient after unscaling, before its step."""
+        if self.notes is not None:
+            self.notes.append(Note(player, "gradient", norm, self.images_seen, scaled=True))
+
+    def note_weights(self) -> None:
+        """Note the norms of all weights."""
+        if self.notes is not None:
+            norms = {name: nn.utils.get_total_norm(list(part.parameters())) for name, part in self.trained.items()}
+            self.notes += [Note(name, "weights", norm.detach(), self.images_seen) for name, norm in norms.items()]
 
     # evaluation ----------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,13 @@ def sum_over_devices(x: Tensor) -> Tensor:
     return x
 
 
+def min_over_devices(x: Tensor) -> Tensor:
+    """The least of a tensor over all processes, in place; the tensor itself where there is only one."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(x, torch.distributed.ReduceOp.MIN)
+    return x
+
+
 def gradient_type(strategy: Strategy) -> torch.dtype | None:
     """The type in which a strategy's communication hook has gradients sent; None for their own.
 
