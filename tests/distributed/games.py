@@ -40,10 +40,10 @@ ROWS = 8
 ADAM = partial(torch.optim.Adam, lr=2e-3, betas=(0.5, 0.999))
 
 
-def gan(told=None, judge=None, **options):
-    """A GAN of small networks without BatchNorm, both trained by Adam."""
+def gan(told=None, judge=None, batch_norm=False, **options):
+    """A GAN of small networks, both trained by Adam."""
     return GANModule(
-        generator=DenseGenerator(SHAPE, latent_dim=4, widths=(16,), batch_norm=False, conditioning=told),
+        generator=DenseGenerator(SHAPE, latent_dim=4, widths=(16,), batch_norm=batch_norm, conditioning=told),
         discriminator=DenseDiscriminator(SHAPE, widths=(16, 16), conditioning=judge),
         generator_optimizer=ADAM,
         discriminator_optimizer=ADAM,
@@ -82,12 +82,15 @@ GAMES = {
     ),
     "VAE-GAN": vae_gan,
 }
+MIXING = "BatchNorm"
+"""The game of a network that mixes the samples of a batch."""
+ALL = {**GAMES, MIXING: lambda: gan(batch_norm=True, objective=NonSaturating())}
 
 
 def made(name):
     """The module of a game, the same in every process."""
     torch.manual_seed(7)
-    return GAMES[name]()
+    return ALL[name]()
 
 
 def batches(module, processes=2):
@@ -132,7 +135,7 @@ class Joined(TorchFunctionMode):
 def main(strategy, folder):
     """Play all games as one of the processes that torchrun has started."""
     rank = int(os.environ["RANK"])
-    for name in GAMES:
+    for name in ALL:
         module = made(name)
         torch.manual_seed(7)
         mine = [Batch(*(part[rank * ROWS : (rank + 1) * ROWS] for part in batch)) for batch in batches(module)]

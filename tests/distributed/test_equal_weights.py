@@ -66,6 +66,21 @@ def test_one_process_on_the_joined_batches_has_the_weights_of_two(of_two, name):
     assert min(module.updates.values()) == games.UPDATES
 
 
+@pytest.mark.usefixtures("_double")
+def test_batch_norm_is_of_each_process_alone(of_two):
+    """Weights stay equal; what is normalised is a process's part of the batch, which is not the whole of it."""
+    ours, theirs = (weights(of_two["ddp"], games.MIXING, rank) for rank in (0, 1))
+    for name, value in ours.items():
+        assert torch.equal(value, theirs[name]) != name.endswith(("running_mean", "running_var")), name
+    module = games.made(games.MIXING)
+    torch.manual_seed(7)
+    both = [torch.Generator().manual_seed(7 * 2**16 + rank) for rank in (0, 1)]
+    with games.Joined(module.rng, both):
+        games.trained(module, games.batches(module), devices=1)
+    apart = max((value - ours[name]).abs().max().item() for name, value in module.state_dict().items())
+    assert apart > 1e-3
+
+
 class Rows(games.TorchFunctionMode):
     """What a part of a batch draws is its rows of what the whole batch draws."""
 
