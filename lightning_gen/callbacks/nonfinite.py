@@ -63,7 +63,7 @@ class NonFiniteGuard(Callback):
         counted(pl_module).notes = []
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Hide what was logged of the way that led nowhere: the last of it is written after a batch has ended."""
+        """Hide the last that was logged of the way that led nowhere: it is written after a batch has ended."""
         self._hide(trainer, counted(pl_module))
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
@@ -139,7 +139,8 @@ class NonFiniteGuard(Callback):
         module.after_rollback()
         trainer.should_stop = False  # who wants to stop says so again after the next batch
         self._done += 1
-        self._hides = True
+        hide_after(trainer, module.images_seen)
+        self._hides = True  # what the batch at hand has still to log
 
     def _hide(self, trainer: Trainer, module: GenerativeModule) -> None:
         if self._hides:

@@ -103,9 +103,9 @@ def test_each_update_sends_the_gradient_of_its_own_network_once(updates, gan, tw
     every = 5
     found, _ = two(module, 20, PreemptionCheckpoint(ImageCheckpoint(10**9, tmp_path), every))
     for index, sent in enumerate(found["library"]["sent"][1:], start=2):  # the first one sends buffers around
-        asked = asking if index % every == 0 else []
+        asked = asking if (index - 1) % every == 0 else []
         plays = [discriminator] if index % updates else [discriminator, generator]
-        assert sent == plays + asked
+        assert sent == asked + plays
     each, whole = (sum(size for _, size in found[hand]["sent"][-1]) for hand in HANDS)
     assert each == updates * discriminator.size + generator.size
     assert whole > (updates + 1) * (discriminator.size + generator.size)

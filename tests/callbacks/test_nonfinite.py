@@ -13,7 +13,7 @@ import pytest
 import recorded
 import torch
 from host_reads import HostReads
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 
@@ -107,10 +107,10 @@ def digits():
 def fit(trainer, tmp_path):
     """Train a module for some batches; returns it."""
 
-    def run(module, batches=12, every=None, rollbacks=0, looks=5, before=(), after=(), data=None, **options):
+    def run(module, batches=12, every=None, rollbacks=0, looks=5, before=(), after=(), last_of_all=(), data=None, **options):
         guard = NonFiniteGuard(tmp_path / "last.ckpt", rollbacks, looks)
-        last = ImageCheckpoint(every, tmp_path, guard)
-        callbacks = [*before, guard, *after, MaxImages(64 * batches), last]
+        last = ImageCheckpoint(every, tmp_path, guard=guard)
+        callbacks = [*before, guard, *after, MaxImages(64 * batches), last, *last_of_all]
         options = {"enable_checkpointing": True, "max_epochs": -1, "limit_val_batches": 0, **options}
         trainer(callbacks=callbacks, **options).fit(module, data or digits())
         return module
@@ -231,15 +231,15 @@ def test_a_module_that_notes_nothing_is_left_alone_until_its_weights_are_to_be_k
 
 
 class Kept(Callback):
-    """Notes the bytes of a file before each batch."""
+    """Notes the bytes of a file while each batch is trained, by the images before it."""
 
     def __init__(self, path):
         self.path = path
         self.content = {}
 
-    def on_train_batch_start(self, trainer, pl_module, *args):
+    def on_train_batch_end(self, trainer, pl_module, *args):
         if self.path.exists():
-            self.content[pl_module.images_seen] = self.path.read_bytes()
+            self.content[pl_module.images_seen - pl_module.batch_images] = self.path.read_bytes()
 
 
 def test_a_good_last_checkpoint_is_not_written_over(gan, fit, tmp_path):
@@ -284,7 +284,7 @@ class Signal(Callback):
 
 def test_a_run_that_is_asked_to_leave_keeps_its_good_checkpoint(gan, trainer, tmp_path):
     guard, kept = NonFiniteGuard(tmp_path / "last.ckpt", every_batches=1000), Kept(tmp_path / "last.ckpt")
-    last = ImageCheckpoint(256, tmp_path, guard)
+    last = ImageCheckpoint(256, tmp_path, guard=guard)
     callbacks = [kept, guard, Signal(), MaxImages(1000), last, PreemptionCheckpoint(last)]
     with pytest.raises(NonFiniteError, match="fine became nan in the batch up to 320 images"):
         trainer(callbacks=callbacks, enable_checkpointing=True, limit_val_batches=0).fit(
@@ -303,7 +303,7 @@ def test_without_checkpoints_the_run_ends_and_says_so(gan, trainer):
 # going back ---------------------------------------------------------------------------------------------------------
 
 
-class Back(Callback):
+class Back(Checkpoint):
     """Compares everything with the checkpoint before the first batch after a rollback."""
 
     def __init__(self, path):
@@ -351,7 +351,7 @@ def test_a_run_that_goes_back_is_in_the_state_of_its_checkpoint_to_the_bit(
     else:
         module = adversarial(toll, autoencoder_scheduler=schedule)
     back, seen = Back(tmp_path / "last.ckpt"), Seen()
-    fit(module, 12, every=256, rollbacks=1, looks=3, before=[back], after=[seen])
+    fit(module, 12, every=256, rollbacks=1, looks=3, after=[seen], last_of_all=[back])
     assert back.compared == [(256, 1)]
     assert seen.images == [64 * n for n in (*range(1, 9), *range(5, 13))]
     assert finite(module)
