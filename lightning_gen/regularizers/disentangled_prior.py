@@ -1,7 +1,7 @@
 """Penalties on the covariance of codes: that of the prior is the unit matrix, and so should that of all codes be.
 
 Paper: Variational Inference of Disentangled Latent Concepts from Unlabeled Observations,
-https://arxiv.org/abs/1711.00848, section 3.1
+https://arxiv.org/abs/1711.00848
 """
 
 from abc import ABC, abstractmethod

@@ -40,7 +40,7 @@ class WeightedSampling(MinibatchSampling):
     A lower bound in the mean, too small by up to a factor n: where codes are far from each other the total
     correlation of d dimensions reads up to (d - 1) log n nats too high. The gradient does not know.
 
-    Paper: Isolating Sources of Disentanglement in VAEs, https://arxiv.org/abs/1802.04942, appendix C.1
+    Paper: Isolating Sources of Disentanglement in VAEs, https://arxiv.org/abs/1802.04942, appendix C
     """
 
     def log_weights(self, n: int, population: int, device: torch.device) -> Tensor:
@@ -54,7 +54,7 @@ class StratifiedSampling(MinibatchSampling):
     With m = n - 1 the sample that a code was drawn for has the weight 1/N, one other (N - m) / (N m) and the rest 1/m,
     so the weights of a code sum to 1. A batch of one sample knows q(z|x) alone.
 
-    Paper: Isolating Sources of Disentanglement in VAEs, https://arxiv.org/abs/1802.04942, appendix C.2
+    Paper: Isolating Sources of Disentanglement in VAEs, https://arxiv.org/abs/1802.04942, appendix C
     """
 
     def log_weights(self, n: int, population: int, device: torch.device) -> Tensor:
