@@ -107,7 +107,9 @@ def digits():
 def fit(trainer, tmp_path):
     """Train a module for some batches; returns it."""
 
-    def run(module, batches=12, every=None, rollbacks=0, looks=5, before=(), after=(), last_of_all=(), data=None, **options):
+    def run(
+        module, batches=12, every=None, rollbacks=0, looks=5, before=(), after=(), last_of_all=(), data=None, **options
+    ):
         guard = NonFiniteGuard(tmp_path / "last.ckpt", rollbacks, looks)
         last = ImageCheckpoint(every, tmp_path, guard=guard)
         callbacks = [*before, guard, *after, MaxImages(64 * batches), last, *last_of_all]
