@@ -11,9 +11,9 @@ def assert_same(one, other, processes=1):
     for key in ("state_dict", "optimizer_states", "lr_schedulers"):
         torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
     one, other = dict(one["lightning_gen"]), dict(other["lightning_gen"])
-    torch.testing.assert_close(one.pop("buffers", []), other.pop("buffers", []), rtol=0, atol=0)
-    states, others = one.pop("random_states"), other.pop("random_states")
-    assert len(states) == len(others) == processes
-    for state, another in zip(states, others, strict=True):
+    ours, theirs = one.pop("processes"), other.pop("processes")
+    assert len(ours) == len(theirs) == processes
+    for state, another in zip(ours, theirs, strict=True):
         assert all(torch.equal(state[name], another[name]) for name in ("rng", "torch"))
+        torch.testing.assert_close(state.get("buffers", {}), another.get("buffers", {}), rtol=0, atol=0)
     assert one == other

@@ -259,8 +259,8 @@ def test_two_processes_train_one_run():
     assert done.returncode == 0, done.stderr
     stored = checkpoints.read(last("dcgan"))["lightning_gen"]
     assert stored["images_seen"] == 640
-    assert len(stored["random_states"]) == 2
-    assert not torch.equal(stored["random_states"][0]["rng"], stored["random_states"][1]["rng"])
+    assert len(stored["processes"]) == 2
+    assert not torch.equal(stored["processes"][0]["rng"], stored["processes"][1]["rng"])
     done = run("fit", *two, "--ckpt_path=last", "--max_images=1280", timeout=300)
     assert done.returncode == 0, done.stderr
     assert checkpoints.read(last("dcgan"))["lightning_gen"]["images_seen"] == 1280

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from lightning_gen.errors import InputError
 from lightning_gen.modules.base import GenerativeModule
-from lightning_gen.modules.devices import all_reduce_mean, gradient_type, of_all_devices
+from lightning_gen.modules.devices import all_reduce_mean, gradient_type
 from lightning_gen.records import Batch
 
 
@@ -322,17 +322,17 @@ class AlternatingModule(GenerativeModule):
             all_reduce_mean(list(averaged.values()))
             checkpoint["state_dict"] |= {name: averaged[name] for name in averaged if name in checkpoint["state_dict"]}
 
-    def own_states(self) -> dict[str, list[Any]]:
-        """The random state, and where there are several devices each one's statistics."""
-        states = super().own_states()
+    def own_state(self) -> dict[str, Any]:
+        """The random state, and where there are several devices this one's statistics."""
+        state = super().own_state()
         if self._trainer is None or self.trainer.world_size == 1:
-            return states
-        return states | {"buffers": of_all_devices({name: each.cpu() for name, each in self._statistics().items()})}
+            return state
+        return state | {"buffers": {name: each.cpu() for name, each in self._statistics().items()}}
 
     @torch.no_grad()
-    def load_own_states(self, own: dict[str, Any]) -> None:
+    def load_own_state(self, own: dict[str, Any]) -> None:
         """The random state and the statistics, which DistributedDataParallel leaves alone from now on."""
-        super().load_own_states(own)
+        super().load_own_state(own)
         model = self.trainer.strategy.model
         if isinstance(model, DistributedDataParallel):
             model.require_forward_param_sync = False  # or its first pass would give all devices those of the first

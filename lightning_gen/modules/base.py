@@ -115,10 +115,10 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the count, and what each process has of its own (Lightning stores neither)."""
-        own = self.own_states()
-        if self._resumed is not None:  # until the first batch of a resumed run, that is still in the checkpoint
-            own = {name: self._resumed[name] for name in own if name in self._resumed}
-        checkpoint["lightning_gen"] = {"images_seen": self.images_seen, **own, **self.progress()}
+        # until the first batch of a resumed run, that is still in its checkpoint
+        pending = None if self._resumed is None else self._resumed.get("processes", [])
+        own = of_all_devices(self.own_state()) if pending is None else pending
+        checkpoint["lightning_gen"] = {"images_seen": self.images_seen, "processes": own, **self.progress()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the count back; the random state follows with the first batch.
@@ -148,19 +148,19 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         resumed, self._resumed = self._resumed, None
         if resumed is None:
             return
-        own = {name: resumed[name] for name in ("random_states", "buffers") if name in resumed}
-        if all(len(states) == self.trainer.world_size for states in own.values()) and own:
-            self.load_own_states({name: states[self.global_rank] for name, states in own.items()})
+        processes = resumed.get("processes", [])
+        if len(processes) == self.trainer.world_size:
+            self.load_own_state(processes[self.global_rank])
         else:  # numbers that were not drawn before
             self._rng = self._seeded(torch.initial_seed() + self.images_seen)
 
-    def own_states(self) -> dict[str, list[Any]]:
-        """What each process has of its own, by name and rank: the state of its random numbers; plain data."""
-        return {"random_states": of_all_devices(random_state(self.rng))}
+    def own_state(self) -> dict[str, Any]:
+        """What this process alone has: the state of its random numbers; plain data."""
+        return random_state(self.rng)
 
-    def load_own_states(self, own: dict[str, Any]) -> None:
-        """Take back this process's part of what `own_states` gave."""
-        set_random_state(self.rng, own["random_states"])
+    def load_own_state(self, own: dict[str, Any]) -> None:
+        """Take back what `own_state` gave."""
+        set_random_state(self.rng, own)
 
     def on_fit_start(self) -> None:
         """Refuse strategies and precisions under which training would go wrong, and data of other classes.
@@ -185,9 +185,9 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     def on_train_start(self) -> None:
         """Let what the user has changed win over what came with the optimizers' state."""
         if self._resumed is not None:
-            states = self._resumed.get("random_states", [])
-            if len(states) != self.trainer.world_size and self.trainer.is_global_zero:
-                warnings.warn(another_number(len(states), self.trainer.world_size), stacklevel=2)
+            before, now = len(self._resumed.get("processes", [])), self.trainer.world_size
+            if before != now and self.trainer.is_global_zero:
+                warnings.warn(another_number(before, now), stacklevel=2)
             self._apply_settings()
 
     def after_rollback(self) -> None:

@@ -323,7 +323,7 @@ class Back(Checkpoint):
             }
             for name, state in own.items():
                 torch.testing.assert_close(state, stored[name], rtol=0, atol=0)
-            progress, (random,) = stored["lightning_gen"], stored["lightning_gen"]["random_states"]
+            progress, (random,) = stored["lightning_gen"], stored["lightning_gen"]["processes"]
             assert {"images_seen": pl_module.images_seen, **pl_module.progress()}.items() <= progress.items()
             assert not torch.equal(pl_module.rng.get_state(), random["rng"]), "the run would take the same way again"
             self.compared.append((pl_module.images_seen, len(own["lr_schedulers"])))

@@ -97,7 +97,7 @@ def test_another_number_of_processes_goes_on_with_new_numbers_and_says_so(gan, t
     runner.fit(gan(), loader())
     runner.save_checkpoint(tmp_path / "gan.ckpt")
     stored = torch.load(tmp_path / "gan.ckpt", weights_only=True)
-    stored["lightning_gen"]["random_states"] *= 2
+    stored["lightning_gen"]["processes"] *= 2
     torch.save(stored, tmp_path / "two.ckpt")
     drawn = {}
 
@@ -155,7 +155,7 @@ def test_a_resumed_run_that_is_written_before_its_first_batch_keeps_its_numbers(
     before, again = (
         torch.load(tmp_path / name, weights_only=True)["lightning_gen"] for name in ("gan.ckpt", "again.ckpt")
     )
-    (state,), (other,) = before["random_states"], again["random_states"]
+    (state,), (other,) = before["processes"], again["processes"]
     assert all(torch.equal(state[name], other[name]) for name in ("rng", "torch"))
 
 
