@@ -56,22 +56,30 @@ def start(words):
     return child
 
 
+def end(child):
+    """How a process ended."""
+    return os.waitpid(child, 0)[1]
+
+
 @pytest.mark.parametrize("kind", RUNS)
 def test_a_run_that_is_killed_again_and_again_ends_as_one_left_alone(kind, tmp_path, capfd):
     torch.set_num_threads(1)
-    fit = ["fit", *RUNS[kind], *SMALL, *RHYTHM, f"--runs_dir={tmp_path}", "--max_images=24000"]
-    began = time.monotonic()
-    assert os.waitpid(start([*fit, "--name=whole"]), 0)[1] == 0, capfd.readouterr().err
-    seconds = time.monotonic() - began
-    moments = random.Random(0)
-    for _ in range(KILLS):
-        child = start([*fit, "--name=killed", "--ckpt_path=last"])
-        time.sleep(moments.uniform(0, 0.12 * seconds))
+    fit = ["fit", *RUNS[kind], *SMALL, *RHYTHM, f"--runs_dir={tmp_path}"]
+    last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
+    killed = [*fit, "--name=killed", "--ckpt_path=last"]
+    moments, began, seconds = random.Random(0), time.monotonic(), 0.0
+    for kill in range(KILLS):
+        child = start([*killed, "--max_images=1000000000"])
+        if kill == 0:  # how long a start takes here
+            while not last.exists():
+                time.sleep(0.01)
+            seconds = time.monotonic() - began
+        time.sleep(moments.uniform(0, 2 * seconds))
         os.kill(child, signal.SIGKILL)
-        assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), capfd.readouterr().err
-    images = checkpoints.read(tmp_path / "killed" / "checkpoints" / "last.ckpt")["lightning_gen"]["images_seen"]
-    assert 0 < images < 24_000
-    assert os.waitpid(start([*fit, "--name=killed", "--ckpt_path=last"]), 0)[1] == 0, capfd.readouterr().err
+        assert os.WIFSIGNALED(end(child)), capfd.readouterr().err
+    length = f"--max_images={checkpoints.read(last)['lightning_gen']['images_seen'] + 1600}"
+    assert end(start([*killed, length])) == 0, capfd.readouterr().err
+    assert end(start([*fit, "--name=whole", length])) == 0, capfd.readouterr().err
     assert_same(*(tmp_path / name / "checkpoints" / "last.ckpt" for name in ("killed", "whole")))
     best = [checkpoints.read(tmp_path / name / "checkpoints" / "best.ckpt") for name in ("whole", "killed")]
     torch.testing.assert_close(best[1]["state_dict"], best[0]["state_dict"], rtol=0, atol=0)
