@@ -55,7 +55,7 @@ class SampleGrid(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take held-out images, where the data can be asked for them: a resumed run shows those of its first part."""
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if isinstance(data, DataModule):
+        if isinstance(data, DataModule) and len(data.val_set):
             rows = list(range(min(self.count // 2, len(data.val_set))))
             x, labels = data.scaled(data.val_set.__getitems__(rows))
             self._held_out = Batch(x.to(pl_module.device), None if labels is None else labels.to(pl_module.device))

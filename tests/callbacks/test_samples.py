@@ -44,6 +44,12 @@ def test_pictures_are_drawn_at_multiples_and_at_the_end(gan, trainer, tmp_path):
     assert grid.latest == [tmp_path / "samples-000000640.png"]
 
 
+def test_without_held_out_images_none_are_reconstructed(autoencoder, trainer, tmp_path):
+    callbacks = [MaxImages(128), SampleGrid(64, tmp_path)]
+    trainer(max_epochs=-1, callbacks=callbacks).fit(autoencoder(variational=True), Digits(8, val_fraction=0.0))
+    assert names(tmp_path) == ["samples-000000064.png", "samples-000000128.png"]
+
+
 def test_the_same_latents_are_drawn_every_time(gan, trainer, tmp_path):
     module = gan(generator_optimizer=partial(torch.optim.SGD, lr=0.0), ema=None)
     trainer(max_epochs=-1, callbacks=[MaxImages(192), SampleGrid(64, tmp_path)]).fit(module, Digits(8))
