@@ -139,9 +139,9 @@ def run_settings(path: Path) -> dict[str, Any]:
     saved = path.parent.parent / "config.yaml"
     content = recipes.load(saved) if path.parent.name == "checkpoints" and saved.is_file() else {}
     trainer = {key: value for key, value in (content.get("trainer") or {}).items() if is_plain(value)}
-    own = ("seed_everything", "nonfinite_rollbacks")
-    lengths = {key: value for key, value in content.items() if key.endswith("_images") or key in own}
-    return {**{key: value for key, value in lengths.items() if is_plain(value)}, "trainer": trainer}
+    counts = ("seed_everything", "nonfinite_rollbacks", "keep_checkpoints")
+    own = {key: value for key, value in content.items() if key.endswith("_images") or key in counts}
+    return {**{key: value for key, value in own.items() if is_plain(value)}, "trainer": trainer}
 
 
 def is_plain(value: Any) -> bool:

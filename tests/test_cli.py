@@ -108,6 +108,13 @@ def test_a_run_goes_on_by_its_name_alone_and_keeps_its_length():
     assert module.images_seen == 256, "the length is the run's own, and reached"
 
 
+def test_a_run_that_goes_on_keeps_as_many_states_as_before():
+    main(["fit", *TINY, *QUIET, "--max_images=192", "--checkpoint_every_images=64", "--keep_checkpoints=2"])
+    main(["fit", "--ckpt_path=last", "--max_images=320"])
+    kept = sorted(path.name for path in last("dcgan").parent.glob("images-*"))
+    assert kept == ["images-000000256.ckpt", "images-000000320.ckpt"]
+
+
 def test_last_before_the_first_checkpoint_starts_from_the_beginning(capsys):
     main(["fit", *TINY, *QUIET, "--max_images=64", "--ckpt_path=last"])
     assert "starting from the beginning" in capsys.readouterr().err
