@@ -59,6 +59,8 @@ class ImageCheckpoint(Checkpoint):
         resumed = trainer.ckpt_path is not None and Path(trainer.ckpt_path).resolve() == self.path.resolve()
         self._written = counted(pl_module).images_seen if resumed else -1
         self._due, self.between_updates = False, True
+        batches = trainer.fit_loop.epoch_loop.batch_progress.total
+        batches.ready = batches.started  # the batch that was in hand when the file was written comes again
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Write where the batches before passed a multiple of `every_images`."""
@@ -100,14 +102,18 @@ class ImageCheckpoint(Checkpoint):
         self._written = module.images_seen  # a run that the guard has sent back is where the file is
 
     def _name(self, images: int) -> None:
-        """Give the newest state a name of its own, and let go of the oldest."""
+        """Give the newest state a name of its own, and let go of those that were written first.
+
+        A run that went on from an earlier state may have left states of more images, of a way that it no longer takes.
+        """
         name = self.folder / f"images-{images:09d}.ckpt"
         name.unlink(missing_ok=True)
         try:
             os.link(self.path, name)
         except OSError:  # a disk without hard links
             shutil.copyfile(self.path, name)
-        for old in sorted(self.folder.glob("images-*.ckpt"))[: -self.keep]:
+        written = sorted(self.folder.glob("images-*.ckpt"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+        for old in written[: -self.keep]:
             old.unlink()
 
 

@@ -60,6 +60,47 @@ def test_the_latest_states_stay_under_their_images(gan, trainer, tmp_path):
     assert (tmp_path / "last.ckpt").samefile(tmp_path / "images-000000576.ckpt"), "takes no room twice"
 
 
+def test_the_latest_states_are_those_that_were_written_last(gan, trainer, tmp_path):
+    """The run goes on from the first of three states: what it writes stays, although others are of more images."""
+
+    def train(every, images, ckpt_path=None):
+        callbacks = [ImageCheckpoint(every, tmp_path, keep=3), MaxImages(images)]
+        trainer(max_epochs=-1, callbacks=callbacks).fit(gan(), digits(), ckpt_path=ckpt_path)
+        return sorted(int(path.stem[-9:]) for path in tmp_path.glob("images-*.ckpt"))
+
+    assert train(128, 1024) == [768, 896, 1024]
+    assert train(64, 960, tmp_path / "images-000000768.ckpt") == [832, 896, 960]
+
+
+def test_validation_every_so_many_batches_over_epochs_keeps_its_rhythm(gan, trainer, tmp_path):
+    class Validated(Callback):
+        def on_validation_end(self, trainer, pl_module):
+            found.append(pl_module.images_seen)
+
+    class Killed(Callback):
+        def __init__(self, images):
+            self.images = images
+
+        def on_train_batch_end(self, trainer, pl_module, *args):
+            if pl_module.images_seen == self.images:
+                raise KeyError
+
+    def train(*callbacks, ckpt_path=None):
+        options = {"max_epochs": -1, "val_check_interval": 7, "check_val_every_n_epoch": None}
+        callbacks = [Validated(), MaxImages(64 * 30), *callbacks, ImageCheckpoint(256, tmp_path)]
+        trainer(callbacks=callbacks, **options).fit(gan(), digits(), ckpt_path=ckpt_path)
+
+    found, last = [], tmp_path / "last.ckpt"
+    train()
+    whole, found = found, []
+    with pytest.raises(KeyError):
+        train(Killed(6 * 64))
+    with pytest.raises(KeyError):
+        train(Killed(13 * 64), ckpt_path=last)
+    train(ckpt_path=last)
+    assert found == whole == [64 * batch for batch in (7, 14, 21, 28, 30)]
+
+
 def test_one_state_at_least_must_stay(tmp_path):
     with pytest.raises(InputError, match="keep_checkpoints must be at least 1, not 0"):
         ImageCheckpoint(None, tmp_path, keep=0)
