@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lightning_gen import checkpoint as checkpoints
+from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.modules.classes import check_classes
 from lightning_gen.modules.devices import check_equal_sizes, check_strategy, check_synchronized, of_all_devices
@@ -170,7 +171,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
                 than float32, the data have not the classes of the networks, or the processes do not see the same data.
         """
         data: Any = getattr(self.trainer, "datamodule", None)
-        if hasattr(data, "train_set"):
+        if isinstance(data, DataModule):  # its processes share batches; what other data share is not known
             check_equal_sizes(of_all_devices(len(data.train_set)))
         if self.num_classes is not None and hasattr(data, "num_classes"):
             check_classes(self.num_classes, data.num_classes)

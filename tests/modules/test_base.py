@@ -5,11 +5,12 @@ import re
 
 import pytest
 import torch
+from lightning.pytorch import LightningDataModule
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from lightning_gen import GenerativeModule, InputError
 from lightning_gen.modules.devices import check_equal_sizes, check_strategy, check_synchronized
@@ -139,6 +140,22 @@ def test_processes_must_see_the_same_data():
     check_equal_sizes([1000, 1000])
     with pytest.raises(InputError, match="process 0 sees 1,000 training samples and process 2 sees 999: give all"):
         check_equal_sizes([1000, 1000, 999])
+
+
+def test_data_of_ones_own_may_have_no_length(gan, trainer):
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter(torch.zeros(8, 1, 8, 8))
+
+    class Own(LightningDataModule):
+        train_set = Stream()
+
+        def train_dataloader(self):
+            return DataLoader(self.train_set, batch_size=4)
+
+    module = gan()
+    trainer(max_epochs=1).fit(module, Own())
+    assert module.images_seen == 8
 
 
 def test_a_resumed_run_that_is_written_before_its_first_batch_keeps_its_numbers(gan, trainer, tmp_path):
