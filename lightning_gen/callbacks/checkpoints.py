@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.trainer.call import _call_callbacks_state_dict
 
 from lightning_gen.callbacks.lengths import counted, require_images
 from lightning_gen.callbacks.nonfinite import NonFiniteGuard
@@ -48,6 +49,7 @@ class ImageCheckpoint(Checkpoint):
         self.between_updates = True
         self._written = -1
         self._due = False
+        self._ended = False
 
     @property
     def path(self) -> Path:
@@ -58,8 +60,8 @@ class ImageCheckpoint(Checkpoint):
         """Note whether the file holds this state already."""
         resumed = trainer.ckpt_path is not None and Path(trainer.ckpt_path).resolve() == self.path.resolve()
         self._written = counted(pl_module).images_seen if resumed else -1
-        self._due, self.between_updates = False, True
-        batches = trainer.fit_loop.epoch_loop.batch_progress.total
+        self._due, self._ended, self.between_updates = False, False, True
+        batches: Any = trainer.fit_loop.epoch_loop.batch_progress.total
         batches.ready = batches.started  # the batch that was in hand when the file was written comes again
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
@@ -72,7 +74,8 @@ class ImageCheckpoint(Checkpoint):
         self.between_updates = not trainer.fit_loop._should_accumulate()
         if self.every_images is not None and counted(pl_module).passed(self.every_images):
             self._due = True
-        if trainer.should_stop or -1 < trainer.max_steps <= trainer.global_step:
+        self._ended = trainer.should_stop or -1 < trainer.max_steps <= trainer.global_step
+        if self._ended:
             self.store(trainer, pl_module)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -87,8 +90,18 @@ class ImageCheckpoint(Checkpoint):
             checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the final state, unless it is there already: by now Lightning takes the epoch for complete."""
-        self.store(trainer, pl_module)
+        """Write the final state, unless it is there already: by now Lightning takes the epoch for complete.
+
+        One that is there learns what callbacks have found since, such as the best figure, and nothing else: validation
+        leaves its traces in loops and random numbers, and a run that is made longer goes on as if it had not stopped.
+        """
+        if not self._ended:
+            self.store(trainer, pl_module)
+        elif trainer.is_global_zero:
+            files = trainer.strategy.checkpoint_io
+            stored = files.load_checkpoint(self.path, weights_only=True)
+            files.save_checkpoint({**stored, "callbacks": _call_callbacks_state_dict(trainer)}, self.path)
+            self._name(counted(pl_module).images_seen)
 
     def store(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the state as it is, unless it is there already."""
@@ -97,15 +110,17 @@ class ImageCheckpoint(Checkpoint):
             return
         if self.guard is None or self.guard.passes(trainer, module):
             trainer.save_checkpoint(self.path)
-            if self.keep > 1 and trainer.is_global_zero:
+            if trainer.is_global_zero:
                 self._name(module.images_seen)
         self._written = module.images_seen  # a run that the guard has sent back is where the file is
 
     def _name(self, images: int) -> None:
-        """Give the newest state a name of its own, and let go of those that were written first.
+        """Where several states stay, give the newest a name of its own and let go of those that were written first.
 
         A run that went on from an earlier state may have left states of more images, of a way that it no longer takes.
         """
+        if self.keep == 1:
+            return
         name = self.folder / f"images-{images:09d}.ckpt"
         name.unlink(missing_ok=True)
         try:

@@ -181,6 +181,23 @@ def test_best_is_the_checkpoint_of_the_lowest_figure(request, trainer, tmp_path,
     assert stored(tmp_path / "best.ckpt")["lightning_gen"]["images_seen"] == min(found)[1]
 
 
+def test_a_run_that_is_made_longer_does_not_take_a_worse_state_for_the_best(autoencoder, trainer, tmp_path):
+    """The best figure is that of the validation after the last batch of the first part."""
+
+    class Figure(Callback):
+        def on_validation_end(self, trainer, pl_module):
+            trainer.callback_metrics["val/loss"].fill_(1.0 if pl_module.images_seen == 640 else 2.0)
+
+    def train(images, ckpt_path=None):
+        module = autoencoder()
+        callbacks = [Figure(), MaxImages(images), best_checkpoint(module, tmp_path), ImageCheckpoint(None, tmp_path)]
+        trainer(max_epochs=-1, callbacks=callbacks).fit(module, digits(), ckpt_path=ckpt_path)
+        return stored(tmp_path / "best.ckpt")["lightning_gen"]["images_seen"]
+
+    assert train(640) == 640
+    assert train(1280, tmp_path / "last.ckpt") == 640
+
+
 def test_best_is_not_a_state_that_won_by_a_weight_that_had_yet_to_rise(autoencoder, trainer, tmp_path):
     """Weighed as they are in training, the losses are lowest while the divergence costs next to nothing."""
     rise = Linear(6 * 1408, start_images=2 * 1408, first=0.0, last=2.0)
