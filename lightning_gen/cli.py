@@ -209,7 +209,7 @@ class CLI(LightningCLI):
         writes = not (settings.trainer.fast_dev_run or barebones)
         keeps = writes and settings.trainer.enable_checkpointing is not False
         folder = self.folder / "checkpoints"
-        guard = NonFiniteGuard(folder / "last.ckpt" if keeps else None, settings.nonfinite_rollbacks)
+        guard = NonFiniteGuard(settings.nonfinite_rollbacks)
         yield guard
         if settings.max_images is not None:
             yield MaxImages(settings.max_images)

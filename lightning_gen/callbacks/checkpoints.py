@@ -110,6 +110,8 @@ class ImageCheckpoint(Checkpoint):
             return
         if self.guard is None or self.guard.passes(trainer, module):
             trainer.save_checkpoint(self.path)
+            if self.guard is not None:
+                self.guard.good = self.path
             if trainer.is_global_zero:
                 self._name(module.images_seen)
         self._written = module.images_seen  # a run that the guard has sent back is where the file is

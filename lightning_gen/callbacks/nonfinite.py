@@ -21,7 +21,7 @@ NEVER = sys.maxsize
 
 
 class NonFiniteGuard(Callback):
-    """Looks whether losses, gradients and weights are finite; ends the run, or lets it go back to ``last.ckpt``.
+    """Looks whether losses, gradients and weights are finite; ends the run, or lets it go back to its checkpoint.
 
     Modules note scalars that are on the device anyway; every `every_batches` they are looked at together, which the
     host waits for once. Several processes find the first that was bad on any of them, so that all of them act after the
@@ -35,22 +35,25 @@ class NonFiniteGuard(Callback):
     checkpoint: with the same numbers on the same data it would come to the same end.
 
     Args:
-        last: The run's ``last.ckpt``, which may not exist yet; None for a run that writes none.
         rollbacks: Times that the run goes back, at least 0; then, or where it cannot, it ends.
         every_batches: Batches between two looks, at least 1.
+
+    Attributes:
+        good: The checkpoint that the run can go back to: what it went on from, then what `ImageCheckpoint` has written
+            last; None before. A file that an earlier run has left in the same place is none.
 
     Raises:
         InputError: A number is out of range.
     """
 
-    def __init__(self, last: str | Path | None = None, rollbacks: int = 0, every_batches: int = 50) -> None:
+    def __init__(self, rollbacks: int = 0, every_batches: int = 50) -> None:
         if rollbacks < 0:
             raise InputError(f"nonfinite_rollbacks must be at least 0, which ends the run at once, not {rollbacks}")
         if every_batches < 1:
             raise InputError(f"every_batches must be at least 1, not {every_batches}")
-        self.last = None if last is None else Path(last)
         self.rollbacks = rollbacks
         self.every_batches = every_batches
+        self.good: Path | None = None
         self._batches = 0
         self._done = 0
         self._hides = False
@@ -60,6 +63,7 @@ class NonFiniteGuard(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let the module note."""
         self._batches, self._done, self._hides = 0, 0, False
+        self.good = None if trainer.ckpt_path is None else Path(trainer.ckpt_path)
         counted(pl_module).notes = []
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
@@ -113,25 +117,26 @@ class NonFiniteGuard(Callback):
         found = first_bad(notes, module.device)
         if found is None:
             return True
-        exists = trainer.strategy.broadcast(self.last is not None and self.last.is_file())
+        exists = trainer.strategy.broadcast(self.good is not None and self.good.is_file())
         if not exists or self._done == self.rollbacks:
             raise NonFiniteError(self._sentence(found, trainer, module, exists))
         self._roll_back(trainer, module)
         if trainer.is_global_zero:
             times = f"rollback {self._done} of {self.rollbacks}"
-            print(f"{found}: back to the {module.images_seen:,} of {self.last}, {times}", file=sys.stderr, flush=True)
+            print(f"{found}: back to the {module.images_seen:,} of {self.good}, {times}", file=sys.stderr, flush=True)
         return False
 
     def _sentence(self, found: Blame, trainer: Trainer, module: GenerativeModule, exists: bool) -> str:
+        name = "last" if self.good is not None and self.good.name == "last.ckpt" else self.good
         tried = f", after {self._done} rollback{'s' if self._done > 1 else ''}" if self._done else ""
-        start = f"go on from {self.last}, the last good checkpoint, with --ckpt_path last and"
+        start = f"go on from {self.good}, the last good checkpoint, with --ckpt_path {name} and"
         start = start if exists else "there is no checkpoint yet to go back to, start again with"
         return f"{found}{tried}: {start} {remedy(found.player, trainer, module)}"
 
     def _roll_back(self, trainer: Trainer, module: GenerativeModule) -> None:
         """Restore what the Trainer restores at a start, apart from the loops, the callbacks and the data."""
         connector = trainer._checkpoint_connector
-        connector.resume_start(self.last, weights_only=True)
+        connector.resume_start(self.good, weights_only=True)
         connector.restore_model()
         connector.restore_precision_plugin_state()
         connector.restore_optimizers_and_schedulers()

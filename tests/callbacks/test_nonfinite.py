@@ -110,7 +110,7 @@ def fit(trainer, tmp_path):
     def run(
         module, batches=12, every=None, rollbacks=0, looks=5, before=(), after=(), last_of_all=(), data=None, **options
     ):
-        guard = NonFiniteGuard(tmp_path / "last.ckpt", rollbacks, looks)
+        guard = NonFiniteGuard(rollbacks, looks)
         last = ImageCheckpoint(every, tmp_path, guard=guard)
         callbacks = [*before, guard, *after, MaxImages(64 * batches), last, *last_of_all]
         options = {"enable_checkpointing": True, "max_epochs": -1, "limit_val_batches": 0, **options}
@@ -285,7 +285,7 @@ class Signal(Callback):
 
 
 def test_a_run_that_is_asked_to_leave_keeps_its_good_checkpoint(gan, trainer, tmp_path):
-    guard, kept = NonFiniteGuard(tmp_path / "last.ckpt", every_batches=1000), Kept(tmp_path / "last.ckpt")
+    guard, kept = NonFiniteGuard(every_batches=1000), Kept(tmp_path / "last.ckpt")
     last = ImageCheckpoint(256, tmp_path, guard=guard)
     callbacks = [kept, guard, Signal(), MaxImages(1000), last, PreemptionCheckpoint(last)]
     with pytest.raises(NonFiniteError, match="fine became nan in the batch up to 320 images"):
@@ -363,6 +363,21 @@ def test_a_run_that_goes_back_is_in_the_state_of_its_checkpoint_to_the_bit(
         f"the {player}'s {figure} became nan in the batch up to 448 images: back to the 256 of "
         f"{tmp_path}/last.ckpt, rollback 1 of 1\n"
     )
+
+
+def test_a_run_that_went_on_from_an_earlier_state_goes_back_to_that_and_not_to_a_later_one(tmp_path, capsys, turning):
+    words = ("--checkpoint_every_images=128", "--keep_checkpoints=3", "--nonfinite_rollbacks=1")
+    folder = recorded.fit(tmp_path, "gan", "gan/dcgan", 384, *words) / "checkpoints"
+    capsys.readouterr()
+    turning(1)
+    main(["fit", f"--ckpt_path={folder}/images-000000128.ckpt", "--max_images=320"])
+    assert f"back to the 128 of {folder}/images-000000128.ckpt, rollback 1 of 1" in capsys.readouterr().err
+
+
+def test_a_state_that_an_earlier_run_has_left_is_not_gone_back_to(gan, fit, tmp_path):
+    fit(gan(), 2)
+    with pytest.raises(NonFiniteError, match="there is no checkpoint yet to go back to"):
+        fit(gan(penalties={"fine": Fine().prepare((3,))}), rollbacks=1)
 
 
 def test_half_an_update_is_forgotten_with_the_rest(autoencoder, fit):
