@@ -297,7 +297,7 @@ class WholeCheckpointIO(TorchCheckpointIO):
                 os.fsync(file.fileno())
             os.replace(partial, target)
             for left in target.parent.glob(f".{target.name}.*.partial"):
-                left.unlink()  # of a process that was killed while it wrote
+                left.unlink(missing_ok=True)  # of a process that was killed while it wrote
         except (OSError, RuntimeError) as error:
             # torch's zip writer reports a full disk as a RuntimeError
             raise InputError(

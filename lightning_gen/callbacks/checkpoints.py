@@ -11,6 +11,7 @@ from lightning.pytorch.trainer.call import _call_callbacks_state_dict
 
 from lightning_gen.callbacks.lengths import counted, require_images
 from lightning_gen.callbacks.nonfinite import NonFiniteGuard
+from lightning_gen.data.loader import Loader
 from lightning_gen.errors import InputError
 from lightning_gen.modules import Autoencoder
 
@@ -32,6 +33,8 @@ class ImageCheckpoint(Checkpoint):
 
     Attributes:
         between_updates: Whether no gradient is waiting for more batches to be added to it.
+        before_batches: Whether it is written before the next batch. It is not, but right after a batch, where the data
+            come from a loader of others that keeps its own place: that would take the batch in hand for used.
 
     Raises:
         InputError: `every_images` or `keep` is below 1.
@@ -47,6 +50,7 @@ class ImageCheckpoint(Checkpoint):
         self.keep = keep
         self.guard = guard
         self.between_updates = True
+        self.before_batches = True
         self._written = -1
         self._due = False
         self._ended = False
@@ -61,19 +65,23 @@ class ImageCheckpoint(Checkpoint):
         resumed = trainer.ckpt_path is not None and Path(trainer.ckpt_path).resolve() == self.path.resolve()
         self._written = counted(pl_module).images_seen if resumed else -1
         self._due, self._ended, self.between_updates = False, False, True
+        loaders = trainer.fit_loop._combined_loader.flattened if trainer.fit_loop._combined_loader else []
+        self.before_batches = all(isinstance(loader, Loader) or not hasattr(loader, "state_dict") for loader in loaders)
         batches: Any = trainer.fit_loop.epoch_loop.batch_progress.total
         batches.ready = batches.started  # the batch that was in hand when the file was written comes again
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Write where the batches before passed a multiple of `every_images`."""
-        if self._due and self.between_updates:
-            self.store(trainer, pl_module)
+        if self.before_batches:
+            self._store_due(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Note whether the batch passed a multiple of `every_images`; write where it is the last one."""
         self.between_updates = not trainer.fit_loop._should_accumulate()
         if self.every_images is not None and counted(pl_module).passed(self.every_images):
             self._due = True
+        if not self.before_batches:
+            self._store_due(trainer, pl_module)
         self._ended = trainer.should_stop or -1 < trainer.max_steps <= trainer.global_step
         if self._ended:
             self.store(trainer, pl_module)
@@ -102,6 +110,10 @@ class ImageCheckpoint(Checkpoint):
             stored = files.load_checkpoint(self.path, weights_only=True)
             files.save_checkpoint({**stored, "callbacks": _call_callbacks_state_dict(trainer)}, self.path)
             self._name(counted(pl_module).images_seen)
+
+    def _store_due(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._due and self.between_updates:
+            self.store(trainer, pl_module)
 
     def store(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the state as it is, unless it is there already."""

@@ -27,8 +27,8 @@ class Preempted(SystemExit):
 class PreemptionCheckpoint(Checkpoint):
     """Writes ``last.ckpt`` and leaves with exit status 75 when any process of the run gets SIGTERM or SIGUSR1.
 
-    A signal only sets a flag. One process looks at it before each batch; several ask each other before every
-    `every_batches`-th, with one all-reduce of one number, so that all of them leave before the same batch, whichever
+    A signal only sets a flag. One process looks at it before each batch; several ask each other every
+    `every_batches`, with one all-reduce of one number, so that all of them leave at the same batch, whichever
     got the signal and however often. This takes the place of Lightning's own question, a broadcast that every process
     waits for before each batch and that only the first process can answer. A validation that has begun is finished; no
     pictures follow: a scheduler's patience is short.
@@ -65,10 +65,20 @@ class PreemptionCheckpoint(Checkpoint):
         Raises:
             Preempted: It was, and the checkpoint is written.
         """
-        turn = trainer.world_size == 1 or self._batches % self.every_batches == 0
+        if self.checkpoint.before_batches:
+            self._leave(trainer, pl_module)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Count the batch, and leave here where checkpoints are written after batches."""
         self._batches += 1
-        if not turn or not self.checkpoint.between_updates:
+        if not self.checkpoint.before_batches:
+            self._leave(trainer, pl_module)
+
+    def _leave(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        waits = trainer.world_size > 1 and self._batches < self.every_batches
+        if waits or not self.checkpoint.between_updates:
             return
+        self._batches = 0
         if not trainer.strategy.reduce_boolean_decision(self._asked, all=False):
             return
         self.checkpoint.store(trainer, pl_module)

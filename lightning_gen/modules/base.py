@@ -197,6 +197,11 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         With the random state of the checkpoint the run would take the same way again.
         """
         self._apply_settings()
+        processes = self._resumed.get("processes", []) if self._resumed else []
+        if len(processes) == self.trainer.world_size:
+            numbers = random_state(self.rng)
+            self.load_own_state(processes[self.global_rank])
+            set_random_state(self.rng, numbers)
         self._resumed = None
         self.batch_images = 0
         self.zero_grad(set_to_none=True)

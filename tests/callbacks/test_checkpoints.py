@@ -1,13 +1,17 @@
 """Checkpoints at a rhythm in images, at the end, and of the best validation figure."""
 
+import contextlib
+import os
+import signal
 from functools import partial
 
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
+from torch.utils.data import DataLoader
 
 from lightning_gen import GANModule, InputError
-from lightning_gen.callbacks import ImageCheckpoint, MaxImages, best_checkpoint
+from lightning_gen.callbacks import ImageCheckpoint, MaxImages, PreemptionCheckpoint, best_checkpoint
 from lightning_gen.data import Digits
 from lightning_gen.schedules import Linear
 
@@ -123,6 +127,57 @@ def test_it_is_written_between_updates_of_accumulated_gradients(autoencoder, tra
     assert train(500)[0].images_seen == 576, "the last update is made whole"
     joined, _ = train(1152, tmp_path / "last.ckpt")
     assert joined.images_seen == 1152
+    assert all(torch.equal(value, joined.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+class Stateful(DataLoader):
+    """A loader of others that keeps its place, as torchdata's does: it counts what it has handed out."""
+
+    place = 0
+
+    def __iter__(self):
+        batches = list(super().__iter__())
+        while self.place < len(batches):
+            self.place += 1
+            yield batches[self.place - 1]
+        self.place = 0
+
+    def state_dict(self):
+        return {"place": self.place}
+
+    def load_state_dict(self, state):
+        self.place = state["place"]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_loader_of_others_that_keeps_its_place_loses_no_batch(gan, trainer, tmp_path, asked):
+    """The state is written right after a batch: before the next one, the loader would count that as used."""
+
+    class Stop(Callback):
+        def on_train_batch_end(self, trainer, pl_module, *args):
+            if pl_module.images_seen == 48:
+                if asked:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                else:
+                    raise KeyboardInterrupt
+
+    images = torch.rand(96, 1, 8, 8, generator=torch.Generator().manual_seed(5)) * 2 - 1
+
+    def train(*callbacks, ckpt_path=None):
+        torch.manual_seed(1)
+        module, last = gan(), ImageCheckpoint(32, tmp_path)
+        callbacks = [MaxImages(192), *callbacks, last, PreemptionCheckpoint(last)]
+        with contextlib.suppress(SystemExit):
+            trainer(max_epochs=-1, callbacks=callbacks).fit(
+                module, Stateful(images, batch_size=16), ckpt_path=ckpt_path
+            )
+        return module
+
+    whole = train()
+    train(Stop())
+    assert stored(tmp_path / "last.ckpt")["lightning_gen"]["images_seen"] == (48 if asked else 32)
+    joined = train(ckpt_path=tmp_path / "last.ckpt")
+    assert joined.images_seen == 192
     assert all(torch.equal(value, joined.state_dict()[name]) for name, value in whole.state_dict().items())
 
 

@@ -94,18 +94,27 @@ def test_a_run_that_nobody_asks_is_left_alone(fit):
 
 
 def test_several_processes_ask_each_other_every_so_many_batches(tmp_path):
-    asked = []
+    """Or at the first end of an update after that: these are of three batches."""
+    trained, asked = [], []
 
     def ask(decision, all):
         assert not all
-        asked.append(callback._batches)
+        asked.append(len(trained))
         return False
 
-    callback = PreemptionCheckpoint(ImageCheckpoint(None, tmp_path), every_batches=4)
+    checkpoint = ImageCheckpoint(None, tmp_path)
+    callback = PreemptionCheckpoint(checkpoint, every_batches=4)
     two = SimpleNamespace(world_size=2, strategy=SimpleNamespace(reduce_boolean_decision=ask))
-    for _ in range(11):
-        callback.on_train_batch_start(two, None)
-    assert asked == [1, 5, 9]
+    for updates_of, expected in ((1, [4, 8, 12]), (3, [6, 12])):
+        trained.clear()
+        asked.clear()
+        for batch in range(14):
+            callback.on_train_batch_start(two, None)
+            trained.append(batch)
+            checkpoint.between_updates = len(trained) % updates_of == 0
+            callback.on_train_batch_end(two, None)
+        assert asked == expected
+        callback._batches = 0
 
 
 def test_it_must_ask_at_some_time(tmp_path):

@@ -18,9 +18,12 @@ def runs(tmp_path_factory):
     found = tmp_path_factory.mktemp("runs")
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths}
     for part in ("begin", "go_on"):
         command = [*launch, resumed.__file__, part, found]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths})
+        done = subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths}, timeout=1500
+        )
         assert done.returncode == 0, done.stderr
     return found
 
