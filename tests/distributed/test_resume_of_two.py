@@ -21,9 +21,7 @@ def runs(tmp_path_factory):
     environment = {**os.environ, "PYTHONPATH": paths}
     for part in ("begin", "go_on"):
         command = [*launch, resumed.__file__, part, found]
-        done = subprocess.run(
-            command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths}, timeout=1500
-        )
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1500)
         assert done.returncode == 0, done.stderr
     return found
 
