@@ -46,8 +46,8 @@ def set_random_state(rng: torch.Generator, state: dict[str, Any]) -> None:
 def another_number(before: int, now: int) -> str:
     """What a run that goes on with another number of processes is told."""
     return (
-        f"the checkpoint was written by {before} processes and {now} go on: the same samples follow in the same order, "
-        "but random numbers start anew, so the run is no longer the one that was interrupted to the bit; start as many "
+        f"the checkpoint is of a run on {before} devices and this one is on {now}: the same samples follow in the same "
+        "order, but random numbers start anew, so it is no longer to the bit the run that was interrupted; start as many "
         "processes as before for that"
     )
 

@@ -111,7 +111,7 @@ def test_another_number_of_processes_goes_on_with_new_numbers_and_says_so(gan, t
         callback = First()
         callback.name = name
         path = path and tmp_path / path
-        expected = pytest.warns(UserWarning, match="written by 2 processes and 1 go on: the same samples follow")
+        expected = pytest.warns(UserWarning, match="a run on 2 devices and this one is on 1: the same samples")
         with expected if name == "two" else contextlib.nullcontext():
             trainer(max_epochs=2, callbacks=[callback]).fit(gan(), loader(), ckpt_path=path)
     assert not any(torch.equal(drawn["two"], drawn[name]) for name in ("start", "one"))
