@@ -47,8 +47,8 @@ def another_number(before: int, now: int) -> str:
     """What a run that goes on with another number of processes is told."""
     return (
         f"the checkpoint is of a run on {before} devices and this one is on {now}: the same samples follow in the same "
-        "order, but random numbers start anew, so it is no longer to the bit the run that was interrupted; take as many "
-        "devices as before for that"
+        "order, but random numbers start anew, so it is no longer to the bit the run that was interrupted; take "
+        "as many devices as before for that"
     )
 
 
