@@ -18,7 +18,8 @@ from lightning_gen.errors import InputError
 GOES_ON = "start the same command again with --ckpt_path last"
 TIMEOUT = "--trainer.strategy DDPStrategy --trainer.strategy.timeout 0:30:00"
 TROUBLES = {
-    r"EADDRINUSE|address already in use": "another program has port {port} of {address}: set MASTER_PORT to a free one",
+    r"EADDRINUSE|address already in use": "another program has port {port} of {address}: set MASTER_PORT (PORT of "
+    "the scripts in configs/cluster) to a free one",
     r"clients joined": (
         "not all processes of the run came: start all of them, each node's with the same MASTER_ADDR and MASTER_PORT, "
         f"or wait for them longer ({TIMEOUT})"

@@ -3,6 +3,7 @@
 import logging
 import os
 from functools import partial
+from unittest import mock
 
 import pytest
 import torch
@@ -21,6 +22,13 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 @pytest.fixture(autouse=True)
 def _one_seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment():
+    """A Trainer of several processes leaves its port and its ranks to what is started next: here to no other test."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -75,7 +75,10 @@ def test_lightning_does_not_requeue(monkeypatch):
 def test_a_port_in_use(refused, monkeypatch, taken):
     monkeypatch.setenv("MASTER_PORT", str(taken))
     said = refused("--trainer.strategy=ddp", "--trainer.devices=1")
-    assert said == f"error: another program has port {taken} of 127.0.0.1: set MASTER_PORT to a free one"
+    assert (
+        said == f"error: another program has port {taken} of 127.0.0.1: set "
+        "MASTER_PORT (PORT of the scripts in configs/cluster) to a free one"
+    )
 
 
 def test_processes_that_do_not_come_or_do_not_answer():
