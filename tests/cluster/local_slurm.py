@@ -36,6 +36,7 @@ SchedulerParameters=sched_interval=2
 JobAcctGatherType=jobacct_gather/none
 MpiDefault=none
 ReturnToService=2
+MinJobAge=3600
 KillWait=60
 MessageTimeout=60
 SlurmdTimeout=300
@@ -44,6 +45,7 @@ NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port=17001 CPUs=8
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port=17002 CPUs=8
 PartitionName=all Nodes=n1,n2 Default=YES MaxTime=30 State=UP
 """
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 PROGRAMS = ("munged", "mungekey", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel")
 
 
@@ -80,11 +82,13 @@ class Slurm:
         """What SLURM says of a job, by name."""
         return dict(pair.split("=", 1) for pair in self.call("scontrol", "show", "job", job).split() if "=" in pair)
 
-    wait_for = staticmethod(wait_for)
+    def wait(self, job, path=None):
+        """Wait until a job will not run any more, or a file is there."""
 
-    def wait(self, job, until, seconds=900):
-        """Wait for a job to be in one of the states `until`."""
-        wait_for(lambda: self.show(job)["JobState"] in until, seconds, lambda: str(self.show(job)))
+        def happened():
+            return self.show(job)["JobState"] in ENDED or (path is not None and path.exists())
+
+        wait_for(happened, what=lambda: str(self.show(job)))
 
 
 @contextlib.contextmanager
