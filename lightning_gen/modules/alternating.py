@@ -279,16 +279,16 @@ class AlternatingModule(GenerativeModule):
         all_reduce_mean([parameter.grad for parameter in trained if parameter.grad is not None], self._sent_as)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip a player's gradient, after unscaling, and note its norm where it is logged or looked at."""
+        """Clip a player's gradient, after unscaling, and keep its norm where this batch is logged."""
         player = self._players[self.trainer.optimizers.index(optimizer)]
-        if player.clip is None and player.every == 1 and self.notes is None and not self.logs_now:
+        self.note_gradient(player.name, player.network.parameters())
+        if player.clip is None and player.every == 1 and not self.logs_now:
             return  # a norm that nobody reads is not computed; one who plays seldom may be read between its turns
         gradients = [p.grad for p in player.network.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         if player.clip is not None:
             nn.utils.clip_grads_with_norm_(player.network.parameters(), player.clip, norm)
         self._norms[player.name] = norm
-        self.note_gradient(player.name, norm)
 
     def _figures(self, player: Player) -> dict[str, Tensor | float]:
         """What is logged of a player: its latest turn, nothing before its first."""

@@ -83,13 +83,11 @@ class AutoencoderModule(Autoencoder):
         self.bottleneck.adapt(joined(codes), self.rng, sum_over_devices)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Note the norm of the gradient, before clipping, and log it."""
-        if self.notes is None and not self.logs_now:
-            return  # a norm that nobody reads is not computed
-        norm = nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
-        self.note_gradient("autoencoder", norm)
+        """Log the norm of the gradient, before clipping."""
+        self.note_gradient("autoencoder", self.parameters())
         if self.logs_now:
-            self.report({"train/gradient_norm": norm})
+            gradients = [p.grad for p in self.parameters() if p.grad is not None]
+            self.report({"train/gradient_norm": nn.utils.get_total_norm(gradients)})
 
     @property
     def trained(self) -> dict[str, nn.Module]:

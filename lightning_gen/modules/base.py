@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -237,10 +238,16 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
             parts = {name: value.detach() for name, value in terms.items()}
             self.notes.append(Note(player, "loss", total.detach(), self.images_seen, parts))
 
-    def note_gradient(self, player: str, norm: Tensor) -> None:
-        """Note the norm of a player's gradient after unscaling, before its step."""
+    def note_gradient(self, player: str, parameters: Iterable[nn.Parameter]) -> None:
+        """Note the norm of a player's first gradient, after unscaling and before its step.
+
+        What is not finite further behind in the network has come down to it; the norm of all gradients would take a
+        pass over them in each step.
+        """
         if self.notes is not None:
-            self.notes.append(Note(player, "gradient", norm, self.images_seen, scaled=True))
+            first = next((parameter.grad for parameter in parameters if parameter.grad is not None), None)
+            if first is not None:
+                self.notes.append(Note(player, "gradient", first.norm(), self.images_seen, scaled=True))
 
     def note_weights(self) -> None:
         """Note the norms of all weights."""
