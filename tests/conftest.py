@@ -24,11 +24,14 @@ def _one_seed():
     torch.manual_seed(0)
 
 
-@pytest.fixture(autouse=True)
-def _own_environment():
-    """A Trainer of several processes leaves its port and its ranks to what is started next: here to no other test."""
+def own_environment():
+    """A Trainer leaves its seed, its port and its ranks to what is started next: here to no other test."""
     with mock.patch.dict(os.environ):
         yield
+
+
+_environment_of_a_file = pytest.fixture(scope="module", autouse=True)(own_environment)
+_environment_of_a_test = pytest.fixture(autouse=True)(own_environment)
 
 
 @pytest.fixture(autouse=True)

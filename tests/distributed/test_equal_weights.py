@@ -1,5 +1,6 @@
 """Two processes, under either strategy, and one process on the joined batches end in the same weights."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +18,12 @@ STRATEGIES = ("ddp", "ddp_find_unused_parameters_true")
 def of_two(tmp_path_factory):
     """The folders of weights that two processes have left under each strategy."""
     folders = {}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PL_")}  # seeds of others
     for strategy in STRATEGIES:
         folders[strategy] = tmp_path_factory.mktemp(strategy)
         launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
         command = [*launch, Path(games.__file__), strategy, folders[strategy]]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=500, env=environment)
         assert done.returncode == 0, done.stderr
     return folders
 
