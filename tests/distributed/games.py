@@ -148,3 +148,4 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     torch.set_default_dtype(torch.float64)
     main(*sys.argv[1:])
+    torch.distributed.destroy_process_group()  # its threads may abort a process that ends around them

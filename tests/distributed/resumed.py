@@ -8,6 +8,7 @@ import hashlib
 import logging
 import sys
 
+import torch
 from small_recipes import RECIPES, tiny
 
 from lightning_gen import GenerativeModule
@@ -54,3 +55,4 @@ if __name__ == "__main__":
     GenerativeModule.on_fit_end = same_everywhere
     for run in RUNS:
         train(run, *sys.argv[1:])
+    torch.distributed.destroy_process_group()  # its threads may abort a process that ends around them
