@@ -7,7 +7,9 @@ import pytest
 import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
+from lightning_gen import __main__ as program
 from lightning_gen import cluster
+from lightning_gen.callbacks.preemption import Preempted
 from lightning_gen.cli import main
 
 FIT = ["fit", "--config=gan/dense", "--config=trainer/smoke", "--data.size=8", "--trainer.accelerator=cpu"]
@@ -94,3 +96,22 @@ def test_processes_that_do_not_come_or_do_not_answer():
 def test_an_error_of_one_process_is_not_taken_for_one_between_them():
     assert cluster.trouble(RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)")) is None
     assert cluster.trouble(TimeoutError("the read operation timed out")) is None
+
+
+def test_a_process_that_ends_leaves_its_group(monkeypatch):
+    seen = []
+
+    def run(end=None):
+        main([*FIT, "--trainer.strategy=ddp", "--trainer.devices=1", "--trainer.fast_dev_run=1"])
+        seen.append(torch.distributed.is_initialized())
+        if end is not None:
+            raise end
+
+    monkeypatch.setattr(program, "main", run)
+    program.command()
+    assert not torch.distributed.is_initialized()
+    monkeypatch.setattr(program, "main", lambda: run(Preempted(75)))
+    with pytest.raises(Preempted):
+        program.command()
+    assert not torch.distributed.is_initialized()
+    assert seen == [True, True]
