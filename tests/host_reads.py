@@ -1,6 +1,7 @@
 """What the host waits for."""
 
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
@@ -21,3 +22,19 @@ class HostReads(TorchDispatchMode):
         if name in self.WAITS or masked or filled:
             self.found.append(name)
         return function(*arguments, **(options or {}))
+
+
+class Reads(Callback):
+    """Counts what the host waits for in each batch."""
+
+    def __init__(self):
+        self.counts = []
+        self.mode = None
+
+    def on_train_batch_start(self, trainer, pl_module, *args):
+        self.mode = HostReads()
+        self.mode.__enter__()
+
+    def on_train_batch_end(self, trainer, pl_module, *args):
+        self.mode.__exit__(None, None, None)
+        self.counts.append(len(self.mode.found))

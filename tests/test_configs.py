@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from host_reads import Reads
 from same_run import assert_same
 from small_recipes import RECIPES, small, tiny
 
@@ -17,6 +18,7 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
 from lightning_gen.data import ArrayDataset, DataModule, PublishedData, Splits
 from lightning_gen.modules import Autoencoder
+from lightning_gen.networks import conditioning
 
 EMBEDDED = [
     "data/digits",
@@ -75,6 +77,17 @@ def test_a_recipe_goes_on_to_the_bits_of_an_uninterrupted_run(name, tmp_path):
     main([*fit, "--name=parts", "--max_images=40"])
     main([*fit, "--name=parts", "--max_images=96", "--ckpt_path=last"])
     assert_same(*(tmp_path / run / "checkpoints/last.ckpt" for run in ("parts", "whole")))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_host_waits_for_nothing_between_log_points(name, tmp_path, monkeypatch):
+    # torch's own looks at the classes, but on a CPU alone
+    monkeypatch.setattr(conditioning, "one_hot", lambda labels, count: labels[:, None] == torch.arange(count))
+    reads = Reads()
+    original = GenerativeModule.configure_callbacks
+    monkeypatch.setattr(GenerativeModule, "configure_callbacks", lambda self: [*original(self), reads])
+    main(["fit", *tiny(name), f"--runs_dir={tmp_path}", "--max_images=96"])
+    assert reads.counts[2:] == [0] * 10  # the first batch is looked at, and a turn that is played seldom comes first
 
 
 def folder_of_pictures(path):

@@ -7,8 +7,9 @@ time. This is also the only place that clips, accumulates, steps schedulers, fre
 
 import contextlib
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -76,6 +77,11 @@ class Player:
     every: int = 1
     start_images: int = 0
 
+    @cached_property
+    def parameters(self) -> tuple[nn.Parameter, ...]:
+        """What its optimizer trains."""
+        return tuple(self.network.parameters())
+
 
 class AlternatingModule(GenerativeModule):
     """Plays a round of `players` on each batch: one after another, each with its own optimizer.
@@ -134,7 +140,7 @@ class AlternatingModule(GenerativeModule):
         self._players = self.players()
         configured = []
         for player in self._players:
-            optimizer = player.optimizer(player.network.parameters())
+            optimizer = self.make_optimizer(player.optimizer, player.parameters)
             entry: dict[str, Any] = {"optimizer": optimizer}
             if player.scheduler is not None:
                 entry["lr_scheduler"] = self.make_scheduler(player.scheduler, optimizer)
@@ -185,12 +191,13 @@ class AlternatingModule(GenerativeModule):
 
     def _play(self, index: int, player: Player, batch: Batch, images: int) -> None:
         optimizer = self._optimizer(index)
-        optimizer.zero_grad(set_to_none=True)
+        for parameter in player.parameters:
+            parameter.grad = None
         with self._frozen_but(player):
             paid = [self._pay(player, part, len(part.x) / len(batch.x)) for part in self._parts(batch)]
         total, before = sum(paid[1:], paid[0]), self._latest.get(player.name)
         self.note_loss(player.name, total.total, total.terms)
-        self.average_gradients(player.network.parameters())
+        self.average_gradients(player.parameters)
         optimizer.step()
         self.updates[player.name] += 1
         scheduler = self._scheduler(index)
@@ -232,7 +239,7 @@ class AlternatingModule(GenerativeModule):
             parameter
             for other in self._players
             if other is not player
-            for parameter in other.network.parameters()
+            for parameter in other.parameters
             if parameter.requires_grad
         ]
         for parameter in frozen:
@@ -264,7 +271,7 @@ class AlternatingModule(GenerativeModule):
             raise
 
     @torch.no_grad()
-    def average_gradients(self, parameters: Iterator[nn.Parameter]) -> None:
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Average gradients over all devices in one all-reduce a dtype, in the type that a communication hook names.
 
         Every parameter takes part in the same order on every device; one that a loss did not reach counts as zero, so
@@ -281,13 +288,13 @@ class AlternatingModule(GenerativeModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip a player's gradient, after unscaling, and keep its norm where this batch is logged."""
         player = self._players[self.trainer.optimizers.index(optimizer)]
-        self.note_gradient(player.name, player.network.parameters())
+        self.note_gradient(player.name, player.parameters)
         if player.clip is None and player.every == 1 and not self.logs_now:
             return  # a norm that nobody reads is not computed; one who plays seldom may be read between its turns
-        gradients = [p.grad for p in player.network.parameters() if p.grad is not None]
+        gradients = [p.grad for p in player.parameters if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         if player.clip is not None:
-            nn.utils.clip_grads_with_norm_(player.network.parameters(), player.clip, norm)
+            nn.utils.clip_grads_with_norm_(player.parameters, player.clip, norm)
         self._norms[player.name] = norm
 
     def _figures(self, player: Player) -> dict[str, Tensor | float]:

@@ -101,7 +101,7 @@ class AutoencoderModule(Autoencoder):
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and the scheduler stepped after each update."""
-        optimizer = (self.optimizer or partial(torch.optim.Adam, lr=1e-3))(self.parameters())
+        optimizer = self.make_optimizer(self.optimizer or partial(torch.optim.Adam, lr=1e-3), self.parameters())
         if self.scheduler is None:
             return optimizer
         return {

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.cli import LRSchedulerCallable
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -19,6 +19,7 @@ from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.modules.classes import check_classes
 from lightning_gen.modules.devices import check_equal_sizes, check_strategy, check_synchronized, of_all_devices
+from lightning_gen.modules.lean import call_all, fuse, skip_unused
 from lightning_gen.modules.notes import Note
 from lightning_gen.modules.resume import (
     another_number,
@@ -103,6 +104,14 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         """A generator for this process alone."""
         return torch.Generator(self.device).manual_seed((seed * 2**16 + self.global_rank) % 2**63)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # a number or a word in the place of another, as Lightning sets in each hook: no need for torch's search of what
+        # else it may be
+        if name in vars(self) and (value is None or isinstance(value, (int, str))):
+            vars(self)[name] = value
+        else:
+            super().__setattr__(name, value)
+
     # counting ------------------------------------------------------------------------------------------------------
 
     def count(self, batch: Batch) -> int:
@@ -185,12 +194,17 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
             )
 
     def on_train_start(self) -> None:
-        """Let what the user has changed win over what came with the optimizers' state."""
+        """Let what the user has changed win over what came with the optimizers' state; make the batches lean."""
+        skip_unused(self.trainer, self)
         if self._resumed is not None:
             before, now = len(self._resumed.get("processes", [])), self.trainer.world_size
             if before != now and self.trainer.is_global_zero:
                 warnings.warn(another_number(before, now), stacklevel=2)
             self._apply_settings()
+
+    def on_train_end(self) -> None:
+        """Give all hooks back."""
+        call_all(self.trainer, self)
 
     def after_rollback(self) -> None:
         """Called when a run went back to a checkpoint: settings stay the user's, random numbers go on as they are.
@@ -210,6 +224,12 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     def _apply_settings(self) -> None:
         schedulers = [config.scheduler for config in self.trainer.lr_scheduler_configs]
         apply_settings(self.trainer.optimizers, schedulers)
+
+    def make_optimizer(self, make: OptimizerCallable, parameters: Iterable[nn.Parameter]) -> Optimizer:
+        """Make an optimizer, with a fused update where it has one and the user has not chosen."""
+        optimizer = make(parameters)
+        fuse(optimizer)
+        return optimizer
 
     def make_scheduler(self, make: LRSchedulerCallable, optimizer: Optimizer) -> LRScheduler:
         """Make a learning-rate scheduler.

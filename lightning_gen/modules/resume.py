@@ -121,13 +121,16 @@ def apply_settings(optimizers: Sequence[Optimizer], schedulers: Sequence[LRSched
     """Let the settings of this run win over those that came with the state of the optimizers and schedulers.
 
     Unchanged settings are left at the same bits. A learning rate that a scheduler has moved keeps its place on the
-    way: it is scaled by the ratio of the new initial rate to the old one.
+    way: it is scaled by the ratio of the new initial rate to the old one. Moments are laid out in memory as the weights
+    are: torch's fused optimizers go through both in the order of memory, without a look at the strides.
 
     Args:
         optimizers: After their state was put back.
         schedulers: Theirs, likewise.
     """
     for optimizer in optimizers:
+        for weight, moments in optimizer.state.items():
+            moments |= {name: laid_out_as(weight, moment) for name, moment in moments.items()}
         for group in optimizer.param_groups:
             group |= {key: value for key, value in optimizer.defaults.items() if key != "lr" and key in group}
             new, old = optimizer.defaults["lr"], group.get("initial_lr", group["lr"])
@@ -139,3 +142,10 @@ def apply_settings(optimizers: Sequence[Optimizer], schedulers: Sequence[LRSched
         scheduler.base_lrs = [group["initial_lr"] for group in scheduler.optimizer.param_groups]
         if isinstance(scheduler, ImageSchedule):
             scheduler.apply()
+
+
+def laid_out_as(weight: Tensor, moment: Any) -> Any:
+    """What an optimizer keeps of a weight, in the weight's order of memory; anything else as it is."""
+    if not isinstance(moment, Tensor) or moment.shape != weight.shape or moment.stride() == weight.stride():
+        return moment
+    return torch.empty_like(weight, dtype=moment.dtype).copy_(moment)

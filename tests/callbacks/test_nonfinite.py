@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import recorded
 import torch
-from host_reads import HostReads
+from host_reads import Reads
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
@@ -468,22 +468,6 @@ def test_the_scale_goes_back_as_well(gan, fit, tmp_path):
 
 
 # what it costs ------------------------------------------------------------------------------------------------------
-
-
-class Reads(Callback):
-    """Counts what the host waits for in each batch."""
-
-    def __init__(self):
-        self.counts = []
-        self.mode = None
-
-    def on_train_batch_start(self, trainer, pl_module, *args):
-        self.mode = HostReads()
-        self.mode.__enter__()
-
-    def on_train_batch_end(self, trainer, pl_module, *args):
-        self.mode.__exit__(None, None, None)
-        self.counts.append(len(self.mode.found))
 
 
 @pytest.mark.parametrize("kind", ["gan", "autoencoder"])

@@ -1,0 +1,122 @@
+"""What is left out of a batch is what nobody asked for; optimizers are fused where they can be."""
+
+import os
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.profilers import SimpleProfiler
+
+from lightning_gen import GANModule
+from lightning_gen.callbacks import MaxImages
+from lightning_gen.data import Digits
+from lightning_gen.modules.lean import BATCH_HOOKS, fuse
+from lightning_gen.networks import DenseDiscriminator, DenseGenerator
+from lightning_gen.objectives import NonSaturating
+
+
+class Asked(Callback):
+    """Has hooks of its own and one on the instance, as test doubles do."""
+
+    def __init__(self):
+        self.calls = []
+        self.on_after_backward = lambda *args: self.calls.append("on_after_backward")
+
+    def on_train_batch_start(self, trainer, pl_module, *args):
+        self.calls.append("on_train_batch_start")
+        self.hooks = {hook: getattr(self, hook) for hook in BATCH_HOOKS}
+        self.of_module = {hook: getattr(pl_module, hook) for hook in BATCH_HOOKS}
+
+
+class Watched(GANModule):
+    """A module of a user's own."""
+
+    seen = 0
+
+    def on_before_backward(self, loss):
+        self.seen += 1
+
+
+def module(kind=GANModule):
+    generator, discriminator = DenseGenerator((1, 8, 8), 4, [8]), DenseDiscriminator((1, 8, 8), [8])
+    return kind(generator=generator, discriminator=discriminator, objective=NonSaturating())
+
+
+def fit(module, tmp_path, callbacks, **options):
+    settings = {"max_epochs": -1, "accelerator": "cpu", "logger": False, "enable_checkpointing": False}
+    settings |= {"enable_progress_bar": False, "enable_model_summary": False, "limit_val_batches": 0}
+    trainer = Trainer(default_root_dir=tmp_path, callbacks=[MaxImages(16), *callbacks], **settings, **options)
+    trainer.fit(module, Digits(size=8, batch_size=8))
+    return trainer
+
+
+def test_hooks_that_somebody_has_are_called_and_no_others(tmp_path):
+    asked, watched = Asked(), module(Watched)
+    fit(watched, tmp_path, [asked])
+    assert asked.calls == ["on_train_batch_start", "on_after_backward", "on_after_backward"] * 2
+    assert watched.seen == 4
+    assert {hook for hook, called in asked.hooks.items() if called} == {"on_train_batch_start", "on_after_backward"}
+    own = {"on_train_batch_start", "on_before_backward", "on_before_optimizer_step"}
+    assert {hook for hook, called in asked.of_module.items() if called} == own
+
+
+def test_hooks_are_back_after_the_run(tmp_path):
+    asked, trained = Asked(), module()
+    fit(trained, tmp_path, [asked])
+    assert all(callable(getattr(owner, hook)) for owner in (asked, trained) for hook in BATCH_HOOKS)
+
+
+def test_a_profiler_of_the_user_records_every_batch(tmp_path):
+    profiler = SimpleProfiler()
+    fit(module(), tmp_path, [], profiler=profiler)
+    assert len(profiler.recorded_durations["[Strategy]SingleDeviceStrategy.training_step"]) == 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_optimizers_do_not_look_for_a_gpu_at_each_step(tmp_path, monkeypatch):
+    looks = []
+    monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    monkeypatch.setattr(torch.cuda, "_device_count_nvml", lambda: looks.append(1) or 0)
+    fit(module(), tmp_path, [])
+    looks_of_a_run = len(looks)
+    looks.clear()
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
+    fit(module(), tmp_path, [MaxImages(800)])
+    assert len(looks) == looks_of_a_run
+
+
+def weights():
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((3, 4), (4,))]
+
+
+def trained(optimizer, parameters):
+    for step in range(5):
+        for parameter in parameters:
+            parameter.grad = (parameter * (step + 1)).sin().detach()
+        optimizer.step()
+    return torch.cat([parameter.detach().flatten() for parameter in parameters])
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad])
+def test_a_fused_optimizer_makes_the_same_steps(kind):
+    plain, fused = ([w.clone().requires_grad_() for w in weights()] for _ in range(2))
+    optimizer = kind(fused, lr=0.01)
+    fuse(optimizer)
+    assert all(group["fused"] for group in optimizer.param_groups)
+    torch.testing.assert_close(trained(optimizer, fused), trained(kind(plain, lr=0.01), plain), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("choice", [{"foreach": True}, {"fused": False}, {"foreach": False, "fused": False}])
+def test_what_the_user_has_chosen_stays(choice):
+    optimizer = torch.optim.Adam([torch.ones(1, requires_grad=True)], **choice)
+    before = dict(optimizer.defaults)
+    fuse(optimizer)
+    assert optimizer.defaults == before
+
+
+def test_an_optimizer_without_a_fused_step_stays_as_it_is():
+    optimizer = torch.optim.RMSprop([torch.ones(1, requires_grad=True)])
+    fuse(optimizer)
+    assert "fused" not in optimizer.defaults
