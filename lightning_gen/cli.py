@@ -21,6 +21,8 @@ import lightning_gen
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import cluster, recipes
 from lightning_gen.callbacks import (
+    ChannelsLast,
+    Compile,
     ImageCheckpoint,
     ImageProgress,
     LogEveryImages,
@@ -98,6 +100,18 @@ class CLI(LightningCLI):
             type=int,
             default=0,
             help="Times that the run goes back to last.ckpt where a loss or gradient is not finite; 0 to stop there.",
+        )
+        run.add_argument(
+            "--channels_last",
+            type=bool | None,
+            default=None,
+            help="Lay convolutions out with their channels last; null for where it is faster, CPUs and 16 bits.",
+        )
+        run.add_argument(
+            "--compile",
+            type=bool | list[str],
+            default=False,
+            help="Compile the networks: true for all, or a list such as '[generator]'. `bench` says whether it helps.",
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -211,6 +225,9 @@ class CLI(LightningCLI):
         folder = self.folder / "checkpoints"
         guard = NonFiniteGuard(settings.nonfinite_rollbacks)
         yield guard
+        yield ChannelsLast(settings.channels_last)
+        if settings.compile:
+            yield Compile(settings.compile)
         if settings.max_images is not None:
             yield MaxImages(settings.max_images)
         if settings.log_every_images is not None:

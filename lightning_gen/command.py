@@ -139,13 +139,15 @@ def run_settings(path: Path) -> dict[str, Any]:
     saved = path.parent.parent / "config.yaml"
     content = recipes.load(saved) if path.parent.name == "checkpoints" and saved.is_file() else {}
     trainer = {key: value for key, value in (content.get("trainer") or {}).items() if is_plain(value)}
-    counts = ("seed_everything", "nonfinite_rollbacks", "keep_checkpoints")
-    own = {key: value for key, value in content.items() if key.endswith("_images") or key in counts}
+    names = ("seed_everything", "nonfinite_rollbacks", "keep_checkpoints", "channels_last", "compile")
+    own = {key: value for key, value in content.items() if key.endswith("_images") or key in names}
     return {**{key: value for key, value in own.items() if is_plain(value)}, "trainer": trainer}
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a setting is a number, a switch or a plain word."""
+    """Whether a setting is a number, a switch, a plain word, or several of these."""
+    if isinstance(value, list):
+        return all(map(is_plain, value))
     return isinstance(value, (bool, int, float)) or (
         isinstance(value, str) and re.fullmatch(r"[\w:-]+", value) is not None
     )

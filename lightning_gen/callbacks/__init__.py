@@ -1,6 +1,7 @@
 """What happens beside training: lengths and rhythms in images, checkpoints, pictures, progress, the report."""
 
 from lightning_gen.callbacks.checkpoints import ImageCheckpoint, best_checkpoint
+from lightning_gen.callbacks.execution import ChannelsLast, Compile
 from lightning_gen.callbacks.lengths import LogEveryImages, MaxImages, Throughput
 from lightning_gen.callbacks.nonfinite import NonFiniteGuard
 from lightning_gen.callbacks.preemption import PreemptionCheckpoint
@@ -9,6 +10,8 @@ from lightning_gen.callbacks.run import Report, RunFolder, RunLogger
 from lightning_gen.callbacks.samples import SampleGrid
 
 __all__ = [
+    "ChannelsLast",
+    "Compile",
     "ImageCheckpoint",
     "ImageProgress",
     "LogEveryImages",

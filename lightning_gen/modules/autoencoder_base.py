@@ -132,7 +132,9 @@ class Autoencoder(CodeDrawing):
         if corrupt and self.corruption is not None and generator is not None:
             damaged = self.corruption.corrupt(x, generator)
         seen = damaged.x.detach().requires_grad_() if self._watches_input else damaged.x
-        features = self.encoder(seen, labels)
+        # compiled code has no second derivative, which a term that watches the input asks for
+        with torch.compiler.set_stance("force_eager" if self._watches_input else "default"):
+            features = self.encoder(seen, labels)
         x, features, labels, hidden = (repeated(each, self.draws) for each in (x, features, labels, damaged.hidden))
         code: Code = self.bottleneck(features, generator)
         draw_prior = None

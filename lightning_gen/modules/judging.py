@@ -24,7 +24,8 @@ def contest(
 
     The samples themselves, and not only the logits, are joined where one pass judges both: one gradient of one tensor
     then serves the penalties on either side. Where there are several fake samples for a real one none is watched, and
-    a penalty on them makes a pass of its own.
+    a penalty on them makes a pass of its own. A watched pass runs as it is also where the discriminator is compiled: a
+    penalty asks for its second derivative, which compiled code has not.
 
     Args:
         discriminator: The discriminator.
@@ -35,6 +36,13 @@ def contest(
     apart = torch.is_autocast_enabled(sides.real.device.type)  # a penalty needs a pass of its own then, in float32
     watch_real = not apart and any(penalty.at_real for penalty in penalties)
     watch_fake = not apart and any(penalty.at_fake for penalty in penalties) and len(sides.real) == len(sides.fake)
+    with torch.compiler.set_stance("force_eager" if watch_real or watch_fake else "default"):
+        return _contest(discriminator, sides, watch_real, watch_fake, generator)
+
+
+def _contest(
+    discriminator: Discriminator, sides: Sides, watch_real: bool, watch_fake: bool, generator: torch.Generator
+) -> Contest:
     labels = sides.real_labels
     if watch_real == watch_fake and together(discriminator, sides):
         both = watched(torch.cat([sides.real, sides.fake.to(sides.real.dtype)]), watch_real)

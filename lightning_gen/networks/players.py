@@ -6,6 +6,7 @@ objective.
 
 from abc import ABC, abstractmethod
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -131,6 +132,15 @@ class Discriminator(Network, ABC):
         if self.minibatch_std:
             features = torch.cat([features, spread(features)], dim=1)
         return self.head(features, labels)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile its judgement in place, as ``torch.compile`` does; state-dict keys stay as they are."""
+        vars(self)["judge"] = torch.compile(self.judge, *args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()  # type: ignore[misc]
+        state.pop("judge", None)  # a copy is not compiled, as copies of other modules
+        return state
 
     @abstractmethod
     def features(self, x: Tensor) -> Tensor:
