@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from PIL import Image
 from host_reads import Reads
+from PIL import Image
 from same_run import assert_same
 from small_recipes import RECIPES, small, tiny
 

@@ -43,10 +43,10 @@ def module(kind=GANModule):
     return kind(generator=generator, discriminator=discriminator, objective=NonSaturating())
 
 
-def fit(module, tmp_path, callbacks, **options):
+def fit(module, tmp_path, callbacks=(), images=16, **options):
     settings = {"max_epochs": -1, "accelerator": "cpu", "logger": False, "enable_checkpointing": False}
     settings |= {"enable_progress_bar": False, "enable_model_summary": False, "limit_val_batches": 0}
-    trainer = Trainer(default_root_dir=tmp_path, callbacks=[MaxImages(16), *callbacks], **settings, **options)
+    trainer = Trainer(default_root_dir=tmp_path, callbacks=[MaxImages(images), *callbacks], **settings, **options)
     trainer.fit(module, Digits(size=8, batch_size=8))
     return trainer
 
@@ -69,7 +69,7 @@ def test_hooks_are_back_after_the_run(tmp_path):
 
 def test_a_profiler_of_the_user_records_every_batch(tmp_path):
     profiler = SimpleProfiler()
-    fit(module(), tmp_path, [], profiler=profiler)
+    fit(module(), tmp_path, profiler=profiler)
     assert len(profiler.recorded_durations["[Strategy]SingleDeviceStrategy.training_step"]) == 2
 
 
@@ -78,11 +78,11 @@ def test_optimizers_do_not_look_for_a_gpu_at_each_step(tmp_path, monkeypatch):
     looks = []
     monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     monkeypatch.setattr(torch.cuda, "_device_count_nvml", lambda: looks.append(1) or 0)
-    fit(module(), tmp_path, [])
+    fit(module(), tmp_path)
     looks_of_a_run = len(looks)
     looks.clear()
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
-    fit(module(), tmp_path, [MaxImages(800)])
+    fit(module(), tmp_path, images=160)
     assert len(looks) == looks_of_a_run
 
 
