@@ -38,7 +38,7 @@ class BatchedDataset(Dataset[Batch], ABC):
     def __getitem__(self, index: int | slice) -> Batch:
         if isinstance(index, slice):
             return self.__getitems__(list(range(*index.indices(len(self)))))
-        x, labels = self.__getitems__([index])
+        x, labels = self.__getitems__([range(len(self))[index]])  # which counts -1 from the end
         return Batch(x[0], None if labels is None else labels[0])
 
 
@@ -63,10 +63,12 @@ class ArrayDataset(BatchedDataset):
         return len(self.x) if self.rows is None else len(self.rows)
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        rows = torch.as_tensor(indices) if self.rows is None else self.rows[indices]
-        x = self.x[rows] if isinstance(self.x, Tensor) else torch.from_numpy(self.x[rows.numpy()])
+        # numpy reads a list five times as fast as torch, and index_select copies pictures whole, x[rows] byte by byte
+        rows = torch.from_numpy(np.asarray(indices, dtype=np.int64))
+        rows = rows if self.rows is None else self.rows.index_select(0, rows)
+        x = self.x.index_select(0, rows) if isinstance(self.x, Tensor) else torch.from_numpy(self.x[rows.numpy()])
         x = x if x.dtype == torch.uint8 else x.float()
-        return Batch(x, None if self.labels is None else self.labels[rows])
+        return Batch(x, None if self.labels is None else self.labels.index_select(0, rows))
 
 
 class DataModule(Described, pl.LightningDataModule, ABC):

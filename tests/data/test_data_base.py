@@ -135,6 +135,15 @@ def test_array_dataset_reads_rows_by_index(as_numpy):
     assert (dataset[1].x.tolist(), dataset[1].labels.item()) == ([0, 1, 2, 3], 0)
     collated = next(iter(torch.utils.data.DataLoader(dataset, batch_size=3, collate_fn=Batch.of)))
     assert collated.labels.tolist() == [5, 0, 3]
+    assert (dataset[-1].x.tolist(), dataset[-1].labels.item()) == ([12, 13, 14, 15], 3)
+    with pytest.raises(IndexError):
+        dataset[3]
+
+
+@pytest.mark.parametrize("rows", [None, torch.tensor([2, 1])])
+def test_no_indices_are_an_empty_batch(rows):  # the share of a process where there are more of them than samples
+    empty = data.ArrayDataset(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), [0, 1, 2], rows).__getitems__([])
+    assert (empty.x.shape, empty.labels.shape) == ((0, 1, 2, 2), (0,))
 
 
 def test_doubles_are_handed_out_as_float32():
