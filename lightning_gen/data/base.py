@@ -193,6 +193,14 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         """Batches of the test split, in order, nothing left out."""
         return self.test_dataloader()
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int = 0) -> Any:
+        """Move a batch to the device, without waiting for it."""
+        if not isinstance(batch, Batch):
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        x, labels = batch
+        labels = None if labels is None else labels.to(device, non_blocking=True)
+        return Batch(x.to(device, non_blocking=True), labels)
+
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Batch:
         """Scale uint8 images to float32 in [-1, 1], on the device; floats stay as they are."""
         return self.scaled(Batch.of(batch))

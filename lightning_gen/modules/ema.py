@@ -3,10 +3,28 @@
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.schedules import Schedule, at
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The tensors of a network, gathered once and not at each step.
+
+    Attributes:
+        weights: Its parameters.
+        buffers: Its buffers.
+    """
+
+    weights: list[Tensor]
+    buffers: list[Tensor]
+
+    @classmethod
+    def of(cls, network: nn.Module) -> "Tensors":
+        """Those of a network that will not be moved to another device any more."""
+        return cls(list(network.parameters()), list(network.buffers()))
 
 
 @dataclass(frozen=True)
@@ -48,7 +66,7 @@ class EMA:
         return 0.5 ** (images / max(half_life, 1e-8))
 
     @torch.no_grad()
-    def update(self, average: nn.Module, source: nn.Module, images: int, images_seen: int) -> None:
+    def update(self, average: Tensors, source: Tensors, images: int, images_seen: int) -> None:
         """Move `average` towards `source`; buffers (BatchNorm's statistics) are copied.
 
         Args:
@@ -57,8 +75,6 @@ class EMA:
             images: Images that the update of `source` used, over all devices.
             images_seen: Images seen in all, this update included.
         """
-        weight = 1.0 - self.decay(images, images_seen)
-        torch._foreach_lerp_(list(average.parameters()), list(source.parameters()), weight)
-        buffers = list(average.buffers())
-        if buffers:
-            torch._foreach_copy_(buffers, list(source.buffers()))
+        torch._foreach_lerp_(average.weights, source.weights, 1.0 - self.decay(images, images_seen))
+        if average.buffers:
+            torch._foreach_copy_(average.buffers, source.buffers)

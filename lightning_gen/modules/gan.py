@@ -17,7 +17,7 @@ from lightning_gen.modules.alternating import AlternatingModule, Loss, Player
 from lightning_gen.modules.base import named
 from lightning_gen.modules.classes import drawn_classes
 from lightning_gen.modules.devices import all_reduce_mean
-from lightning_gen.modules.ema import EMA
+from lightning_gen.modules.ema import EMA, Tensors
 from lightning_gen.modules.judging import contest, judgements
 from lightning_gen.modules.modes import evaluating
 from lightning_gen.modules.opponents import check_opponents, check_terms
@@ -108,6 +108,7 @@ class GANModule(AlternatingModule):
         self.discriminator_updates = discriminator_updates
         self.ema = ema
         self.generator_ema = copy.deepcopy(generator).requires_grad_(False).eval() if ema else None
+        self._averaged: Tensors | None = None
         self.distance = SlicedWasserstein()
         if isinstance(augmentation, AdaptiveAugmentation) and objective.judges_differences:
             warnings.warn(
@@ -249,6 +250,12 @@ class GANModule(AlternatingModule):
             ),
         )
 
+    def configure_optimizers(self) -> Any:
+        """As every game does; the networks are where they are trained by now."""
+        self._trained = Tensors.of(self.generator)
+        self._averaged = None if self.generator_ema is None else Tensors.of(self.generator_ema)
+        return super().configure_optimizers()
+
     def discriminator_loss(self, batch: Batch) -> Loss:
         """What the discriminator pays: its objective on real and fake samples, its terms, and the penalties due."""
         with torch.no_grad():
@@ -292,8 +299,8 @@ class GANModule(AlternatingModule):
     def after_update(self, player: Player, images: int, paid: Loss) -> None:
         """Move the average after each update of the generator; constrain the discriminator after each of its own."""
         if player.network is self.generator:
-            if self.ema and self.generator_ema is not None:
-                self.ema.update(self.generator_ema, self.generator, images, self.images_seen)
+            if self.ema is not None and self._averaged is not None:
+                self.ema.update(self._averaged, self._trained, images, self.images_seen)
             return
         if self.constraint is not None:
             self.constraint(self.discriminator)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from lightning_gen import EMA, InputError
+from lightning_gen.modules.ema import Tensors
 from lightning_gen.schedules import Exponential, Linear
 
 
@@ -16,7 +17,7 @@ def test_half_of_a_weight_is_left_after_a_half_life():
     nn.init.constant_(source.weight, 0.0)
     ema = EMA(half_life_images=640, ramp_up=None)
     for step in range(10):
-        ema.update(average, source, images=64, images_seen=64 * (step + 1))
+        ema.update(Tensors.of(average), Tensors.of(source), images=64, images_seen=64 * (step + 1))
     assert average.weight.item() == pytest.approx(0.5, rel=1e-6)
 
 
@@ -55,14 +56,16 @@ def test_a_scheduled_average_is_the_product_of_its_decays():
     ema = EMA(half_life_images=Linear(end_images=640, first=64.0, last=640.0), ramp_up=None)
     exponent = 0.0
     for seen in range(64, 641, 64):
-        ema.update(average, source, images=64, images_seen=seen)
+        ema.update(Tensors.of(average), Tensors.of(source), images=64, images_seen=seen)
         exponent += 64 / (64 + (640 - 64) * seen / 640)
     assert average.weight.item() == pytest.approx(0.5**exponent, rel=1e-5)
 
 
 def test_a_half_life_of_nothing_copies_the_weights():
     average, source = nn.Linear(3, 2), nn.Linear(3, 2)
-    EMA(half_life_images=Linear(100, first=1.0, last=0.0), ramp_up=None).update(average, source, 8, 100)
+    EMA(half_life_images=Linear(100, first=1.0, last=0.0), ramp_up=None).update(
+        Tensors.of(average), Tensors.of(source), 8, 100
+    )
     torch.testing.assert_close(average.state_dict(), source.state_dict())
 
 
@@ -76,7 +79,7 @@ def test_it_agrees_with_a_loop_over_parameters():
         source[1].running_mean.fill_(step)
         decay = EMA(500).decay(32, 32 * (step + 1))
         expected = [decay * e + (1 - decay) * p.detach() for e, p in zip(expected, source.parameters(), strict=True)]
-        EMA(500).update(average, source, 32, 32 * (step + 1))
+        EMA(500).update(Tensors.of(average), Tensors.of(source), 32, 32 * (step + 1))
     for e, p in zip(expected, average.parameters(), strict=True):
         torch.testing.assert_close(p.detach(), e)
     assert average[1].running_mean.eq(4).all(), "buffers are copied"
