@@ -35,6 +35,7 @@ from lightning_gen.callbacks import (
     SampleGrid,
     Throughput,
     best_checkpoint,
+    execution,
 )
 from lightning_gen.checks import check_alternating, check_folder, check_trainer
 from lightning_gen.command import Command
@@ -389,10 +390,15 @@ def main(args: Sequence[str] | None = None) -> None:
         own = told(error)
         if own is not None:
             refuse(str(own), own.status)
-        sentence = error if isinstance(error, MisconfigurationException) else cluster.trouble(error)
+        sentence = error if isinstance(error, MisconfigurationException) else trouble(error)
         if sentence is None:
             raise
         refuse(str(sentence))
+
+
+def trouble(error: Exception) -> str | None:
+    """What an error of torch means, in one sentence; None for those that nobody has met."""
+    return cluster.trouble(error) or execution.trouble(error)
 
 
 def refuse(sentence: str, status: int = InputError.status) -> NoReturn:

@@ -99,3 +99,11 @@ def compilable(module: LightningModule) -> dict[str, nn.Module]:
     """The networks of a module that are trained, by their names."""
     parts = {name: part for name, part in module.named_children() if isinstance(part, Network)}
     return {name: part for name, part in parts.items() if any(p.requires_grad for p in part.parameters())}
+
+
+def trouble(error: BaseException) -> str | None:
+    """What an error of the compiler means, in one sentence; None for all other errors."""
+    if not isinstance(error, torch._dynamo.exc.TorchDynamoException):
+        return None
+    said = str(error).strip().split("\n\n")[0]
+    return f"the networks cannot be compiled ({said}): leave out --compile, or name only those that can, [generator]"

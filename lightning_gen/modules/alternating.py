@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 
 from lightning_gen.errors import InputError
 from lightning_gen.modules.base import GenerativeModule
-from lightning_gen.modules.devices import all_reduce_mean, gradient_type
+from lightning_gen.modules.devices import all_reduce_mean, gradient_type, means_over_devices
 from lightning_gen.records import Batch
 
 
@@ -280,10 +280,9 @@ class AlternatingModule(GenerativeModule):
         if self.trainer.world_size == 1:
             return
         trained = [parameter for parameter in parameters if parameter.requires_grad]
-        for parameter in trained:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        all_reduce_mean([parameter.grad for parameter in trained if parameter.grad is not None], self._sent_as)
+        own = [torch.zeros_like(each) if each.grad is None else each.grad for each in trained]
+        for parameter, mean in zip(trained, means_over_devices(own, self._sent_as), strict=True):
+            parameter.grad = mean
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip a player's gradient, after unscaling, and keep its norm where this batch is logged."""

@@ -52,21 +52,34 @@ def gradient_type(strategy: Strategy) -> torch.dtype | None:
 
 
 @torch.no_grad()
-def all_reduce_mean(tensors: list[Tensor], sent_as: torch.dtype | None = None) -> None:
-    """Average tensors over all processes, in place, with one collective a dtype.
+def means_over_devices(tensors: list[Tensor], sent_as: torch.dtype | None = None) -> list[Tensor]:
+    """Averages of tensors over all processes, with one collective a dtype; each with the strides of its tensor.
 
     Args:
-        tensors: The same shapes in the same order on every process.
+        tensors: The same shapes and strides, without gaps in memory, in the same order on every process.
         sent_as: The type in which they are sent and summed; None for their own.
+
+    Returns:
+        Parts of one piece of memory a dtype.
     """
+    means: dict[int, Tensor] = {}
     for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
         group = [tensor for tensor in tensors if tensor.dtype == dtype]
-        flat = torch.cat([tensor.reshape(-1) for tensor in group])
+        flat = torch.cat([tensor.as_strided((tensor.numel(),), (1,)) for tensor in group])  # in the order of memory
         flat /= torch.distributed.get_world_size()  # first: the sum could be too large for float16
         sent = flat.to(sent_as or dtype)
         torch.distributed.all_reduce(sent)
-        pieces = sent.split([tensor.numel() for tensor in group])
-        torch._foreach_copy_(group, [piece.view_as(tensor) for piece, tensor in zip(pieces, group, strict=True)])
+        pieces = sent.to(dtype).split([tensor.numel() for tensor in group])
+        for tensor, piece in zip(group, pieces, strict=True):
+            means[id(tensor)] = piece.as_strided(tensor.shape, tensor.stride())
+    return [means[id(tensor)] for tensor in tensors]
+
+
+@torch.no_grad()
+def all_reduce_mean(tensors: list[Tensor]) -> None:
+    """Average tensors over all processes, in place; see `means_over_devices`."""
+    if tensors:
+        torch._foreach_copy_(tensors, means_over_devices(tensors))
 
 
 def of_all_devices(value: Any) -> list[Any]:

@@ -106,6 +106,19 @@ def test_only_the_networks_that_are_named_are_compiled(train, monkeypatch, capsy
     assert "--compile critic is no network that is trained: it has generator, discriminator" in capsys.readouterr().err
 
 
+def test_what_cannot_be_compiled_is_said_in_a_sentence(train, monkeypatch, capsys):
+    def fails(graph, inputs):
+        raise RuntimeError("no compiler found")
+
+    monkeypatch.setattr(cli, "Compile", partial(Compile, backend=fails))
+    with pytest.raises(SystemExit):
+        train("run", "gan/dcgan", "--compile=true")
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("error: the networks cannot be compiled (")
+    assert "no compiler found" in said
+    assert said.endswith("leave out --compile, or name only those that can, [generator]")
+
+
 def test_a_run_that_goes_on_is_compiled_again(train, monkeypatch, capsys):
     monkeypatch.setattr(cli, "Compile", partial(Compile, backend="aot_eager"))
     train("run", "gan/dcgan", "--compile=[generator]", "--channels_last=false")
