@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gan_by_hand import GANByHand
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
-from step import batches
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from lightning_gen import GANModule, cli
+from lightning_gen.bench.gan_by_hand import GANByHand
+from lightning_gen.bench.stream import batches
 
 LINKS = {"25 Gb/s Ethernet": 25e9 / 8, "200 Gb/s InfiniBand": 200e9 / 8, "NVLink 450 GB/s": 450e9}
 """Bytes a second in one direction."""
@@ -127,7 +127,7 @@ class Count(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: GANModule) -> None:
         """Take one step by hand, and no other."""
-        stream = batches(trainer.datamodule, labelled=pl_module.num_classes is not None)
+        stream = batches(trainer.datamodule, pl_module.num_classes is not None, pl_module.device)
         hand = GANByHand(pl_module, stream, torch.Generator().manual_seed(0))
         for optimizer in (hand.d_optimizer, hand.g_optimizer):
             optimizer.param_groups[0]["foreach"] = True  # as on GPUs: all parameters in a few launches

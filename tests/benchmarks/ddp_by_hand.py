@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from gan_by_hand import GANByHand, Real
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from lightning_gen import GANModule
 from lightning_gen.augmentations import AdaptiveAugmentation
+from lightning_gen.bench.gan_by_hand import GANByHand
+from lightning_gen.bench.stream import Real
 from lightning_gen.records import Judgement
 
 

@@ -31,15 +31,17 @@ from typing import Any
 
 import torch
 from ddp_by_hand import DDPByHand, WholeDDPByHand
-from gan_by_hand import GANByHand
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from sent import Sent
-from step import SIDES, Moment, Times, batches, now
 
 import lightning_gen
 from lightning_gen import GANModule
+from lightning_gen.bench.gan_by_hand import GANByHand
+from lightning_gen.bench.records import Spent
+from lightning_gen.bench.stream import batches
 
+SIDES = ("library", "by hand")
 WHOLE = "find_unused"
 """One DistributedDataParallel around both networks; only its bytes are counted."""
 SENDERS = (*SIDES, WHOLE)
@@ -64,10 +66,10 @@ class Blocks(Callback):
         self.folder = folder
         self.steps = steps
         self.blocks = blocks
-        self.times: Times = {side: [] for side in SIDES}
+        self.times: dict[str, list[Spent]] = {side: [] for side in SIDES}
         self.sent: dict[str, float] = {}
         self._counting = contextlib.ExitStack()
-        self._since: Moment | None = None
+        self._since: Spent | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: GANModule) -> None:
         """Copy the networks for the loop by hand."""
@@ -101,22 +103,21 @@ class Blocks(Callback):
 
     def _copy(self, kind: type[GANByHand], trainer: Trainer, pl_module: GANModule) -> GANByHand:
         labelled = pl_module.num_classes is not None
-        stream = batches(trainer.datamodule, labelled, trainer.global_rank, trainer.world_size)
+        stream = batches(trainer.datamodule, labelled, pl_module.device, trainer.global_rank, trainer.world_size)
         return kind(pl_module, stream, torch.Generator().manual_seed(trainer.global_rank))
 
     def _begin(self, side: str, trainer: Trainer) -> None:
         trainer.strategy.barrier()
         if len(self.times[side]) == UNTIMED - 1:
             self._sent = self._counting.enter_context(Sent())
-        self._since = now()
+        self._since = Spent.now()
 
     def _end(self, side: str, trainer: Trainer) -> None:
         if len(self.times[side]) == UNTIMED - 1:
             self._counting.close()
             self.sent[side] = self._sent.size / self.steps
         trainer.strategy.barrier()
-        wall, processor = now()
-        self.times[side].append((wall - self._since[0], processor - self._since[1]))
+        self.times[side].append(Spent.now().since(self._since))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from ddp_by_hand import DDPByHand, WholeDDPByHand
 from lightning.pytorch.callbacks import Callback
 from sent import Collective, Sent
-from test_gan_by_hand import CLASSES, SHAPE, game
+from small_games import CLASSES, SHAPE, game
 from torch.utils.data import DataLoader
 
 from lightning_gen.callbacks import ImageCheckpoint, PreemptionCheckpoint

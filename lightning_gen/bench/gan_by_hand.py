@@ -6,14 +6,16 @@ written out here a second time. Left out are the schedules, which cost next to n
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, relu, softplus
 
-from lightning_gen import GANModule
 from lightning_gen.augmentations import AdaptiveAugmentation
+from lightning_gen.bench.precision import Precision
+from lightning_gen.bench.stream import Real
+from lightning_gen.modules import GANModule
 from lightning_gen.objectives import (
     Classification,
     Hinge,
@@ -24,11 +26,8 @@ from lightning_gen.objectives import (
     Wasserstein,
 )
 from lightning_gen.records import Judgement
-from lightning_gen.regularizers import DRAGAN, R1, R2, GradientPenalty, WeightClipping
+from lightning_gen.regularizers import DRAGAN, R1, R2, GradientPenalty, Penalty, WeightClipping
 from lightning_gen.schedules import at
-
-Real = tuple[Tensor, Tensor | None]
-"""Real samples ``(n, *shape)`` and their classes ``(n,)`` or None."""
 
 AVERAGE_SHARE = 0.01
 """Share of the trained weights in the averaged ones after an update; its value costs nothing."""
@@ -43,7 +42,7 @@ class Game(NamedTuple):
     """Both losses, from logits on real and fake samples; `compares` says that the generator's needs the real ones."""
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
-    generator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Any, Tensor], Tensor]
     compares: bool = False
 
 
@@ -64,12 +63,20 @@ GAMES = {
 
 def between(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
     """Where WGAN-GP looks: a point on the line from each fake to a real sample."""
-    return torch.lerp(fake, real, torch.rand(len(real), *[1] * (real.dim() - 1), generator=rng))
+    share = torch.rand(len(real), *[1] * (real.dim() - 1), generator=rng, device=rng.device)
+    return torch.lerp(fake.to(real.dtype), real, share)
 
 
 def around(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
     """Where DRAGAN looks: beside each real sample."""
-    return real + 0.5 * real.std() * torch.rand(real.shape, generator=rng)
+    return real + 0.5 * real.std() * torch.rand(real.shape, generator=rng, device=rng.device)
+
+
+def classified(judgement: Judgement, labels: Tensor | None) -> Tensor:
+    """The cross-entropy of the classes."""
+    assert judgement.class_logits is not None
+    assert labels is not None
+    return cross_entropy(judgement.class_logits, labels)
 
 
 PLACES = {GradientPenalty: between, DRAGAN: around}
@@ -84,7 +91,7 @@ def check(module: GANModule) -> None:
     Raises:
         NotImplementedError: The module asks for such a thing.
     """
-    penalties = list(module.penalties.values())
+    penalties = penalties_of(module)
     parts = [module.objective, *penalties, *module.terms.values(), module.constraint]
     if unknown := [type(part).__name__ for part in parts if part is not None and type(part) not in KNOWN]:
         raise NotImplementedError(f"not written by hand: {', '.join(unknown)}")
@@ -96,20 +103,33 @@ def check(module: GANModule) -> None:
         raise NotImplementedError("by hand there is no clipping of gradients, accumulation, prior or interval")
 
 
+def penalties_of(module: GANModule) -> list[Penalty]:
+    """What the discriminator pays beside the game."""
+    return cast(list[Penalty], list(module.penalties.values()))
+
+
 class GANByHand:
     """Trains copies of a module's networks.
 
     Args:
         module: Says what to train and how; not changed.
         batches: Real samples without end.
-        rng: Source of latents, augmentations and the places of penalties.
+        rng: Source of latents, augmentations and the places of penalties, on the module's device.
+        precision: What it computes in; None for float32.
+
+    Attributes:
+        networks: All that has weights.
+        optimizers: Of both players.
 
     Raises:
         NotImplementedError: The module has a part that is not written out here.
     """
 
-    def __init__(self, module: GANModule, batches: Iterator[Real], rng: torch.Generator) -> None:
+    def __init__(
+        self, module: GANModule, batches: Iterator[Real], rng: torch.Generator, precision: Precision | None = None
+    ) -> None:
         check(module)
+        self.precision = precision or Precision()
         self.batches = batches
         self.rng = rng
         self.generator = copy.deepcopy(module.generator)
@@ -118,15 +138,18 @@ class GANByHand:
         self.augmentation = copy.deepcopy(module.augmentation)
         self.game = GAMES[type(module.objective)]
         self.updates = module.discriminator_updates
+        self.networks = [part for part in (self.generator, self.discriminator, self.average) if part is not None]
         discriminator, generator = module.players()
         self.d_optimizer = discriminator.optimizer(self.discriminator.parameters())
         self.g_optimizer = generator.optimizer(self.generator.parameters())
+        self.optimizers = [self.d_optimizer, self.g_optimizer]
         self.one_pass = not self.discriminator.mixes_samples
-        weights = {type(penalty): at(penalty.weight, 0) for penalty in module.penalties.values()}
+        weights = {type(penalty): at(penalty.weight, 0) for penalty in penalties_of(module)}
         self.gamma = weights.get(R1)
         self.slopes = [(place, weights[kind]) for kind, place in PLACES.items() if kind in weights]
         self.bound = module.constraint.bound if isinstance(module.constraint, WeightClipping) else None
-        self.class_weight = next((term.weight for term in module.terms.values()), None)
+        terms = cast(list[Classification], list(module.terms.values()))
+        self.class_weight = next((term.weight for term in terms), None)
 
     def step(self) -> None:
         """The updates of the discriminator, one of the generator."""
@@ -139,15 +162,16 @@ class GANByHand:
 
     def train_discriminator(self, real: Tensor, labels: Tensor | None) -> None:
         """One update."""
-        with torch.no_grad():
-            fake = self.generator(self.latents(len(real)), labels)
-            real, fake = self.augment(real), self.augment(fake)
+        with self.precision.autocast():
+            with torch.no_grad():
+                fake = self.generator(self.latents(len(real)), labels)
+                real, fake = self.augment(real), self.augment(fake)
+            loss = self.discriminator_loss(real, fake, labels)
         self.d_optimizer.zero_grad()
-        self.discriminator_loss(real, fake, labels).backward()
-        self.d_optimizer.step()
+        self.precision.update(loss, self.d_optimizer)
         if self.bound is not None:
             with torch.no_grad():
-                weights = list(self.discriminator.parameters())
+                weights: list[Tensor] = list(self.discriminator.parameters())
                 torch._foreach_clamp_min_(weights, -self.bound)
                 torch._foreach_clamp_max_(weights, self.bound)
 
@@ -156,37 +180,38 @@ class GANByHand:
         seen, classes = [real, fake], [labels, labels]
         if self.one_pass:
             seen, classes = [torch.cat(seen)], [None if labels is None else torch.cat([labels, labels])]
-        if self.gamma is not None:
+        if self.gamma is not None and not self.precision.narrow:
             seen[0].requires_grad_()
         judged = [self.judge(x, y) for x, y in zip(seen, classes, strict=True)]
         on_real, on_fake = judged[0].halves() if self.one_pass else judged
         loss = self.game.discriminator(on_real.logits, on_fake.logits)
         if self.class_weight is not None:
-            classified = cross_entropy(on_real.class_logits, labels) + cross_entropy(on_fake.class_logits, labels)
-            loss = loss + self.class_weight * classified
-        if self.gamma is not None:  # R1 + R2 off the pass that judged, the gradients at all samples at once
-            (gradient,) = torch.autograd.grad(judged[0].logits.sum(), seen, create_graph=True)
-            loss = loss + self.gamma / 2 * gradient.square().sum() / len(real)
-        for place, weight in self.slopes:
-            x = place(real, fake, self.rng).requires_grad_()
-            (gradient,) = torch.autograd.grad(self.judge(x, labels).logits.sum(), x, create_graph=True)
-            loss = loss + weight * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+            loss = loss + self.class_weight * (classified(on_real, labels) + classified(on_fake, labels))
         if isinstance(self.augmentation, AdaptiveAugmentation):
             self.augmentation.adapt(on_real.logits.detach().sign().mean(), len(real))
+        with self.precision.full():
+            if self.gamma is not None:  # R1 + R2, the gradients at all samples at once
+                both = self.judge(seen[0].requires_grad_(), classes[0]) if self.precision.narrow else judged[0]
+                (gradient,) = torch.autograd.grad(both.logits.sum(), seen, create_graph=True)
+                loss = loss + self.gamma / 2 * gradient.square().sum() / len(real)
+            for place, weight in self.slopes:
+                x = place(real, fake, self.rng).requires_grad_()
+                (gradient,) = torch.autograd.grad(self.judge(x, labels).logits.sum(), x, create_graph=True)
+                loss = loss + weight * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
         return loss
 
     def train_generator(self, real: Tensor, labels: Tensor | None) -> None:
         """One update; the frozen discriminator needs no gradient of its weights, nor any at real samples."""
         self.discriminator.requires_grad_(False)
-        fake = self.augment(self.generate(self.latents(len(real)), labels))
-        real_logits = self.discriminator(self.augment(real), labels) if self.game.compares else None
-        judgement = self.discriminator.judge(fake, labels)
-        loss = self.game.generator(real_logits, judgement.logits)
-        if self.class_weight is not None:
-            loss = loss + self.class_weight * cross_entropy(judgement.class_logits, labels)
+        with self.precision.autocast():
+            fake = self.augment(self.generate(self.latents(len(real)), labels))
+            real_logits = self.discriminator(self.augment(real), labels) if self.game.compares else None
+            judgement = self.discriminator.judge(fake, labels)
+            loss = self.game.generator(real_logits, judgement.logits)
+            if self.class_weight is not None:
+                loss = loss + self.class_weight * classified(judgement, labels)
         self.g_optimizer.zero_grad()
-        loss.backward()
-        self.g_optimizer.step()
+        self.precision.update(loss, self.g_optimizer)
         self.discriminator.requires_grad_(True)
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
@@ -199,7 +224,7 @@ class GANByHand:
 
     def latents(self, n: int) -> Tensor:
         """Draw from N(0, I)."""
-        return torch.randn(n, self.generator.latent_dim, generator=self.rng)
+        return torch.randn(n, self.generator.latent_dim, generator=self.rng, device=self.rng.device)
 
     def augment(self, x: Tensor) -> Tensor:
         """Samples as the discriminator sees them."""
