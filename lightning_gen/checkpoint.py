@@ -29,7 +29,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lightning_gen.errors import InputError
 from lightning_gen.messages import explain
-from lightning_gen.reflection import argument_names, class_path, imported, takes_nameless_arguments
+from lightning_gen.reflection import argument_names, class_path, imported, nameless
 from lightning_gen.schedules import ImageSchedule
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
@@ -50,7 +50,7 @@ def arguments(part: object) -> dict[str, Any]:
         Undescribable: An argument has no name, is not kept as an attribute of the same name, or is not plain.
     """
     own_constructor = type(part).__init__ is not nn.Module.__init__  # that one says *args and takes none
-    if own_constructor and takes_nameless_arguments(type(part)):
+    if own_constructor and nameless(type(part)) is not None:
         raise Undescribable(f"{type(part).__name__} takes arguments without names")
     names = argument_names(type(part))
     for name in names:

@@ -3,16 +3,18 @@
 import argparse
 import errno
 import importlib
+import inspect
 import logging
 import os
+import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import lightning.pytorch as pl
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -45,6 +47,7 @@ from lightning_gen.help import EXAMPLES, PROGRAM, VERB_HELP, HelpFormatter, shor
 from lightning_gen.links import add_links, configured
 from lightning_gen.messages import explain
 from lightning_gen.modules import AlternatingModule, GenerativeModule
+from lightning_gen.reflection import nameless
 from lightning_gen.verbs import VERBS
 
 COUNTS = {
@@ -267,7 +270,7 @@ def as_list(value: Any) -> list[Any]:
 # running ------------------------------------------------------------------------------------------------------------
 
 
-def verb_parser(name: str, verb: Callable[..., None]) -> ArgumentParser:
+def verb_parser(name: str, verb: Callable[..., None]) -> Parser:
     """The parser of a verb that needs no Trainer."""
     parser = Parser(prog=f"{PROGRAM} {name}", description=first_line(verb), allow_abbrev=False)
     parser.add_function_arguments(verb, as_positional=True)
@@ -317,11 +320,46 @@ def run(words: list[str]) -> None:
         InputError: It cannot be done as asked.
     """
     words = import_named(words)
-    if words and words[0] in VERBS:
-        verb = VERBS[words[0]]
-        given = vars(verb_parser(words[0], verb).parse_args(words[1:]))
-        verb(**{name: configured(value) if isinstance(value, Namespace) else value for name, value in given.items()})
+    if not words or words[0] not in VERBS:
+        lightning(words)
         return
+    verb = VERBS[words[0]]
+    parser = verb_parser(words[0], verb)
+    rest = nameless(verb)
+    own, others = (words[1:], []) if rest is None else parted(words[1:], parser.option_names)
+    given = vars(parser.parse_args(own))
+    call = inspect.signature(verb).bind_partial(
+        **{name: configured(value) if isinstance(value, Namespace) else value for name, value in given.items()}
+    )
+    if rest is not None:
+        call.arguments[rest] = others
+    verb(*call.args, **call.kwargs)
+
+
+def parted(words: Sequence[str], known: Collection[str]) -> tuple[list[str], list[str]]:
+    """Part a verb's own words from options that it does not know, each with its value."""
+    own: list[str] = []
+    others: list[str] = []
+    takes = own
+    for word in words:
+        option = re.match("--?[a-z]", word) is not None
+        if option:
+            takes = own if word.lstrip("-").split("=")[0] in known else others
+        takes.append(word)
+        if not option or "=" in word:
+            takes = own
+    return own, others
+
+
+def lightning(words: list[str]) -> CLI:
+    """Run one of Lightning's verbs; returns what was built for it.
+
+    Args:
+        words: The command line after the program's name.
+
+    Raises:
+        InputError: It cannot be done as asked.
+    """
     verbs = [*CLI.subcommands(), *VERBS]
     if words and not words[0].startswith("-") and words[0] not in verbs:
         raise InputError(
@@ -335,7 +373,7 @@ def run(words: list[str]) -> None:
         "epilog": EXAMPLES,
     }
     verbs_kwargs = {verb: {**options, "description": text} for verb, text in VERB_HELP.items()}
-    CLI(
+    return CLI(
         GenerativeModule,
         DataModule,
         save_config_callback=None,

@@ -2,6 +2,8 @@
 
 import inspect
 import sys
+from collections.abc import Callable
+from typing import Any
 
 
 def class_path(kind: type) -> str:
@@ -15,9 +17,9 @@ def argument_names(kind: type) -> list[str]:
     return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
-def takes_nameless_arguments(kind: type) -> bool:
-    """Whether a class's constructor takes any number of arguments without names, ``*args``."""
-    return any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(kind).parameters.values())
+def nameless(kind: Callable[..., Any]) -> str | None:
+    """What a function, or a class's constructor, calls its ``*args``, any number of arguments; None without."""
+    return next((p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.VAR_POSITIONAL), None)
 
 
 def required_arguments(kind: type) -> list[str]:

@@ -23,11 +23,21 @@ class Figure:
         name: Its name, with the unit where it has one, such as ``psnr_db``.
         value: The number.
         meaning: What it is, in units and in one line.
+        spread: The least and the greatest value, where it is the middle one of several.
     """
 
     name: str
     value: float
     meaning: str
+    spread: tuple[float, float] | None = None
+
+    @property
+    def explained(self) -> str:
+        """What it is, after what it varied between."""
+        if self.spread is None:
+            return self.meaning
+        least, greatest = self.spread
+        return f"({least:.5g} to {greatest:.5g}) {self.meaning}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class Report:
         """The report as plain data, ``{"figures": {name: value}, "card": {...}}``.
 
         A figure that is not finite is None, and the card says under ``not_finite`` what it was. The card also holds the
-        ``meanings`` of the figures and what was ``omitted``.
+        ``meanings`` of the figures, their ``spreads`` and what was ``omitted``.
         """
         bad = self.not_finite
         return {
@@ -71,6 +81,7 @@ class Report:
             "card": {
                 **self.card,
                 "meanings": {figure.name: figure.meaning for figure in self.figures},
+                "spreads": {figure.name: list(figure.spread) for figure in self.figures if figure.spread is not None},
                 "omitted": self.omitted,
                 "not_finite": bad,
             },
@@ -114,7 +125,7 @@ class Report:
         compared = {name for column in self.comparison.columns for name in self.comparison.names(column)}
         others = [figure for figure in self.figures if figure.name not in compared]
         heads = aligned([[figure.name, numbers[figure.name]] for figure in others])
-        return {head: figure.meaning for head, figure in zip(heads, others, strict=True)}
+        return {head: figure.explained for head, figure in zip(heads, others, strict=True)}
 
 
 def defined(meanings: dict[str, str], width: int = WIDTH) -> list[str]:

@@ -1,7 +1,5 @@
 """Figures of a trained model on the test split, each beside its floor or ceiling and with its protocol."""
 
-import shutil
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +9,7 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen.data import DataModule, GaussianMixture, Sprites, StackedImages
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import Report
-from lightning_gen.metrics.report import WIDTH, compact
+from lightning_gen.metrics.report import compact
 from lightning_gen.modules import Autoencoder, GANModule, GenerativeModule
 from lightning_gen.modules.classes import check_classes
 from lightning_gen.modules.modes import evaluating
@@ -21,6 +19,7 @@ from lightning_gen.verbs.disentangled import disentanglement
 from lightning_gen.verbs.features import features, stacked
 from lightning_gen.verbs.likelihoods import likelihoods
 from lightning_gen.verbs.measures import coverage, distance
+from lightning_gen.verbs.output import output_file, show
 from lightning_gen.verbs.samples import Source
 from lightning_gen.verbs.stored import check_shape, chosen_sampler, stored_data
 
@@ -64,9 +63,7 @@ def evaluate(
     Raises:
         InputError: The checkpoint or the data cannot be read, or do not fit each other.
     """
-    target = None if output is None else Path(output)
-    if target is not None and target.is_dir():
-        raise InputError(f"--output {target} is a folder: give a file in it, such as {target / 'evaluation.json'}")
+    target = output_file(output, "evaluation.json")
     stored = checkpoints.read(checkpoint)
     module = checkpoints.restore(GenerativeModule, stored, checkpoint)  # type: ignore[type-abstract]
     data = data or stored_data(stored, checkpoint)
@@ -74,12 +71,7 @@ def evaluate(
     check_shape(module, data)
     fitted = chosen_sampler(module, sampler, stored, checkpoint)
     report = assess(module, data, seed, samples, draws, extractor, checkpoint, fitted)
-    print(report.to_text(shutil.get_terminal_size((WIDTH, 0)).columns))
-    if target is not None:
-        replaced = target.exists()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(report.to_json(), encoding="utf-8")
-        print(f"\nwritten to {target}" + (" (an older file was replaced)" if replaced else ""))
+    show(report, target)
 
 
 def assess(

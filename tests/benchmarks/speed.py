@@ -1,0 +1,87 @@
+"""The training step of recipes beside a loop by hand, as README's table of speed.
+
+    python tests/benchmarks/speed.py --recipes gan/dcgan autoencoder/vae --repeats 5 --output speed.json
+
+Each row is what ``python -m lightning_gen bench`` measures, on a CPU and by default with one thread, whose time says
+most on a machine that others use too. What penalties add is the difference to the same recipe without them, as
+``--recipes gan/rpgan "gan/rpgan --model.penalties null"``.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import statistics
+from pathlib import Path
+
+import torch
+
+from lightning_gen import cli
+from lightning_gen.bench.figures import compared
+from lightning_gen.bench.records import Run
+from lightning_gen.bench.run import measured
+from lightning_gen.metrics import Report
+
+TINY = "gan/dense --model.generator.widths [64] --model.discriminator.widths [64]"
+"""Networks so small that nearly all the time is spent around them."""
+
+RECIPES = (
+    *("gan/dcgan", "gan/rpgan", "gan/wgan_gp", TINY, "gan/ring8"),
+    *("autoencoder/vae", "autoencoder/vq_vae", "autoencoder/dense", "autoencoder/convolutional"),
+)
+RATIO, MEMORY, OVERHEAD = 1.05, 1.10, 0.6
+"""At most so many times as long and as much memory as by hand; or, for the smallest networks, milliseconds more."""
+
+COLUMNS = (
+    *("recipe", "a step, ms", "by hand, ms", f"ratio (at most {RATIO})", "of processor time"),
+    *(f"more, ms (tiny: at most {OVERHEAD})", f"memory (at most {MEMORY})", "images/s", "first step, s"),
+)
+
+
+def line(recipe: str, runs: list[Run], report: Report) -> str:
+    """A row of the table, in markdown."""
+    figures = {figure.name: figure for figure in report.figures}
+    milliseconds = [f"{figures[name].value:.2f}" for name in ("step_ms", "bare_step_ms")]
+    ratios = [spread(figures[name].value, figures[name].spread) for name in ("step_ratio", "processor_ratio")]
+    more = [1e3 * (run.library.processor - run.by_hand.processor) for run in runs]
+    last = (f"{figures['images_per_second'].value:,.0f}", f"{figures['first_step_s'].value:.1f}")
+    memory = f"{figures['peak_memory_ratio'].value:.2f}"
+    cells = (f"`{recipe}`", *milliseconds, *ratios, f"{statistics.median(more):.2f}", memory, *last)
+    return f"| {' | '.join(cells)} |"
+
+
+def spread(value: float, ends: tuple[float, float] | None) -> str:
+    """A median and its range."""
+    return f"{value:.3f}" + ("" if ends is None else f" ({ends[0]:.3f}-{ends[1]:.3f})")
+
+
+def main() -> None:
+    """Parse the options, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    told = "recipes that are written by hand, each with options of fit if quoted"
+    parser.add_argument("--recipes", nargs="+", default=RECIPES, help=told)
+    parser.add_argument("--repeats", type=int, default=3, help="runs")
+    parser.add_argument("--steps", type=int, default=60, help="timed steps of a run")
+    parser.add_argument("--warm_up", type=int, default=10, help="steps before them")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch")
+    parser.add_argument("--output", type=Path, help="JSON file to write all figures to")
+    options = parser.parse_args()
+    cli.quieten()
+    torch.set_num_threads(options.threads)
+    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
+    print(f"{os.cpu_count()} cores (load {load}), torch {torch.__version__}, {options.threads} thread(s)")
+    print(f"{options.repeats} run(s) of {options.steps} steps\n")
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
+    found = {}
+    for recipe in options.recipes:
+        words = ["--config", *shlex.split(recipe), "--trainer.accelerator", "cpu"]
+        runs = [measured(words, options.warm_up, options.steps) for _ in range(options.repeats)]
+        report = compared(runs)
+        print(line(recipe, runs, report), flush=True)
+        found[recipe] = report.as_dict()
+        if options.output:
+            options.output.write_text(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
