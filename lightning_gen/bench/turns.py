@@ -8,15 +8,15 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.profilers import Profiler
 from torch import nn
 from torch.optim import Optimizer
 
 from lightning_gen.bench.autoencoder_by_hand import AutoencoderByHand
+from lightning_gen.bench.clock import Clock, Fetching
 from lightning_gen.bench.gan_by_hand import GANByHand
 from lightning_gen.bench.memory import PEAKS, held
 from lightning_gen.bench.precision import Precision
-from lightning_gen.bench.records import Run, Setting, Side, Spent
+from lightning_gen.bench.records import Run, Setting, Side
 from lightning_gen.bench.stream import batches
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.errors import InputError
@@ -25,9 +25,6 @@ from lightning_gen.modules import AutoencoderModule, GANModule, GenerativeModule
 Found = TypeVar("Found")
 Plan: TypeAlias = Generator[None, None, Found]
 """What happens between the steps of the Trainer."""
-
-GETS_DATA = ("train_dataloader_next", "batch_to_device")
-"""The actions that the Trainer tells its profiler of, as far as they get data."""
 
 AT_A_TIME = 10
 """Steps of a turn on a GPU, which works on one step while the next is prepared; on a CPU they alternate one by one."""
@@ -103,8 +100,9 @@ class Turns(Callback):
         first_step = clock.now().wall - self.since
         hand, missing = self._copy(trainer, module)
         size = 1 if module.device.type == "cpu" else AT_A_TIME
+        warm, timed = (-(-steps // size) for steps in (self.warm_up, self.steps))
         ours, theirs = [], []
-        for _ in range(0, self.warm_up + self.steps, size):
+        for _ in range(warm + timed):
             start = clock.now()
             for _ in range(size):
                 yield
@@ -114,7 +112,6 @@ class Turns(Callback):
                 for _ in range(size):
                     hand.step()
                 theirs.append(clock.now().since(start, size))
-        warm = -(-self.warm_up // size)
         data = yield from self._fetching(trainer, clock)
         memory = yield from self._memory(trainer, module, hand)
         self.run = Run(
@@ -136,7 +133,7 @@ class Turns(Callback):
         except NotImplementedError as error:
             return None, str(error)
 
-    def _fetching(self, trainer: Trainer, clock: "Clock") -> Plan[float]:
+    def _fetching(self, trainer: Trainer, clock: Clock) -> Plan[float]:
         """Ask in some steps what the Trainer tells its profiler; returns seconds of a step."""
         given, watching = trainer.profiler, Fetching(clock)  # type: ignore[attr-defined]
         trainer.profiler = watching  # type: ignore[attr-defined]
@@ -189,49 +186,6 @@ def by_hand(trainer: Trainer, module: GenerativeModule) -> ByHand:
 def batches_of_a_step(trainer: Trainer, module: GenerativeModule) -> int:
     """How many batches there are for one update of what is trained, of the generator where there is one."""
     return module.discriminator_updates if isinstance(module, GANModule) else trainer.accumulate_grad_batches
-
-
-class Clock:
-    """A clock that waits for the device.
-
-    Args:
-        device: What is waited for.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-
-    def now(self) -> Spent:
-        """The time at which everything is done that was asked for."""
-        if self.device.type != "cpu":
-            torch.accelerator.synchronize(self.device)
-        return Spent.now()
-
-
-class Fetching(Profiler):
-    """A profiler that adds up what the Trainer takes to get batches and to scale them on the device.
-
-    Args:
-        clock: Tells the time.
-
-    Attributes:
-        seconds: The sum since it was last set to 0.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__()
-        self.clock = clock
-        self.seconds = 0.0
-
-    def start(self, action_name: str) -> None:
-        """Start the clock."""
-        if action_name.endswith(GETS_DATA):
-            self._since = self.clock.now()
-
-    def stop(self, action_name: str) -> None:
-        """Stop it."""
-        if action_name.endswith(GETS_DATA):
-            self.seconds += self.clock.now().since(self._since).wall
 
 
 def setting(trainer: Trainer, module: GenerativeModule) -> Setting:

@@ -1,5 +1,6 @@
 """How fast a recipe trains on this machine, beside a loop written by hand, and what would make it faster."""
 
+import re
 import shlex
 import statistics
 import sys
@@ -60,7 +61,7 @@ def check(words: Sequence[str], repeats: int, steps: int) -> None:
     """Check what ``fit`` does not.
 
     Raises:
-        InputError: A number is below 1, or several devices are asked for.
+        InputError: A number is below 1, several devices are asked for, or help is.
     """
     for name, number in (("repeats", repeats), ("steps", steps)):
         if number < 1:
@@ -70,6 +71,9 @@ def check(words: Sequence[str], repeats: int, steps: int) -> None:
             raise InputError(
                 f"bench times one device: leave out --{option}; tests/benchmarks/scaling.py compares several processes"
             )
+    for word in words:
+        if re.match(r"--print_config|--\S+\.help", word):
+            raise InputError(f"bench explains no options: add {word} to `python -m lightning_gen fit` instead")
 
 
 def tried(command: Sequence[str], steps: int, runs: Sequence[Run]) -> Report:

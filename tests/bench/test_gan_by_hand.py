@@ -8,29 +8,63 @@ from small_games import CLASSES, GAMES, SHAPE, game
 from torch.utils.data import DataLoader
 
 from lightning_gen.bench.gan_by_hand import GANByHand
+from lightning_gen.bench.precision import Precision
+
+NETWORKS = ("generator", "discriminator")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _double_precision():
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.parametrize("name", GAMES)
-def test_the_weights_are_those_of_a_loop_by_hand(name, trainer):
-    module = game(name)
-    rounds = 3
+def samples(module, rounds):
+    """Six samples a batch for so many rounds, and the batches of a loop by hand."""
     count = 6 * rounds * module.discriminator_updates
     x, labels = torch.rand(count, *SHAPE) * 2 - 1, torch.randint(CLASSES, (count,))
-    before = [p.clone() for p in module.generator.parameters()]
     known = module.num_classes is not None
     batches = [(real, classes if known else None) for real, classes in zip(x.split(6), labels.split(6), strict=True)]
-    hand = GANByHand(module, iter(batches), torch.Generator().set_state(module.rng.get_state()))
+    return DataLoader(list(zip(x, labels, strict=True)), batch_size=6), batches
+
+
+def by_hand(module, batches, *precision):
+    return GANByHand(module, iter(batches), torch.Generator().set_state(module.rng.get_state()), *precision)
+
+
+def weights(side):
+    """All that is trained, in one vector."""
+    return torch.cat([p.detach().flatten() for name in NETWORKS for p in getattr(side, name).parameters()])
+
+
+@pytest.mark.usefixtures("_double_precision")
+@pytest.mark.parametrize("name", GAMES)
+def test_the_weights_are_those_of_a_loop_by_hand(name, trainer):
+    module, rounds = game(name), 3
+    before = [p.clone() for p in module.generator.parameters()]
+    loader, batches = samples(module, rounds)
+    hand = by_hand(module, batches)
     for _ in range(rounds):
         hand.step()
-    trainer(max_epochs=1).fit(module, DataLoader(list(zip(x, labels, strict=True)), batch_size=6))
+    trainer(max_epochs=1).fit(module, loader)
     close = partial(torch.testing.assert_close, rtol=1e-9, atol=1e-12)
     close(module.generator.state_dict(), hand.generator.state_dict())
     close(module.discriminator.state_dict(), hand.discriminator.state_dict())
     assert not any(torch.equal(a, b) for a, b in zip(before, module.generator.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["dcgan", "wgan_gp", "rpgan", "projection"])
+def test_products_are_rounded_as_the_trainer_rounds_them(name, trainer):
+    module = game(name)
+    loader, batches = samples(module, rounds=1)
+    before = weights(module)
+    full, narrow = by_hand(module, batches), by_hand(module, batches, Precision("bf16-mixed"))
+    for hand in (full, narrow):
+        hand.step()
+    trainer(max_epochs=1, precision="bf16-mixed").fit(module, loader)
+    moved = weights(module) - before
+    off, rounding = ((weights(hand) - weights(module)).norm() / moved.norm() for hand in (narrow, full))
+    assert rounding > 0
+    assert off < rounding / 2
+    assert off < 3e-3

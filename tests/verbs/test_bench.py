@@ -1,0 +1,201 @@
+"""The verb ``bench``: what it measures, what it says, and that it leaves nothing behind."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+from lightning_gen import InputError
+from lightning_gen.bench.figures import compared
+from lightning_gen.bench.records import Run, Setting, Side, Spent
+from lightning_gen.bench.run import measured
+from lightning_gen.bench.switches import Switch, applicable, verdict
+from lightning_gen.cli import main, parted
+from lightning_gen.networks import DenseGenerator
+from lightning_gen.verbs import bench as verb
+
+TINY = ["--model.generator.widths=[16]", "--model.discriminator.widths=[16]", "--data.size=8", "--data.batch_size=16"]
+SHORT = ["--steps", "3", "--repeats", "2", "--switches", "false"]
+FIGURES = [
+    *("step_ms", "bare_step_ms", "step_ratio", "processor_ratio", "images_per_second", "data_ms"),
+    *("peak_memory_mb", "peak_memory_ratio", "first_step_s"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def side(*milliseconds, memory=None):
+    return Side(tuple(Spent(value / 1e3, 2 * value / 1e3) for value in milliseconds), memory)
+
+
+def run(library, by_hand, **setting):
+    options = {"precision": "32-true", "memory_format": "contiguous", **setting}
+    return Run(library, by_hand, "no hands", 2.5, 0.004, Setting("chip", "cpu", batch_size=10, batches=2, **options))
+
+
+def test_it_prints_and_writes_figures_with_their_card_and_nothing_else(tmp_path, capsys):
+    main(["bench", *SHORT, "gan/dense", *TINY, "--output", "bench.json", "--trainer.precision", "bf16-mixed"])
+    assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
+    told = capsys.readouterr()
+    assert told.err.splitlines() == [f"run {n} of 2: 3 steps of gan/dense, and as many by hand" for n in (1, 2)]
+    assert all(name in told.out for name in FIGURES)
+    assert "Trained on" not in told.out, "what fit says of itself is left out"
+    found = json.loads((tmp_path / "bench.json").read_text())
+    figures, card = found["figures"], found["card"]
+    assert list(figures) == FIGURES
+    assert all(value > 0 for value in figures.values())
+    spreads = card["spreads"]
+    assert spreads["images_per_second"] == pytest.approx([16e3 / step for step in reversed(spreads["step_ms"])])
+    assert spreads["step_ratio"][0] <= figures["step_ratio"] <= spreads["step_ratio"][1]
+    expected = {"recipe": "gan/dense", "repeats": 2, "steps": 3, "precision": "bf16-mixed", "batch_size": 16}
+    assert expected.items() <= card.items()
+    assert card["options"] == " ".join([*(f"'{word}'" if "[" in word else word for word in TINY)]) + (
+        " --trainer.precision bf16-mixed"
+    )
+    assert card["threads"] == torch.get_num_threads()
+    assert card["versions"]["torch"] == torch.__version__
+    assert card["meanings"].keys() == figures.keys()
+
+
+def test_a_recipe_that_is_not_written_by_hand_has_the_other_figures(capsys):
+    tiny = ["--model.encoder.widths=[16]", "--model.decoder.widths=[16]", "--data.size=8", "--data.batch_size=16"]
+    main(["bench", "autoencoder/iwae", *tiny, *SHORT, "--output", "bench.json"])
+    told = capsys.readouterr().out
+    assert "no figures of a loop by hand: not written by hand: ImportanceWeightedBound" in told
+    assert "peak_memory_mb" in told
+    assert "step_ratio" not in told
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)])
+def test_both_sides_compute_in_the_precision_that_is_asked_for(precision, dtype, monkeypatch):
+    seen = {}
+    draw = DenseGenerator.draw
+
+    def noted(self, latent, labels):
+        drawn = draw(self, latent, labels)
+        if self.training:  # the averaged one, which is not, draws the grid at the end
+            seen.setdefault(id(self), set()).add(drawn.dtype)
+        return drawn
+
+    monkeypatch.setattr(DenseGenerator, "draw", noted)
+    found = measured(["--config", "gan/dense", *TINY, "--trainer.precision", precision], 1, 2)
+    assert found.setting.precision == precision
+    assert list(seen.values()) == [{dtype}] * 2, "the library's generator and the copy"
+
+
+# figures
+
+
+def test_the_figures_are_medians_over_runs():
+    runs = [run(side(30, 10, 20), side(10, 20, 10)), run(side(44), side(40)), run(side(36), side(30))]
+    report = compared(runs)
+    found = {figure.name: figure for figure in report.figures}
+    assert found["step_ms"].value == pytest.approx(36)
+    assert found["bare_step_ms"].value == pytest.approx(30)
+    assert found["step_ratio"].value == pytest.approx(1.2)
+    assert found["step_ratio"].spread == pytest.approx((1.1, 2.0))
+    assert found["processor_ratio"].spread == pytest.approx((1.1, 1.5)), "means"
+    assert found["images_per_second"].value == pytest.approx(20 / 0.036)
+    assert found["data_ms"].value == pytest.approx(4)
+    assert found["first_step_s"].value == 2.5
+    assert report.omitted == {"peak_memory_mb": "it is not counted on cpu"}
+
+
+def test_the_memory_is_that_of_the_first_run():
+    report = compared([run(side(1, memory=3_300_000), side(1, memory=3_000_000)), run(side(1), side(1))])
+    found = {figure.name: figure.value for figure in report.figures}
+    assert found["peak_memory_mb"] == 3.3
+    assert found["peak_memory_ratio"] == pytest.approx(1.1)
+
+
+# switches
+
+
+def test_only_what_is_not_chosen_already_is_tried():
+    def names(words=(), **setting):
+        return [switch.typed for switch in applicable(run(side(1), None, **setting).setting, words)]
+
+    bf16, compiled = "--trainer.precision bf16-mixed", "--compile true"
+    assert names() == ["--channels_last true", bf16, compiled]
+    assert names(memory_format="channels_last") == ["--channels_last false", bf16, compiled]
+    assert names(memory_format=None) == [bf16, compiled]
+    assert names(precision="bf16-mixed") == ["--channels_last true", compiled]
+    assert names(["--compile=false", "--channels_last", "true", "--compiled"]) == [bf16]
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (20, "1.5  times as fast with --fast true (20 ms a step); all is different; 2.5 s to the first step"),
+        (30, "1  --fast true does not help here (30 ms a step)"),
+        (40, "0.75  --fast true does not help here (40 ms a step)"),
+    ],
+)
+def test_what_is_said_of_a_switch(step, said):
+    text = verdict(Switch("fast", "fast", "true", "all is different"), run(side(step), None), 0.03).to_text()
+    assert text == f"fast_speedup  {said}"
+
+
+def test_a_switch_that_fails_says_why_and_the_rest_goes_on(monkeypatch, capsys):
+    def fails(words, warm_up, steps, beside=True):
+        if "--channels_last" in words:
+            raise InputError("it has no channels")
+        if "--compile" in words:
+            raise RuntimeError("no compiler\n  in a file\n")
+        return run(side(10, memory=1), side(8, memory=1))
+
+    monkeypatch.setattr(sys.modules[verb.__module__], "measured", fails)
+    main(["bench", "gan/dcgan", "--repeats", "1"])
+    told = capsys.readouterr()
+    assert "no channels_last_speedup: with --channels_last true: it has no channels\n" in told.out
+    assert "no compile_speedup: with --compile true: no compiler\n" in told.out
+    assert "bf16_speedup" in told.out
+    assert told.err.splitlines()[1:] == [
+        "trying --channels_last true",
+        "trying --trainer.precision bf16-mixed",
+        "trying --compile true",
+    ]
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "'recipe' is needed"),
+        (["gan/dcgam"], "there is no recipe 'gan/dcgam', neither a file nor a short name; did you mean gan/dcgan"),
+        (["gan/dcgan", "--output", "."], "--output . is a folder: give a file in it, such as bench.json"),
+        (["gan/dcgan", "--steps", "0"], "--steps must be at least 1, not 0"),
+        (["gan/dcgan", "--repeats=-1"], "--repeats must be at least 1, not -1"),
+        (["gan/dcgan", "--repeats", "x"], "expected int and got x"),
+        (["gan/dcgan", "--trainer.devices", "2"], "bench times one device: leave out --trainer.devices"),
+        (["gan/dcgan", "--trainer.num_nodes=2"], "bench times one device: leave out --trainer.num_nodes"),
+        (["gan/dcgan", "--model.generator.help"], "bench explains no options: add --model.generator.help to"),
+        (["gan/dcgan", "--model.generator.widht", "3"], "DCGANGenerator has no argument 'widht'; did you mean 'width'"),
+        (["gan/dcgan", "--data.batch_size", "0"], "--data.batch_size must be at least 1, not 0"),
+        (["gan/dcgan", "--outptu", "x.json"], "there is no option --outptu"),
+        (["gan/dense", *TINY, "--trainer.max_epochs", "1"], "the run ended before 13 steps were measured: leave out"),
+        (["gan/dense", *TINY, "--trainer.fast_dev_run", "1"], "the run ended before 13 steps were measured: leave out"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(words, sentence, tmp_path, capsys):
+    short = [] if any(word.startswith(("--steps", "--repeats")) for word in words) else ["--steps=3", "--repeats=1"]
+    with pytest.raises(SystemExit) as left:
+        main(["bench", *words, *short, "--trainer.limit_train_batches=5"])
+    assert left.value.code == 2
+    *_, said = capsys.readouterr().err.splitlines()
+    assert said.startswith("error: ")
+    assert sentence in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_words_that_a_verb_does_not_know_are_parted_with_their_values():
+    words = ["--output", "x", "a", "--model.b", "-1", "--c=d", "e", "--help", "--f"]
+    own, others = parted(words, ["output", "help"])
+    assert own == ["--output", "x", "a", "e", "--help"]
+    assert others == ["--model.b", "-1", "--c=d", "--f"]
