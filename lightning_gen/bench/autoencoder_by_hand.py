@@ -89,7 +89,7 @@ class AutoencoderByHand:
         self.likelihood = module.likelihood
         self.coded = by_hand(module, rng)
         make = module.optimizer or partial(torch.optim.Adam, lr=1e-3)
-        self.optimizer = make([*self.encoder.parameters(), *self.decoder.parameters()])
+        self.optimizer = module.make_optimizer(make, [*self.encoder.parameters(), *self.decoder.parameters()])
         self.optimizers = [self.optimizer]
 
     def step(self) -> None:

@@ -68,6 +68,7 @@ def card(run: Run) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "precision": run.setting.precision,
         "memory_format": run.setting.memory_format or "no convolutions",
+        "compiled": "the library's networks, and not those by hand" if run.setting.compiled else "nothing",
         "batch_size": run.setting.batch_size,
         "batches_of_a_step": run.setting.batches,
         "left_out": "validation, and what comes every 25,000 images or less often: grids and checkpoints",

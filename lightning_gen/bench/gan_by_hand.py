@@ -140,8 +140,8 @@ class GANByHand:
         self.updates = module.discriminator_updates
         self.networks = [part for part in (self.generator, self.discriminator, self.average) if part is not None]
         discriminator, generator = module.players()
-        self.d_optimizer = discriminator.optimizer(self.discriminator.parameters())
-        self.g_optimizer = generator.optimizer(self.generator.parameters())
+        self.d_optimizer = module.make_optimizer(discriminator.optimizer, self.discriminator.parameters())
+        self.g_optimizer = module.make_optimizer(generator.optimizer, self.generator.parameters())
         self.optimizers = [self.d_optimizer, self.g_optimizer]
         self.one_pass = not self.discriminator.mixes_samples
         weights = {type(penalty): at(penalty.weight, 0) for penalty in penalties_of(module)}

@@ -53,7 +53,8 @@ class Setting:
         device: Name of the device.
         kind: Its type, such as ``cuda``.
         precision: What the Trainer calls it.
-        memory_format: Of the weights of convolutions; None where there are none.
+        memory_format: Of the weights of convolutions, on both sides; None where there are none.
+        compiled: Whether the library's networks are compiled; the copies by hand never are.
         batch_size: Samples in a batch.
         batches: Batches of a step: one for each update of a GAN's discriminator before the generator's.
     """
@@ -62,6 +63,7 @@ class Setting:
     kind: str
     precision: str
     memory_format: str | None
+    compiled: bool
     batch_size: int
     batches: int
 

@@ -7,6 +7,8 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 
+import torch
+
 from lightning_gen.bench.records import Run
 from lightning_gen.bench.turns import Turns
 from lightning_gen.reflection import class_path
@@ -26,6 +28,7 @@ def measured(words: Sequence[str], warm_up: int, steps: int, beside: bool = True
     """
     from lightning_gen import cli  # it knows all verbs, and one of them is made of this
 
+    torch.compiler.reset()  # it compiles a network only so many times in a process
     arguments = {"since": time.perf_counter(), "warm_up": warm_up, "steps": steps, "beside": beside}
     turns = {"class_path": class_path(Turns), "init_args": arguments}
     with tempfile.TemporaryDirectory() as folder, quiet():

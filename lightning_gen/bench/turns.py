@@ -18,6 +18,7 @@ from lightning_gen.bench.memory import PEAKS, held
 from lightning_gen.bench.precision import Precision
 from lightning_gen.bench.records import Run, Setting, Side
 from lightning_gen.bench.stream import batches
+from lightning_gen.callbacks import Compile
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.errors import InputError
 from lightning_gen.modules import AutoencoderModule, GANModule, GenerativeModule
@@ -197,6 +198,7 @@ def setting(trainer: Trainer, module: GenerativeModule) -> Setting:
         device.type,
         str(trainer.precision),
         memory_format(module),
+        any(isinstance(callback, Compile) for callback in trainer.callbacks),  # type: ignore[attr-defined]
         trainer.datamodule.batch_size,  # type: ignore[attr-defined]
         batches_of_a_step(trainer, module),
     )

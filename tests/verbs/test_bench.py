@@ -6,7 +6,9 @@ import sys
 import pytest
 import torch
 
-from lightning_gen import InputError
+from lightning_gen import AutoencoderModule, InputError
+from lightning_gen.bench import turns
+from lightning_gen.bench.autoencoder_by_hand import AutoencoderByHand
 from lightning_gen.bench.figures import compared
 from lightning_gen.bench.records import Run, Setting, Side, Spent
 from lightning_gen.bench.run import measured
@@ -33,7 +35,7 @@ def side(*milliseconds, memory=None):
 
 
 def run(library, by_hand, **setting):
-    options = {"precision": "32-true", "memory_format": "contiguous", **setting}
+    options = {"precision": "32-true", "memory_format": "contiguous", "compiled": False, **setting}
     return Run(library, by_hand, "no hands", 2.5, 0.004, Setting("chip", "cpu", batch_size=10, batches=2, **options))
 
 
@@ -85,6 +87,22 @@ def test_both_sides_compute_in_the_precision_that_is_asked_for(precision, dtype,
     found = measured(["--config", "gan/dense", *TINY, "--trainer.precision", precision], 1, 2)
     assert found.setting.precision == precision
     assert list(seen.values()) == [{dtype}] * 2, "the library's generator and the copy"
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("true", "channels_last"), ("false", "contiguous")])
+def test_the_weights_by_hand_lie_in_memory_as_the_librarys(wanted, found, monkeypatch):
+    lie = []
+
+    class Looking(AutoencoderByHand):
+        def step(self):
+            lie.extend(p.is_contiguous() for p in self.encoder.parameters() if p.ndim == 4 and p.shape[1] > 1)
+            super().step()
+
+    monkeypatch.setitem(turns.HANDS, AutoencoderModule, Looking)
+    tiny = ["--model.encoder.width=4", "--model.decoder.width=4", "--data.size=16", "--data.batch_size=8"]
+    run = measured(["--config", "autoencoder/convolutional", *tiny, "--channels_last", wanted], 1, 1)
+    assert run.setting.memory_format == found
+    assert set(lie) == {wanted == "false"}
 
 
 # figures
