@@ -1,0 +1,256 @@
+"""The sides: each trains the same networks on the same pictures in its own way until the clock ends the process.
+
+Networks, losses, batches and optimizers are those of the recipes ``gan/dcgan`` and ``autoencoder/vae``; all that a side
+does by default besides, such as writing logs and showing progress, is left on.
+"""
+
+import argparse
+import gzip
+import importlib
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from clock import Clock
+from lightning.pytorch import Trainer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+from torchvision import datasets, transforms
+from tutorial import TutorialGAN
+
+from lightning_gen import cli
+from lightning_gen.data import FashionMNIST
+from lightning_gen.networks import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
+from lightning_gen.records import Batch
+
+BATCH, LATENT, CODE, WIDTH = 64, 64, 16, 32
+SHAPE, NATIVE = (1, 32, 32), (1, 28, 28)
+ADAM = {"lr": 0.0004, "betas": (0.5, 0.999)}
+CPU = torch.device("cpu")
+FOREVER = 10**9
+
+
+def generator(shape: tuple[int, ...] = SHAPE) -> nn.Module:
+    """The one of ``gan/dcgan``."""
+    return DCGANGenerator(shape, LATENT, WIDTH)
+
+
+def discriminator(shape: tuple[int, ...] = SHAPE) -> nn.Module:
+    """The one of ``gan/dcgan``."""
+    return DCGANDiscriminator(shape, WIDTH)
+
+
+def resized() -> Batch:
+    """The training split of Fashion-MNIST at 32 x 32, floats in [-1, 1]: all in memory, as a user would have it."""
+    data = FashionMNIST(size=SHAPE[1])
+    data.prepare_data()
+    data.setup()
+    return data.scaled(data.train_set[:])
+
+
+def in_memory() -> DataLoader[Any]:
+    """The usual loader of pictures that are in memory."""
+    return DataLoader(TensorDataset(*resized()), BATCH, shuffle=True, drop_last=True)
+
+
+def from_pil() -> DataLoader[Any]:
+    """The usual loader of torchvision's data sets: each picture is made a PIL image, a tensor, and normalised."""
+    raw = Path("FashionMNIST", "raw")
+    raw.mkdir(parents=True)
+    for packed in FashionMNIST.debian_folder.glob("*.gz"):
+        with gzip.open(packed) as source, (raw / packed.stem).open("wb") as target:
+            shutil.copyfileobj(source, target)
+    usual = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    return DataLoader(datasets.FashionMNIST(".", transform=usual, download=True), BATCH, shuffle=True, drop_last=True)
+
+
+def fit(recipe: str, size: int) -> Callable[[Clock], None]:
+    """Train by the command line, as it is by default."""
+
+    def run(clock: Clock) -> None:
+        options = ["--data.size", str(size), "--trainer.accelerator", "cpu"]
+        cli.run(["fit", "--config", recipe, "--config", "data/fashion_mnist", *options])
+
+    return run
+
+
+def tutorial(loader: Callable[[], DataLoader[Any]], shape: tuple[int, ...], shows: bool) -> Callable[[Clock], None]:
+    """Train by Lightning's tutorial."""
+
+    def run(clock: Clock) -> None:
+        module = TutorialGAN(generator(shape), discriminator(shape), LATENT, shows)
+        Trainer(accelerator="cpu", max_epochs=FOREVER).fit(module, loader())
+
+    return run
+
+
+def torchgan(clock: Clock) -> None:
+    """Train by torchgan's Trainer."""
+    from torchgan import losses, models
+    from torchgan.trainer import Trainer
+
+    class TheGenerator(models.Generator):
+        def __init__(self) -> None:
+            super().__init__(LATENT)
+            self.network = generator()
+
+        def forward(self, z: Tensor) -> Tensor:
+            return self.network(z)
+
+    class TheDiscriminator(models.Discriminator):
+        def __init__(self) -> None:
+            super().__init__(SHAPE[0])
+            self.network = discriminator()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.network(x)
+
+    optimizer = {"name": torch.optim.Adam, "args": ADAM}
+    players = {
+        "generator": {"name": TheGenerator, "optimizer": optimizer},
+        "discriminator": {"name": TheDiscriminator, "optimizer": optimizer},
+    }
+    rules = [losses.MinimaxGeneratorLoss(), losses.MinimaxDiscriminatorLoss()]
+    Trainer(players, rules, device=CPU, epochs=FOREVER)(in_memory())
+
+
+def mimicry(clock: Clock) -> None:
+    """Train by torch-mimicry's Trainer."""
+    clock.note = without_metrics_and_datasets("torch_mimicry")
+    from torch_mimicry.nets.gan import gan
+    from torch_mimicry.training.trainer import Trainer
+
+    class TheGenerator(gan.BaseGenerator):
+        def __init__(self) -> None:
+            super().__init__(nz=LATENT, ngf=WIDTH, bottom_width=4, loss_type="ns")
+            self.network = generator()
+
+        def forward(self, z: Tensor) -> Tensor:
+            return self.network(z)
+
+    class TheDiscriminator(gan.BaseDiscriminator):
+        def __init__(self) -> None:
+            super().__init__(ndf=WIDTH, loss_type="ns")
+            self.network = discriminator()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.network(x).unsqueeze(1)
+
+    players = TheDiscriminator(), TheGenerator()
+    optimizers = [torch.optim.Adam(player.parameters(), **ADAM) for player in players]
+    Trainer(*players, *optimizers, in_memory(), num_steps=FOREVER, device=CPU).train()
+
+
+def without_metrics_and_datasets(name: str) -> str:
+    """Import a package, or if that fails put an empty one in its place that its other modules are found through.
+
+    Returns:
+        What failed, and what was done; empty for nothing.
+    """
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        for module in [loaded for loaded in sys.modules if loaded.split(".")[0] == name]:
+            del sys.modules[module]
+        found = importlib.util.find_spec(name)
+        if found is None:
+            raise
+        sys.modules[name] = package = ModuleType(name)
+        package.__path__ = list(found.submodule_search_locations or ())
+        return f"`import {name}` fails ({error}); timed without its metrics and datasets, which import that"
+    return ""
+
+
+def pythae(clock: Clock) -> None:
+    """Train by pythae's BaseTrainer."""
+    from pythae.data.datasets import BaseDataset
+    from pythae.models import VAE, VAEConfig
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseDecoder, BaseEncoder
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+
+    class TheEncoder(BaseEncoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = ConvEncoder(SHAPE, 2 * CODE, WIDTH)
+
+        def forward(self, x: Tensor) -> ModelOutput:
+            mean, log_variance = self.network(x).chunk(2, dim=1)
+            return ModelOutput(embedding=mean, log_covariance=log_variance)
+
+    class TheDecoder(BaseDecoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = ConvDecoder(SHAPE, CODE, WIDTH)
+
+        def forward(self, z: Tensor) -> ModelOutput:
+            return ModelOutput(reconstruction=self.network(z).sigmoid())
+
+    config = VAEConfig(input_dim=SHAPE, latent_dim=CODE, reconstruction_loss="bce")
+    x, labels = resized()
+    options = BaseTrainerConfig(
+        output_dir=".", per_device_train_batch_size=BATCH, learning_rate=0.001, num_epochs=FOREVER, no_cuda=True
+    )
+    data = BaseDataset((x + 1) / 2, labels)
+    BaseTrainer(VAE(config, TheEncoder(), TheDecoder()), data, training_config=options).train()
+
+
+def load(clock: Clock) -> None:
+    """Only load batches, and scale them as on the device."""
+    data = FashionMNIST(size=NATIVE[1], batch_size=BATCH)
+    data.prepare_data()
+    while True:
+        for batch in data.train_dataloader():
+            data.on_after_batch_transfer(batch)
+            clock.tick()
+
+
+def load_from_pil(clock: Clock) -> None:
+    """Only load batches by torchvision."""
+    loader = from_pil()
+    while True:
+        for _ in loader:
+            clock.tick()
+
+
+SIDES: dict[str, Callable[[Clock], None]] = {
+    "lightning_gen, gan/dcgan": fit("gan/dcgan", SHAPE[1]),
+    "Lightning's tutorial": tutorial(in_memory, SHAPE, shows=True),
+    "the same, no picture a step": tutorial(in_memory, SHAPE, shows=False),
+    "torchgan": torchgan,
+    "torch-mimicry": mimicry,
+    "lightning_gen, autoencoder/vae": fit("autoencoder/vae", SHAPE[1]),
+    "pythae": pythae,
+    "lightning_gen, gan/dcgan, 28 x 28": fit("gan/dcgan", NATIVE[1]),
+    "Lightning's tutorial, torchvision's data": tutorial(from_pil, NATIVE, shows=True),
+    "the same, no picture a step, torchvision's data": tutorial(from_pil, NATIVE, shows=False),
+    "lightning_gen's loader": load,
+    "torchvision's data set and DataLoader": load_from_pil,
+}
+
+
+def main() -> None:
+    """Run one side: leaves come in by standard input, readings go out by standard output."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("side", choices=SIDES)
+    parser.add_argument("--ticks", type=int, required=True, help="of a turn")
+    parser.add_argument("--steps", type=int, required=True, help="of a turn")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    readings = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # sides print
+    clock = Clock(sys.stdin, readings, options.ticks, options.steps)
+    clock.watch()
+    SIDES[options.side](clock)
+
+
+if __name__ == "__main__":
+    main()
