@@ -12,7 +12,7 @@ from lightning_gen.metrics.disentanglement import (
     mutual_information_gap,
 )
 from lightning_gen.metrics.extractor import Extractor, trained_extractor
-from lightning_gen.metrics.frechet import frechet_distance
+from lightning_gen.metrics.frechet import GaussianStatistics, frechet_distance
 from lightning_gen.metrics.mixture import ModeCoverage, mode_coverage
 from lightning_gen.metrics.pca import PrincipalComponents, fit_pca
 from lightning_gen.metrics.precision_recall import (
@@ -36,6 +36,7 @@ __all__ = [
     "FactorCodes",
     "FactorVAEScore",
     "Figure",
+    "GaussianStatistics",
     "ModeCoverage",
     "MutualInformationGap",
     "PictureClassifier",

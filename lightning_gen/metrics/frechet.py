@@ -1,27 +1,75 @@
 """Fréchet distance between two sets of features, as if both were Gaussian."""
 
-from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
 
 from lightning_gen.errors import InputError
 
 
-class _Given(nn.Identity):
-    """Stands where torchmetrics wants a network: the features are computed already."""
+@dataclass(frozen=True)
+class GaussianStatistics:
+    r"""The Gaussian with the mean and the covariance of a set of features; of real ones it is worth being kept.
 
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
+    The covariance is held as a root :math:`R`, of which it is :math:`R^T R`. So distances need neither the root of a
+    matrix nor its inverse, and are as exact for few features in many dimensions, whose covariance is singular.
+
+    Attributes:
+        mean: Float64 ``(dimensions,)``.
+        root: Float64 ``(rank, dimensions)``, where `rank` is at most the number of features, and of dimensions.
+    """
+
+    mean: Tensor
+    root: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor) -> "GaussianStatistics":
+        """Find them, by a QR decomposition of the centred features.
+
+        Args:
+            x: Features, ``(n, dimensions)``.
+
+        Raises:
+            InputError: The features are fewer than two, or are not finite.
+        """
+        if x.ndim != 2 or len(x) < 2:
+            raise InputError(
+                f"features of shape {tuple(x.shape)} cannot be compared: give (n, dimensions), at least two of each set"
+            )
+        if not x.isfinite().all():
+            raise InputError("some features are not finite: evaluate an earlier checkpoint")
+        x = x.double()
+        mean = x.mean(dim=0)
+        return cls(mean, torch.linalg.qr((x - mean) / (len(x) - 1) ** 0.5, mode="r").R)
+
+    def distance(self, other: "GaussianStatistics") -> Tensor:
+        r"""Squared 2-Wasserstein distance of the two Gaussians, a scalar in squared units of the features, float64.
+
+        :math:`|\mu_x - \mu_y|^2 + \mathrm{tr}(\Sigma_x + \Sigma_y - 2 (\Sigma_x \Sigma_y)^{1/2})`, where the trace of
+        the last root is the sum of the singular values of :math:`R_x R_y^T`: their squares are the eigenvalues of
+        :math:`R_x \Sigma_y R_x^T`, and but for zeros those of :math:`\Sigma_x \Sigma_y`.
+
+        Raises:
+            InputError: The features differ in dimensions.
+        """
+        if self.mean.shape != other.mean.shape:
+            raise InputError(
+                f"features of {len(self.mean)} and of {len(other.mean)} dimensions cannot be compared: give both of "
+                "one extractor"
+            )
+        gap = (self.mean - other.mean).square().sum()
+        shared = torch.linalg.svdvals(self.root @ other.root.T).sum()
+        return (gap + self.root.square().sum() + other.root.square().sum() - 2 * shared).clamp(min=0)
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> Tensor:
-    r"""Squared 2-Wasserstein distance of the Gaussians with the means and covariances of two sets of features.
+    """Squared 2-Wasserstein distance of the Gaussians with the means and covariances of two sets of features.
 
-    :math:`|\mu_x - \mu_y|^2 + \mathrm{tr}(\Sigma_x + \Sigma_y - 2 (\Sigma_x \Sigma_y)^{1/2})`, in float64 by
-    torchmetrics. GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium, Heusel et al. 2017
+    GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium, Heusel et al. 2017
     (https://arxiv.org/abs/1706.08500), equation 6. With features of Inception it is FID; with others it is not, and
     should be named for them. It falls with the number of features that are compared, so numbers of unlike sets must not
-    be compared.
+    be compared. Where many sets are compared with one, keep its `GaussianStatistics`.
 
     Args:
         x: Features, ``(n, dimensions)``.
@@ -33,15 +81,4 @@ def frechet_distance(x: Tensor, y: Tensor) -> Tensor:
     Raises:
         InputError: The features differ in dimensions, are fewer than two, or are not finite.
     """
-    if x.ndim != 2 or x.shape[1:] != y.shape[1:] or min(len(x), len(y)) < 2:
-        raise InputError(
-            f"features of shapes {tuple(x.shape)} and {tuple(y.shape)} cannot be compared: give (n, dimensions), at "
-            "least two of each, with equal dimensions"
-        )
-    if not (x.isfinite().all() and y.isfinite().all()):
-        raise InputError("some features are not finite: evaluate an earlier checkpoint")
-    metric = FrechetInceptionDistance(_Given(x.shape[1])).to(x.device)
-    origin = x.double().mean(dim=0)  # torchmetrics sums squares that are not centred
-    metric.update(x.double() - origin, real=True)
-    metric.update(y.double() - origin, real=False)
-    return metric.compute().clamp(min=0)
+    return GaussianStatistics.of(x).distance(GaussianStatistics.of(y))

@@ -1,12 +1,13 @@
-"""The Fréchet distance against closed forms for Gaussians and against scipy's matrix square root."""
+"""The Fréchet distance against closed forms for Gaussians, scipy's matrix square root and torchmetrics."""
 
 import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from torchmetrics.image.fid import FrechetInceptionDistance
 
 from lightning_gen import InputError
-from lightning_gen.metrics import frechet_distance
+from lightning_gen.metrics import GaussianStatistics, frechet_distance
 
 
 def normal(*shape, seed=0):
@@ -18,6 +19,12 @@ def white(n, dimensions, seed=0):
     x = normal(n, dimensions, seed=seed)
     x = x - x.mean(dim=0)
     return x @ torch.linalg.inv(torch.linalg.cholesky(x.T.cov())).T
+
+
+class Given(torch.nn.Identity):
+    """Stands where torchmetrics wants a network that makes features."""
+
+    num_features = 12
 
 
 def test_of_a_set_from_itself_it_is_0_in_any_order():
@@ -37,6 +44,38 @@ def test_between_gaussians_of_diagonal_covariance_it_is_that_of_their_deviations
     assert frechet_distance(x, y).item() == pytest.approx(expected.item(), rel=1e-9)
 
 
+def test_between_covariances_that_commute_it_is_that_of_their_roots():
+    turn = torch.linalg.qr(normal(6, 6)).Q
+    a, b = ((turn * normal(6, seed=seed).abs()) @ turn.T for seed in (1, 2))
+    x, y = white(300, 6) @ a, white(500, 6, seed=4) @ b
+    assert frechet_distance(x, y).item() == pytest.approx((a - b).square().sum().item(), rel=1e-9)
+
+
+def test_it_is_the_same_from_either_side_and_moved_or_turned_with_both():
+    x, y, turn = normal(30, 8), normal(50, 8, seed=1) * 2, torch.linalg.qr(normal(8, 8, seed=2)).Q
+    expected = pytest.approx(frechet_distance(x, y).item(), rel=1e-9)
+    assert frechet_distance(y, x).item() == expected
+    assert frechet_distance(x + 5, y + 5).item() == expected
+    assert frechet_distance(x @ turn, y @ turn).item() == expected
+
+
+def test_it_agrees_with_torchmetrics():
+    x, y = normal(300, 12) @ normal(12, 12, seed=1), normal(400, 12, seed=2) @ normal(12, 12, seed=3) + 1
+    metric = FrechetInceptionDistance(Given()).set_dtype(torch.float64)
+    metric.update(x, real=True)
+    metric.update(y, real=False)
+    assert frechet_distance(x, y).item() == pytest.approx(metric.compute().item(), rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "dimensions"), [(50, 8), (8, 50)])
+def test_statistics_are_the_mean_and_a_root_of_the_covariance(n, dimensions):
+    x = normal(n, dimensions)
+    found = GaussianStatistics.of(x)
+    assert len(found.root) == min(n, dimensions)
+    np.testing.assert_allclose(found.mean, x.mean(dim=0), rtol=1e-12)
+    np.testing.assert_allclose(found.root.T @ found.root, np.cov(x.numpy(), rowvar=False), atol=1e-12)
+
+
 def test_it_agrees_with_the_square_root_of_the_product_by_scipy():
     x, y = normal(300, 12) @ normal(12, 12, seed=1), normal(400, 12, seed=2) @ normal(12, 12, seed=3) + 1
     a, b = np.cov(x.numpy(), rowvar=False), np.cov(y.numpy(), rowvar=False)
@@ -51,12 +90,21 @@ def test_far_from_the_origin_in_float32_it_keeps_its_digits():
     assert moved == pytest.approx(6, rel=1e-4)
 
 
-def test_fewer_features_than_dimensions_and_a_collapsed_set_are_no_trouble():
-    x, y = normal(10, 40), normal(10, 40, seed=1)
-    assert frechet_distance(x, x).item() == pytest.approx(0, abs=1e-5)
-    point = torch.zeros(10, 40)
+def test_fewer_features_than_dimensions_lose_no_digit():
+    """A covariance twice as far from 0 lies its trace away, two of one mean without a common direction both traces."""
+    x = normal(10, 40)
+    assert frechet_distance(x, x.flip(0)).item() == pytest.approx(0, abs=1e-12)
+    mean, trace = x.mean(dim=0), x.T.cov().trace().item()
+    assert frechet_distance(x, mean + 2 * (x - mean)).item() == pytest.approx(trace, rel=1e-12)
+    apart = torch.cat([torch.zeros(10, 40), x - mean], dim=1)
+    beside = torch.cat([x - mean, torch.zeros(10, 40)], dim=1)
+    assert frechet_distance(apart, beside).item() == pytest.approx(2 * trace, rel=1e-12)
+
+
+def test_a_collapsed_set_is_no_trouble():
+    y = normal(10, 40, seed=1)
     expected = (y.mean(dim=0).square().sum() + y.T.cov().trace()).item()
-    assert frechet_distance(point, y).item() == pytest.approx(expected, rel=1e-9)
+    assert frechet_distance(torch.zeros(10, 40), y).item() == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(
