@@ -1,22 +1,23 @@
 """Features to compare pictures in: those of a classifier trained on the data at hand, once, and kept on the disk."""
 
-import hashlib
-import io
-import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from lightning_gen.data import DataModule, Loader, Samples
-from lightning_gen.data.cache import default_cache_dir, published
+from lightning_gen.data.cache import default_cache_dir
 from lightning_gen.errors import InputError
 from lightning_gen.metrics.classifier import BATCH, VERSION, PictureClassifier, fit_classifier, training_steps
+from lightning_gen.metrics.kept import digest, kept, tell
 
 READ_AT_ONCE = 512
+
+Pictures: TypeAlias = Callable[[], Iterable[Tensor]]
+"""Makes pictures in [-1, 1] in batches ``(size, *shape)``, the same at every call."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Extractor:
         module: The network, in evaluation mode on the CPU.
         accuracy: Share of the test split that it puts in the right class.
         protocol: What it was trained on and how, as plain data.
+        folder: Where its weights are kept, and features of real pictures beside them.
     """
 
     module: PictureClassifier
     accuracy: float
     protocol: dict[str, Any]
+    folder: Path
 
     @property
     def name(self) -> str:
@@ -42,6 +45,20 @@ class Extractor:
     def features(self, batches: Iterable[Tensor]) -> Tensor:
         """Features ``(n, num_features)`` of pictures in [-1, 1] that come in batches ``(size, *shape)``."""
         return torch.cat([self.module.features(x.cpu()) for x in batches])
+
+    def kept_features(self, pictures: Pictures, count: int) -> Tensor:
+        """The same of pictures that are compared again and again: read off once and kept on the disk.
+
+        They are kept under a hash of the pictures themselves and of the weights, so that other pictures, in another
+        order or of another size, have features of their own.
+
+        Args:
+            pictures: Makes the pictures.
+            count: How many there are.
+        """
+        path = self.folder / f"features-{digest(_version(self.module), pictures())[:32]}.pt"
+        like = {"features": torch.empty(count, self.module.num_features)}
+        return kept(path, like, lambda: {"features": self.features(pictures())})["features"]
 
     @torch.no_grad()
     def classes(self, batches: Iterable[Tensor]) -> Tensor:
@@ -81,15 +98,8 @@ def trained_extractor(data: DataModule, seed: int = 0, cache_dir: str | None = N
     reason = obstacle(data)
     if reason is not None:
         raise InputError(f"{reason}: give other data")
-    assert data.num_classes is not None
     cache = Path(cache_dir).expanduser() if cache_dir else default_cache_dir()
-    path = cache / f"classifier-{_key(data, seed)}.pt"
-    module = _read(path, data)
-    if module is None:
-        name, count = type(data).__name__, len(data.train_set)
-        _tell(f"training a classifier of {name} on {count:,} pictures, once: it will be kept in {cache}")
-        module = fit_classifier(data.train_set, data.shape, data.num_classes, seed)
-        _keep(module, path)
+    module = _trained(data, seed, cache)
     protocol = {
         "classifier_of": type(data).__name__,
         "trained_on": f"{len(data.train_set)} training pictures",
@@ -99,7 +109,7 @@ def trained_extractor(data: DataModule, seed: int = 0, cache_dir: str | None = N
         "num_features": module.num_features,
         "weights": _digest(module),
     }
-    return Extractor(module, accuracy_of(module, data.test_set), protocol)
+    return Extractor(module, _kept_accuracy(module, data.test_set, cache), protocol, cache)
 
 
 @torch.no_grad()
@@ -112,46 +122,41 @@ def accuracy_of(module: PictureClassifier, samples: Samples) -> float:
     return right / len(samples)
 
 
-def _key(data: DataModule, seed: int) -> str:
-    key = hashlib.sha256(repr((VERSION, torch.__version__, data.shape, data.num_classes, seed)).encode())
-    for x, labels in Loader(data.train_set, READ_AT_ONCE):
-        assert labels is not None
-        key.update(x.numpy().tobytes())
-        key.update(labels.numpy().tobytes())
-    return key.hexdigest()[:32]
+def _trained(data: DataModule, seed: int, cache: Path) -> PictureClassifier:
+    """The classifier that is kept in a folder, or a new one."""
+    assert data.num_classes is not None
+    module, train_set = PictureClassifier(data.shape, data.num_classes), data.train_set
+    key = repr((VERSION, torch.__version__, data.shape, data.num_classes, seed))
 
+    def train() -> dict[str, Tensor]:
+        name = type(data).__name__
+        tell(f"training a classifier of {name} on {len(train_set):,} pictures, once: it will be kept in {cache}")
+        return fit_classifier(train_set, data.shape, module.num_classes, seed).state_dict()
 
-def _digest(module: PictureClassifier) -> str:
-    weights = hashlib.sha256()
-    for value in module.state_dict().values():
-        weights.update(value.numpy().tobytes())
-    return weights.hexdigest()[:16]
-
-
-def _read(path: Path, data: DataModule) -> PictureClassifier | None:
-    """The classifier in a file; None where there is none, or a damaged one, which will be written anew."""
-    module = PictureClassifier(data.shape, data.num_classes or 1)
-    try:
-        module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception:  # what torch raises for a damaged file has no common class
-        return None
+    path = cache / f"classifier-{digest(key, _contents(train_set))[:32]}.pt"
+    module.load_state_dict(kept(path, module.state_dict(), train))
     return module.eval().requires_grad_(False)
 
 
-def _keep(module: PictureClassifier, path: Path) -> None:
-    """Write the weights whole or not at all; where that fails, say so and go on without."""
-    content = io.BytesIO()  # torch reports a full disk as another error than everybody else
-    torch.save(module.state_dict(), content)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with published(path) as file:
-            file.write(content.getvalue())
-    except OSError as error:
-        _tell(
-            f"the classifier cannot be kept in {path.parent} ({error.strerror}) and will be trained again the next "
-            "time: set XDG_CACHE_HOME to a folder that you may write to"
-        )
+def _kept_accuracy(module: PictureClassifier, samples: Samples, cache: Path) -> float:
+    """The `accuracy_of` a classifier, which passes over the samples once only."""
+    path = cache / f"accuracy-{digest(_version(module), _contents(samples))[:32]}.pt"
+    like = {"accuracy": torch.empty((), dtype=torch.float64)}
+    found = kept(path, like, lambda: {"accuracy": torch.tensor(accuracy_of(module, samples), dtype=torch.float64)})
+    return found["accuracy"].item()
 
 
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _contents(samples: Samples) -> Iterator[Tensor]:
+    """All samples and their labels as they are."""
+    for x, labels in Loader(samples, READ_AT_ONCE):
+        assert labels is not None
+        yield from (x, labels)
+
+
+def _version(module: PictureClassifier) -> str:
+    """What figures of a classifier depend on besides the pictures."""
+    return repr((VERSION, torch.__version__, _digest(module)))
+
+
+def _digest(module: PictureClassifier) -> str:
+    return digest("", module.state_dict().values())[:16]

@@ -1,10 +1,13 @@
 """What ``evaluate`` measures by a classifier of the data: distances of features, and which classes were drawn."""
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from lightning_gen.data import DataModule, StackedImages
+from lightning_gen.data import DataModule, Samples, StackedImages
 from lightning_gen.metrics import (
     Extractor,
     Figure,
@@ -34,7 +37,8 @@ def features(source: Source, data: DataModule, seed: int) -> Report:
     extractor = trained_extractor(data)
     count = min(FEATURED, len(data.test_set), len(data.train_set))
     real, other = (
-        extractor.features(rounded(picks(data, split, count, seed))) for split in (data.test_set, data.train_set)
+        extractor.kept_features(partial(real_pictures, data, split, count, seed), count)
+        for split in (data.test_set, data.train_set)
     )
     fake = extractor.features(rounded(drawn(source, count, seed)))
     found, ceiling = precision_recall(real, fake), precision_recall(real, other)
@@ -59,6 +63,11 @@ def features(source: Source, data: DataModule, seed: int) -> Report:
     }
     card = {"features": protocol, **card_of(extractor)}
     return Report(figures, card) + labels(source, data, extractor, count, seed)
+
+
+def real_pictures(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Tensor]:
+    """Pictures of a split taken at random, as they would be read from 8-bit files, batch by batch."""
+    return rounded(picks(data, split, count, seed))
 
 
 def labels(source: Source, data: DataModule, extractor: Extractor, count: int, seed: int) -> Report:

@@ -41,6 +41,25 @@ def trainings(monkeypatch):
     return found
 
 
+@pytest.fixture
+def passes(monkeypatch):
+    """Note how many pictures each pass of a classifier reads features off."""
+    found, features = [], PictureClassifier.features
+
+    def noted(module, x):
+        found.append(len(x))
+        return features(module, x)
+
+    monkeypatch.setattr(PictureClassifier, "features", noted)
+    return found
+
+
+def split(data):
+    """All samples of the splits, which are one here."""
+    data.setup()
+    return data.test_set[:]
+
+
 def weights(module):
     return torch.cat([value.double().flatten() for value in module.state_dict().values()])
 
@@ -117,7 +136,8 @@ def test_it_is_trained_once_for_the_same_pictures(trainings, tmp_path, capsys):
     assert (first.accuracy, first.protocol) == (again.accuracy, again.protocol)
     assert first.accuracy == 1
     assert not again.module.training
-    assert [path.suffix for path in tmp_path.iterdir()] == [".pt"]
+    assert sorted(path.name.split("-")[0] for path in tmp_path.iterdir()) == ["accuracy", "classifier"]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".pt"}
 
 
 @pytest.mark.parametrize("other", [Stripes(noise=41), Stripes(count=126), Stripes(num_classes=3)])
@@ -138,7 +158,7 @@ def test_other_labels_train_another(trainings, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PK half a file", None], ids=("empty", "damaged", "foreign"))
 def test_a_file_that_is_not_a_classifier_is_replaced(content, trainings, tmp_path):
     extractor = trained_extractor(Stripes(), cache_dir=str(tmp_path))
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("classifier-*")
     if content is None:
         torch.save({"weight": torch.zeros(2)}, path)
     else:
@@ -162,7 +182,7 @@ class Bomb:
 def test_code_in_the_file_does_not_run(trainings, tmp_path):
     marker = tmp_path / "it-ran"
     trained_extractor(Stripes(), cache_dir=str(tmp_path / "cache"))
-    (path,) = (tmp_path / "cache").iterdir()
+    (path,) = (tmp_path / "cache").glob("classifier-*")
     torch.save(Bomb(marker), path)
     trained_extractor(Stripes(), cache_dir=str(tmp_path / "cache"))
     assert len(trainings) == 2
@@ -173,7 +193,9 @@ def test_where_nothing_can_be_kept_it_works_and_says_so(tmp_path, capsys):
     (tmp_path / "file").touch()
     extractor = trained_extractor(Stripes(), cache_dir=str(tmp_path / "file"))
     assert extractor.accuracy == 1
-    assert "set XDG_CACHE_HOME" in capsys.readouterr().err
+    x = torch.zeros(3, 1, 8, 8)
+    assert torch.equal(extractor.kept_features(lambda: [x], len(x)), extractor.features([x]))
+    assert capsys.readouterr().err.count("set XDG_CACHE_HOME") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -183,6 +205,34 @@ def test_features_and_classes_come_batch_by_batch(tmp_path):
     x, labels = data.scaled(data.test_set[:])
     torch.testing.assert_close(extractor.features(x.split(50)), extractor.module.features(x))
     assert torch.equal(extractor.classes(x.split(50)), labels)
+
+
+def test_features_of_the_same_pictures_are_read_off_once(passes, tmp_path):
+    extractor = trained_extractor(Stripes(), cache_dir=str(tmp_path))
+    x = Stripes().scaled(split(Stripes())).x
+    passes.clear()
+    first = extractor.kept_features(lambda: x.split(50), 128)
+    again = trained_extractor(Stripes(), cache_dir=str(tmp_path)).kept_features(lambda: x.split(128), 128)
+    assert passes == [50, 50, 28]
+    assert torch.equal(first, again)
+    torch.testing.assert_close(first, extractor.module.features(x))
+
+
+def test_features_of_other_pictures_or_weights_are_their_own(tmp_path):
+    extractor, other = (trained_extractor(Stripes(), seed, str(tmp_path)) for seed in (0, 1))
+    x = Stripes().scaled(split(Stripes())).x
+    for module, pictures in ((extractor, x), (other, x), (extractor, x[:64]), (extractor, x.flip(0)), (extractor, -x)):
+        found = module.kept_features(lambda pictures=pictures: [pictures], len(pictures))
+        torch.testing.assert_close(found, module.module.features(pictures))
+    assert len(list(tmp_path.glob("features-*.pt"))) == 5
+
+
+def test_other_test_pictures_have_an_accuracy_of_their_own(tmp_path):
+    """Of labels that are all turned the classifier gets none right."""
+    data = Stripes()
+    assert trained_extractor(data, cache_dir=str(tmp_path)).accuracy == 1
+    data.test_set = ArrayDataset(data.train_set.x, 1 - data.train_set.labels)
+    assert trained_extractor(data, cache_dir=str(tmp_path)).accuracy == 0
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from lightning_gen.augmentations import Binarization
 from lightning_gen.bottlenecks import FiniteScalarQuantizer, IdentityBottleneck, VectorQuantizer
 from lightning_gen.cli import main
 from lightning_gen.data import Digits, Grid, ImageFolder, Ring, Sprites, StackedDigits, Tensors
-from lightning_gen.metrics import Figure, Report, fit_pca, probe_accuracy, sliced_wasserstein
+from lightning_gen.data.cache import default_cache_dir
+from lightning_gen.metrics import Figure, PictureClassifier, Report, fit_pca, probe_accuracy, sliced_wasserstein
 from lightning_gen.networks import (
     Concatenation,
     DenseDecoder,
@@ -26,7 +27,7 @@ from lightning_gen.objectives import GaussianLikelihood
 from lightning_gen.samplers import GaussianMixtureSampler
 from lightning_gen.verbs import codes
 from lightning_gen.verbs.evaluate import assess, evaluate
-from lightning_gen.verbs.samples import batches, labelled, observed, seeded
+from lightning_gen.verbs.samples import Source, batches, drawn, labelled, observed, rounded, seeded
 
 
 class FromMixture(Generator):
@@ -423,6 +424,40 @@ def test_training_pictures_learned_by_heart_are_at_floor_and_ceilings(gan):
     assert report.card["extractor_accuracy"] >= 0.97
     assert report.card["extractor"]["classifier_of"] == "Digits"
     assert "a Digits classifier, not FID" in report.to_text()
+
+
+def test_real_pictures_are_read_once(gan, monkeypatch, tmp_path):
+    """The second time only samples pass through the classifier, and the figures are equal."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    read, features = [], PictureClassifier.features
+
+    def noted(module, x):
+        if not module.training:
+            read.append(x.clone())
+        return features(module, x)
+
+    monkeypatch.setattr(PictureClassifier, "features", noted)
+    data, module = Digits(size=8), gan()
+    first = assess(module, data, seed=1)
+    read.clear()
+    again = assess(module, data, seed=1)
+    assert (again.figures, again.card) == (first.figures, first.card)
+    samples = torch.cat(list(rounded(drawn(Source(module.eval()), 180, 1))))
+    assert torch.equal(torch.cat(read), samples)
+
+
+@pytest.mark.parametrize(
+    ("data", "seed"),
+    [(Digits(size=8), 1), (Digits(size=8, test_fraction=0.2), 0), (Digits(size=8, seed=1), 0), (Digits(size=9), 0)],
+    ids=("seed", "count", "splits", "pixels"),
+)
+def test_what_was_kept_of_others_is_not_taken(gan, data, seed):
+    module = gan((1, data.size, data.size))
+    assess(gan(), Digits(size=8), seed=0)
+    beside = assess(module, data, seed=seed)
+    for path in default_cache_dir().glob("features-*.pt"):
+        path.unlink()
+    assert figures(assess(module, data, seed=seed)) == figures(beside)
 
 
 def test_one_class_of_ten_is_precise_and_recalls_little(gan):
