@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -41,6 +43,25 @@ def levels(samples):
     x = samples.__getitems__(list(range(len(samples)))).x
     assert (x == x[:, :1, :1, :1]).all()
     return x[:, 0, 0, 0].tolist()
+
+
+def lines_of_a_batch(data):
+    """How many lines of Python run while the first training batch is made."""
+    lines = 0
+
+    def count(frame, event, argument):
+        nonlocal lines
+        lines += event == "line"
+        return count
+
+    loader = iter(data.train_dataloader())
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        next(loader)
+    finally:
+        sys.settrace(before)
+    return lines
 
 
 class TestConstruction:
@@ -154,6 +175,10 @@ class TestBatches:
         data = ImageFolder(str(flat), size=8)
         data.setup()
         assert isinstance(data.train_set.x, np.memmap)
+
+    def test_a_batch_takes_as_many_lines_of_python_however_many_pictures_it_has(self, flat):
+        small, large = (ImageFolder(str(flat), size=8, batch_size=size) for size in (2, 16))
+        assert lines_of_a_batch(small) == lines_of_a_batch(large) > 10
 
     def test_prepare_data_decodes_and_setup_only_maps(self, flat, monkeypatch):
         ImageFolder(str(flat), size=8).prepare_data()
