@@ -49,6 +49,8 @@ examples:
     {PROGRAM} fit --config gan/dcgan --ckpt_path last
   draw from a trained model
     {PROGRAM} sample runs/dcgan/checkpoints/last.ckpt --n 64
+  how fast a recipe trains on this machine, and what would make it faster
+    {PROGRAM} bench gan/dcgan
   a checkpoint that holds a class of your own, defined in my_parts.py
     {PROGRAM} sample runs/dcgan/checkpoints/last.ckpt --import my_parts
 

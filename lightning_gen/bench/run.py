@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -51,3 +52,8 @@ def quiet() -> Iterator[None]:
     """Drop what a run says."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
+
+
+def say(what: str) -> None:
+    """Tell a user who waits what is done."""
+    print(what, file=sys.stderr, flush=True)

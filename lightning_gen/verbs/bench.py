@@ -2,14 +2,11 @@
 
 import re
 import shlex
-import statistics
-import sys
 from collections.abc import Sequence
 
 from lightning_gen.bench.figures import compared
-from lightning_gen.bench.records import Run
-from lightning_gen.bench.run import measured
-from lightning_gen.bench.switches import applicable, chosen, verdict
+from lightning_gen.bench.run import measured, say
+from lightning_gen.bench.switches import Trials, chosen
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import Report
 from lightning_gen.verbs.output import output_file, show
@@ -30,13 +27,13 @@ def bench(
 
     The library's side is all that ``fit`` does but validation. The other is a loop in plain PyTorch over copies of the
     same networks, with the same mathematics and in the same precision. They take turns, step by step, so that whatever
-    else the machine does meets both. Then switches are tried that make some recipes faster on some machines.
+    else the machine does meets both. In the same rounds switches are tried that make some recipes faster.
 
     Args:
         recipe: A recipe, by short name (gan/dcgan) or path.
         words: Options for ``fit``, such as --config data/fashion_mnist --trainer.precision bf16-mixed.
         output: A JSON file for the same figures and their card.
-        repeats: Runs, at least 1; the figures are the middle ones.
+        repeats: Rounds, at least 1; the figures are the middle ones.
         steps: Timed steps of each side in a run, at least 1.
         switches: Whether to try --channels_last, --trainer.precision bf16-mixed and --compile too.
 
@@ -46,15 +43,14 @@ def bench(
     target = output_file(output, "bench.json")
     check(words, repeats, steps)
     command = ["--config", recipe, *words]
-    runs = []
+    runs, trials = [], Trials(command, WARM_UP, steps)
     for number in range(1, repeats + 1):
-        say(f"run {number} of {repeats}: {steps} steps of {recipe}, and as many by hand")
+        say(f"round {number} of {repeats}: {steps} steps of {recipe}, and as many by hand")
         runs.append(measured(command, WARM_UP, steps))
+        if switches:
+            trials.take_round()
     protocol = {"recipe": recipe, "options": shlex.join(words), "repeats": repeats, "steps": steps, "warm_up": WARM_UP}
-    report = Report(card=protocol) + compared(runs)
-    if switches:
-        report += tried(command, steps, runs)
-    show(report, target)
+    show(Report(card=protocol) + compared(runs) + trials.report(), target)
 
 
 def check(words: Sequence[str], repeats: int, steps: int) -> None:
@@ -74,22 +70,3 @@ def check(words: Sequence[str], repeats: int, steps: int) -> None:
     for word in words:
         if re.match(r"--print_config|--\S+\.help", word):
             raise InputError(f"bench explains no options: add {word} to `python -m lightning_gen fit` instead")
-
-
-def tried(command: Sequence[str], steps: int, runs: Sequence[Run]) -> Report:
-    """What each switch brings; one that fails says why."""
-    base = statistics.median(run.library.wall for run in runs)
-    report = Report()
-    for switch in applicable(runs[0].setting, command):
-        say(f"trying {switch.typed}")
-        try:
-            report += verdict(switch, measured([*command, *switch.words], WARM_UP, steps, beside=False), base)
-        except Exception as error:  # whatever a compiler may raise: the figures so far are worth more
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            report += Report(omitted={f"{switch.name}_speedup": f"with {switch.typed}: {reason}"})
-    return report
-
-
-def say(what: str) -> None:
-    """Tell a user who waits."""
-    print(what, file=sys.stderr, flush=True)

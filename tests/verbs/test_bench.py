@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from lightning_gen import AutoencoderModule, InputError
-from lightning_gen.bench import turns
+from lightning_gen.bench import switches, turns
 from lightning_gen.bench.autoencoder_by_hand import AutoencoderByHand
 from lightning_gen.bench.figures import compared
 from lightning_gen.bench.records import Run, Setting, Side, Spent
 from lightning_gen.bench.run import measured
 from lightning_gen.bench.switches import Switch, applicable, verdict
 from lightning_gen.cli import main, parted
+from lightning_gen.metrics import Report
 from lightning_gen.networks import DenseGenerator
 from lightning_gen.verbs import bench as verb
 
@@ -43,7 +44,7 @@ def test_it_prints_and_writes_figures_with_their_card_and_nothing_else(tmp_path,
     main(["bench", *SHORT, "gan/dense", *TINY, "--output", "bench.json", "--trainer.precision", "bf16-mixed"])
     assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
     told = capsys.readouterr()
-    assert told.err.splitlines() == [f"run {n} of 2: 3 steps of gan/dense, and as many by hand" for n in (1, 2)]
+    assert told.err.splitlines() == [f"round {n} of 2: 3 steps of gan/dense, and as many by hand" for n in (1, 2)]
     assert all(name in told.out for name in FIGURES)
     assert "Trained on" not in told.out, "what fit says of itself is left out"
     found = json.loads((tmp_path / "bench.json").read_text())
@@ -142,41 +143,48 @@ def test_only_what_is_not_chosen_already_is_tried():
     assert names(memory_format="channels_last") == ["--channels_last false", bf16, compiled]
     assert names(memory_format=None) == [bf16, compiled]
     assert names(precision="bf16-mixed") == ["--channels_last true", compiled]
+    assert names(compiled=True) == ["--channels_last true", bf16]
     assert names(["--compile=false", "--channels_last", "true", "--compiled"]) == [bf16]
 
 
 @pytest.mark.parametrize(
-    ("step", "said"),
+    ("steps", "said"),
     [
-        (20, "1.5  times as fast with --fast true (20 ms a step); all is different; 2.5 s to the first step"),
-        (30, "1  --fast true does not help here (30 ms a step)"),
-        (40, "0.75  --fast true does not help here (40 ms a step)"),
+        ((20, 20), "1.5  (1.25 to 1.75) times as fast with --fast true (20 ms a step, 2.5 s to the first step): odd"),
+        ((24, 36), "1.0069  (0.97222 to 1.0417) --fast true does not help here (30 ms a step)"),
     ],
 )
-def test_what_is_said_of_a_switch(step, said):
-    text = verdict(Switch("fast", "fast", "true", "all is different"), run(side(step), None), 0.03).to_text()
-    assert text == f"fast_speedup  {said}"
+def test_what_is_said_of_a_switch(steps, said):
+    plain = [run(side(25), None), run(side(35), None)]
+    found = verdict(Switch("speedup", "fast", "true", "odd"), plain, [run(side(step), None) for step in steps])
+    assert Report((found,)).to_text(200) == f"speedup  {said}"
 
 
 def test_a_switch_that_fails_says_why_and_the_rest_goes_on(monkeypatch, capsys):
+    made = []
+
     def fails(words, warm_up, steps, beside=True):
+        made.append((words[-2:], beside))
         if "--channels_last" in words:
             raise InputError("it has no channels")
-        if "--compile" in words:
-            raise RuntimeError("no compiler\n  in a file\n")
-        return run(side(10, memory=1), side(8, memory=1))
+        if "--compile" in words and len(made) > 5:
+            raise RuntimeError("no compiler any more\n  in a file\n")
+        return run(side(10, memory=1), side(8, memory=1) if beside else None)
 
-    monkeypatch.setattr(sys.modules[verb.__module__], "measured", fails)
-    main(["bench", "gan/dcgan", "--repeats", "1"])
+    for module in (switches.__name__, verb.__module__):
+        monkeypatch.setattr(sys.modules[module], "measured", fails)
+    main(["bench", "gan/dcgan", "--repeats", "2"])
     told = capsys.readouterr()
     assert "no channels_last_speedup: with --channels_last true: it has no channels\n" in told.out
-    assert "no compile_speedup: with --compile true: no compiler\n" in told.out
+    assert "no compile_speedup: with --compile true: no compiler any more\n" in told.out
     assert "bf16_speedup" in told.out
-    assert told.err.splitlines()[1:] == [
-        "trying --channels_last true",
-        "trying --trainer.precision bf16-mixed",
-        "trying --compile true",
+    assert [line.split()[-1] for line in told.err.splitlines() if line.startswith("trying")] == [
+        *("true", "bf16-mixed", "true"),
+        *("bf16-mixed", "true"),
     ]
+    plain = ["--config", "gan/dcgan"]
+    assert made[:2] == [(plain, True), (plain, False)], "what is switched has no loop by hand beside it"
+    assert made[5:7] == made[:2]
 
 
 # bad input
