@@ -39,10 +39,10 @@ def check(module: AutoencoderModule) -> None:
     """
     known = TERMS.get(type(module.bottleneck))
     if known is None:
-        raise NotImplementedError(f"not written by hand: {type(module.bottleneck).__name__}")
+        raise NotImplementedError(f"{type(module.bottleneck).__name__} is not written by hand")
     terms = list(module.terms.values())
     if unknown := [type(term).__name__ for term in terms if type(term) not in known]:
-        raise NotImplementedError(f"not written by hand: {', '.join(unknown)}")
+        raise NotImplementedError(f"{', '.join(unknown)} is not written by hand")
     if sum(isinstance(term, Likelihood) for term in terms) > 1:
         raise NotImplementedError("by hand there is one likelihood")
     if any(isinstance(term, KLDivergence) and term.sampled for term in terms):

@@ -118,9 +118,8 @@ class CodebookByHand(PlainByHand):
 
     def tally(self) -> tuple[Tensor, Tensor]:
         """How many features have each code, ``(codes,)``, and their sums, ``(codes, width)``."""
-        codes = torch.arange(len(self.use), device=self._x.device)
-        belongs = (self._indices[:, None] == codes).to(self._x.dtype)
-        return belongs.sum(0), belongs.mT @ self._x
+        counts = torch.bincount(self._indices, minlength=len(self.use)).to(self._x.dtype)
+        return counts, torch.zeros_like(self.vectors).index_add_(0, self._indices, self._x)
 
     def draw(self) -> Tensor:
         """Vectors at random from the batch, one for each code."""

@@ -94,7 +94,7 @@ def check(module: GANModule) -> None:
     penalties = penalties_of(module)
     parts = [module.objective, *penalties, *module.terms.values(), module.constraint]
     if unknown := [type(part).__name__ for part in parts if part is not None and type(part) not in KNOWN]:
-        raise NotImplementedError(f"not written by hand: {', '.join(unknown)}")
+        raise NotImplementedError(f"{', '.join(unknown)} is not written by hand")
     slopes = {type(penalty): at(penalty.weight, 0) for penalty in penalties}
     if slopes.get(R1) != slopes.get(R2) or (R1 in slopes and module.discriminator.mixes_samples):
         raise NotImplementedError("by hand there are R1 and R2 together only, of one weight and without BatchNorm")

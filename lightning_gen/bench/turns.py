@@ -175,7 +175,7 @@ def by_hand(trainer: Trainer, module: GenerativeModule) -> ByHand:
     """
     kind = HANDS.get(type(module))
     if kind is None:
-        raise NotImplementedError(f"not written by hand: {type(module).__name__}")
+        raise NotImplementedError(f"{type(module).__name__} is not written by hand")
     if trainer.gradient_clip_val is not None or trainer.accumulate_grad_batches > 1:
         raise NotImplementedError("by hand there is no clipping of gradients and no accumulation")
     device, data = module.device, trainer.datamodule  # type: ignore[attr-defined]
