@@ -11,7 +11,6 @@ user's choice, as it is with validation.
 
 import argparse
 import json
-import math
 import os
 import platform
 import statistics
@@ -118,9 +117,8 @@ def plot(found: dict[Setting, list[Steps]]) -> Figure:
         panel.set_xlabel(LABELS[quantity])
         panel.grid(axis="y", alpha=0.3)
         panel.margins(x=0.12)
-    top = math.ceil(0.5 + max(value for runs in found.values() for value in added(runs)))
-    panels[0].set_ylim(0, top)
-    panels[0].set_yticks(range(top + 1))
+    every = [value for runs in found.values() for value in added(runs)]
+    panels[0].set_ylim(min(0.0, *every), 1.4 * max(every))
     panels[0].set_ylabel("added to a step, ms")
     return figure
 
