@@ -53,20 +53,20 @@ ROWS = {
     "gan": Row(
         "a step of DCGAN, 32 x 32, pictures in memory",
         (
-            "lightning_gen, gan/dcgan",
+            *("lightning_gen, gan/dcgan", "lightning_gen, gan/dcgan --compile true"),
             *("Lightning's tutorial", "the same, no picture a step", "torchgan", "torch-mimicry"),
         ),
         ticks=2,
     ),
     "vae": Row(
         "a step of the convolutional VAE, 32 x 32, pictures in memory",
-        ("lightning_gen, autoencoder/vae", "pythae"),
+        ("lightning_gen, autoencoder/vae", "lightning_gen, autoencoder/vae --compile true", "pythae"),
         ticks=1,
     ),
     "epoch": Row(
         "a step of an epoch, DCGAN, 28 x 28, pictures from files",
         (
-            "lightning_gen, gan/dcgan, 28 x 28",
+            *("lightning_gen, gan/dcgan, 28 x 28", "lightning_gen, gan/dcgan, 28 x 28 --compile true"),
             *("Lightning's tutorial, torchvision's data", "the same, no picture a step, torchvision's data"),
         ),
         ticks=2,
@@ -153,8 +153,10 @@ def compare(row: Row, turns: int, steps: int, threads: int) -> dict[str, Side]:
         for _ in range(turns):
             for name, process in processes.items():
                 sides[name].readings.append(process.turn())
-        for process in processes.values():
+        for name, process in processes.items():
             process.end()
+            if not all(moved > 0 for moved in sides[name].readings[-1].moved):
+                sides[name].error = "its weights do not move, or are not finite"
     return sides
 
 

@@ -22,16 +22,15 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision import datasets, transforms
-from tutorial import TutorialGAN
+from tutorial import ADAM, TutorialGAN
 
 from lightning_gen import cli
 from lightning_gen.data import FashionMNIST
 from lightning_gen.networks import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
 from lightning_gen.records import Batch
 
-BATCH, LATENT, CODE, WIDTH = 64, 64, 16, 32
+BATCH, LATENT, CODE, WIDTH, RATE = 64, 64, 16, 32, 0.001
 SHAPE, NATIVE = (1, 32, 32), (1, 28, 28)
-ADAM = {"lr": 0.0004, "betas": (0.5, 0.999)}
 CPU = torch.device("cpu")
 FOREVER = 10**9
 
@@ -70,12 +69,12 @@ def from_pil() -> DataLoader[Any]:
     return DataLoader(datasets.FashionMNIST(".", transform=usual, download=True), BATCH, shuffle=True, drop_last=True)
 
 
-def fit(recipe: str, size: int) -> Callable[[Clock], None]:
-    """Train by the command line, as it is by default."""
+def fit(recipe: str, size: int, *options: str) -> Callable[[Clock], None]:
+    """Train by the command line, as it is by default but for some options."""
 
     def run(clock: Clock) -> None:
-        options = ["--data.size", str(size), "--trainer.accelerator", "cpu"]
-        cli.run(["fit", "--config", recipe, "--config", "data/fashion_mnist", *options])
+        pictures = ["--config", "data/fashion_mnist", "--data.size", str(size)]
+        cli.run(["fit", "--config", recipe, *pictures, "--trainer.accelerator", "cpu", *options])
 
     return run
 
@@ -195,7 +194,7 @@ def pythae(clock: Clock) -> None:
     config = VAEConfig(input_dim=SHAPE, latent_dim=CODE, reconstruction_loss="bce")
     x, labels = resized()
     options = BaseTrainerConfig(
-        output_dir=".", per_device_train_batch_size=BATCH, learning_rate=0.001, num_epochs=FOREVER, no_cuda=True
+        output_dir=".", per_device_train_batch_size=BATCH, learning_rate=RATE, num_epochs=FOREVER, no_cuda=True
     )
     data = BaseDataset((x + 1) / 2, labels)
     BaseTrainer(VAE(config, TheEncoder(), TheDecoder()), data, training_config=options).train()
@@ -221,13 +220,16 @@ def load_from_pil(clock: Clock) -> None:
 
 SIDES: dict[str, Callable[[Clock], None]] = {
     "lightning_gen, gan/dcgan": fit("gan/dcgan", SHAPE[1]),
+    "lightning_gen, gan/dcgan --compile true": fit("gan/dcgan", SHAPE[1], "--compile", "true"),
     "Lightning's tutorial": tutorial(in_memory, SHAPE, shows=True),
     "the same, no picture a step": tutorial(in_memory, SHAPE, shows=False),
     "torchgan": torchgan,
     "torch-mimicry": mimicry,
     "lightning_gen, autoencoder/vae": fit("autoencoder/vae", SHAPE[1]),
+    "lightning_gen, autoencoder/vae --compile true": fit("autoencoder/vae", SHAPE[1], "--compile", "true"),
     "pythae": pythae,
     "lightning_gen, gan/dcgan, 28 x 28": fit("gan/dcgan", NATIVE[1]),
+    "lightning_gen, gan/dcgan, 28 x 28 --compile true": fit("gan/dcgan", NATIVE[1], "--compile", "true"),
     "Lightning's tutorial, torchvision's data": tutorial(from_pil, NATIVE, shows=True),
     "the same, no picture a step, torchvision's data": tutorial(from_pil, NATIVE, shows=False),
     "lightning_gen's loader": load,

@@ -6,6 +6,9 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchvision.utils import make_grid
 
+ADAM = {"lr": 0.0004, "betas": (0.5, 0.999)}
+"""Those of both optimizers of ``gan/dcgan``."""
+
 
 class TutorialGAN(LightningModule):
     """Manual optimization with an optimizer toggled in each turn, a pass of the generator and a logged loss in both.
@@ -57,5 +60,4 @@ class TutorialGAN(LightningModule):
         self.untoggle_optimizer(d_optimizer)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        options = {"lr": 0.0004, "betas": (0.5, 0.999)}
-        return [torch.optim.Adam(network.parameters(), **options) for network in (self.generator, self.discriminator)]
+        return [torch.optim.Adam(network.parameters(), **ADAM) for network in (self.generator, self.discriminator)]
