@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from small_recipes import RECIPES, tiny
 
 from lightning_gen import AutoencoderModule, InputError
 from lightning_gen.bench import switches, turns
@@ -20,6 +21,11 @@ from lightning_gen.verbs import bench as verb
 
 TINY = ["--model.generator.widths=[16]", "--model.discriminator.widths=[16]", "--data.size=8", "--data.batch_size=16"]
 SHORT = ["--steps", "3", "--repeats", "2", "--switches", "false"]
+WRITTEN = [
+    *("gan/dcgan", "gan/rpgan", "gan/wgan_gp", "gan/dense", "gan/ring8", "gan/r3gan", "gan/sngan"),
+    *("autoencoder/vae", "autoencoder/vq_vae", "autoencoder/dense", "autoencoder/convolutional"),
+]
+"""Recipes that are written by hand, of many."""
 FIGURES = [
     *("step_ms", "bare_step_ms", "step_ratio", "processor_ratio", "images_per_second", "data_ms"),
     *("peak_memory_mb", "peak_memory_ratio", "first_step_s"),
@@ -104,6 +110,16 @@ def test_the_weights_by_hand_lie_in_memory_as_the_librarys(wanted, found, monkey
     run = measured(["--config", "autoencoder/convolutional", *tiny, "--channels_last", wanted], 1, 1)
     assert run.setting.memory_format == found
     assert set(lie) == {wanted == "false"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_can_be_measured_and_takes_little_more_memory_than_by_hand(recipe):
+    found = measured(tiny(recipe), 1, 1)
+    assert found.library.memory > 0
+    assert (found.by_hand is None) == bool(found.missing)
+    if recipe in WRITTEN:
+        assert found.ratio(lambda side: side.memory) < 1.1
 
 
 # figures
