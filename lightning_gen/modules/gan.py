@@ -18,7 +18,7 @@ from lightning_gen.modules.base import named
 from lightning_gen.modules.classes import drawn_classes
 from lightning_gen.modules.devices import all_reduce_mean
 from lightning_gen.modules.ema import EMA, Tensors
-from lightning_gen.modules.judging import contest, judgements
+from lightning_gen.modules.judging import contest
 from lightning_gen.modules.modes import evaluating
 from lightning_gen.modules.opponents import check_opponents, check_terms
 from lightning_gen.modules.standing import measure_statistics
@@ -279,11 +279,13 @@ class GANModule(AlternatingModule):
         """What the generator pays: its objective against the frozen discriminator, and its terms."""
         fake = self.augment(self.generator(self.latents(len(batch.x)), batch.labels))
         needs_real = self.objective.uses_real_logits_for_generator
+        on_real = None
         if needs_real or any(term.needs_real_for_generator for _, term in self._terms()):
-            sides = Sides(self.augment(batch.x), fake, batch.labels, batch.labels)
-            on_real, on_fake = judgements(self.discriminator, sides)
-        else:
-            on_real, on_fake = None, self.discriminator.judge(fake, batch.labels)
+            with (
+                torch.no_grad()
+            ):  # nothing that the generator does changes it: a pass of both would go back through both
+                on_real = self.discriminator.judge(self.augment(batch.x), batch.labels)
+        on_fake = self.discriminator.judge(fake, batch.labels)
         loss = Loss(self.objective.generator(None if on_real is None else on_real.logits, on_fake.logits))
         for name, term in self._terms():
             loss = loss.plus(f"generator_{name}", term.generator(on_real, on_fake), term.weight)

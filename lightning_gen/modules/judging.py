@@ -10,13 +10,6 @@ from lightning_gen.records import Judgement, Sides
 from lightning_gen.regularizers import Contest, Penalty
 
 
-def judgements(discriminator: Discriminator, sides: Sides) -> tuple[Judgement, Judgement]:
-    """The judgements of both sides, in one pass where that gives the same."""
-    if together(discriminator, sides):
-        return _halves(discriminator, sides, torch.cat([sides.real, sides.fake.to(sides.real.dtype)]))
-    return discriminator.judge(sides.real, sides.real_labels), discriminator.judge(sides.fake, sides.fake_labels)
-
-
 def contest(
     discriminator: Discriminator, sides: Sides, penalties: Collection[Penalty], generator: torch.Generator
 ) -> Contest:

@@ -71,7 +71,8 @@ class Contest:
         """Gradients at the samples that require one, in one backward pass."""
         sides = ((self.real, self.on_real.logits), (self.fake, self.on_fake.logits))
         watched = [(x, logits) for x, logits in sides if x.requires_grad]
-        total = torch.stack([logits.sum() for _, logits in watched]).sum()
+        sums = [logits.sum() for _, logits in watched]
+        total = sum(sums[1:], sums[0])
         asked = [x for x, _ in watched] if self.both is None else [self.both]
         gradients = torch.autograd.grad(total, asked, create_graph=True)
         if self.both is not None:

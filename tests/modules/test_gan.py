@@ -401,7 +401,7 @@ def test_a_discriminator_that_mixes_samples_sees_real_and_fake_apart(gan, option
     module = gan(generator=DCGANGenerator(shape, 4, 4), discriminator=discriminator).train()
     sizes = []
     module.discriminator.layers.register_forward_hook(lambda m, args, out: sizes.append(len(args[0])))
-    judging.judgements(module.discriminator, Sides(torch.rand(6, *shape), torch.rand(6, *shape)))
+    judging.contest(module.discriminator, Sides(torch.rand(6, *shape), torch.rand(6, *shape)), (), torch.Generator())
     assert sizes == [6, 6]
 
 
