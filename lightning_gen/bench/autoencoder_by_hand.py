@@ -15,6 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 from lightning_gen.bench.codes_by_hand import CodebookByHand, GaussianByHand, PlainByHand
 from lightning_gen.bench.precision import Precision
 from lightning_gen.bench.stream import Real
+from lightning_gen.bench.written import require_written
 from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck, VectorQuantizer
 from lightning_gen.bottlenecks.codebook import AveragedCodebook
 from lightning_gen.modules import AutoencoderModule
@@ -41,12 +42,9 @@ def check(module: AutoencoderModule) -> None:
     if known is None:
         raise NotImplementedError(f"{type(module.bottleneck).__name__} is not written by hand")
     terms = list(module.terms.values())
-    if unknown := [type(term).__name__ for term in terms if type(term) not in known]:
-        raise NotImplementedError(f"{', '.join(unknown)} is not written by hand")
+    require_written(terms, known)
     if sum(isinstance(term, Likelihood) for term in terms) > 1:
         raise NotImplementedError("by hand there is one likelihood")
-    if any(isinstance(term, KLDivergence) and term.sampled for term in terms):
-        raise NotImplementedError("by hand there is the closed form of KLDivergence")
     codebooks = module.bottleneck.each_codebook() if isinstance(module.bottleneck, VectorQuantizer) else []
     if any(not isinstance(codebook, AveragedCodebook) for codebook in codebooks):
         raise NotImplementedError("by hand a codebook learns by MovingAverage")

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy, relu, softplus
 from lightning_gen.augmentations import AdaptiveAugmentation
 from lightning_gen.bench.precision import Precision
 from lightning_gen.bench.stream import Real
+from lightning_gen.bench.written import require_written
 from lightning_gen.modules import GANModule
 from lightning_gen.objectives import (
     Classification,
@@ -92,15 +93,15 @@ def check(module: GANModule) -> None:
         NotImplementedError: The module asks for such a thing.
     """
     penalties = penalties_of(module)
-    parts = [module.objective, *penalties, *module.terms.values(), module.constraint]
-    if unknown := [type(part).__name__ for part in parts if part is not None and type(part) not in KNOWN]:
-        raise NotImplementedError(f"{', '.join(unknown)} is not written by hand")
+    require_written([module.objective, *penalties, *module.terms.values(), module.constraint], KNOWN)
     slopes = {type(penalty): at(penalty.weight, 0) for penalty in penalties}
     if slopes.get(R1) != slopes.get(R2) or (R1 in slopes and module.discriminator.mixes_samples):
         raise NotImplementedError("by hand there are R1 and R2 together only, of one weight and without BatchNorm")
+    if penalties and module.discriminator.packing > 1:
+        raise NotImplementedError("by hand penalties are on single samples, without packing")
     clips = (module.generator_clip, module.discriminator_clip)
-    if clips != (None, None) or module.accumulate > 1 or module.prior or any(p.every > 1 for p in penalties):
-        raise NotImplementedError("by hand there is no clipping of gradients, accumulation, prior or interval")
+    if clips != (None, None) or module.accumulate > 1 or module.prior:
+        raise NotImplementedError("by hand there is no clipping of gradients, accumulation or prior")
 
 
 def penalties_of(module: GANModule) -> list[Penalty]:

@@ -3,7 +3,7 @@
 import statistics
 import time
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class Spent(NamedTuple):
@@ -92,7 +92,3 @@ class Run:
     def images(self) -> int:
         """Training samples of a step."""
         return self.setting.batch_size * self.setting.batches
-
-    def ratio(self, of: Any) -> float | None:
-        """How many times as much the library takes of something than the loop by hand; None without one."""
-        return None if self.by_hand is None else of(self.library) / of(self.by_hand)

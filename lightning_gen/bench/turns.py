@@ -1,8 +1,10 @@
 """A loop by hand that takes turns with the Trainer inside one process."""
 
 import platform
+import re
 import statistics
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import torch
@@ -192,9 +194,8 @@ def batches_of_a_step(trainer: Trainer, module: GenerativeModule) -> int:
 def setting(trainer: Trainer, module: GenerativeModule) -> Setting:
     """What a run is made with."""
     device = module.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return Setting(
-        name,
+        torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         device.type,
         str(trainer.precision),
         memory_format(module),
@@ -202,6 +203,13 @@ def setting(trainer: Trainer, module: GenerativeModule) -> Setting:
         trainer.datamodule.batch_size,  # type: ignore[attr-defined]
         batches_of_a_step(trainer, module),
     )
+
+
+def processor() -> str:
+    """The name of the processor, as far as the system tells it."""
+    told = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.+)", told.read_text()) if told.is_file() else []
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def memory_format(module: nn.Module) -> str | None:

@@ -9,6 +9,8 @@ from torch.utils.data import DataLoader
 
 from lightning_gen.bench.gan_by_hand import GANByHand
 from lightning_gen.bench.precision import Precision
+from lightning_gen.objectives import Minimax, RelativisticAverage
+from lightning_gen.regularizers import R1, R2, GradientPenalty
 
 NETWORKS = ("generator", "discriminator")
 
@@ -52,6 +54,23 @@ def test_the_weights_are_those_of_a_loop_by_hand(name, trainer):
     close(module.generator.state_dict(), hand.generator.state_dict())
     close(module.discriminator.state_dict(), hand.discriminator.state_dict())
     assert not any(torch.equal(a, b) for a, b in zip(before, module.generator.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"objective": Minimax(label_smoothing=0.1)}, "Minimax with label_smoothing 0.1 is not written by hand"),
+        ({"objective": RelativisticAverage()}, "RelativisticAverage is not written by hand"),
+        ({"penalties": {"slope": GradientPenalty(centre=0)}}, "GradientPenalty with centre 0 is not"),
+        ({"penalties": {"r1": R1(1.0)}}, "R1 and R2 together only"),
+        ({"penalties": {"r1": R1(1.0, every=4), "r2": R2(1.0, every=4)}}, "R1 with every 4 is not"),
+        ({"accumulate": 2}, "no clipping of gradients, accumulation or prior"),
+        ({"generator_clip": 1.0}, "no clipping of gradients"),
+    ],
+)
+def test_what_is_not_written_by_hand_is_refused(options, sentence, gan):
+    with pytest.raises(NotImplementedError, match=sentence):
+        by_hand(gan(**options), [])
 
 
 @pytest.mark.parametrize("name", ["dcgan", "wgan_gp", "rpgan", "projection"])
