@@ -11,8 +11,8 @@ from lightning_gen.data import DataModule
 Real: TypeAlias = tuple[Tensor, Tensor | None]
 """Real samples ``(n, *shape)``, pictures in [-1, 1], and their classes ``(n,)`` or None."""
 
-HELD = 32
-"""Batches out of which those of a loop by hand are drawn: data may be larger than the memory."""
+HELD = 2**28
+"""Bytes of samples out of which the batches of a loop by hand are drawn: data may be larger than the memory."""
 
 
 def batches(
@@ -27,7 +27,8 @@ def batches(
         rank: Which process this is, from 0.
         world_size: Number of processes that share each batch.
     """
-    x, labels = data.train_set[: HELD * data.batch_size]  # type: ignore[index]
+    each = data.train_set[0].x.nbytes
+    x, labels = data.train_set[: max(HELD // each, data.batch_size)]  # type: ignore[index]
     shuffles = torch.Generator().manual_seed(0)  # the same in all processes
     while True:
         for rows in torch.randperm(len(x), generator=shuffles).split(data.batch_size):

@@ -2,11 +2,11 @@
 
     python tests/benchmarks/growth.py --output growth.json --picture growth.png
 
-A step of ``fit --config gan/dcgan`` is timed in turns with one of the same training written by hand, as `step.py` does
-it; what is shown is the difference of their mean processor times. One quantity grows at a time. The networks have four
-channels, so that the difference is not lost among the times of convolutions; the pictures are noise of one channel in a
-file of numpy's. Logging and ends of epochs are in it, samples and checkpoints are not: how often to have those is the
-user's choice, as it is with validation.
+A step of ``fit --config gan/dcgan`` is timed in turns with one of the same training written by hand, as the verb
+``bench`` does it; what is shown is the difference of their mean processor times. One quantity grows at a time. The
+networks have four channels, so that the difference is not lost among the times of convolutions; the pictures are noise
+of one channel in a file of numpy's. Logging and ends of epochs are in it, samples and checkpoints are not: how often to
+have those is the user's choice, as it is with validation.
 """
 
 import argparse
@@ -22,9 +22,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from step import SIDES, run
 
 from lightning_gen import cli
+from lightning_gen.bench.run import measured
+
+SIDES = ("library", "by hand")
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,11 @@ def save_noise(setting: Setting, file: str) -> None:
     np.save(file, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
 
 
-def recipe(setting: Setting, file: str) -> str:
-    """The recipe with its options, as `step.run` takes it."""
+def command(setting: Setting, file: str) -> str:
+    """What ``fit`` is told."""
     return (
-        f"gan/dcgan --model.generator.width 4 --model.discriminator.width 4 --config data/tensors --data.path {file}"
+        "--config gan/dcgan --model.generator.width 4 --model.discriminator.width 4"
+        f" --config data/tensors --data.path {file}"
         f" --data.batch_size {setting.batch} --sample_every_images {NEVER} --checkpoint_every_images {NEVER}"
     )
 
@@ -81,8 +84,8 @@ def timed(setting: Setting, warm_up: int, steps: int) -> Steps:
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/noise.npy"
         save_noise(setting, file)
-        times = run(recipe(setting, file), warm_up, steps)
-    return {side: 1e3 * statistics.fmean(processor for _, processor in times[side]) for side in SIDES}
+        run = measured(command(setting, file).split(), warm_up, steps)
+    return {side: 1e3 * spent.processor for side, spent in zip(SIDES, (run.library, run.by_hand), strict=True)}
 
 
 def added(runs: list[Steps]) -> list[float]:
