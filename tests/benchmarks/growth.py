@@ -2,11 +2,11 @@
 
     python tests/benchmarks/growth.py --output growth.json --picture growth.png
 
-A step of ``fit --config gan/dcgan`` is timed in turns with one of the same training written by hand, as the verb
-``bench`` does it; what is shown is the difference of their mean processor times. One quantity grows at a time. The
-networks have four channels, so that the difference is not lost among the times of convolutions; the pictures are noise
-of one channel in a file of numpy's. Logging and ends of epochs are in it, samples and checkpoints are not: how often to
-have those is the user's choice, as it is with validation.
+A step of ``fit --config gan/dcgan`` is timed in turns with one of the same training written by hand, as ``bench`` does
+it; what is shown is the difference of their mean processor times. One quantity grows at a time. The networks have four
+channels, so that the difference is not lost among the times of convolutions; the pictures are noise of one channel in a
+file of numpy's. Logging and ends of epochs are in it, samples and checkpoints are not: how often to have those is the
+user's choice, as it is with validation.
 """
 
 import argparse
@@ -24,13 +24,12 @@ import torch
 from matplotlib.figure import Figure
 
 from lightning_gen import cli
+from lightning_gen.bench.records import Run
 from lightning_gen.bench.run import measured
-
-SIDES = ("library", "by hand")
 
 
 @dataclass(frozen=True)
-class Setting:
+class Size:
     """What a run is of: pixels of a side, pictures of a batch, pictures in all."""
 
     pixels: int = 32
@@ -43,80 +42,78 @@ GROWTH = {
     "batch": (16, 32, 64, 128, 256),
     "pictures": (1_000, 4_000, 16_000, 60_000),
 }
-"""What grows, each while the rest is as in a `Setting` of which nothing is said."""
+"""What grows, each while the rest is as in a `Size` of which nothing is said."""
 
 LABELS = {"pixels": "pixels a side", "batch": "pictures a batch", "pictures": "pictures in the data"}
 
 NEVER = 10**9
 """Images after which there is something that is not timed."""
 
-Steps = dict[str, float]
-"""Mean processor milliseconds of a step by side."""
+
+def sizes(quantity: str) -> list[Size]:
+    """The sizes in which one quantity grows."""
+    return [replace(Size(), **{quantity: value}) for value in GROWTH[quantity]]
 
 
-def settings(quantity: str) -> list[Setting]:
-    """The settings in which one quantity grows."""
-    return [replace(Setting(), **{quantity: value}) for value in GROWTH[quantity]]
-
-
-def every_setting() -> list[Setting]:
+def every_size() -> list[Size]:
     """All that are timed, each once."""
-    return list(dict.fromkeys(setting for quantity in GROWTH for setting in settings(quantity)))
+    return list(dict.fromkeys(size for quantity in GROWTH for size in sizes(quantity)))
 
 
-def save_noise(setting: Setting, file: str) -> None:
-    """Write the pictures of a setting."""
-    shape = (setting.pictures, 1, setting.pixels, setting.pixels)
+def save_noise(size: Size, file: str) -> None:
+    """Write the pictures of a size."""
+    shape = (size.pictures, 1, size.pixels, size.pixels)
     np.save(file, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
 
 
-def command(setting: Setting, file: str) -> str:
-    """What ``fit`` is told."""
-    return (
-        "--config gan/dcgan --model.generator.width 4 --model.discriminator.width 4"
-        f" --config data/tensors --data.path {file}"
-        f" --data.batch_size {setting.batch} --sample_every_images {NEVER} --checkpoint_every_images {NEVER}"
-    )
-
-
-def timed(setting: Setting, warm_up: int, steps: int) -> Steps:
+def timed(size: Size, warm_up: int, steps: int) -> Run:
     """Time a run."""
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/noise.npy"
-        save_noise(setting, file)
-        run = measured(command(setting, file).split(), warm_up, steps)
-    return {side: 1e3 * spent.processor for side, spent in zip(SIDES, (run.library, run.by_hand), strict=True)}
+        save_noise(size, file)
+        words = [
+            *("--config", "gan/dcgan", "--model.generator.width", "4", "--model.discriminator.width", "4"),
+            *("--config", "data/tensors", "--data.path", file, "--data.batch_size", str(size.batch)),
+            *("--sample_every_images", str(NEVER), "--checkpoint_every_images", str(NEVER)),
+            *("--trainer.accelerator", "cpu"),
+        ]
+        return measured(words, warm_up, steps)
 
 
-def added(runs: list[Steps]) -> list[float]:
-    """What the library adds to a step, milliseconds of each run."""
-    library, by_hand = SIDES
-    return [steps[library] - steps[by_hand] for steps in runs]
+def added(runs: list[Run]) -> list[float]:
+    """What the library adds to a step, processor milliseconds of each run."""
+    return [1e3 * (run.library.processor - run.by_hand.processor) for run in runs]
 
 
-def lines(quantity: str, found: dict[Setting, list[Steps]]) -> Iterator[str]:
+def by_hand(runs: list[Run]) -> float:
+    """Processor milliseconds of a step by hand."""
+    return 1e3 * statistics.median(run.by_hand.processor for run in runs)
+
+
+def lines(quantity: str, found: dict[Size, list[Run]]) -> Iterator[str]:
     """The rows of the table in which one quantity grows."""
-    for setting in settings(quantity):
-        runs = found[setting]
-        library, by_hand = (statistics.median(steps[side] for steps in runs) for side in SIDES)
+    for size in sizes(quantity):
+        runs = found[size]
+        library = 1e3 * statistics.median(run.library.processor for run in runs)
+        ratio = statistics.median(run.library.processor / run.by_hand.processor for run in runs)
         more = added(runs)
         spread = f"{statistics.median(more):.2f} ({min(more):.2f}-{max(more):.2f})"
-        value = getattr(setting, quantity)
-        yield f"{value:>8,} {LABELS[quantity]:22}{library:8.2f}{by_hand:9.2f}   {spread:20}{library / by_hand:.2f}"
+        label = f"{getattr(size, quantity):>8,} {LABELS[quantity]:22}"
+        yield f"{label}{library:8.2f}{by_hand(runs):9.2f}   {spread:20}{ratio:.3f}"
 
 
-def plot(found: dict[Setting, list[Steps]]) -> Figure:
+def plot(found: dict[Size, list[Run]]) -> Figure:
     """Draw what is added, one panel for each quantity: medians, and ranges over the runs."""
     figure = Figure(figsize=(10, 3), layout="constrained")
     panels = figure.subplots(1, len(GROWTH), sharey=True)
     for panel, quantity in zip(panels, GROWTH, strict=True):
-        every = [added(found[setting]) for setting in settings(quantity)]
+        every = [added(found[size]) for size in sizes(quantity)]
         middle = [statistics.median(more) for more in every]
         below = [value - min(more) for value, more in zip(middle, every, strict=True)]
         above = [max(more) - value for value, more in zip(middle, every, strict=True)]
         places = range(len(every))  # each value is two to four times the one before it
         panel.errorbar(places, middle, yerr=(below, above), fmt="o-", capsize=4)
-        panel.set_xticks(places, [tick(quantity, setting, found[setting]) for setting in settings(quantity)])
+        panel.set_xticks(places, [tick(quantity, size, found[size]) for size in sizes(quantity)])
         panel.set_xlabel(LABELS[quantity])
         panel.grid(axis="y", alpha=0.3)
         panel.margins(x=0.12)
@@ -126,17 +123,16 @@ def plot(found: dict[Setting, list[Steps]]) -> Figure:
     return figure
 
 
-def tick(quantity: str, setting: Setting, runs: list[Steps]) -> str:
+def tick(quantity: str, size: Size, runs: list[Run]) -> str:
     """A value, and below it how long a step takes by hand."""
-    by_hand = statistics.median(steps[SIDES[1]] for steps in runs)
-    return f"{getattr(setting, quantity):,}\n({by_hand:.0f} ms)"
+    return f"{getattr(size, quantity):,}\n({by_hand(runs):.0f} ms)"
 
 
 def main() -> None:
     """Parse the options, time, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1, help="threads of torch; more say little on a shared machine")
-    parser.add_argument("--repeats", type=int, default=5, help="runs of each setting, in turns")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each size, in turns")
     parser.add_argument("--steps", type=int, default=200, help="timed steps of a run")
     parser.add_argument("--warm_up", type=int, default=20, help="steps before them")
     parser.add_argument("--output", type=Path, help="a JSON file for the times of all runs")
@@ -149,18 +145,20 @@ def main() -> None:
     machine += f", {options.threads} thread(s); {options.repeats} run(s) of {options.steps} steps"
     print(machine)
     rounds = [
-        {setting: timed(setting, options.warm_up, options.steps) for setting in every_setting()}
-        for _ in range(options.repeats)
+        {size: timed(size, options.warm_up, options.steps) for size in every_size()} for _ in range(options.repeats)
     ]
-    found = {setting: [each[setting] for each in rounds] for setting in every_setting()}
+    found = {size: [each[size] for each in rounds] for size in every_size()}
     print(f"\n{'processor ms of a step':31}{'library':>8}{'by hand':>9}   {'added, ms':20}ratio")
     for quantity in GROWTH:
         print("\n".join(lines(quantity, found)), end="\n\n")
     if options.picture is not None:
         plot(found).savefig(options.picture, dpi=100)
     if options.output is not None:
-        runs = [{"setting": asdict(setting), "processor ms": steps} for setting, steps in found.items()]
-        options.output.write_text(json.dumps({"machine": machine, "runs": runs}, indent=1) + "\n")
+        rows = [
+            {"size": asdict(size), "processor ms by hand": by_hand(runs), "added ms": added(runs)}
+            for size, runs in found.items()
+        ]
+        options.output.write_text(json.dumps({"machine": machine, "sizes": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
