@@ -101,10 +101,12 @@ class Codebook(nn.Module, ABC):
     def tally(self, x: Tensor, indices: Tensor, total: Total) -> tuple[Tensor, Tensor]:
         """How many finite rows of ``(n, width)`` have each code, ``(codes,)``, and their sums, ``(codes, width)``."""
         finite = x.isfinite().all(1, keepdim=True)
-        belongs = (chosen(indices.flatten(), self.codes) & finite).to(x.dtype)
-        # A product of matrices: scattered sums come out different from run to run on a GPU
-        sums = belongs.mT @ torch.where(finite, x, 0)
-        both = total(torch.cat([belongs.sum(0)[:, None], sums], dim=1))
+        counted = torch.cat([finite.to(x.dtype), torch.where(finite, x, 0)], dim=1)
+        if x.device.type == "cpu":
+            both = counted.new_zeros(self.codes, counted.shape[1]).index_add_(0, indices.flatten(), counted)
+        else:  # a product of matrices: scattered sums come out different from run to run on a GPU
+            both = chosen(indices.flatten(), self.codes).to(x.dtype).mT @ counted
+        both = total(both)
         return both[:, 0], both[:, 1:]
 
     @abstractmethod

@@ -255,12 +255,14 @@ class AlternatingModule(GenerativeModule):
     def manual_backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Backward without DistributedDataParallel's reducer; `average_gradients` follows it.
 
+        Nor is it under autocast, as a training step is: second derivatives would be of lower precision than the first.
+
         Raises:
             InputError: A penalty asks for a second derivative that a layer does not have.
         """
         block = getattr(self.trainer.strategy, "block_backward_sync", contextlib.nullcontext)
         try:
-            with block():
+            with block(), torch.autocast(self.device.type, enabled=False):
                 super().manual_backward(loss, *args, **kwargs)
         except RuntimeError as error:
             if "double backward" in str(error) or "is not implemented" in str(error):
