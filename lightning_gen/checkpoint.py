@@ -269,11 +269,15 @@ def rebuild(base: type[Owner], hparams: dict[str, Any], path: str, **given: Any)
 def restore(base: type[Restored], checkpoint: dict[str, Any], path: str, **given: Any) -> Restored:
     """Build the module that a checkpoint describes and load its weights and progress.
 
+    Weights lie in memory as those of the checkpoint, so that it computes the same, to the bit.
+
     Raises:
         InputError: The description or the weights do not fit the class.
     """
     module = rebuild(base, checkpoint["hyper_parameters"], path, **given)
     module.on_load_checkpoint(checkpoint)
+    if any(each.dim() == 4 and not each.is_contiguous() for each in checkpoint["state_dict"].values()):
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module.load_state_dict(checkpoint["state_dict"])
     return module
 
