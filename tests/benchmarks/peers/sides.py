@@ -120,7 +120,10 @@ def torchgan(clock: Clock) -> None:
 
 
 def mimicry(clock: Clock) -> None:
-    """Train by torch-mimicry's Trainer."""
+    """Train by torch-mimicry's Trainer.
+
+    Its package imports TensorFlow for its metrics and `torch._six`, which torch 2 no longer has, for its data sets.
+    """
     clock.note = without_metrics_and_datasets("torch_mimicry")
     from torch_mimicry.nets.gan import gan
     from torch_mimicry.training.trainer import Trainer
