@@ -5,7 +5,7 @@ epoch alone, step k trains on the k-th slice of it, and each of several processe
 neither the number of devices nor an interruption changes which samples a step sees.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -176,9 +176,15 @@ class Loader:
 
     def __iter__(self) -> Iterator[Batch]:
         self._find_start()
-        for batch in self._loader:
+        for batch in self._read():
             self._batches += 1
             yield batch
+
+    def _read(self) -> Iterable[Batch]:
+        """The batches of an epoch; where nothing is loaded in advance, without the detour through torch's loader."""
+        if self.num_workers or self._loader.pin_memory:
+            return self._loader
+        return map(self.dataset.__getitems__, self.batch_sampler)
 
     def state_dict(self) -> dict[str, int]:
         """The position: the epoch, and the batches of it that have been used."""
