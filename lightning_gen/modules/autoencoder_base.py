@@ -14,6 +14,7 @@ from lightning_gen.modules.base import SETTLED_IMAGES, named
 from lightning_gen.modules.drawing import CodeDrawing
 from lightning_gen.modules.first_batch import check_first_batch
 from lightning_gen.modules.halves import check_halves, likelihood_of
+from lightning_gen.modules.modes import uncompiled
 from lightning_gen.networks import Decoder, Encoder
 from lightning_gen.objectives import Likelihood
 from lightning_gen.records import Batch, Code, Corrupted, Reconstruction, Shape
@@ -132,8 +133,7 @@ class Autoencoder(CodeDrawing):
         if corrupt and self.corruption is not None and generator is not None:
             damaged = self.corruption.corrupt(x, generator)
         seen = damaged.x.detach().requires_grad_() if self._watches_input else damaged.x
-        # compiled code has no second derivative, which a term that watches the input asks for
-        with torch.compiler.set_stance("force_eager" if self._watches_input else "default"):
+        with uncompiled(self._watches_input):
             features = self.encoder(seen, labels)
         x, features, labels, hidden = (repeated(each, self.draws) for each in (x, features, labels, damaged.hidden))
         code: Code = self.bottleneck(features, generator)

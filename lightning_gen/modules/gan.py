@@ -281,9 +281,7 @@ class GANModule(AlternatingModule):
         needs_real = self.objective.uses_real_logits_for_generator
         on_real = None
         if needs_real or any(term.needs_real_for_generator for _, term in self._terms()):
-            with (
-                torch.no_grad()
-            ):  # nothing that the generator does changes it: a pass of both would go back through both
+            with torch.no_grad():  # nothing that the generator does changes it
                 on_real = self.discriminator.judge(self.augment(batch.x), batch.labels)
         on_fake = self.discriminator.judge(fake, batch.labels)
         loss = Loss(self.objective.generator(None if on_real is None else on_real.logits, on_fake.logits))

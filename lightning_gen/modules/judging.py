@@ -5,6 +5,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
+from lightning_gen.modules.modes import uncompiled
 from lightning_gen.networks import Discriminator
 from lightning_gen.records import Judgement, Sides
 from lightning_gen.regularizers import Contest, Penalty
@@ -29,7 +30,7 @@ def contest(
     apart = torch.is_autocast_enabled(sides.real.device.type)  # a penalty needs a pass of its own then, in float32
     watch_real = not apart and any(penalty.at_real for penalty in penalties)
     watch_fake = not apart and any(penalty.at_fake for penalty in penalties) and len(sides.real) == len(sides.fake)
-    with torch.compiler.set_stance("force_eager" if watch_real or watch_fake else "default"):
+    with uncompiled(watch_real or watch_fake):
         return _contest(discriminator, sides, watch_real, watch_fake, generator)
 
 

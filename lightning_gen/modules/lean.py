@@ -36,8 +36,7 @@ class NoProfiler(PassThroughProfiler):
 def skip_unused(trainer: Trainer, module: LightningModule) -> None:
     """Let the Trainer skip, in each batch, the hooks that nobody has overridden, and a profiler that records nothing.
 
-    With the callbacks of a run that is a third of a millisecond a batch. The Trainer leaves out a hook that is not
-    callable, so those that nobody has overridden are None until `call_all`.
+    The Trainer leaves out a hook that is not callable, so those that nobody has overridden are None until `call_all`.
     """
     for owner, base in _owners(trainer, module):
         for hook in BATCH_HOOKS:

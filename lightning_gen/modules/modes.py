@@ -1,8 +1,9 @@
-"""Evaluation mode for a while."""
+"""Other ways for networks to run, for a while."""
 
 import contextlib
 from collections.abc import Iterator
 
+import torch
 from torch import nn
 
 
@@ -16,3 +17,12 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in modes.items():
             part.training = training
+
+
+def uncompiled(needed: bool) -> contextlib.AbstractContextManager[object]:
+    """Run compiled networks as they are, where a second derivative follows, which compiled code has not.
+
+    Args:
+        needed: Whether one does; if not, networks run as they would anyway.
+    """
+    return torch.compiler.set_stance("force_eager") if needed else contextlib.nullcontext()

@@ -97,6 +97,19 @@ def test_compiled_networks_train_the_same(train, monkeypatch, capsys, recipe):
     assert_close(plain, compiled)
 
 
+@pytest.mark.parametrize("recipe", ["gan/dcgan", "autoencoder/vae"])
+def test_validation_compiles_nothing(train, monkeypatch, recipe):
+    monkeypatch.setattr(cli, "Compile", partial(Compile, backend="aot_eager"))
+    graphs = []
+    for batches in (0, 1):
+        counters.clear()
+        torch._dynamo.reset()
+        options = ["--compile=true", f"--trainer.limit_val_batches={batches}"]
+        train(f"validated_{batches}", recipe, *options, "--trainer.val_check_interval=2")
+        graphs.append(counters["stats"]["unique_graphs"])
+    assert graphs[0] == graphs[1] > 0
+
+
 def test_only_the_networks_that_are_named_are_compiled(train, monkeypatch, capsys):
     monkeypatch.setattr(cli, "Compile", partial(Compile, backend="aot_eager"))
     train("named", "gan/dcgan", "--compile=[generator]")
