@@ -19,7 +19,7 @@ from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.modules.classes import check_classes
 from lightning_gen.modules.devices import check_equal_sizes, check_strategy, check_synchronized, of_all_devices
-from lightning_gen.modules.lean import call_all, fuse, skip_unused
+from lightning_gen.modules.lean import call_all, fuse, keep_memory, skip_unused
 from lightning_gen.modules.notes import Note
 from lightning_gen.modules.resume import (
     another_number,
@@ -196,6 +196,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     def on_train_start(self) -> None:
         """Let what the user has changed win over what came with the optimizers' state; make the batches lean."""
         skip_unused(self.trainer, self)
+        if self.device.type == "cpu":
+            keep_memory()
         if self._resumed is not None:
             before, now = len(self._resumed.get("processes", [])), self.trainer.world_size
             if before != now and self.trainer.is_global_zero:

@@ -1,6 +1,10 @@
 """What is left out of a batch is what nobody asked for; optimizers are fused where they can be."""
 
 import os
+import platform
+import resource
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -120,3 +124,33 @@ def test_an_optimizer_without_a_fused_step_stays_as_it_is():
     optimizer = torch.optim.RMSprop([torch.ones(1, requires_grad=True)])
     fuse(optimizer)
     assert "fused" not in optimizer.defaults
+
+
+FAULTS = """
+import resource
+import torch
+from lightning_gen.modules.lean import keep_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        torch.ones(2**24)  # 64 MiB, more than glibc keeps by itself
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+first = faults()
+keep_memory()
+faults()
+print(first, faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
+@pytest.mark.parametrize("chosen", [{}, {"MALLOC_ARENA_MAX": "2"}])
+def test_freed_memory_is_kept_unless_the_user_has_chosen(chosen):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    command = [sys.executable, "-c", FAULTS]
+    done = subprocess.run(command, env=environment | chosen, capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    pages = 5 * 2**26 / resource.getpagesize()
+    assert before > 0.9 * pages
+    assert (after > 0.9 * pages) if chosen else (after < 0.01 * pages)
