@@ -99,13 +99,19 @@ class Codebook(nn.Module, ABC):
             self.place(dead & found, vectors, count)
 
     def tally(self, x: Tensor, indices: Tensor, total: Total) -> tuple[Tensor, Tensor]:
-        """How many finite rows of ``(n, width)`` have each code, ``(codes,)``, and their sums, ``(codes, width)``."""
-        finite = x.isfinite().all(1, keepdim=True)
-        counted = torch.cat([finite.to(x.dtype), torch.where(finite, x, 0)], dim=1)
-        if x.device.type == "cpu":
-            both = counted.new_zeros(self.codes, counted.shape[1]).index_add_(0, indices.flatten(), counted)
+        """How many rows of ``(n, width)`` have each code, ``(codes,)``, and their sums, ``(codes, width)``.
+
+        Rows whose sum is not finite are left out.
+        """
+        indices, finite = indices.flatten(), x.sum(1).isfinite()
+        if x.device.type == "cpu":  # what is not finite is added to a code that there is not
+            indices = torch.where(finite, indices, self.codes)
+            counts = x.new_zeros(self.codes + 1).index_add_(0, indices, x.new_ones(len(x)))
+            sums = x.new_zeros(self.codes + 1, self.width).index_add_(0, indices, x)
+            both = torch.cat([counts[:, None], sums], dim=1)[:-1]
         else:  # a product of matrices: scattered sums come out different from run to run on a GPU
-            both = chosen(indices.flatten(), self.codes).to(x.dtype).mT @ counted
+            counted = torch.cat([finite[:, None].to(x.dtype), torch.where(finite[:, None], x, 0)], dim=1)
+            both = chosen(indices, self.codes).to(x.dtype).mT @ counted
         both = total(both)
         return both[:, 0], both[:, 1:]
 

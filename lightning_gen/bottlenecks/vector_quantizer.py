@@ -1,6 +1,7 @@
 """Quantizers with a codebook that is learned: one, or several one after another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any, cast
 
 import torch
@@ -59,26 +60,25 @@ class CodebookQuantizer(Quantizer):
         """Map features ``(n, latent_dim, ...)`` to a code of the same shape; nothing is random."""
         require_features(self, features)
         found = self.quantize(features)
-        vectors = self.codes_of([each.indices for each in found])
-        return quantized(found[0].features, vectors, found, features.dtype)
+        return quantized(found[0].features, added(each.vectors.detach() for each in found), found, features.dtype)
 
     @torch.no_grad()
     def codes_of(self, indices: Sequence[Tensor]) -> Tensor:
         """The sum of the vectors that indices ``(n, ...)`` name, one tensor for each codebook."""
         require_indices(self, indices, self.depth)
-        pairs = zip(self.each_codebook(), indices, strict=True)
-        return torch.stack([codebook(each) for codebook, each in pairs]).sum(0)
+        return added(codebook(each) for codebook, each in zip(self.each_codebook(), indices, strict=True))
 
     def quantize(self, features: Tensor) -> tuple[Quantization, ...]:
         """What each codebook makes of what is left of features ``(n, latent_dim, ...)``, in float32.
 
         The leftovers are differences from detached codes: each keeps its gradient to the encoder.
         """
-        rest, found = at_least_float32(features), []
+        rest, found = at_least_float32(features), list[Quantization]()
         for codebook in self.each_codebook():
+            if found:
+                rest = rest - found[-1].vectors.detach()
             indices = codebook.nearest(rest)
             found.append(Quantization(rest, codebook(indices), indices, self.codes))
-            rest = rest - found[-1].vectors.detach()
         return tuple(found)
 
     @torch.no_grad()
@@ -170,6 +170,11 @@ class ResidualQuantizer(CodebookQuantizer):
         self, latent_dim: int = 64, codes: int = 512, learning: CodebookLearning | None = None, depth: int = 4
     ) -> None:
         super().__init__(latent_dim, codes, learning, depth)
+
+
+def added(vectors: Iterable[Tensor]) -> Tensor:
+    """The code that the vectors of all codebooks make, added in their order."""
+    return reduce(torch.add, vectors)
 
 
 def forget(quantizer: nn.Module, _: Any) -> None:

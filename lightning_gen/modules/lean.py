@@ -1,5 +1,4 @@
-"""A training step without what it does for nobody: hooks that do nothing, checks that find nothing, slow optimizers,
-memory that comes and goes."""
+"""A training step without what it does for nobody: empty hooks, vain checks, slow optimizers, memory given away."""
 
 import contextlib
 import ctypes
@@ -89,8 +88,8 @@ def keep_memory() -> None:
     """Let this process keep the memory that it frees for its next step, as torch does on a GPU.
 
     By default glibc gives large tensors back to the system, which hands them out again at the next step page by page,
-    each cleared: up to a tenth of a step of convolutions. Does nothing where the C library is another, or where the user has
-    told it what to do by a variable of the environment.
+    each cleared: up to a tenth of a step of convolutions. Nothing is done where the C library is another, or where the
+    user has told it what to do by a variable of the environment.
     """
     if platform.libc_ver()[0] != "glibc" or any(name.startswith("MALLOC_") for name in os.environ):
         return
