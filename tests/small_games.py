@@ -35,6 +35,8 @@ GAMES = {
     "spectral_norm": (Hinge, {**PLAIN, "spectral_norm": True}, {"discriminator_updates": 2}),
     "wgan": (Wasserstein, {}, {"constraint": WeightClipping(0.01), "discriminator_updates": 3}),
     "wgan_gp": (Wasserstein, PLAIN, {"penalties": {"slope": GradientPenalty()}, "discriminator_updates": 2}),
+    "shared": (RelativisticPaired, {}, {"augmentation": DiffAugment(), "shared_samples": True}),
+    "shared, two updates": (Hinge, PLAIN, {"discriminator_updates": 2, "shared_samples": True}),
     "dragan": (NonSaturating, PLAIN, {"penalties": {"slope": DRAGAN()}}),
     "rpgan": (RelativisticPaired, PLAIN, {"penalties": {"r1": R1(2.0), "r2": R2(2.0)}}),
     "diffaugment": (RelativisticPaired, {}, {"augmentation": DiffAugment()}),

@@ -138,7 +138,7 @@ class GANByHand:
         self.average = copy.deepcopy(module.generator_ema)
         self.augmentation = copy.deepcopy(module.augmentation)
         self.game = GAMES[type(module.objective)]
-        self.updates = module.discriminator_updates
+        self.updates, self.shares = module.discriminator_updates, module.shared_samples
         self.networks = [part for part in (self.generator, self.discriminator, self.average) if part is not None]
         discriminator, generator = module.players()
         self.d_optimizer = module.make_optimizer(discriminator.optimizer, self.discriminator.parameters())
@@ -154,18 +154,23 @@ class GANByHand:
 
     def step(self) -> None:
         """The updates of the discriminator, one of the generator."""
-        for _ in range(self.updates):
+        for update in range(1, self.updates + 1):
             real, labels = next(self.batches)
-            self.train_discriminator(real, labels)
-        self.train_generator(real, labels)
+            fake = self.draw(real, labels, self.shares and update == self.updates)
+            self.train_discriminator(real, fake.detach(), labels)
+        self.train_generator(real, fake if self.shares else self.draw(real, labels, trains=True), labels)
         if self.average is not None:
             follow(self.average, self.generator)
 
-    def train_discriminator(self, real: Tensor, labels: Tensor | None) -> None:
+    def draw(self, real: Tensor, labels: Tensor | None, trains: bool) -> Tensor:
+        """As many samples as there are real ones, of their classes; with a graph for the generator's turn."""
+        with self.precision.autocast(), torch.set_grad_enabled(trains):
+            return (self.generate if trains else self.generator)(self.latents(len(real)), labels)
+
+    def train_discriminator(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> None:
         """One update."""
         with self.precision.autocast():
             with torch.no_grad():
-                fake = self.generator(self.latents(len(real)), labels)
                 real, fake = self.augment(real), self.augment(fake)
             loss = self.discriminator_loss(real, fake, labels)
         self.d_optimizer.zero_grad()
@@ -201,11 +206,11 @@ class GANByHand:
                 loss = loss + weight * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
         return loss
 
-    def train_generator(self, real: Tensor, labels: Tensor | None) -> None:
+    def train_generator(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> None:
         """One update; the frozen discriminator needs no gradient of its weights, nor any at real samples."""
         self.discriminator.requires_grad_(False)
         with self.precision.autocast():
-            fake = self.augment(self.generate(self.latents(len(real)), labels))
+            fake = self.augment(fake)
             real_logits = self.discriminator(self.augment(real), labels) if self.game.compares else None
             judgement = self.discriminator.judge(fake, labels)
             loss = self.game.generator(real_logits, judgement.logits)

@@ -57,6 +57,7 @@ class Setting:
         compiled: Whether the library's networks are compiled; the copies by hand never are.
         batch_size: Samples in a batch.
         batches: Batches of a step: one for each update of a GAN's discriminator before the generator's.
+        redraws: Whether a generator draws samples for its own turn that it could share with the discriminator's.
     """
 
     device: str
@@ -66,6 +67,7 @@ class Setting:
     compiled: bool
     batch_size: int
     batches: int
+    redraws: bool
 
 
 @dataclass(frozen=True)

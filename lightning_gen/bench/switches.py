@@ -16,7 +16,7 @@ HELPS = 1.03
 
 @dataclass(frozen=True)
 class Switch:
-    """An option that changes how fast a step is, and little else.
+    """An option that changes how fast a step is, and what is learned little or not at all.
 
     Attributes:
         figure: What its figure is called.
@@ -56,6 +56,9 @@ def applicable(setting: Setting, words: Sequence[str]) -> Iterator[Switch]:
         found.insert(0, Switch("bf16_speedup", "trainer.precision", "bf16-mixed", narrow))
     if setting.memory_format is not None:
         found.insert(0, Switch("channels_last_speedup", "channels_last", other[setting.memory_format], rounding))
+    if setting.redraws:
+        shared = "both players see the same samples, another course of training to the same end"
+        found.append(Switch("shared_samples_speedup", "model.shared_samples", "true", shared))
     return (switch for switch in found if not chosen(switch.option, words))
 
 

@@ -202,6 +202,7 @@ def setting(trainer: Trainer, module: GenerativeModule) -> Setting:
         any(isinstance(callback, Compile) for callback in trainer.callbacks),  # type: ignore[attr-defined]
         trainer.datamodule.batch_size,  # type: ignore[attr-defined]
         batches_of_a_step(trainer, module),
+        isinstance(module, GANModule) and not module.shared_samples and module.accumulate == 1,
     )
 
 

@@ -57,13 +57,17 @@ class GANModule(AlternatingModule):
         discriminator_clip: The same for the discriminator.
         discriminator_updates: Updates of the discriminator for one of the generator, at least 1.
         accumulate: Parts that each batch is split into to save memory, at least 1.
+        shared_samples: Whether the generator plays with the very samples that the discriminator has just been shown,
+            and not with fresh ones: a pass of the generator is spared, and its graph waits in memory. Many loops by
+            hand do so, PyTorch's example of a DCGAN among them. Not together with `accumulate`.
         ema: Average of the generator's weights that sampling uses; None to sample with the trained weights.
 
     Attributes:
         generator_ema: The averaged generator in float32, or None.
 
     Raises:
-        InputError: A count is below 1, or generator and discriminator do not fit each other.
+        InputError: A count is below 1, shared samples are to be accumulated, or generator and discriminator do not fit
+            each other.
     """
 
     def __init__(
@@ -84,11 +88,17 @@ class GANModule(AlternatingModule):
         discriminator_clip: float | None = None,
         discriminator_updates: int = 1,
         accumulate: int = 1,
+        shared_samples: bool = False,
         ema: EMA | None = EMA(),  # noqa: B008 - frozen, so it can be shared
     ) -> None:
         super().__init__(accumulate)
         if discriminator_updates < 1:
             raise InputError(f"discriminator_updates must be at least 1, not {discriminator_updates}")
+        if shared_samples and accumulate > 1:
+            raise InputError(
+                "shared_samples keeps the generator's graph of a whole batch, which accumulate is to avoid: leave one "
+                "of them out"
+            )
         check_opponents(generator, discriminator)
         check_terms(discriminator, terms or {})
         self.generator = generator
@@ -106,6 +116,8 @@ class GANModule(AlternatingModule):
         self.generator_clip = generator_clip
         self.discriminator_clip = discriminator_clip
         self.discriminator_updates = discriminator_updates
+        self.shared_samples = shared_samples
+        self._shared: Tensor | None = None
         self.ema = ema
         self.generator_ema = copy.deepcopy(generator).requires_grad_(False).eval() if ema else None
         self._averaged: Tensors | None = None
@@ -256,10 +268,22 @@ class GANModule(AlternatingModule):
         self._averaged = None if self.generator_ema is None else Tensors.of(self.generator_ema)
         return super().configure_optimizers()
 
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        """Play one round on a batch; samples for both players are drawn before it."""
+        batch = Batch.of(batch)
+        if self.shared_samples and (self.rounds + 1) % self.discriminator_updates == 0:
+            self._shared = self._generate(batch)
+        super().training_step(batch, batch_idx)
+        self._shared = None
+
+    def _generate(self, batch: Batch) -> Tensor:
+        """Samples of the classes of a batch: those that both players share in this round, or else fresh ones."""
+        return self.generator(self.latents(len(batch.x)), batch.labels) if self._shared is None else self._shared
+
     def discriminator_loss(self, batch: Batch) -> Loss:
         """What the discriminator pays: its objective on real and fake samples, its terms, and the penalties due."""
         with torch.no_grad():
-            fake = self.generator(self.latents(len(batch.x)), batch.labels)
+            fake = self._generate(batch).detach()
         sides = Sides(self.augment(batch.x), self.augment(fake), batch.labels, batch.labels)
         penalties = due(cast(dict[str, Penalty], self.penalties), self.updates.get("discriminator", 0))
         held = contest(self.discriminator, sides, penalties.values(), self.rng)
@@ -277,7 +301,7 @@ class GANModule(AlternatingModule):
 
     def generator_loss(self, batch: Batch) -> Loss:
         """What the generator pays: its objective against the frozen discriminator, and its terms."""
-        fake = self.augment(self.generator(self.latents(len(batch.x)), batch.labels))
+        fake = self.augment(self._generate(batch))
         needs_real = self.objective.uses_real_logits_for_generator
         on_real = None
         if needs_real or any(term.needs_real_for_generator for _, term in self._terms()):

@@ -35,7 +35,8 @@ def bench(
         output: A JSON file for the same figures and their card.
         repeats: Rounds, at least 1; the figures are the middle ones.
         steps: Timed steps of each side in a run, at least 1.
-        switches: Whether to try --channels_last, --trainer.precision bf16-mixed and --compile too.
+        switches: Whether to try --channels_last, --trainer.precision bf16-mixed, --compile and, of a GAN,
+            --model.shared_samples too.
 
     Raises:
         InputError: ``fit`` cannot do it as asked, a number is below 1, or several devices are asked for.

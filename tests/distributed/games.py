@@ -68,11 +68,14 @@ def vae_gan():
     )
 
 
+SHARED = "shared samples"
+"""The game of players who see the same samples, which cannot be split into parts."""
 GAMES = {
     "non-saturating, R1": lambda: gan(objective=NonSaturating(), penalties={"r1": R1(1.0)}),
     "WGAN-GP, five updates": lambda: gan(
         objective=Wasserstein(), penalties={"gp": GradientPenalty()}, discriminator_updates=5
     ),
+    SHARED: lambda: gan(objective=NonSaturating(), shared_samples=True, discriminator_updates=2),
     "RpGAN, R1, R2": lambda: gan(objective=RelativisticPaired(), penalties={"r1": R1(1.0), "r2": R2(1.0)}),
     "AC-GAN": lambda: gan(
         Concatenation(CLASSES),

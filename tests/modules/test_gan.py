@@ -309,6 +309,25 @@ def test_the_generator_asks_for_real_logits_only_where_they_matter(gan, objectiv
     assert sum(judged) == (12 if objective.uses_real_logits_for_generator else 6)
 
 
+@pytest.mark.parametrize("updates", [1, 2])
+def test_both_players_share_the_samples_of_a_pass_where_they_are_told_to(gan, trainer, updates):
+    module, drawn, judged = gan(shared_samples=True, discriminator_updates=updates), [], []
+    module.generator.register_forward_hook(lambda m, args, out: drawn.append((out.requires_grad, out.detach())))
+    module.discriminator.layers.register_forward_hook(lambda m, args, out: judged.append(args[0].detach()))
+    trainer(max_epochs=1).fit(module, loader(16 * updates, 8))
+    with_graph = [False] * (updates - 1) + [True]
+    assert [graph for graph, _ in drawn] == with_graph * 2
+    seen = [x[-8:] for x in judged]  # by the discriminator's turns after the real ones, by the generator's alone
+    in_turn = [*range(updates), updates - 1]
+    shown = [drawn[number + first][1] for first in (0, updates) for number in in_turn]
+    assert all(torch.equal(a.flatten(), b.flatten()) for a, b in zip(seen, shown, strict=True))
+
+
+def test_samples_are_shared_or_accumulated(gan):
+    with pytest.raises(InputError, match="shared_samples keeps the generator's graph of a whole batch"):
+        gan(shared_samples=True, accumulate=2)
+
+
 @pytest.mark.parametrize("kind", CONDITIONINGS)
 @pytest.mark.parametrize("penalty", [None, R1, GradientPenalty, LeCam])
 def test_conditional_networks_train_and_validate(gan, trainer, kind, penalty):

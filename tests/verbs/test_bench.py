@@ -42,7 +42,7 @@ def side(*milliseconds, memory=None):
 
 
 def run(library, by_hand, **setting):
-    options = {"precision": "32-true", "memory_format": "contiguous", "compiled": False, **setting}
+    options = {"precision": "32-true", "memory_format": "contiguous", "compiled": False, "redraws": False, **setting}
     return Run(library, by_hand, "no hands", 2.5, 0.004, Setting("chip", "cpu", batch_size=10, batches=2, **options))
 
 
@@ -159,6 +159,7 @@ def test_only_what_is_not_chosen_already_is_tried():
     assert names(memory_format="channels_last") == ["--channels_last false", bf16, compiled]
     assert names(memory_format=None) == [bf16, compiled]
     assert names(precision="bf16-mixed") == ["--channels_last true", compiled]
+    assert names(memory_format=None, redraws=True) == [bf16, compiled, "--model.shared_samples true"]
     assert names(compiled=True) == ["--channels_last true", bf16]
     assert names(["--compile=false", "--channels_last", "true", "--compiled"]) == [bf16]
 

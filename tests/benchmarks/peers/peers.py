@@ -55,6 +55,7 @@ ROWS = {
         "a step of DCGAN, 32 x 32, pictures in memory",
         (
             *("lightning_gen, gan/dcgan", "lightning_gen, gan/dcgan --compile true"),
+            "lightning_gen, gan/dcgan --model.shared_samples true",
             *("Lightning's tutorial", "the same, no picture a step", "torchgan", "torch-mimicry"),
         ),
         ticks=2,
@@ -68,6 +69,7 @@ ROWS = {
         "a step of an epoch, DCGAN, 28 x 28, pictures from files",
         (
             *("lightning_gen, gan/dcgan, 28 x 28", "lightning_gen, gan/dcgan, 28 x 28 --compile true"),
+            "lightning_gen, gan/dcgan, 28 x 28 --model.shared_samples true",
             *("Lightning's tutorial, torchvision's data", "the same, no picture a step, torchvision's data"),
         ),
         ticks=2,
