@@ -2,9 +2,9 @@
 
 import torch
 from torch import Tensor
-from torch.distributions import Normal
 
 from lightning_gen.bottlenecks.base import Bottleneck, require_features
+from lightning_gen.bottlenecks.normal import LogVarianceNormal, StandardNormal
 from lightning_gen.records import Code, Level, Shape
 from lightning_gen.terms import at_least_float32
 
@@ -38,14 +38,11 @@ class GaussianBottleneck(Bottleneck):
         """Map features ``(n, 2 latent_dim, ...)`` to a code ``(n, latent_dim, ...)``; without a generator its mean."""
         require_features(self, features)
         mean, log_variance = at_least_float32(features).chunk(2, dim=1)
-        deviation = (0.5 * log_variance).exp()
-        posterior = Normal(mean, deviation, validate_args=False)
-        prior = Normal(torch.zeros_like(mean), torch.ones_like(mean), validate_args=False)
-        sample = mean
+        posterior, sample = LogVarianceNormal(mean, log_variance), mean
         if generator is not None:
             noise = torch.randn(mean.shape, generator=generator, device=generator.device, dtype=mean.dtype)
-            sample = mean + deviation * noise.to(mean.device)
-        level = Level(sample, posterior, prior)
+            sample = mean + posterior.scale * noise.to(mean.device)
+        level = Level(sample, posterior, StandardNormal(mean))
         return Code(sample.to(features.dtype), mean.to(features.dtype), (level,))
 
     def sample_prior(self, n: int, generator: torch.Generator, map_size: Shape = ()) -> Tensor:

@@ -9,6 +9,7 @@ from torch.distributions import Normal
 from torch.nn.functional import relu
 
 from lightning_gen.bottlenecks.base import Bottleneck, require_features
+from lightning_gen.bottlenecks.normal import LogVarianceNormal, StandardNormal
 from lightning_gen.errors import InputError
 from lightning_gen.records import Code, Level, Shape
 from lightning_gen.terms import at_least_float32
@@ -85,8 +86,7 @@ class HierarchicalBottleneck(Bottleneck):
     def descended(self, evidence: list[Normal], generator: torch.Generator | None) -> tuple[Level, ...]:
         """Draw the levels from the top downwards; without a generator each is its posterior mean."""
         *lower, posterior = evidence
-        standard = Normal(torch.zeros_like(posterior.loc), torch.ones_like(posterior.loc), validate_args=False)
-        levels = [Level(drawn(posterior, generator), posterior, standard)]
+        levels = [Level(drawn(posterior, generator), posterior, StandardNormal(posterior.loc))]
         for network, seen in zip(reversed(self.priors), reversed(lower), strict=True):
             prior = gaussian(network, levels[0].sample)
             posterior = product(seen, prior)
@@ -110,7 +110,7 @@ def place_by_place(network: nn.Module, x: Tensor) -> Tensor:
 def gaussian(network: nn.Module, x: Tensor) -> Normal:
     """The Gaussian whose mean and log-variance a network gives."""
     mean, log_variance = at_least_float32(place_by_place(network, x)).chunk(2, dim=1)
-    return Normal(mean, (0.5 * log_variance).exp(), validate_args=False)
+    return LogVarianceNormal(mean, log_variance)
 
 
 def product(first: Normal, second: Normal) -> Normal:

@@ -84,7 +84,7 @@ class AutoencoderModule(Autoencoder):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the norm of the gradient, before clipping."""
-        self.note_gradient("autoencoder", self.parameters())
+        self.note_gradient("autoencoder", optimizer.param_groups[0]["params"])
         if self.logs_now:
             gradients = [p.grad for p in self.parameters() if p.grad is not None]
             self.report({"train/gradient_norm": nn.utils.get_total_norm(gradients)})

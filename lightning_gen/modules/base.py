@@ -269,7 +269,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         if self.notes is not None:
             first = next((parameter.grad for parameter in parameters if parameter.grad is not None), None)
             if first is not None:
-                self.notes.append(Note(player, "gradient", first.norm(), self.images_seen, scaled=True))
+                norm = torch.linalg.vector_norm(first)
+                self.notes.append(Note(player, "gradient", norm, self.images_seen, scaled=True))
 
     def note_weights(self) -> None:
         """Note the norms of all weights."""

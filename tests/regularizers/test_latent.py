@@ -32,6 +32,15 @@ def test_integral(mu, lv):
     torch.testing.assert_close(KLDivergence()(record(code)), integral, atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("lv", [-400.0, -60.0])
+def test_a_deviation_that_is_rounded_to_nothing_costs_what_it_should(lv):
+    features = torch.tensor([[0.5, lv]], requires_grad=True)
+    divergence = KLDivergence()(record(GaussianBottleneck(1)(features)))
+    torch.testing.assert_close(divergence.item(), 0.5 * (0.25 - 1 - lv))
+    divergence.backward()
+    torch.testing.assert_close(features.grad, torch.tensor([[0.5, -0.5]]))
+
+
 def test_maps_of_latents_are_summed_over_the_map():
     torch.manual_seed(0)
     mean, deviation = torch.randn(3, 4, 2, 2), torch.rand(3, 4, 2, 2) + 0.5
