@@ -273,8 +273,10 @@ class GANModule(AlternatingModule):
         batch = Batch.of(batch)
         if self.shared_samples and (self.rounds + 1) % self.discriminator_updates == 0:
             self._shared = self._generate(batch)
-        super().training_step(batch, batch_idx)
-        self._shared = None
+        try:
+            super().training_step(batch, batch_idx)
+        finally:
+            self._shared = None
 
     def _generate(self, batch: Batch) -> Tensor:
         """Samples of the classes of a batch: those that both players share in this round, or else fresh ones."""

@@ -323,6 +323,22 @@ def test_both_players_share_the_samples_of_a_pass_where_they_are_told_to(gan, tr
     assert all(torch.equal(a.flatten(), b.flatten()) for a, b in zip(seen, shown, strict=True))
 
 
+def test_a_round_that_was_broken_off_leaves_no_samples_to_share(gan, trainer):
+    module = gan(shared_samples=True)
+
+    def interrupt(*_):
+        hook.remove()
+        raise RuntimeError("broken off")
+
+    hook = module.discriminator.layers.register_forward_hook(interrupt)
+    with pytest.raises(RuntimeError, match="broken off"):
+        trainer(max_epochs=1).fit(module, loader(8, 8))
+    drawn = []
+    module.generator.register_forward_hook(lambda m, args, out: drawn.append(out))
+    trainer(max_epochs=1).fit(module, loader(8, 8))
+    assert len(drawn) == 1
+
+
 def test_samples_are_shared_or_accumulated(gan):
     with pytest.raises(InputError, match="shared_samples keeps the generator's graph of a whole batch"):
         gan(shared_samples=True, accumulate=2)

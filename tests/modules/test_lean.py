@@ -2,7 +2,6 @@
 
 import os
 import platform
-import resource
 import subprocess
 import sys
 
@@ -151,6 +150,4 @@ def test_freed_memory_is_kept_unless_the_user_has_chosen(chosen):
     command = [sys.executable, "-c", FAULTS]
     done = subprocess.run(command, env=environment | chosen, capture_output=True, text=True, check=True)
     before, after = map(int, done.stdout.split())
-    pages = 5 * 2**26 / resource.getpagesize()
-    assert before > 0.9 * pages
-    assert (after > 0.9 * pages) if chosen else (after < 0.01 * pages)
+    assert (after > 0.9 * before) if chosen else (after < 0.1 * before)
