@@ -61,11 +61,13 @@ def require_indices(quantizer: Quantizer, indices: Sequence[Tensor], count: int)
 def quantized(features: Tensor, vectors: Tensor, quantizations: tuple[Quantization, ...], dtype: torch.dtype) -> Code:
     """Make a code that is `vectors` to the bit and has the gradient of `features` (the straight-through estimator).
 
+    It lies in memory as the features do, channels last or not.
+
     Args:
         features: What was quantized, ``(n, latent_dim, ...)``.
         vectors: What it became, same shape.
         quantizations: How.
         dtype: Type of the code.
     """
-    sample = (vectors.detach() + (features - features.detach())).to(dtype)
+    sample = ((features - features.detach()) + vectors.detach()).to(dtype)
     return Code(sample, sample, (), quantizations)

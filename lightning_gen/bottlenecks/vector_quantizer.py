@@ -66,7 +66,8 @@ class CodebookQuantizer(Quantizer):
     def codes_of(self, indices: Sequence[Tensor]) -> Tensor:
         """The sum of the vectors that indices ``(n, ...)`` name, one tensor for each codebook."""
         require_indices(self, indices, self.depth)
-        return added(codebook(each) for codebook, each in zip(self.each_codebook(), indices, strict=True))
+        pairs = zip(self.each_codebook(), indices, strict=True)
+        return added(codebook(each) for codebook, each in pairs).contiguous()
 
     def quantize(self, features: Tensor) -> tuple[Quantization, ...]:
         """What each codebook makes of what is left of features ``(n, latent_dim, ...)``, in float32.

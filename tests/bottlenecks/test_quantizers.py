@@ -63,6 +63,15 @@ def test_a_map_is_quantized_place_by_place(cls, arguments):
     assert torch.equal(quantizer(x).quantizations[0].indices[:, 1, 1], place.quantizations[0].indices)
 
 
+@every_quantizer
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_a_code_lies_in_memory_as_the_features_do(cls, arguments, memory_format):
+    quantizer, x = built(cls, arguments), torch.randn(5, 4, 3, 2).to(memory_format=memory_format)
+    code = quantizer(x)
+    assert code.sample.stride() == x.stride()
+    assert quantizer.codes_of([each.indices for each in code.quantizations]).is_contiguous()
+
+
 @every_codebook
 def test_the_gradient_goes_straight_through(cls, arguments):
     quantizer, x, weight = built(cls, arguments), torch.randn(5, 4).requires_grad_(), torch.randn(5, 4)
