@@ -1,11 +1,21 @@
 """Gaussians as networks give them: by the logarithm of their variance."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.distributions import Normal, register_kl
 
 
-class LogVarianceNormal(Normal):
+class GivenNormal(Normal):
+    """Independent Gaussians that are not made of `loc` and `scale`; expanded, they are Gaussians like any others."""
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Normal:
+        """The same Gaussians in a larger shape."""
+        return Normal(self.loc, self.scale, validate_args=False).expand(batch_shape, _instance)
+
+
+class LogVarianceNormal(GivenNormal):
     """Independent Gaussians that remember the logarithm of their variance, for a divergence that never takes it anew.
 
     Args:
@@ -18,7 +28,7 @@ class LogVarianceNormal(Normal):
         super().__init__(mean, (0.5 * log_variance).exp(), validate_args=False)
 
 
-class StandardNormal(Normal):
+class StandardNormal(GivenNormal):
     """N(0, I).
 
     Args:
