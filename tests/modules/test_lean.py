@@ -14,6 +14,7 @@ from lightning.pytorch.profilers import SimpleProfiler
 from lightning_gen import GANModule
 from lightning_gen.callbacks import MaxImages
 from lightning_gen.data import Digits
+from lightning_gen.modules import base
 from lightning_gen.modules.lean import BATCH_HOOKS, fuse
 from lightning_gen.networks import DenseDiscriminator, DenseGenerator
 from lightning_gen.objectives import NonSaturating
@@ -144,10 +145,19 @@ print(first, faults())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
-@pytest.mark.parametrize("chosen", [{}, {"MALLOC_ARENA_MAX": "2"}])
+@pytest.mark.parametrize(
+    "chosen", [{}, {"MALLOC_ARENA_MAX": "2"}, {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=1048576"}]
+)
 def test_freed_memory_is_kept_unless_the_user_has_chosen(chosen):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
     command = [sys.executable, "-c", FAULTS]
     done = subprocess.run(command, env=environment | chosen, capture_output=True, text=True, check=True)
     before, after = map(int, done.stdout.split())
     assert (after > 0.9 * before) if chosen else (after < 0.1 * before)
+
+
+def test_a_fit_on_a_cpu_keeps_its_memory(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(base, "keep_memory", lambda: kept.append(True))
+    fit(module(), tmp_path, images=64)
+    assert kept == [True]
