@@ -57,9 +57,9 @@ class GANModule(AlternatingModule):
         discriminator_clip: The same for the discriminator.
         discriminator_updates: Updates of the discriminator for one of the generator, at least 1.
         accumulate: Parts that each batch is split into to save memory, at least 1.
-        shared_samples: Whether the generator plays with the very samples that the discriminator has just been shown,
-            and not with fresh ones: a pass of the generator is spared, and its graph waits in memory. Many loops by
-            hand do so, PyTorch's example of a DCGAN among them. Not together with `accumulate`.
+        shared_samples: Whether the generator plays with the samples that the discriminator has just been shown, anew
+            augmented, and not with fresh ones: a pass of the generator is spared, and its graph waits in memory. Many
+            loops by hand do so, PyTorch's example of a DCGAN among them. Not together with `accumulate`.
         ema: Average of the generator's weights that sampling uses; None to sample with the trained weights.
 
     Attributes:
@@ -91,14 +91,11 @@ class GANModule(AlternatingModule):
         shared_samples: bool = False,
         ema: EMA | None = EMA(),  # noqa: B008 - frozen, so it can be shared
     ) -> None:
-        super().__init__(accumulate)
+        super().__init__()
+        self.shared_samples = shared_samples
+        self.split_batches(accumulate)
         if discriminator_updates < 1:
             raise InputError(f"discriminator_updates must be at least 1, not {discriminator_updates}")
-        if shared_samples and accumulate > 1:
-            raise InputError(
-                "shared_samples keeps the generator's graph of a whole batch, which accumulate is to avoid: leave one "
-                "of them out"
-            )
         check_opponents(generator, discriminator)
         check_terms(discriminator, terms or {})
         self.generator = generator
@@ -116,7 +113,6 @@ class GANModule(AlternatingModule):
         self.generator_clip = generator_clip
         self.discriminator_clip = discriminator_clip
         self.discriminator_updates = discriminator_updates
-        self.shared_samples = shared_samples
         self._shared: Tensor | None = None
         self.ema = ema
         self.generator_ema = copy.deepcopy(generator).requires_grad_(False).eval() if ema else None
@@ -268,8 +264,21 @@ class GANModule(AlternatingModule):
         self._averaged = None if self.generator_ema is None else Tensors.of(self.generator_ema)
         return super().configure_optimizers()
 
+    def split_batches(self, accumulate: int) -> None:
+        """Split each batch into so many parts from now on.
+
+        Raises:
+            InputError: `accumulate` is below 1, or the players share samples, which cannot be split.
+        """
+        if accumulate > 1 and self.shared_samples:
+            raise InputError(
+                "shared_samples keeps the generator's graph of a whole batch, which accumulate is to avoid: leave one "
+                "of them out"
+            )
+        super().split_batches(accumulate)
+
     def training_step(self, batch: Any, batch_idx: int) -> None:
-        """Play one round on a batch; samples for both players are drawn before it."""
+        """Play one round on a batch; where the players share samples, these are drawn before it."""
         batch = Batch.of(batch)
         if self.shared_samples and (self.rounds + 1) % self.discriminator_updates == 0:
             self._shared = self._generate(batch)
