@@ -112,6 +112,19 @@ def test_the_weights_by_hand_lie_in_memory_as_the_librarys(wanted, found, monkey
     assert set(lie) == {wanted == "false"}
 
 
+@pytest.mark.parametrize(
+    ("words", "redraws"),
+    [
+        (["gan/dense", *TINY], True),
+        (["gan/dense", *TINY, "--model.shared_samples", "true"], False),
+        (["gan/dense", *TINY, "--model.accumulate", "2"], False),
+        (["autoencoder/dense", "--data.batch_size=16"], False),
+    ],
+)
+def test_samples_are_drawn_twice_only_by_a_gan_that_could_share_them(words, redraws):
+    assert measured(["--config", *words], 1, 1).setting.redraws == redraws
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_can_be_measured_and_takes_little_more_memory_than_by_hand(recipe):
