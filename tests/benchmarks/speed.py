@@ -34,7 +34,7 @@ RATIO, MEMORY, OVERHEAD = 1.05, 1.10, 0.6
 
 COLUMNS = (
     *("recipe", "a step, ms", "by hand, ms", f"ratio (at most {RATIO})", "of processor time"),
-    *(f"more, ms (tiny: at most {OVERHEAD})", f"memory (at most {MEMORY})", "images/s", "first step, s"),
+    *(f"more of it, ms (tiny: at most {OVERHEAD})", f"memory (at most {MEMORY})", "images/s", "first step, s"),
 )
 
 
