@@ -1,0 +1,97 @@
+"""Files that appear whole or not at all, and locks that end with the process that holds them."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from lightning_gen.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+PARTIAL = ".partial"
+"""What names of files end in that are still being written."""
+WRITING: set[Path] = set()
+"""What this process is writing: a lock does not keep a process from its own files."""
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of another once it is complete.
+
+    It is written beside its place, flushed to the disk and then renamed, so that an older file is whole until the new
+    one is, whoever else writes or reads it and however the process ends. A link is replaced, and what it leads to is
+    left alone. Folders are made. What a process that is dead left unfinished of the same file is removed.
+
+    Args:
+        path: The place.
+
+    Raises:
+        InputError: A folder, a device or a pipe is there.
+        OSError: It cannot be written; nothing has changed then.
+    """
+    target = Path(path)
+    require_replaceable(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{stem(target)}{uuid.uuid4().hex}{PARTIAL}")
+    WRITING.add(partial)
+    try:
+        with partial.open("xb") as file:
+            with suppress(OSError):  # a file system without locks
+                hold(file)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+        remove_abandoned(target)
+    finally:
+        partial.unlink(missing_ok=True)
+        WRITING.discard(partial)
+
+
+def require_replaceable(target: Path) -> None:
+    """Check that nothing but a file, or a link to one, would be replaced.
+
+    Raises:
+        InputError: A folder, a device or a pipe is there.
+    """
+    if target.exists() and not target.is_file():
+        kind = "folder" if target.is_dir() else "device or a pipe"
+        raise InputError(f"{target} is a {kind} and would be replaced by a file: give the path of a file")
+
+
+def hold(file: IO[bytes]) -> bool:
+    """Lock a file that is open for writing until it is closed or this process ends; processes it starts do not hold it.
+
+    Returns:
+        False where another process holds it.
+
+    Raises:
+        OSError: The file system has no locks.
+    """
+    if fcntl is None:
+        raise OSError("this system has no locks")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def stem(target: Path) -> str:
+    """What names of unfinished files of a target begin with; file systems allow 255 bytes for all of a name."""
+    return os.fsdecode(b"." + os.fsencode(target.name)[:200] + b".")
+
+
+def remove_abandoned(target: Path) -> None:
+    """Remove what dead processes left unfinished of a file; a living one holds what it writes."""
+    for path in target.parent.iterdir():
+        if path.name.startswith(stem(target)) and path.name.endswith(PARTIAL) and path not in WRITING:
+            with suppress(OSError), path.open("r+b") as file:
+                if hold(file):
+                    path.unlink()

@@ -1,0 +1,105 @@
+"""Files appear whole or not at all, over nothing but files, and what others are writing is left alone."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lightning_gen.errors import InputError
+from lightning_gen.files import hold, replacing
+
+WRITES = """
+import sys
+from lightning_gen.files import replacing
+with replacing(sys.argv[1]) as file:
+    file.write(b"theirs")
+    file.flush()
+    print("writing", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def write(path, content):
+    with replacing(path) as file:
+        file.write(content)
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """Another process that has begun to write a file."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITES, tmp_path / "file"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"writing\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_file_that_another_process_is_writing_is_left_to_it(tmp_path, writer):
+    write(tmp_path / "file", b"ours")
+    assert len(list(tmp_path.glob(".file.*.partial"))) == 1
+    writer.communicate(b"\n")
+    assert writer.returncode == 0
+    assert (tmp_path / "file").read_bytes() == b"theirs"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_a_dead_process_left_is_removed(tmp_path, writer):
+    writer.kill()
+    writer.wait()
+    assert len(list(tmp_path.glob(".file.*.partial"))) == 1
+    write(tmp_path / "other", b"ours")
+    assert len(list(tmp_path.glob(".file.*.partial"))) == 1, "it is of another file"
+    write(tmp_path / "file", b"ours")
+    assert sorted(os.listdir(tmp_path)) == ["file", "other"]
+
+
+def test_an_error_leaves_the_older_file(tmp_path):
+    write(tmp_path / "file", b"older")
+    with pytest.raises(TypeError):
+        write(tmp_path / "file", "not bytes")
+    assert (tmp_path / "file").read_bytes() == b"older"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_is_replaced_and_not_what_it_leads_to(tmp_path):
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "link").symlink_to("precious")
+    write(tmp_path / "link", b"new")
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert (tmp_path / "link").read_bytes() == b"new"
+
+
+def test_neither_a_folder_nor_a_pipe_is_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("folder", "pipe"):
+        with pytest.raises(InputError, match=name):
+            write(tmp_path / name, b"new")
+    assert sorted(os.listdir(tmp_path)) == ["folder", "pipe"]
+
+
+def test_a_process_leaves_alone_what_it_is_writing_itself(tmp_path):
+    with replacing(tmp_path / "file") as outer:
+        write(tmp_path / "file", b"inner")
+        outer.write(b"outer")
+    assert (tmp_path / "file").read_bytes() == b"outer"
+
+
+def test_names_may_be_long_and_may_hold_anything(tmp_path):
+    for name in ("[a-z]*?" + "x" * 240, "ä" * 120):
+        write(tmp_path / name, b"first")
+        write(tmp_path / name, b"second")
+        assert (tmp_path / name).read_bytes() == b"second"
+    assert len(os.listdir(tmp_path)) == 2
+
+
+def test_a_lock_is_of_one_process(tmp_path, writer):
+    (partial,) = tmp_path.glob(".file.*.partial")
+    with partial.open("r+b") as file:
+        assert not hold(file)
+        writer.kill()
+        writer.wait()
+        assert hold(file)
