@@ -1,10 +1,14 @@
 """What is refused before anything is built or written, because it would do nothing or destroy something."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from jsonargparse import Namespace
 
+from lightning_gen import recipes
+from lightning_gen.callbacks.run import CONFIG
 from lightning_gen.errors import InputError
+from lightning_gen.files import LOCK, hold_folder
 from lightning_gen.modules.devices import SPLITS
 
 
@@ -38,21 +42,52 @@ def check_alternating(trainer: Namespace) -> None:
         raise InputError("networks that take turns accumulate by splitting each batch: use --model.accumulate")
 
 
-def check_folder(folder: Path, ckpt_path: str | None, goes_on: bool) -> None:
-    """Refuse to write over a run that is not being resumed.
+def check_folder(folder: Path, ckpt_path: str | None, goes_on: bool, model: str) -> None:
+    """Refuse to write over a run that is not being resumed, or into one that another process trains.
 
     Args:
         folder: The run's folder.
         ckpt_path: The checkpoint to start from.
-        goes_on: Whether ``last`` was asked for; a run that died before its first checkpoint starts anew then.
+        goes_on: Whether ``last`` was asked for; a run that left before its first checkpoint starts anew then.
+        model: Path of the class that is to be trained.
 
     Raises:
-        InputError: The folder holds a run.
+        InputError: The folder holds a run, or another process has it.
     """
-    resumed = ckpt_path is not None and folder.resolve() in Path(ckpt_path).resolve().parents
-    begun = (folder / "config.yaml").exists()
-    if begun and not resumed and not (goes_on and not (folder / "checkpoints" / "last.ckpt").exists()):
+    if (folder / LOCK).is_file():
+        hold_folder(folder).close()
+    config, states = folder / CONFIG, checkpoints_in(folder)
+    if ckpt_path is not None and folder.resolve() in Path(ckpt_path).resolve().parents:
+        return
+    if goes_on and config.is_file() and not states:
+        check_same_model(config, model)
+    elif config.exists() or states:
         raise InputError(
-            f"{folder} already holds a run: go on with it by adding --ckpt_path last, or give the new run a name of "
-            f"its own with --name {folder.name}-2"
+            f"{folder} already holds a run: go on with it by adding --ckpt_path {last_or(states)}, or give the new run "
+            f"a name of its own with --name {folder.name}-2"
+        )
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """The checkpoints of a run, by name."""
+    return sorted((folder / "checkpoints").glob("*.ckpt"))
+
+
+def last_or(states: Sequence[Path]) -> str:
+    """What goes on with a run: ``last``, or the path of a state where that one is missing."""
+    return "last" if not states or any(state.name == "last.ckpt" for state in states) else str(states[-1])
+
+
+def check_same_model(config: Path, model: str) -> None:
+    """Check that a run that starts anew is the one whose configuration is in its folder.
+
+    Raises:
+        InputError: It is of another class of module.
+    """
+    ours = model.rsplit(".")[-1]
+    theirs = str((recipes.load(config).get("model") or {}).get("class_path", ours)).rsplit(".")[-1]
+    if ours != theirs:
+        raise InputError(
+            f"{config.parent} is a run of {theirs} and this is {ours}: leave out --config to go on with that run as it "
+            f"is, or give the new run a name of its own with --name {config.parent.name}-2"
         )

@@ -175,7 +175,8 @@ class CLI(LightningCLI):
             raise InputError("--name must not be empty: give the run's folder a name")
         check_trainer(self.settings.trainer)
         if self.config.subcommand == "fit" and not self.settings.trainer.fast_dev_run:
-            check_folder(self.folder, self.settings.ckpt_path, self.goes_on)
+            model = self.settings.model.class_path
+            check_folder(self.folder, self.settings.ckpt_path, self.goes_on, model)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The Trainer with the callbacks of every run, a logger in the run's folder, and checkpoints written whole."""
@@ -205,17 +206,6 @@ class CLI(LightningCLI):
             RuntimeError,
         ) as error:  # Lightning's own sentence on devices and strategies that do not fit
             raise InputError(str(error)) from error
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        """Run the verb; what fails before its first batch leaves nothing behind."""
-        before = set(self.folder.rglob("*"))
-        try:
-            super()._run_subcommand(subcommand)
-        except Exception:
-            started = any(isinstance(c, RunFolder) and c.started for c in self.trainer.callbacks)  # type: ignore[attr-defined]
-            if subcommand == "fit" and not started and self.trainer.is_global_zero:
-                remove_new(self.folder, before)
-            raise
 
     def _callbacks(self, settings: Namespace) -> Iterator[Callback]:
         """The callbacks of every run; a trial with ``fast_dev_run`` or ``barebones`` writes nothing."""
@@ -250,16 +240,6 @@ class CLI(LightningCLI):
             yield last
             yield PreemptionCheckpoint(last)
         yield Report(self.folder)
-
-
-def remove_new(folder: Path, before: set[Path]) -> None:
-    """Remove the files below a folder that were not there before, and the folders that are empty then."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_file() and path not in before:
-            path.unlink()
-    for empty in (*sorted(folder.rglob("*"), reverse=True), folder, folder.parent):
-        if empty.is_dir() and empty not in before and not any(empty.iterdir()):
-            empty.rmdir()
 
 
 def as_list(value: Any) -> list[Any]:
@@ -424,7 +404,7 @@ def main(args: Sequence[str] | None = None) -> None:
         run(list(sys.argv[1:] if args is None else args))
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            refuse(f"the disk is full ({error}): free some space, or put the runs elsewhere with --runs_dir")
+            refuse(f"the disk is full ({error}): free some disk space, or put the runs elsewhere with --runs_dir")
         own = told(error)
         if own is not None:
             refuse(str(own), own.status)

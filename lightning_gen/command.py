@@ -16,6 +16,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import recipes
+from lightning_gen.callbacks.run import CONFIG
+from lightning_gen.checks import checkpoints_in
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.modules import GenerativeModule
@@ -68,22 +70,53 @@ class Command:
 
     @property
     def name(self) -> str:
-        """What the run is called: as the user says, else after its recipes."""
+        """What the run is called: as the user says, else after its recipes, else after what it starts from."""
         stems = [path.stem for path in self.recipes if path.parent.name != "trainer"]
-        return self.option("name") or "-".join(stems) or recipes.DEFAULT.rsplit("/")[-1]
+        given = None if self.goes_on else self.option("ckpt_path")
+        start = Path(given).stem if given else recipes.DEFAULT.rsplit("/")[-1]
+        return self.option("name") or "-".join(stems) or start
+
+    @property
+    def runs_dir(self) -> str:
+        """The folder of all runs."""
+        return self.option("runs_dir") or "runs"
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(self.runs_dir, self.name)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a run is to go on of which there is the configuration alone: it left before its first checkpoint."""
+        return self.verb == "fit" and self.goes_on and (self.folder / CONFIG).is_file()
 
     def checkpoint(self) -> Path | None:
         """The checkpoint to start from; ``last`` is the one in the run's folder.
 
         A ``last`` that does not exist yet is no mistake when fitting: a job that is requeued is started with the
         same command as the first time.
+
+        Raises:
+            InputError: There is no run of the name that is given, and the command does not describe one either; or the
+                run has other checkpoints.
         """
         given = self.option("ckpt_path")
         if not self.goes_on:
             return Path(given) if given else None
-        last = Path(self.option("runs_dir", "runs") or "runs", self.name, "checkpoints", "last.ckpt")
+        last = self.folder / "checkpoints" / "last.ckpt"
         if last.exists() or self.verb != "fit":
             return last
+        others = checkpoints_in(self.folder)
+        if others:
+            raise InputError(f"{last} does not exist: go on with another state of the run, --ckpt_path {others[-1]}")
+        if not self.begun and self.option("name") and not self.chooses("model"):
+            there = ", ".join(runs_in(Path(self.runs_dir)))
+            raise InputError(
+                f"there is no run in {self.folder} that could go on: "
+                + (f"the runs in {self.runs_dir} are {there}; " if there else "")
+                + f"name a recipe to start one, such as --config {recipes.DEFAULT}"
+            )
         rank_zero_only(print)(f"{last} does not exist yet: starting from the beginning", file=sys.stderr)
         return None
 
@@ -95,8 +128,10 @@ class Command:
         layers: list[dict[str, Any]] = []
         if checkpoint is not None:
             if self.verb == "fit":
-                layers.append(run_settings(checkpoint))
+                layers.append(run_settings(checkpoint.parent.parent / CONFIG))
             layers.append(stored_parts(checkpoint))
+        elif self.begun:
+            layers += [run_settings(self.folder / CONFIG), configured_parts(self.folder / CONFIG)]
         elif not self.chooses("model"):
             layers.append(recipes.load(recipes.find(recipes.DEFAULT)))
         if self.verb == "fit":
@@ -131,13 +166,17 @@ def split_recipes(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return names, rest + ["--config"] * expected  # one without a value is left for the parser to refuse
 
 
-def run_settings(path: Path) -> dict[str, Any]:
-    """How long the run of a checkpoint is, and the numbers of its Trainer, from the ``config.yaml`` of its folder.
+def runs_in(runs_dir: Path) -> list[str]:
+    """The names of the runs in a folder."""
+    return sorted(path.parent.name for path in runs_dir.glob(f"*/{CONFIG}"))
+
+
+def run_settings(config: Path) -> dict[str, Any]:
+    """How long a run is, and the numbers of its Trainer, from its ``config.yaml``; nothing where there is none.
 
     Only numbers and plain words are taken: a folder from a stranger may name no class.
     """
-    saved = path.parent.parent / "config.yaml"
-    content = recipes.load(saved) if path.parent.name == "checkpoints" and saved.is_file() else {}
+    content = recipes.load(config) if config.is_file() else {}
     trainer = {key: value for key, value in (content.get("trainer") or {}).items() if is_plain(value)}
     names = ("seed_everything", "nonfinite_rollbacks", "keep_checkpoints", "channels_last", "compile")
     own = {key: value for key, value in content.items() if key.endswith("_images") or key in names}
@@ -153,16 +192,26 @@ def is_plain(value: Any) -> bool:
     )
 
 
+PARTS: dict[str, type] = {"model": GenerativeModule, "data": DataModule}
+"""What a command trains, and on what."""
+
+
 def stored_parts(path: Path) -> dict[str, Any]:
     """The model and the data that a checkpoint describes, as a recipe."""
     stored = checkpoints.read(path)
-    kinds: dict[str, tuple[str, type]] = {
-        "model": ("hyper_parameters", GenerativeModule),
-        "data": ("datamodule_hyper_parameters", DataModule),
-    }
-    parts = {}
-    for part, (key, base) in kinds.items():
-        if stored.get(key):
-            checkpoints.described_class(base, stored[key], str(path))
-            parts[part] = checkpoints.as_config(stored[key])
-    return parts
+    described = {"model": stored["hyper_parameters"], "data": stored.get("datamodule_hyper_parameters")}
+    for part, base in PARTS.items():
+        if described[part]:
+            checkpoints.described_class(base, described[part], str(path))
+    return {part: checkpoints.as_config(each) for part, each in described.items() if each}
+
+
+def configured_parts(config: Path) -> dict[str, Any]:
+    """The model and the data of a run's ``config.yaml``, as a recipe; it may name no more than a checkpoint may."""
+    content = recipes.load(config)
+    for part, base in PARTS.items():
+        each = content.get(part) or {}
+        checkpoints.described_class(
+            base, {**(each.get("init_args") or {}), "_class_path": each.get("class_path")}, str(config)
+        )
+    return {part: content[part] for part in PARTS}

@@ -16,6 +16,8 @@ except ImportError:  # Windows
 
 PARTIAL = ".partial"
 """What names of files end in that are still being written."""
+LOCK = ".lock"
+"""The file in a folder that whoever has the folder holds."""
 WRITING: set[Path] = set()
 """What this process is writing: a lock does not keep a process from its own files."""
 
@@ -81,6 +83,24 @@ def hold(file: IO[bytes]) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     return True
+
+
+def hold_folder(folder: Path) -> IO[bytes]:
+    """Take a folder for this process until the file that is returned is closed; the folder is made.
+
+    Raises:
+        InputError: Another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / LOCK).open("ab")
+    with suppress(OSError):  # a file system without locks
+        if not hold(file):
+            file.close()
+            raise InputError(
+                f"another process is training in {folder}: wait for its end, or give this run a name of its own with "
+                f"--name {folder.name}-2"
+            )
+    return file
 
 
 def stem(target: Path) -> str:

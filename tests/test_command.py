@@ -1,7 +1,6 @@
 """The layers of a command: what the user says wins, what is left open is laid underneath."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -42,12 +41,36 @@ def test_the_last_value_of_an_option_counts():
 
 
 def test_last_is_the_checkpoint_in_the_runs_folder(tmp_path):
-    command = Command(["fit", "--name=x", f"--runs_dir={tmp_path}", "--ckpt_path", "last"], KNOWN)
+    words = ["--name=x", f"--runs_dir={tmp_path}", "--ckpt_path", "last"]
+    last = tmp_path / "x" / "checkpoints" / "last.ckpt"
+    assert Command(["test", *words], KNOWN).checkpoint() == last
+    last.parent.mkdir(parents=True)
+    last.touch()
+    assert Command(["fit", *words], KNOWN).checkpoint() == last
+
+
+@pytest.mark.parametrize("words", [["--name=x", "--config=autoencoder/vae"], []])
+def test_a_run_that_the_command_describes_starts_where_there_is_no_last_yet(tmp_path, words):
+    command = Command(["fit", *words, f"--runs_dir={tmp_path}", "--ckpt_path", "last"], KNOWN)
     assert command.checkpoint() is None
     assert "--ckpt_path=null" in command.complete()
-    assert Command(["test", "--name=x", f"--runs_dir={tmp_path}", "--ckpt_path", "last"], KNOWN).checkpoint() == Path(
-        tmp_path, "x", "checkpoints", "last.ckpt"
-    )
+
+
+def test_a_name_alone_is_that_of_a_run_that_exists(tmp_path):
+    for name in ("mine", "yours"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").touch()
+    command = Command(["fit", "--name=mien", f"--runs_dir={tmp_path}", "--ckpt_path", "last"], KNOWN)
+    with pytest.raises(InputError, match=r"no run in .*mien that could go on: the runs in .* are mine, yours; name a"):
+        command.complete()
+
+
+def test_a_run_without_its_last_state_goes_on_from_another_one_that_is_named(tmp_path):
+    (tmp_path / "x" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "x" / "checkpoints" / "best.ckpt").touch()
+    command = Command(["fit", "--name=x", f"--runs_dir={tmp_path}", "--ckpt_path", "last"], KNOWN)
+    with pytest.raises(InputError, match=r"last.ckpt does not exist: .* --ckpt_path .*best.ckpt"):
+        command.complete()
 
 
 def test_a_verb_that_measures_needs_a_checkpoint():

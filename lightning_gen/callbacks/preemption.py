@@ -1,8 +1,10 @@
 """A run that is asked to leave: its state is written at the end of a batch, never inside a signal handler."""
 
+import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -12,12 +14,16 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from lightning_gen.callbacks.checkpoints import ImageCheckpoint
 from lightning_gen.callbacks.lengths import counted
+from lightning_gen.callbacks.run import command_line
 from lightning_gen.errors import InputError
+from lightning_gen.modules import GenerativeModule
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
-"""What schedulers send before they take a machine away."""
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGINT") if hasattr(signal, name))
+"""What schedulers send before they take a machine away, and what a terminal sends at Ctrl-C."""
 STATUS = 75
 """Exit status of a run that left to be started again: EX_TEMPFAIL of sysexits.h."""
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit status of a run that was stopped by Ctrl-C, as shells have it."""
 
 
 class Preempted(SystemExit):
@@ -25,13 +31,16 @@ class Preempted(SystemExit):
 
 
 class PreemptionCheckpoint(Checkpoint):
-    """Writes ``last.ckpt`` and leaves with exit status 75 when any process of the run gets SIGTERM or SIGUSR1.
+    """Writes ``last.ckpt`` and leaves when any process of the run is asked to by a signal.
+
+    SIGTERM and SIGUSR1 are what schedulers send: the run leaves with exit status 75. SIGINT is Ctrl-C: it leaves with
+    130, and a second one makes it leave at once, with what the last checkpoint holds.
 
     A signal only sets a flag. One process looks at it before each batch; several ask each other every
     `every_batches`, with one all-reduce of one number, so that all of them leave at the same batch, whichever
     got the signal and however often. This takes the place of Lightning's own question, a broadcast that every process
     waits for before each batch and that only the first process can answer. A validation that has begun is finished; no
-    pictures follow: a scheduler's patience is short.
+    pictures follow: a scheduler's patience is short. A run that has not trained on a batch yet writes nothing.
 
     The same command with ``--ckpt_path last`` goes on where the run left, to the bit.
 
@@ -48,13 +57,16 @@ class PreemptionCheckpoint(Checkpoint):
             raise InputError(f"every_batches must be at least 1, not {every_batches}")
         self.checkpoint = checkpoint
         self.every_batches = every_batches
-        self._asked = False
+        self._asked: int | None = None
         self._batches = 0
+        self._begun_at = 0
+        self._process = os.getpid()
         self._handlers: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listen, in the place of Lightning."""
-        self._asked, self._batches = False, 0
+        self._asked, self._batches, self._process = None, 0, os.getpid()
+        self._begun_at = counted(pl_module).images_seen
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
             self._handlers = {number: signal.signal(number, self._note) or signal.SIG_DFL for number in SIGNALS}
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = do_nothing  # type: ignore[method-assign]
@@ -79,17 +91,23 @@ class PreemptionCheckpoint(Checkpoint):
         if waits or not self.checkpoint.between_updates:
             return
         self._batches = 0
-        if not trainer.strategy.reduce_boolean_decision(self._asked, all=False):
+        if not trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False):
             return
-        self.checkpoint.store(trainer, pl_module)
+        if counted(pl_module).images_seen > self._begun_at:
+            self.checkpoint.store(trainer, pl_module)
         if trainer.is_global_zero:
-            done = f"{counted(pl_module).images_seen:,} images are in {self.checkpoint.path}"
-            print(
-                f"asked to leave by a signal: {done}; the same command with --ckpt_path last goes on",
-                file=sys.stderr,
-                flush=True,
-            )
-        raise Preempted(status(trainer))
+            say(self._sentence(counted(pl_module)))
+        raise Preempted(status(trainer, self._asked))
+
+    def _sentence(self, module: GenerativeModule) -> str:
+        """What was written and how to go on."""
+        if module.images_seen == self._begun_at:
+            return "asked to leave before the first batch was trained on: nothing was written"
+        done = f"{module.images_seen:,} images are in {self.checkpoint.path}"
+        if self._asked == signal.SIGINT:
+            again = command_line(["fit", "--ckpt_path", str(self.checkpoint.path)], module)
+            return f"stopped: {done}; go on with {again}"
+        return f"asked to leave by a signal: {done}; the same command with --ckpt_path last goes on"
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the handlers back."""
@@ -100,7 +118,19 @@ class PreemptionCheckpoint(Checkpoint):
         self._stop_listening(trainer)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
+        """Take a signal; workers that were forked from this process hear Ctrl-C as well and leave it to this one.
+
+        Raises:
+            Preempted: It is the second Ctrl-C.
+        """
+        if os.getpid() != self._process:
+            return
+        if self._asked is None and number == signal.SIGINT:
+            say("finishing the batch and writing the checkpoint; Ctrl-C again leaves at once")
+        elif self._asked == number == signal.SIGINT:
+            say("left at once: the last checkpoint is as it was")
+            raise Preempted(INTERRUPTED)
+        self._asked = number
 
     def _stop_listening(self, trainer: Trainer) -> None:
         for number, handler in self._handlers.items():
@@ -113,7 +143,15 @@ def do_nothing() -> None:
     """What is left of Lightning's question."""
 
 
-def status(trainer: Trainer) -> int:
+def say(sentence: str) -> None:
+    """Print a line; a terminal that is gone, or that a signal found being written to, keeps nobody from leaving."""
+    with suppress(OSError, RuntimeError, ValueError):
+        print(sentence, file=sys.stderr, flush=True)
+
+
+def status(trainer: Trainer, asked: int | None) -> int:
     """The exit status of this process: 0 in one that Lightning started, which kills the run where that fails."""
     environment = getattr(trainer.strategy, "cluster_environment", None)
-    return 0 if isinstance(environment, LightningEnvironment) and trainer.local_rank > 0 else STATUS
+    if isinstance(environment, LightningEnvironment) and trainer.local_rank > 0:
+        return 0
+    return INTERRUPTED if asked == signal.SIGINT else STATUS

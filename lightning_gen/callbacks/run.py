@@ -1,10 +1,12 @@
 """A run's folder: its configuration at the start, its settings and where everything is at the end."""
 
 import os
+import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
@@ -16,8 +18,13 @@ from torch.utils.tensorboard.summary import hparams as summaries
 from lightning_gen.callbacks.lengths import MaxImages, counted
 from lightning_gen.callbacks.objective import objective_lines
 from lightning_gen.callbacks.samples import SampleGrid
-from lightning_gen.checkpoint import Described, as_config, foreign_modules
+from lightning_gen.checkpoint import Described, as_config, foreign_modules, read
+from lightning_gen.errors import InputError
+from lightning_gen.files import hold_folder, replacing
 from lightning_gen.modules import Autoencoder
+
+CONFIG = "config.yaml"
+"""What the configuration of a run is called in its folder."""
 
 
 def tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
@@ -33,8 +40,30 @@ def hide_after(trainer: Trainer, images: int) -> None:
         logger.experiment.file_writer.add_event(Event(step=images + 1, session_log=start))
 
 
+class Unwritten:
+    """Stands for a writer to TensorBoard before there is anything to write: takes each call and does nothing."""
+
+    def __getattr__(self, name: str) -> "Unwritten":
+        return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+
 class RunLogger(TensorBoardLogger):
-    """TensorBoard's logger without the ``hparams.yaml`` beside it: the run's ``config.yaml`` says it all."""
+    """TensorBoard's logger without the ``hparams.yaml`` beside it: the run's ``config.yaml`` says it all.
+
+    Attributes:
+        begun: Whether there is something to write. Lightning asks for the writer, which makes a folder and a file,
+            before it looks at the data; a run that is refused then leaves neither.
+    """
+
+    begun = False
+
+    @property
+    def experiment(self) -> Any:
+        """The writer."""
+        return super().experiment if self.begun else Unwritten()
 
     @rank_zero_only
     def save(self) -> None:
@@ -57,36 +86,42 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 class RunFolder(Callback):
-    """Writes the run's configuration when training starts, and its settings, as HPARAMS, when it ends.
+    """Writes the run's configuration once it has trained on a batch, and its settings, as HPARAMS, when it ends.
 
-    Nothing is written before the first batch could be trained on, so a mistake leaves no folder behind.
+    Nothing is written before, so that a mistake leaves nothing behind and takes nothing away. The folder is this
+    process's alone as long as it trains.
 
     Args:
         folder: The run's folder; ``config.yaml`` goes there.
         config: The whole configuration as YAML; it also goes to TensorBoard as text.
-
-    Attributes:
-        started: Whether training has started.
     """
 
     def __init__(self, folder: str | Path, config: str) -> None:
         self.folder = Path(folder)
         self.config = config
-        self.started = False
+        self._found: str | None = None
+        self._images = 0
+        self._lock: IO[bytes] | None = None
+        self._begun = False
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.folder / CONFIG
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the configuration."""
-        self.started = True
-        if not trainer.is_global_zero:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "config.yaml").write_text(self.config)
-        hide_after(trainer, counted(pl_module).images_seen)  # what a run wrote after the checkpoint that is resumed
-        for logger in tensorboards(trainer):
-            logger.experiment.add_text("config", "    " + self.config.replace("\n", "\n    "))
+        """Note where the run begins, and what is in its folder."""
+        self._begun, self._images, self._found = False, counted(pl_module).images_seen, text_of(self.path)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Begin the folder after the first batch."""
+        if not self._begun:
+            self._begin(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the settings, so that TensorBoard can show them beside the latest value of every figure."""
+        if not self._begun:  # nothing was left to train
+            self._begin(trainer)
         settings = flat(as_config(dict(pl_module.hparams))["init_args"])
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, Described):
@@ -96,6 +131,66 @@ class RunFolder(Callback):
         for logger in tensorboards(trainer):
             for summary in (start, end):
                 logger.experiment.file_writer.add_summary(summary)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Let go of the folder."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Let go of the folder."""
+        self.teardown(trainer, pl_module, "fit")
+
+    def _begin(self, trainer: Trainer) -> None:
+        """Take the folder and write the configuration.
+
+        Raises:
+            InputError: Another process has begun a run there meanwhile.
+        """
+        self._begun = True
+        if trainer.is_global_zero:
+            self._lock = hold_folder(self.folder)
+            if text_of(self.path) != self._found:
+                raise InputError(
+                    f"another run was made in {self.folder} meanwhile: start again with a name of its own, "
+                    f"--name {self.folder.name}-2"
+                )
+            set_aside(self.folder / "checkpoints" / "last.ckpt", trainer.ckpt_path, self._images)
+            with replacing(self.path) as file:
+                file.write(self.config.encode())
+        for each in trainer.loggers:
+            if isinstance(each, RunLogger):
+                each.begun = True
+        hide_after(trainer, self._images)  # what a run wrote after the checkpoint that is resumed
+        for logger in tensorboards(trainer):
+            logger.experiment.add_text("config", "    " + self.config.replace("\n", "\n    "))
+
+
+def text_of(path: Path) -> str | None:
+    """The text of a file; None where there is none."""
+    return path.read_text() if path.is_file() else None
+
+
+def set_aside(last: Path, resumed: str | os.PathLike[str] | None, images: int) -> None:
+    """Keep the last state of a run that goes on from an earlier one: its file is about to be written anew.
+
+    Args:
+        last: The file.
+        resumed: What the run goes on from; None where it starts.
+        images: Images seen there.
+    """
+    if not last.is_file() or (resumed is not None and last.samefile(resumed)):
+        return
+    later = read(last)["lightning_gen"]["images_seen"]
+    if later > images:
+        kept = last.with_name(f"last-{later:09d}.ckpt")
+        last.rename(kept)
+        print(
+            f"{last} has {later:,} images and the run goes on from {images:,}: it is kept as {kept}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 class Report(Callback):
@@ -145,7 +240,6 @@ class Report(Callback):
         last = self.folder / "checkpoints" / "last.ckpt"
         grids = [callback for callback in trainer.callbacks if isinstance(callback, SampleGrid)]  # type: ignore[attr-defined]
         pictures = [path for grid in grids for path in grid.latest]
-        python = command()
         verbs = ["evaluate"] if isinstance(pl_module, Autoencoder) else []
         verbs += ["sample"] if counted(pl_module).has_prior else []
         done = counted(pl_module).images_seen
@@ -156,13 +250,18 @@ class Report(Callback):
         lines += [f"  checkpoint   {last}"] if last.exists() else []
         lines += [f"  TensorBoard  {self.folder}"] if tensorboards(trainer) else []
         lines += ["", "Next:"]
-        own = "".join(f" --import {name}" for name in foreign_modules(dict(pl_module.hparams)))
-        lines += [f"  {python} -m lightning_gen {verb} {last}{own}" for verb in verbs if last.exists()]
-        lines += [f"  {python} -m tensorboard.main --logdir {self.folder.parent}"] if tensorboards(trainer) else []
+        lines += [f"  {command_line([verb, str(last)], pl_module)}" for verb in verbs if last.exists()]
+        lines += [f"  {python()} -m tensorboard.main --logdir {self.folder.parent}"] if tensorboards(trainer) else []
         return lines
 
 
-def command() -> str:
+def command_line(words: Sequence[str], module: LightningModule) -> str:
+    """A command of the package on a checkpoint of a module, as it is typed in this folder."""
+    own = [word for name in foreign_modules(dict(module.hparams)) for word in ("--import", name)]
+    return f"{python()} -m lightning_gen {shlex.join([*words, *own])}"
+
+
+def python() -> str:
     """How the running Python is called from this folder: by its path where it is below it, else ``python``."""
     try:
         return os.fspath(Path(sys.executable).relative_to(Path.cwd()))

@@ -10,7 +10,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from lightning_gen.callbacks import ImageCheckpoint, MaxImages, PreemptionCheckpoint
-from lightning_gen.data import Digits
+from lightning_gen.callbacks.run import python
+from lightning_gen.data import Digits, Loader
 from lightning_gen.errors import InputError
 
 
@@ -59,25 +60,91 @@ def fit(gan, trainer, tmp_path):
 
 
 def handlers():
-    return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
+    return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+GOES_ON = {
+    signal.SIGTERM: (75, "asked to leave by a signal: {}; the same command with --ckpt_path last goes on\n"),
+    signal.SIGUSR1: (75, "asked to leave by a signal: {}; the same command with --ckpt_path last goes on\n"),
+}
+
+
+@pytest.mark.parametrize("number", GOES_ON)
 def test_a_run_that_left_goes_on_to_the_same_weights(fit, tmp_path, capsys, number):
     before = handlers()
     whole, _ = fit(name="whole")
     status, states = fit(Signal(number, 640))
-    assert status == 75
+    expected, sentence = GOES_ON[number]
+    assert status == expected
     assert handlers() == before
     assert states == [(640, 10, 10)], "once, after the whole batch, although the signal came again while it was written"
-    said = capsys.readouterr().err
-    assert said == (
-        f"asked to leave by a signal: 640 images are in {tmp_path}/run/last.ckpt; the same command with --ckpt_path "
-        "last goes on\n"
-    )
-    joined, _ = fit(ckpt_path=tmp_path / "run" / "last.ckpt", seed=2)
+    assert capsys.readouterr().err == sentence.format(f"640 images are in {tmp_path}/run/last.ckpt")
+    assert_goes_on(fit, whole, tmp_path / "run" / "last.ckpt")
+
+
+def assert_goes_on(fit, whole, path):
+    joined, _ = fit(ckpt_path=path, seed=2)
     assert joined.images_seen == whole.images_seen == 3200
     assert all(torch.equal(value, joined.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+class Interrupt(Callback):
+    """Presses Ctrl-C between two updates of a batch, so many times."""
+
+    def __init__(self, images, times=1):
+        self.images = images
+        self.times = times
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        if pl_module.images_seen == self.images and optimizer is trainer.optimizers[0]:
+            for _ in range(self.times):
+                signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_writes_the_state_and_says_how_to_go_on(fit, tmp_path, capsys):
+    before = handlers()
+    whole, _ = fit(name="whole")
+    capsys.readouterr()
+    status, states = fit(Interrupt(640))
+    assert status == 130
+    assert handlers() == before
+    assert states == [(640, 10, 10)], "the batch was finished"
+    path = tmp_path / "run" / "last.ckpt"
+    assert capsys.readouterr().err.splitlines() == [
+        "finishing the batch and writing the checkpoint; Ctrl-C again leaves at once",
+        f"stopped: 640 images are in {path}; go on with {python()} -m lightning_gen fit --ckpt_path {path}",
+    ]
+    assert_goes_on(fit, whole, path)
+
+
+def test_a_second_ctrl_c_leaves_at_once(fit, tmp_path):
+    before = handlers()
+    assert fit(Interrupt(640, times=2), every=320) == (130, [(320, 5, 5)])
+    assert handlers() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_has_not_trained_yet_writes_nothing(fit, tmp_path, number):
+    class Early(Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            signal.raise_signal(number)
+
+    status, states = fit(Early())
+    assert status == {signal.SIGINT: 130, signal.SIGTERM: 75}[number]
+    assert states == []
+    assert not (tmp_path / "run").exists()
+
+
+def test_workers_leave_ctrl_c_to_the_process_that_trains(tmp_path):
+    """A terminal sends it to all of them."""
+    pid, loader = os.getpid(), Loader(Digits(size=8).splits().train, 64, num_workers=1)
+    batches = iter(loader)
+    first = next(batches)
+    (worker,) = loader._iterator._workers
+    os.kill(worker.pid, signal.SIGINT)
+    rest = list(batches)
+    assert os.getpid() == pid
+    assert sum(len(batch.x) for batch in [first, *rest]) == 1437
 
 
 def test_a_batch_that_was_just_written_is_not_written_again(fit):
