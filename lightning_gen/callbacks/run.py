@@ -99,7 +99,7 @@ class RunFolder(Callback):
     def __init__(self, folder: str | Path, config: str) -> None:
         self.folder = Path(folder)
         self.config = config
-        self._found: str | None = None
+        self._found = text_of(self.path)
         self._images = 0
         self._lock: IO[bytes] | None = None
         self._begun = False
@@ -110,8 +110,8 @@ class RunFolder(Callback):
         return self.folder / CONFIG
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note where the run begins, and what is in its folder."""
-        self._begun, self._images, self._found = False, counted(pl_module).images_seen, text_of(self.path)
+        """Note where the run begins."""
+        self._begun, self._images = False, counted(pl_module).images_seen
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Begin the folder after the first batch."""
@@ -159,6 +159,7 @@ class RunFolder(Callback):
             set_aside(self.folder / "checkpoints" / "last.ckpt", trainer.ckpt_path, self._images)
             with replacing(self.path) as file:
                 file.write(self.config.encode())
+            self._found = self.config
         for each in trainer.loggers:
             if isinstance(each, RunLogger):
                 each.begun = True

@@ -1,0 +1,191 @@
+"""A run is what its folder says: nothing is trained into it that it is not, and nothing in it is lost."""
+
+import shutil
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+import yaml
+from lightning.pytorch.callbacks import Callback
+
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen.callbacks import MaxImages, RunFolder
+from lightning_gen.cli import main
+from lightning_gen.data import Digits
+from lightning_gen.files import LOCK
+
+VAE = ["--config=autoencoder/vae", "--data.size=8", "--model.encoder.width=4", "--model.decoder.width=4"]
+GAN = ["--data.size=8", "--model.generator.width=4", "--model.discriminator.width=4"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def state(name, file="last.ckpt"):
+    return Path("runs", name, "checkpoints", file)
+
+
+def images(path):
+    return checkpoints.read(path)["lightning_gen"]["images_seen"]
+
+
+def refused(capsys, *words):
+    """Run a command that must be refused; returns the sentence."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main(list(words))
+    assert end.value.code == 2
+    return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def begun():
+    """A VAE that was stopped before its first checkpoint: its configuration is all that there is."""
+    main(["fit", *VAE, "--name=mine", "--max_images=128", "--model.objective.kl.weight=3"])
+    shutil.rmtree("runs/mine/checkpoints")
+
+
+def test_a_run_without_a_checkpoint_starts_anew_as_itself(begun, capsys):
+    main(["fit", "--name=mine", "--ckpt_path=last"])
+    assert "starting from the beginning" in capsys.readouterr().err
+    stored = checkpoints.read(state("mine"))
+    assert stored["hyper_parameters"]["_class_path"].endswith("AutoencoderModule")
+    assert stored["hyper_parameters"]["objective"]["kl"]["init_args"]["weight"] == 3
+    assert stored["lightning_gen"]["images_seen"] == 128, "its length is in its configuration"
+
+
+def test_another_model_is_not_trained_into_a_run(begun, capsys):
+    config = Path("runs/mine/config.yaml").read_text()
+    said = refused(capsys, "fit", "--config=gan/dcgan", *GAN, "--name=mine", "--ckpt_path=last")
+    assert "is a run of AutoencoderModule and this is GANModule: leave out --config" in said
+    assert Path("runs/mine/config.yaml").read_text() == config
+    assert not state("mine").exists()
+
+
+def test_a_configuration_from_a_stranger_imports_nothing(begun, capsys, here):
+    (here / "hostile.py").write_text("open('trace', 'w')\n")
+    content = yaml.safe_load(Path("runs/mine/config.yaml").read_text())
+    content["model"]["init_args"]["encoder"] = {"class_path": "hostile.Encoder"}
+    Path("runs/mine/config.yaml").write_text(yaml.safe_dump(content))
+    assert "hostile.Encoder" in refused(capsys, "fit", "--name=mine", "--ckpt_path=last")
+    assert not Path("trace").exists()
+
+
+def test_a_checkpoint_from_elsewhere_names_its_run(capsys):
+    main(["fit", *VAE, "--max_images=128"])
+    shutil.copy(state("vae"), "from_a_friend.ckpt")
+    main(["fit", "--ckpt_path=from_a_friend.ckpt", "--max_images=192"])
+    assert images(state("from_a_friend")) == 192
+    assert not Path("runs/dcgan").exists()
+
+
+def test_a_checkpoint_that_was_copied_into_a_folder_is_not_trained_over(capsys):
+    main(["fit", *VAE, "--max_images=128"])
+    state("copied").parent.mkdir(parents=True)
+    shutil.copy(state("vae"), state("copied"))
+    assert "runs/copied already holds a run" in refused(capsys, "fit", *VAE, "--name=copied", "--max_images=64")
+    assert images(state("copied")) == 128
+    state("copied").rename(state("copied", "best.ckpt"))
+    said = refused(capsys, "fit", *VAE, "--name=copied", "--max_images=64")
+    assert "--ckpt_path runs/copied/checkpoints/best.ckpt" in said
+
+
+def test_the_last_state_is_kept_where_a_run_goes_on_from_an_earlier_one(capsys):
+    main(["fit", *VAE, "--max_images=128"])
+    shutil.copy(state("vae"), state("vae", "earlier.ckpt"))
+    main(["fit", "--ckpt_path=last", "--name=vae", "--max_images=256"])
+    last = state("vae").read_bytes()
+    capsys.readouterr()
+    main(["fit", f"--ckpt_path={state('vae', 'earlier.ckpt')}", "--max_images=192"])
+    kept = state("vae", "last-000000256.ckpt")
+    assert f"has 256 images and the run goes on from 128: it is kept as {kept}" in capsys.readouterr().err
+    assert kept.read_bytes() == last
+    assert images(state("vae")) == 192
+
+
+def broken_pictures(folder):
+    """A folder with a picture that cannot be decoded."""
+    folder.mkdir()
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    return ["fit", "--config=gan/dcgan", "--data=ImageFolder", f"--data.folder={folder}", "--data.cache_dir=cache"]
+
+
+def test_a_refusal_takes_away_no_folder_of_the_users(capsys, here, monkeypatch):
+    words = broken_pictures(here / "photos")
+    for folder in ("myruns", "here/sub"):
+        (here / folder).mkdir(parents=True)
+    refused(capsys, *words, "--runs_dir=myruns")
+    monkeypatch.chdir(here / "here/sub")
+    refused(capsys, *words, "--runs_dir=..", "--name=sub")
+    assert (here / "myruns").is_dir()
+    assert (here / "here/sub").is_dir()
+    assert not any((here / "myruns").iterdir())
+
+
+def test_a_refusal_takes_away_no_run_of_another_process(capsys, here):
+    """One of the same name that finishes while this one looks at its data."""
+    (here / "slow.py").write_text(
+        "from pathlib import Path\n"
+        "from lightning_gen.data import Digits\n"
+        "class Slow(Digits):\n"
+        "    def splits(self):\n"
+        "        Path('runs/run/checkpoints').mkdir(parents=True)\n"
+        "        Path('runs/run/config.yaml').write_text('theirs')\n"
+        "        Path('runs/run/checkpoints/last.ckpt').write_text('theirs')\n"
+        "        return super().splits()\n"
+    )
+    words = ["fit", *GAN[1:], "--name=run", "--import=slow", "--data=slow.Slow", "--data.size=8"]
+    refused(capsys, *words, "--data.batch_size=5000")
+    assert Path("runs/run/checkpoints/last.ckpt").read_text() == "theirs"
+    shutil.rmtree("runs")
+    sys.modules.pop("slow")
+    assert "another run was made in runs/run meanwhile" in refused(capsys, *words)
+    assert Path("runs/run/config.yaml").read_text() == "theirs"
+    assert Path("runs/run/checkpoints/last.ckpt").read_text() == "theirs"
+    assert {path.name for path in Path("runs/run").iterdir()} == {"config.yaml", "checkpoints", LOCK}
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from lightning_gen.files import hold_folder
+lock = hold_folder(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_two_processes_do_not_train_one_run(capsys):
+    main(["fit", *VAE, "--max_images=128"])
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS, "runs/vae"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"held\n"
+        said = refused(capsys, "fit", "--ckpt_path=last", "--name=vae", "--max_images=256")
+        other.stdin.close()
+    assert "another process is training in runs/vae: wait for its end, or give this run a name of its own" in said
+    assert images(state("vae")) == 128
+    main(["fit", "--ckpt_path=last", "--name=vae", "--max_images=256"])
+    assert images(state("vae")) == 256
+
+
+class Fails(Callback):
+    """Ends a run by an error."""
+
+    def on_train_batch_end(self, *args):
+        raise RuntimeError("as asked")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_run_that_ended_or_failed_lets_go_of_its_folder(gan, trainer, here, fails):
+    callbacks = [MaxImages(128), RunFolder(here / "run", ""), *([Fails()] if fails else [])]
+    with pytest.raises(RuntimeError, match="as asked") if fails else nullcontext():
+        trainer(max_epochs=-1, callbacks=callbacks).fit(gan(), Digits(8))
+    done = subprocess.run([sys.executable, "-c", HOLDS, here / "run"], input=b"", capture_output=True)
+    assert done.stdout == b"held\n", done.stderr
