@@ -84,12 +84,16 @@ PASSES = {
 """How many graphs at least are compiled; where a penalty asks for a second derivative it are fewer."""
 
 
+CONTIGUOUS = "--channels_last=false"
+"""The backend aot_eager of torch 2.14 takes what GroupNorm gives for contiguous, generated code does not."""
+
+
 @pytest.mark.parametrize("recipe", PASSES)
 def test_compiled_networks_train_the_same(train, monkeypatch, capsys, recipe):
     monkeypatch.setattr(cli, "Compile", partial(Compile, backend="aot_eager"))
-    plain = train("plain", recipe)
+    plain = train("plain", recipe, CONTIGUOUS)
     counters.clear()
-    compiled = train("compiled", recipe, "--compile=true")
+    compiled = train("compiled", recipe, CONTIGUOUS, "--compile=true")
     assert counters["stats"]["unique_graphs"] >= PASSES[recipe]
     assert not counters["graph_break"]
     assert "the first batch took" in capsys.readouterr().err
@@ -104,7 +108,7 @@ def test_validation_compiles_nothing(train, monkeypatch, recipe):
     for batches in (0, 1):
         counters.clear()
         torch._dynamo.reset()
-        options = ["--compile=true", f"--trainer.limit_val_batches={batches}"]
+        options = [CONTIGUOUS, "--compile=true", f"--trainer.limit_val_batches={batches}"]
         train(f"validated_{batches}", recipe, *options, "--trainer.val_check_interval=2")
         graphs.append(counters["stats"]["unique_graphs"])
     assert graphs[0] == graphs[1] > 0
