@@ -13,25 +13,18 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning_gen.callbacks.checkpoints import ImageCheckpoint
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.errors import InputError
-
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
-"""What schedulers send before they take a machine away."""
-STATUS = 75
-"""Exit status of a run that left to be started again: EX_TEMPFAIL of sysexits.h."""
-
-
-class Preempted(SystemExit):
-    """Ends a run that was asked to leave, after its checkpoint was written."""
+from lightning_gen.signals import STATUS, Preempted, forget_terminal, heeded
 
 
 class PreemptionCheckpoint(Checkpoint):
-    """Writes ``last.ckpt`` and leaves with exit status 75 when any process of the run gets SIGTERM or SIGUSR1.
+    """Writes ``last.ckpt`` and leaves with exit status 75 when any process of the run gets SIGTERM, SIGUSR1 or SIGHUP.
 
     A signal only sets a flag. One process looks at it before each batch; several ask each other every
     `every_batches`, with one all-reduce of one number, so that all of them leave at the same batch, whichever
     got the signal and however often. This takes the place of Lightning's own question, a broadcast that every process
     waits for before each batch and that only the first process can answer. A validation that has begun is finished; no
-    pictures follow: a scheduler's patience is short.
+    pictures follow: a scheduler's patience is short. Nothing that is printed to a terminal that was closed, which sends
+    SIGHUP, ends the run before its checkpoint is written; a run under nohup is left alone.
 
     The same command with ``--ckpt_path last`` goes on where the run left, to the bit.
 
@@ -56,7 +49,7 @@ class PreemptionCheckpoint(Checkpoint):
         """Listen, in the place of Lightning."""
         self._asked, self._batches = False, 0
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
-            self._handlers = {number: signal.signal(number, self._note) or signal.SIG_DFL for number in SIGNALS}
+            self._handlers = {number: signal.signal(number, self._note) or signal.SIG_DFL for number in heeded()}
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = do_nothing  # type: ignore[method-assign]
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
@@ -100,6 +93,7 @@ class PreemptionCheckpoint(Checkpoint):
         self._stop_listening(trainer)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        forget_terminal(number)
         self._asked = True
 
     def _stop_listening(self, trainer: Trainer) -> None:

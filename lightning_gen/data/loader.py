@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lightning_gen.errors import InputError
 from lightning_gen.records import Batch
+from lightning_gen.signals import leave_to_parent
 
 
 def seeded(*key: int) -> torch.Generator:
@@ -161,6 +162,7 @@ class Loader:
             collate_fn=_as_it_is,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
+            worker_init_fn=leave_to_parent,
             pin_memory=torch.cuda.is_available(),
             # Of its own: torch would otherwise draw a number from the global generator in every epoch.
             generator=seeded(seed),
