@@ -2,8 +2,8 @@
 
 import torch
 
-from lightning_gen.callbacks.preemption import Preempted
 from lightning_gen.cli import main
+from lightning_gen.signals import Preempted
 
 
 def command() -> None:

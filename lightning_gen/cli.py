@@ -10,6 +10,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -21,7 +22,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen import cluster, recipes
+from lightning_gen import cluster, recipes, signals
 from lightning_gen.callbacks import (
     ChannelsLast,
     Compile,
@@ -397,11 +398,15 @@ def main(args: Sequence[str] | None = None) -> None:
 
     Raises:
         SystemExit: With the status of the error, after one sentence on stderr, where the command cannot be done as
-            asked: 2, or 1 for a run whose loss or gradient was not finite.
+            asked: 2, or 1 for a run that went wrong on its way; 75 where a signal asked it to leave, 130 for Ctrl-C.
     """
     quieten()
     try:
-        run(list(sys.argv[1:] if args is None else args))
+        with signals.leaving():
+            run(list(sys.argv[1:] if args is None else args))
+    except signals.LeftEarly as left:
+        say("interrupted" if left.code == signals.INTERRUPTED else "asked to leave: start the same command again")
+        raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             refuse(f"the disk is full ({error}): free some disk space, or put the runs elsewhere with --runs_dir")
@@ -420,6 +425,14 @@ def trouble(error: Exception) -> str | None:
 
 
 def refuse(sentence: str, status: int = InputError.status) -> NoReturn:
-    """Print what is wrong and exit."""
-    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+    """Print what is wrong, once for all processes of a run, and exit."""
+    say(f"error: {sentence}")
     raise SystemExit(status)
+
+
+def say(sentence: str) -> None:
+    """Print a line on stderr unless another process of the run has; one that nobody can read is no reason to fail."""
+    line = " ".join(sentence.split())
+    if cluster.tells(line):
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)

@@ -17,30 +17,23 @@ from lightning_gen.callbacks.lengths import counted
 from lightning_gen.callbacks.run import command_line
 from lightning_gen.errors import InputError
 from lightning_gen.modules import GenerativeModule
-
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGINT") if hasattr(signal, name))
-"""What schedulers send before they take a machine away, and what a terminal sends at Ctrl-C."""
-STATUS = 75
-"""Exit status of a run that left to be started again: EX_TEMPFAIL of sysexits.h."""
-INTERRUPTED = 128 + signal.SIGINT
-"""Exit status of a run that was stopped by Ctrl-C, as shells have it."""
-
-
-class Preempted(SystemExit):
-    """Ends a run that was asked to leave, after its checkpoint was written."""
+from lightning_gen.signals import INTERRUPTED, Preempted, forget_terminal, heeded, status_of
 
 
 class PreemptionCheckpoint(Checkpoint):
     """Writes ``last.ckpt`` and leaves when any process of the run is asked to by a signal.
 
-    SIGTERM and SIGUSR1 are what schedulers send: the run leaves with exit status 75. SIGINT is Ctrl-C: it leaves with
-    130, and a second one makes it leave at once, with what the last checkpoint holds.
+    SIGTERM and SIGUSR1 are what schedulers send, SIGHUP what a terminal sends that is closed: the run leaves with exit
+    status 75. SIGINT is Ctrl-C: it leaves with 130, and a second one makes it leave at once, with what the last
+    checkpoint holds.
 
     A signal only sets a flag. One process looks at it before each batch; several ask each other every
     `every_batches`, with one all-reduce of one number, so that all of them leave at the same batch, whichever
     got the signal and however often. This takes the place of Lightning's own question, a broadcast that every process
     waits for before each batch and that only the first process can answer. A validation that has begun is finished; no
-    pictures follow: a scheduler's patience is short. A run that has not trained on a batch yet writes nothing.
+    pictures follow: a scheduler's patience is short. A run that has not trained on a batch yet writes nothing. Nothing
+    that is printed to a terminal that was closed ends the run before its checkpoint is written; what the process was
+    started to ignore, as nohup does, it ignores.
 
     The same command with ``--ckpt_path last`` goes on where the run left, to the bit.
 
@@ -68,7 +61,7 @@ class PreemptionCheckpoint(Checkpoint):
         self._asked, self._batches, self._process = None, 0, os.getpid()
         self._begun_at = counted(pl_module).images_seen
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
-            self._handlers = {number: signal.signal(number, self._note) or signal.SIG_DFL for number in SIGNALS}
+            self._handlers = {number: signal.signal(number, self._note) or signal.SIG_DFL for number in heeded()}
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = do_nothing  # type: ignore[method-assign]
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
@@ -130,6 +123,7 @@ class PreemptionCheckpoint(Checkpoint):
         elif self._asked == number == signal.SIGINT:
             say("left at once: the last checkpoint is as it was")
             raise Preempted(INTERRUPTED)
+        forget_terminal(number)
         self._asked = number
 
     def _stop_listening(self, trainer: Trainer) -> None:
@@ -154,4 +148,4 @@ def status(trainer: Trainer, asked: int | None) -> int:
     environment = getattr(trainer.strategy, "cluster_environment", None)
     if isinstance(environment, LightningEnvironment) and trainer.local_rank > 0:
         return 0
-    return INTERRUPTED if asked == signal.SIGINT else STATUS
+    return status_of(asked)

@@ -5,7 +5,6 @@ epoch alone, step k trains on the k-th slice of it, and each of several processe
 neither the number of devices nor an interruption changes which samples a step sees.
 """
 
-import signal
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, cast
 
@@ -16,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lightning_gen.errors import InputError
 from lightning_gen.records import Batch
+from lightning_gen.signals import leave_to_parent
 
 
 def seeded(*key: int) -> torch.Generator:
@@ -162,7 +162,7 @@ class Loader:
             collate_fn=_as_it_is,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
-            worker_init_fn=leave_interrupts,
+            worker_init_fn=leave_to_parent,
             pin_memory=torch.cuda.is_available(),
             # Of its own: torch would otherwise draw a number from the global generator in every epoch.
             generator=seeded(seed),
@@ -216,11 +216,6 @@ class Loader:
     @_iterator.setter
     def _iterator(self, iterator: Any) -> None:
         self._loader._iterator = iterator
-
-
-def leave_interrupts(worker: int) -> None:
-    """Leave Ctrl-C, which a terminal sends to all processes, to the one that trains."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _as_it_is(batch: Any) -> Any:
