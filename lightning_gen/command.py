@@ -17,6 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import recipes
 from lightning_gen.data import DataModule
+from lightning_gen.data.stored import DOWNLOAD, harmless, origin
 from lightning_gen.errors import InputError
 from lightning_gen.modules import GenerativeModule
 
@@ -96,7 +97,7 @@ class Command:
         if checkpoint is not None:
             if self.verb == "fit":
                 layers.append(run_settings(checkpoint))
-            layers.append(stored_parts(checkpoint))
+            layers.append(stored_parts(checkpoint, self))
         elif not self.chooses("model"):
             layers.append(recipes.load(recipes.find(recipes.DEFAULT)))
         if self.verb == "fit":
@@ -153,16 +154,20 @@ def is_plain(value: Any) -> bool:
     )
 
 
-def stored_parts(path: Path) -> dict[str, Any]:
-    """The model and the data that a checkpoint describes, as a recipe."""
+def stored_parts(path: Path, command: Command) -> dict[str, Any]:
+    """The model and the data that a checkpoint describes, as a recipe; every class in it may be named by a checkpoint.
+
+    Where its data are read and decoded to is said on stderr, unless the command names the data.
+    """
     stored = checkpoints.read(path)
-    kinds: dict[str, tuple[str, type]] = {
-        "model": ("hyper_parameters", GenerativeModule),
-        "data": ("datamodule_hyper_parameters", DataModule),
-    }
-    parts = {}
-    for part, (key, base) in kinds.items():
-        if stored.get(key):
-            checkpoints.described_class(base, stored[key], str(path))
-            parts[part] = checkpoints.as_config(stored[key])
+    checkpoints.described_class(GenerativeModule, stored["hyper_parameters"], str(path))  # type: ignore[type-abstract]
+    parts = {"model": checkpoints.as_config(stored["hyper_parameters"])}
+    described = stored.get("datamodule_hyper_parameters")
+    if described:
+        checkpoints.described_class(DataModule, described, str(path))  # type: ignore[type-abstract]
+        parts["data"] = checkpoints.as_config(harmless(described))
+        if command.chooses("data"):
+            parts["data"]["init_args"].pop(DOWNLOAD, None)  # data that the user names may be downloaded
+        elif (line := origin(described, str(path))) is not None:
+            rank_zero_only(print)(line, file=sys.stderr)
     return parts
