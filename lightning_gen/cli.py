@@ -273,7 +273,7 @@ def told(error: BaseException | None) -> InputError | None:
 def import_named(words: list[str]) -> list[str]:
     """Import the modules that ``--import`` names, such as those of a user's own parts; returns the other words.
 
-    A checkpoint may only ask for classes that are imported already: this is how a user says that a module is trusted.
+    This is how a user says that checkpoints may name the classes of a module.
 
     Raises:
         InputError: There is no such module.
@@ -288,6 +288,7 @@ def import_named(words: list[str]) -> list[str]:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
             raise InputError(f"--import {name}: {error}; run from the folder that holds it, or install it") from error
+        checkpoints.trust(name)
     return others
 
 

@@ -12,15 +12,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import recipes
 from lightning_gen.callbacks.run import CONFIG
+from lightning_gen.checkpoint.rebuilding import Reader
+from lightning_gen.checkpoint.trust import below, trusted
 from lightning_gen.checks import checkpoints_in
 from lightning_gen.data import DataModule
+from lightning_gen.data.stored import DOWNLOAD, harmless, origin
 from lightning_gen.errors import InputError
 from lightning_gen.modules import GenerativeModule
+from lightning_gen.reflection import argument_hints
+
+OF_A_RUN = ("seed_everything", "nonfinite_rollbacks", "keep_checkpoints", "channels_last", "compile")
+"""Settings of a run, beside those that count images or minutes, with which it goes on."""
 
 
 class Command:
@@ -128,10 +136,11 @@ class Command:
         layers: list[dict[str, Any]] = []
         if checkpoint is not None:
             if self.verb == "fit":
-                layers.append(run_settings(checkpoint.parent.parent / CONFIG))
-            layers.append(stored_parts(checkpoint))
+                layers.append(self._run_settings(checkpoint.parent.parent / CONFIG))
+            layers.append(self._parts(stored_parts(checkpoint), checkpoint))
         elif self.begun:
-            layers += [run_settings(self.folder / CONFIG), configured_parts(self.folder / CONFIG)]
+            config = self.folder / CONFIG
+            layers += [self._run_settings(config), self._parts(configured_parts(config), config)]
         elif not self.chooses("model"):
             layers.append(recipes.load(recipes.find(recipes.DEFAULT)))
         if self.verb == "fit":
@@ -144,6 +153,46 @@ class Command:
         if checkpoint is not None and checkpoint.parent.name == "checkpoints" and self.option("name") is None:
             return {"name": checkpoint.parent.parent.name, "runs_dir": str(checkpoint.parent.parent.parent)}
         return {"name": self.name}
+
+    def _run_settings(self, config: Path) -> dict[str, Any]:
+        """How long a run is, and its Trainer, from its ``config.yaml``; nothing where there is none.
+
+        A folder from a stranger may name no class but those that a checkpoint may, and Lightning's.
+
+        Raises:
+            InputError: A setting of the Trainer that the command does not give anew names another.
+        """
+        content = recipes.load(config) if config.is_file() else {}
+        own = {key: value for key, value in content.items() if key.endswith(("_images", "_minutes")) or key in OF_A_RUN}
+        stored, reader, hints = content.get("trainer") or {}, Reader(str(config), of_lightning), argument_hints(Trainer)
+        trainer = {name: value for name, value in stored.items() if name in hints}
+        for name, value in trainer.items():
+            if not is_plain(value) and not self.chooses(f"trainer.{name}"):
+                reader.argument(hints[name], value, f"trainer.{name}")
+        return {**{key: value for key, value in own.items() if is_plain(value)}, "trainer": trainer}
+
+    def _parts(self, described: dict[str, Any], path: Path) -> dict[str, Any]:
+        """The model and the data of a run as a recipe; every class in it may be named by a checkpoint.
+
+        Where its data are read and decoded to is said on stderr, unless the command names the data.
+
+        Args:
+            described: What a file says of them.
+            path: The file.
+
+        Raises:
+            InputError: A class may not be named, or an argument is none that it takes.
+        """
+        checkpoints.described_class(GenerativeModule, described["model"], str(path))  # type: ignore[type-abstract]
+        parts = {"model": checkpoints.as_config(described["model"])}
+        if described["data"]:
+            checkpoints.described_class(DataModule, described["data"], str(path))  # type: ignore[type-abstract]
+            parts["data"] = checkpoints.as_config(harmless(described["data"]))
+            if self.chooses("data"):
+                parts["data"]["init_args"].pop(DOWNLOAD, None)  # data that the user names may be downloaded
+            elif (line := origin(described["data"], str(path))) is not None:
+                rank_zero_only(print)(line, file=sys.stderr)
+        return parts
 
     def _rest(self, checkpoint: Path | None) -> list[str]:
         """The user's words; a last word puts a path, or nothing, in the place of ``last``."""
@@ -171,16 +220,9 @@ def runs_in(runs_dir: Path) -> list[str]:
     return sorted(path.parent.name for path in runs_dir.glob(f"*/{CONFIG}"))
 
 
-def run_settings(config: Path) -> dict[str, Any]:
-    """How long a run is, and the numbers of its Trainer, from its ``config.yaml``; nothing where there is none.
-
-    Only numbers and plain words are taken: a folder from a stranger may name no class.
-    """
-    content = recipes.load(config) if config.is_file() else {}
-    trainer = {key: value for key, value in (content.get("trainer") or {}).items() if is_plain(value)}
-    names = ("seed_everything", "nonfinite_rollbacks", "keep_checkpoints", "channels_last", "compile")
-    own = {key: value for key, value in content.items() if key.endswith("_images") or key in names}
-    return {**{key: value for key, value in own.items() if is_plain(value)}, "trainer": trainer}
+def of_lightning(kind: type) -> bool:
+    """Whether the configuration of a run may name a class: what checkpoints may name, and what Lightning comes with."""
+    return trusted(kind) or below(kind.__module__, "lightning")
 
 
 def is_plain(value: Any) -> bool:
@@ -188,30 +230,19 @@ def is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(is_plain, value))
     return isinstance(value, (bool, int, float)) or (
-        isinstance(value, str) and re.fullmatch(r"[\w:-]+", value) is not None
+        isinstance(value, str) and re.fullmatch(r"[\w:,-]+", value) is not None
     )
 
 
-PARTS: dict[str, type] = {"model": GenerativeModule, "data": DataModule}
-"""What a command trains, and on what."""
-
-
 def stored_parts(path: Path) -> dict[str, Any]:
-    """The model and the data that a checkpoint describes, as a recipe."""
+    """What a checkpoint says of its model and its data."""
     stored = checkpoints.read(path)
-    described = {"model": stored["hyper_parameters"], "data": stored.get("datamodule_hyper_parameters")}
-    for part, base in PARTS.items():
-        if described[part]:
-            checkpoints.described_class(base, described[part], str(path))
-    return {part: checkpoints.as_config(each) for part, each in described.items() if each}
+    return {"model": stored["hyper_parameters"], "data": stored.get("datamodule_hyper_parameters")}
 
 
 def configured_parts(config: Path) -> dict[str, Any]:
-    """The model and the data of a run's ``config.yaml``, as a recipe; it may name no more than a checkpoint may."""
-    content = recipes.load(config)
-    for part, base in PARTS.items():
-        each = content.get(part) or {}
-        checkpoints.described_class(
-            base, {**(each.get("init_args") or {}), "_class_path": each.get("class_path")}, str(config)
-        )
-    return {part: content[part] for part in PARTS}
+    """What the configuration of a run says of its model and its data, as checkpoints say it."""
+    parts = {part: recipes.load(config).get(part) or {} for part in ("model", "data")}
+    return {
+        part: {**(each.get("init_args") or {}), "_class_path": each.get("class_path")} for part, each in parts.items()
+    }

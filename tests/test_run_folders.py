@@ -189,3 +189,61 @@ def test_a_run_that_ended_or_failed_lets_go_of_its_folder(gan, trainer, here, fa
         trainer(max_epochs=-1, callbacks=callbacks).fit(gan(), Digits(8))
     done = subprocess.run([sys.executable, "-c", HOLDS, here / "run"], input=b"", capture_output=True)
     assert done.stdout == b"held\n", done.stderr
+
+
+STOPS = [
+    "--trainer.callbacks+=EarlyStopping",
+    "--trainer.callbacks.monitor=val/loss",
+    "--trainer.callbacks.patience=1",
+    "--trainer.callbacks.divergence_threshold=-1.0e9",
+]
+
+
+def test_a_run_that_goes_on_keeps_the_callbacks_and_the_logger_of_its_trainer(capsys):
+    logger = ["--trainer.logger=CSVLogger", "--trainer.logger.save_dir=logs", "--trainer.log_every_n_steps=1"]
+    epochs = ["--max_images=null", "--trainer.limit_train_batches=2", "--trainer.max_epochs=1"]
+    main(["fit", *VAE, "--name=mine", *epochs, *STOPS, *logger])
+    main(["fit", "--name=mine", "--ckpt_path=last", "--trainer.max_epochs=3"])
+    assert images(state("mine")) == 256, "EarlyStopping ends it after its first epoch"
+    trainer = yaml.safe_load(Path("runs/mine/config.yaml").read_text())["trainer"]
+    assert trainer["callbacks"][0]["class_path"].endswith("EarlyStopping")
+    assert trainer["logger"]["class_path"].endswith("CSVLogger")
+    assert {path.parent.name for path in Path("logs").rglob("metrics.csv")} == {"version_0", "version_1"}
+
+
+def test_a_callback_of_ones_own_is_asked_for_and_not_dropped(capsys, here, monkeypatch):
+    (here / "my_callbacks.py").write_text(
+        "from lightning.pytorch.callbacks import Callback\nclass Mine(Callback):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(here)
+    main(["fit", *VAE, "--name=mine", "--max_images=128", "--trainer.callbacks+=my_callbacks.Mine"])
+    sys.modules.pop("my_callbacks")
+    words = ["fit", "--name=mine", "--ckpt_path=last", "--max_images=192"]
+    said = refused(capsys, *words)
+    assert "my_callbacks.Mine" in said
+    assert "--import" in said
+    main([*words, "--trainer.callbacks=null"])
+    main(["fit", "--name=mine", "--ckpt_path=last", "--max_images=256", "--import=my_callbacks"])
+    assert images(state("mine")) == 256
+
+
+def test_the_trainer_of_a_stranger_imports_nothing(capsys, here):
+    main(["fit", *VAE, "--max_images=128"])
+    (here / "hostile.py").write_text("open('trace', 'w')\n")
+    config = Path("runs/vae/config.yaml")
+    for name, value in {
+        "callbacks": "hostile.Foo",
+        "logger": {"class_path": "hostile.Foo"},
+        "profiler": {
+            "class_path": "lightning.pytorch.profilers.SimpleProfiler",
+            "init_args": {"dirpath": {"class_path": "hostile.F"}},
+        },
+        "plugins": [{"class_path": "subprocess.Popen", "init_args": {"args": ["touch", "trace"]}}],
+    }.items():
+        content = yaml.safe_load(config.read_text())
+        content["trainer"][name] = value
+        (here / "runs/bad/checkpoints").mkdir(parents=True, exist_ok=True)
+        (here / "runs/bad/config.yaml").write_text(yaml.safe_dump(content))
+        shutil.copy(state("vae"), state("bad"))
+        assert "was not loaded" in refused(capsys, "fit", "--name=bad", "--ckpt_path=last", "--max_images=192")
+    assert not Path("trace").exists()

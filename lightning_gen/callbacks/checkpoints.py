@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.trainer.call import _call_callbacks_state_dict
 
+from lightning_gen import checkpoint as checkpoints
 from lightning_gen.callbacks.lengths import counted, require_images
 from lightning_gen.callbacks.nonfinite import NonFiniteGuard
 from lightning_gen.data.loader import Loader
@@ -108,7 +109,9 @@ class ImageCheckpoint(Checkpoint):
         elif trainer.is_global_zero:
             files = trainer.strategy.checkpoint_io
             stored = files.load_checkpoint(self.path, weights_only=True)
-            files.save_checkpoint({**stored, "callbacks": _call_callbacks_state_dict(trainer)}, self.path)
+            stored["callbacks"] = _call_callbacks_state_dict(trainer)
+            checkpoints.carry(stored)
+            files.save_checkpoint(stored, self.path)
             self._name(counted(pl_module).images_seen)
 
     def _store_due(self, trainer: Trainer, pl_module: LightningModule) -> None:

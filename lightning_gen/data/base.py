@@ -3,6 +3,7 @@
 Images stay uint8 until they are on the device, a quarter of the memory and of the transfer of float32.
 """
 
+import os
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
@@ -12,8 +13,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lightning_gen import checkpoint as checkpoints
 from lightning_gen.checkpoint import Described
 from lightning_gen.data.loader import Loader, Samples, seeded
+from lightning_gen.data.stored import harmless
 from lightning_gen.errors import InputError
 from lightning_gen.records import Batch, Shape
 
@@ -111,6 +114,24 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         self.num_workers = num_workers
         self._train_loader: Loader | None = None
         self._position: dict[str, int] | None = None
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: str | os.PathLike[str], **given: Any
+    ) -> "DataModule":
+        """Build the data that a checkpoint names; nothing is downloaded for it, and its ``cache_dir`` is not taken.
+
+        Args:
+            checkpoint_path: The file; it is read as plain data, code in it is refused.
+            given: Constructor arguments that win over those in the checkpoint.
+
+        Raises:
+            InputError: The file is not a whole checkpoint, or names other data.
+        """
+        described = checkpoints.read(checkpoint_path).get("datamodule_hyper_parameters")
+        if not described or "_class_path" not in described:
+            raise InputError(f"{checkpoint_path} does not say what data it was trained on: make the data anew")
+        return checkpoints.rebuild(cls, harmless(described), str(checkpoint_path), **given)
 
     @abstractmethod
     def splits(self) -> Splits:

@@ -130,22 +130,32 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         pending = None if self._resumed is None else self._resumed.get("processes", [])
         own = of_all_devices(self.own_state()) if pending is None else pending
         checkpoint["lightning_gen"] = {"images_seen": self.images_seen, "processes": own, **self.progress()}
+        checkpoints.carry(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the count back; the random state follows with the first batch.
 
         Raises:
-            InputError: The checkpoint is of another class of module, or holds the weights of another model or the state
-                of other optimizers.
+            InputError: The checkpoint is damaged, is of another class of module, or holds the weights of another model,
+                weights that are not finite or the state of other optimizers.
         """
+        if self._trainer is not None and self.trainer.ckpt_path is not None:
+            self._check_file(self.trainer.ckpt_path)
         check_class(self, checkpoint.get("hyper_parameters", {}))
         check_weights(self, checkpoint["state_dict"])
+        checkpoints.check_finite(self, checkpoint["state_dict"])
+        checkpoints.uncarry(checkpoint)
         if self._trainer is not None and self.trainer.state.fn == "fit":
             check_optimizers(checkpoint.get("hyper_parameters", {}), self.hparams)
         progress = checkpoint.get("lightning_gen", {})
         self.images_seen = progress.get("images_seen", 0)
         self._resumed = progress if self._trainer is not None else None
         self.load_progress(progress)
+
+    def _check_file(self, path: str | os.PathLike[str]) -> None:
+        """Check the file of a checkpoint, where Lightning's own reader has read it."""
+        if not isinstance(self.trainer.strategy.checkpoint_io, checkpoints.WholeCheckpointIO) and os.path.isfile(path):
+            checkpoints.check_whole(path)
 
     def progress(self) -> dict[str, Any]:
         """What a subclass keeps in checkpoints beside the count; plain data."""
@@ -178,8 +188,10 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
 
         Raises:
             InputError: The strategy splits the parameters, the precision keeps the weights themselves in another type
-                than float32, the data have not the classes of the networks, or the processes do not see the same data.
+                than float32, the data have not the classes of the networks, the processes do not see the same data, or
+                what checkpoints would hold could not be read again.
         """
+        checkpoints.check_states(self.trainer)
         data: Any = getattr(self.trainer, "datamodule", None)
         if isinstance(data, DataModule):  # its processes share batches; what other data share is not known
             check_equal_sizes(of_all_devices(len(data.train_set)))

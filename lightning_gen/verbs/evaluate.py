@@ -69,7 +69,7 @@ def evaluate(
     data = data or stored_data(stored, checkpoint)
     check_numbers(samples, draws)
     check_shape(module, data)
-    fitted = chosen_sampler(module, sampler, stored, checkpoint)
+    fitted = chosen_sampler(module, sampler, stored, checkpoint, data)
     report = assess(module, data, seed, samples, draws, extractor, checkpoint, fitted)
     show(report, target)
 

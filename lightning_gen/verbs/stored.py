@@ -1,9 +1,11 @@
 """What a checkpoint holds beside its model: the data that it was trained on, and samplers of its codes."""
 
+import sys
 from typing import Any
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.data import DataModule
+from lightning_gen.data.stored import harmless, origin
 from lightning_gen.errors import InputError
 from lightning_gen.modules import Autoencoder, GenerativeModule
 from lightning_gen.recipes import suggest
@@ -11,7 +13,9 @@ from lightning_gen.samplers import SAMPLERS, LatentSampler
 
 
 def stored_data(stored: dict[str, Any], path: str) -> DataModule:
-    """The data that a model was trained on.
+    """The data that a model was trained on; where they are read, and decoded to, is said on stderr.
+
+    Nothing is downloaded for them, and their cache is the user's own.
 
     Raises:
         InputError: The checkpoint does not describe them, or they are gone.
@@ -19,7 +23,10 @@ def stored_data(stored: dict[str, Any], path: str) -> DataModule:
     described = stored.get("datamodule_hyper_parameters")
     if not described or "_class_path" not in described:
         raise InputError(f"{path} does not say what data it was trained on: name them, for instance --data Digits")
-    return checkpoints.rebuild(DataModule, described, path)  # type: ignore[type-abstract]
+    kind = checkpoints.described_class(DataModule, described, path)  # type: ignore[type-abstract]
+    if (line := origin(described, path)) is not None:
+        print(line, file=sys.stderr, flush=True)
+    return checkpoints.rebuild(kind, harmless(described), path)
 
 
 def check_shape(module: GenerativeModule, data: DataModule) -> None:
@@ -57,7 +64,7 @@ def check_sampler(module: GenerativeModule, name: str | None) -> None:
 
 
 def chosen_sampler(
-    module: GenerativeModule, name: str | None, stored: dict[str, Any], path: str
+    module: GenerativeModule, name: str | None, stored: dict[str, Any], path: str, data: DataModule | None = None
 ) -> LatentSampler | None:
     """The sampler of a name, which the checkpoint keeps or which is fitted now; None for the model's own prior.
 
@@ -66,6 +73,7 @@ def chosen_sampler(
         name: One of `SAMPLERS`, or None.
         stored: The content of the checkpoint.
         path: The file.
+        data: What to fit it to; None for the data that the checkpoint names.
 
     Raises:
         InputError: There is no such sampler, or it cannot be fitted.
@@ -74,25 +82,35 @@ def chosen_sampler(
     kind = SAMPLERS[name or "prior"]
     if kind is None or not isinstance(module, Autoencoder):
         return None
-    return module.fitted_sampler(kind) or fit(module, kind, stored, path)
+    return module.fitted_sampler(kind) or fit(module, kind, stored, path, data)
 
 
-def fit(module: Autoencoder, kind: type[LatentSampler], stored: dict[str, Any], path: str) -> LatentSampler:
-    """Fit a sampler to the codes of the data that a checkpoint names, and write the checkpoint anew with it.
+def fit(
+    module: Autoencoder,
+    kind: type[LatentSampler],
+    stored: dict[str, Any],
+    path: str,
+    data: DataModule | None = None,
+) -> LatentSampler:
+    """Fit a sampler to the codes of data, and write the checkpoint anew with it where it names these data.
 
     Args:
         module: The model of the checkpoint.
         kind: The sampler.
         stored: The content of the checkpoint.
         path: The file.
+        data: The data; None for those that the checkpoint names.
 
     Raises:
         InputError: The data are not named, are gone or are of another shape, or the sampler does not fit the codes.
     """
-    data = stored_data(stored, path)
+    data = data or stored_data(stored, path)
     check_shape(module, data)
     print(f"fitting {kind.__name__} to the codes of the training split of {type(data).__name__}", flush=True)
     sampler = module.fit_sampler(kind(), data)
+    if dict(data.hparams) != harmless(stored.get("datamodule_hyper_parameters")):
+        print(f"{path} names other data: the sampler is not kept there", flush=True)
+        return sampler
     if checkpoints.read(path).get("lightning_gen", {}).get("images_seen") != module.images_seen:
         print(f"{path} was written anew by its run meanwhile: the sampler is not kept there", flush=True)
         return sampler

@@ -1,0 +1,156 @@
+"""A part written as plain data: its class and its constructor's arguments, read off its attributes."""
+
+import dataclasses
+import enum
+import functools
+import inspect
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from lightning.fabric.utilities.data import AttributeDict
+from torch import nn
+
+from lightning_gen.reflection import argument_names, class_path, nameless, rest
+
+INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
+PLAIN = (bool, int, float, str, type(None))
+
+
+class Undescribable(Exception):
+    """A value that cannot be written as plain data."""
+
+
+def arguments(part: object) -> dict[str, Any]:
+    """The constructor arguments of a part, read from its attributes and written as plain data.
+
+    Raises:
+        Undescribable: An argument has no name, is not kept as an attribute of the same name, or is not plain.
+    """
+    kind = type(part)
+    try:
+        names = argument_names(kind)
+        own_constructor = kind.__init__ is not nn.Module.__init__  # that one says *args and takes none
+        several = nameless(kind) if own_constructor else None
+    except ValueError:  # built in
+        raise Undescribable(f"{kind.__name__} does not say what it is made of") from None
+    if several is not None:
+        raise Undescribable(f"{kind.__name__} takes arguments without names")
+    return {name: described_argument(part, name) for name in names}
+
+
+def described_argument(part: object, name: str) -> Any:
+    """One of them.
+
+    Raises:
+        Undescribable: It is not kept as an attribute of the same name, or is not plain.
+    """
+    if not hasattr(part, name):
+        raise Undescribable(f"{type(part).__name__} does not keep its argument '{name}' as an attribute")
+    return describe(getattr(part, name))
+
+
+def others(part: object) -> dict[str, Any]:
+    """What a part's constructor was given as ``**kwargs`` and keeps, in a dict of that name, as plain data.
+
+    Raises:
+        Undescribable: It does not keep them, or one is not plain.
+    """
+    kind = type(part)
+    name = rest(kind) if kind.__init__ is not nn.Module.__init__ else None
+    if name is None or set(argument_names(kind)) - set(inspect.signature(kind).parameters):  # handed on, and kept there
+        return {}
+    given = getattr(part, name, None)
+    if not isinstance(given, dict):
+        raise Undescribable(f"{kind.__name__} does not keep its arguments '**{name}' as an attribute")
+    return describe(given)
+
+
+def describe(value: Any) -> Any:
+    """Write a constructor argument as plain data that YAML and the command line understand.
+
+    Args:
+        value: A plain value, a number of numpy's, a member of an enumeration, a list, tuple or dict of values, a
+            dataclass, a part (any object whose constructor arguments are its attributes), or a ``functools.partial`` of
+            a class, such as an optimizer's.
+
+    Raises:
+        Undescribable: The value is none of these.
+    """
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, PLAIN):  # a class of one's own that is a number or a text besides
+        return next(kind(value) for kind in (int, float, str) if isinstance(value, kind))
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, (list, tuple)):
+        return [describe(item) for item in value]
+    if isinstance(value, (dict, nn.ModuleDict)):
+        return {str(key): describe(item) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init}
+    if isinstance(value, functools.partial):
+        # jsonargparse wraps the class as the last positional argument of its own instantiator
+        kind = value.args[-1] if value.args else value.func
+        if isinstance(kind, type):
+            return {"class_path": class_path(kind), "init_args": describe(value.keywords)}
+    if isinstance(value, type) or inspect.isroutine(value) or "<locals>" in type(value).__qualname__:
+        raise Undescribable(f"{value!r} cannot be written into a checkpoint: give a functools.partial of a class")
+    described = {"class_path": class_path(type(value)), "init_args": arguments(value)}
+    return described | ({"dict_kwargs": more} if (more := others(value)) else {})
+
+
+def plain(value: Any) -> Any:
+    """A number or text as it is.
+
+    Raises:
+        Undescribable: It is none, such as a date.
+    """
+    if type(value) not in PLAIN:
+        raise Undescribable(f"{value!r} cannot be written into a checkpoint: give a plain number or text")
+    return value
+
+
+def foreign_modules(described: Any) -> list[str]:
+    """The modules of classes in a description that come neither with the library nor with torch."""
+    if isinstance(described, dict):
+        paths = [described[key] for key in ("class_path", "_class_path") if isinstance(described.get(key), str)]
+        own = [path.rpartition(".")[0] for path in paths if path.split(".")[0] not in ("lightning_gen", "torch")]
+        return sorted({*own, *(name for value in described.values() for name in foreign_modules(value))})
+    return sorted({name for item in described for name in foreign_modules(item)}) if isinstance(described, list) else []
+
+
+class Described:
+    """Gives a LightningModule or a LightningDataModule its ``hparams``: a description of its live parts.
+
+    Lightning writes ``hparams`` into every checkpoint and `load_from_checkpoint` rebuilds from it, so nothing has to
+    be saved by hand and ``save_hyperparameters`` is not called. An argument that cannot be described (a bare
+    ``nn.Sequential``, a lambda) is left out with a warning and has to be given again when loading.
+    """
+
+    @property
+    def hparams(self) -> AttributeDict:
+        """The constructor arguments as plain data, with the class they belong to."""
+        described: dict[str, Any] = {}
+        for name in argument_names(type(self)):
+            try:
+                described[name] = described_argument(self, name)
+            except Undescribable as reason:
+                warnings.warn(
+                    f"'{name}' is not kept in checkpoints ({reason}); give it again when loading: "
+                    f"{type(self).__name__}.load_from_checkpoint(path, {name}=...)",
+                    stacklevel=2,
+                )
+        return AttributeDict(_class_path=class_path(type(self)), **described, _instantiator=INSTANTIATOR)
+
+
+def as_config(hparams: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn ``hparams`` into the ``{class_path, init_args}`` that the command line reads."""
+    init_args = {key: value for key, value in hparams.items() if not key.startswith("_")}
+    return {"class_path": hparams["_class_path"], "init_args": init_args}

@@ -1,0 +1,134 @@
+"""Checkpoints as files: read as data after every part was compared with its sum, written whole or not at all."""
+
+import os
+import zipfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch import LightningModule
+
+from lightning_gen import files
+from lightning_gen.checkpoint.archives import Damaged, check_archive
+from lightning_gen.checkpoint.rebuilding import rebuild
+from lightning_gen.errors import InputError
+
+Restored = TypeVar("Restored", bound=LightningModule)
+
+
+def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint as data: tensors and plain values; code in the file is refused and never runs.
+
+    Args:
+        path: The file.
+        device: Where its tensors go.
+
+    Raises:
+        InputError: The file is missing, truncated, damaged, not a checkpoint, or holds pickled code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = sorted(str(found) for found in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
+        hint = f": there is {', '.join(near[:3])}" if near else ": give the path of a .ckpt file"
+        raise InputError(f"the checkpoint {path} does not exist{hint}")
+    check_whole(path)
+    try:
+        checkpoint = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        if "Weights only load failed" in str(error) and "Unsupported" in str(error):
+            raise InputError(
+                f"{path} holds pickled code, which could run anything, and was not loaded: load only checkpoints of "
+                "plain weights, such as those that lightning_gen writes"
+            ) from None
+        raise unreadable(path) from None
+    described = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
+    weights = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
+    if not isinstance(described, dict) or "_class_path" not in described or not isinstance(weights, dict):
+        raise InputError(
+            f"{path} holds no lightning_gen module: give a checkpoint written by `lightning_gen fit` or by a "
+            "Trainer with a lightning_gen module"
+        )
+    return checkpoint
+
+
+def check_whole(path: str | os.PathLike[str]) -> None:
+    """Check that a checkpoint is as it was written, to the bit.
+
+    Raises:
+        InputError: It is not, or it is no file of torch's.
+    """
+    if not is_archive(path):
+        raise unreadable(Path(path))
+    try:
+        check_archive(path)
+    except Damaged as part:
+        raise InputError(
+            f"{path} is damaged: {part} is not as it was written; use another one, such as another checkpoint of the "
+            "run or a copy of this one"
+        ) from None
+
+
+def is_archive(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins and ends as those of torch do."""
+    with Path(path).open("rb") as file:
+        return file.read(4) == b"PK\x03\x04" and zipfile.is_zipfile(file)
+
+
+def unreadable(path: Path) -> InputError:
+    """What is said of a file that is no checkpoint, or only the beginning of one."""
+    return InputError(
+        f"{path} is not a checkpoint or is truncated ({path.stat().st_size:,} bytes): use another one, such as "
+        "checkpoints/last.ckpt of the run"
+    )
+
+
+def restore(base: type[Restored], checkpoint: dict[str, Any], path: str, **given: Any) -> Restored:
+    """Build the module that a checkpoint describes and load its weights and progress.
+
+    Weights lie in memory as those of the checkpoint, so that it computes the same, to the bit.
+
+    Raises:
+        InputError: The description or the weights do not fit the class, or a weight is not finite.
+    """
+    module = rebuild(base, checkpoint["hyper_parameters"], path, **given)
+    module.on_load_checkpoint(checkpoint)
+    if any(each.dim() == 4 and not each.is_contiguous() for each in checkpoint["state_dict"].values()):
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module.load_state_dict(checkpoint["state_dict"])
+    return module
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint whole or not at all, also when the disk fills or the process dies, and reads none that is
+    damaged.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write beside the target, read that back, flush it to the disk, then rename it over the target.
+
+        Raises:
+            InputError: The disk is full, or what was written is not what is read back; an older checkpoint of the same
+                name is intact.
+        """
+        try:
+            with files.replacing(path) as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                check_archive(file.name)
+        except (OSError, RuntimeError, Damaged) as error:
+            # torch's zip writer reports a full disk as a RuntimeError
+            raise InputError(
+                f"the checkpoint {path} could not be written ({error}): free some disk space or choose another "
+                "folder with --runs_dir; earlier checkpoints are intact"
+            ) from error
+
+    def load_checkpoint(self, path: str | Path, *args: Any, **options: Any) -> dict[str, Any]:
+        """Read a checkpoint after its parts were compared with their sums.
+
+        Raises:
+            InputError: One is damaged.
+        """
+        if Path(path).is_file():  # Lightning reads from addresses too
+            check_whole(path)
+        return super().load_checkpoint(path, *args, **options)

@@ -1,0 +1,69 @@
+"""Data that a checkpoint names: read where it says so, but nothing is written or downloaded for it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_origin
+
+from lightning_gen.data.cache import default_cache_dir
+from lightning_gen.reflection import argument_hints, imported
+
+CACHE, DOWNLOAD = "cache_dir", "download"
+"""Arguments of data that say where to write and whether to fetch: those of a checkpoint are not taken."""
+
+
+def harmless(described: Any) -> Any:
+    """A description of data without the folder that it would write to, and with nothing downloaded."""
+    if isinstance(described, list):
+        return [harmless(item) for item in described]
+    if not isinstance(described, Mapping):
+        return described
+    kept = {key: harmless(value) for key, value in described.items() if key != CACHE}
+    return kept | ({DOWNLOAD: False} if DOWNLOAD in kept else {})
+
+
+def origin(described: Mapping[str, Any], path: str) -> str | None:
+    """Where data that a checkpoint names are read, and where their cache is written, in one line.
+
+    Args:
+        described: The data as the checkpoint says: constructor arguments and ``_class_path``.
+        path: The checkpoint.
+
+    Returns:
+        The line; None for data that are read from no file.
+    """
+    arguments = {key: value for key, value in described.items() if not key.startswith("_")}
+    kind = imported(described["_class_path"])
+    hints = {} if kind is None else argument_hints(kind)
+    free = {key: value for key, value in harmless(arguments).items() if get_origin(hints.get(key)) is not Literal}
+    places = [f"{name} {text!r}" for name, text in texts(free)]
+    if not places:
+        return None
+    line = f"{path} names the data: {described['_class_path'].rpartition('.')[2]} of {', '.join(places)}"
+    if CACHE in hints:
+        line += f"; decoded pictures are kept in {default_cache_dir()}"
+        own = arguments.get(CACHE)
+        line += f" (--data.{CACHE} for another folder, such as {own!r})" if own else ""
+    if any(value is True for value in values(arguments, DOWNLOAD)):
+        line += f"; nothing is downloaded for it, unless you name the data with --data or say --data.{DOWNLOAD} true"
+    return line
+
+
+def texts(described: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """The texts in a description, apart from the names of classes, each with the argument that it is given for."""
+    if isinstance(described, str):
+        yield name, described
+    if isinstance(described, list):
+        for item in described:
+            yield from texts(item, name)
+    if isinstance(described, Mapping):
+        for key, value in described.items():
+            if key != "class_path":
+                yield from texts(value, name if key in ("init_args", "dict_kwargs") else key)
+
+
+def values(described: Any, name: str) -> Iterator[Any]:
+    """What is given for an argument, anywhere in a description."""
+    if isinstance(described, Mapping):
+        if name in described:
+            yield described[name]
+        for value in described.values():
+            yield from values(value, name)
