@@ -341,8 +341,8 @@ def rebuild(base: type[Owner], hparams: Mapping[str, Any], path: str, **given: A
     missing = [name for name in required_arguments(plan.kind) if name not in {**plan.given, **given}]  # type: ignore[arg-type]
     if missing:
         raise InputError(
-            f"{path} cannot be rebuilt as {plan.kind.__name__}: '{missing[0]}' is needed, which it does not hold: give it "
-            f"when loading, {plan.kind.__name__}.load_from_checkpoint(path, {missing[0]}=...)"
+            f"{path} cannot be rebuilt as {plan.kind.__name__}: '{missing[0]}' is needed, which it does not hold: give"
+            f" it when loading, {plan.kind.__name__}.load_from_checkpoint(path, {missing[0]}=...)"
         )
     try:
         return plan.build(**given)

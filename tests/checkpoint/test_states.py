@@ -74,7 +74,7 @@ def same(one, other):
     """Equal, and of the same classes apart from numpy's numbers, which are those of Python."""
     if isinstance(one, dict):
         return type(one) is type(other) and all(
-            same(k, l) and same(one[k], other[l]) for k, l in zip(one, other, strict=True)
+            same(k, m) and same(one[k], other[m]) for k, m in zip(one, other, strict=True)
         )
     if isinstance(one, (list, tuple)):
         return type(one) is type(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
@@ -211,9 +211,9 @@ def test_untyped_arguments_and_those_for_the_base_are_carried(gan, trainer, tmp_
 
 
 def test_arguments_that_a_part_does_not_keep_are_asked_for_again(gan, trainer, tmp_path):
-    with pytest.warns(UserWarning, match=r"does not keep its arguments '\*\*kwargs'.*generator=\.\.\."):
-        with pytest.raises(InputError, match="'generator'"):
-            saved(gan(generator=Forgets((1, 8, 8), more=1)), trainer, tmp_path)
+    warned = pytest.warns(UserWarning, match=r"does not keep its arguments '\*\*kwargs'.*generator=\.\.\.")
+    with warned, pytest.raises(InputError, match="'generator'"):
+        saved(gan(generator=Forgets((1, 8, 8), more=1)), trainer, tmp_path)
     GANModule.load_from_checkpoint(tmp_path / "last.ckpt", generator=Forgets((1, 8, 8), more=1))
 
 
