@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from lightning_gen.cli import main
-from lightning_gen.data import MNIST, DataModule, ImageFolder
+from lightning_gen.data import MNIST, DataModule, Digits, ImageFolder
 from lightning_gen.data.stored import harmless
 
 
@@ -41,9 +41,6 @@ def test_the_pictures_of_a_checkpoint_are_decoded_into_the_users_own_cache_and_t
 
 def test_nothing_is_downloaded_because_a_checkpoint_says_so(gan, trainer, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    trainer(max_steps=1, limit_val_batches=0).fit(gan(), torch.utils.data.DataLoader(torch.rand(8, 1, 8, 8), 4))
-    from lightning_gen.data import Digits
-
     runner = trainer(max_steps=1, limit_val_batches=0)
     runner.fit(gan(), datamodule=Digits(size=8))
     runner.save_checkpoint("x.ckpt")
