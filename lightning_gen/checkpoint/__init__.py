@@ -2,8 +2,8 @@
 
 A module is described by its live parts: every constructor argument is an attribute of the same name (scikit-learn's
 convention), so ``{class_path, init_args}`` can be read off any part, whether it was built by YAML or in Python
-(`descriptions`). The description is plain data: it loads with ``weights_only=True``. The classes that it names are looked
-up among those already imported, never imported because a file says so, and only those of `trust` are built
+(`descriptions`). The description is plain data: it loads with ``weights_only=True``. The classes that it names are
+looked up among those already imported, never imported because a file says so, and only those of `trusted` are built
 (`rebuilding`). States of callbacks and data become plain data too (`states`), and a file is compared with its own sums
 before anything is read off it (`archives`).
 """
@@ -19,7 +19,7 @@ from lightning_gen.checkpoint.files import WholeCheckpointIO, check_whole, read,
 from lightning_gen.checkpoint.finite import check_finite
 from lightning_gen.checkpoint.rebuilding import described_class, rebuild
 from lightning_gen.checkpoint.states import carry, check_states, uncarry
-from lightning_gen.checkpoint.trust import trust
+from lightning_gen.checkpoint.trusted import trust
 
 __all__ = [
     "Described",

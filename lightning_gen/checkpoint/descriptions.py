@@ -16,6 +16,7 @@ from torch import nn
 from lightning_gen.reflection import argument_names, class_path, nameless, rest
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
+WRITTEN_IN_PYTHON = 1 << 9  # the flag of classes that a class statement has made
 PLAIN = (bool, int, float, str, type(None))
 
 
@@ -34,8 +35,10 @@ def arguments(part: object) -> dict[str, Any]:
         names = argument_names(kind)
         own_constructor = kind.__init__ is not nn.Module.__init__  # that one says *args and takes none
         several = nameless(kind) if own_constructor else None
-    except ValueError:  # built in
-        raise Undescribable(f"{kind.__name__} does not say what it is made of") from None
+    except ValueError:
+        names, several = None, None
+    if names is None or not kind.__flags__ & WRITTEN_IN_PYTHON:
+        raise Undescribable(f"{kind.__name__} does not say what it is made of")
     if several is not None:
         raise Undescribable(f"{kind.__name__} takes arguments without names")
     return {name: described_argument(part, name) for name in names}

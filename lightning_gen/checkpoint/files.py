@@ -72,7 +72,10 @@ def check_whole(path: str | os.PathLike[str]) -> None:
 def is_archive(path: str | os.PathLike[str]) -> bool:
     """Whether a file begins and ends as those of torch do."""
     with Path(path).open("rb") as file:
-        return file.read(4) == b"PK\x03\x04" and zipfile.is_zipfile(file)
+        try:
+            return file.read(4) == b"PK\x03\x04" and zipfile.is_zipfile(file)
+        except zipfile.BadZipFile:  # there is an end, and it is damaged
+            return True
 
 
 def unreadable(path: Path) -> InputError:

@@ -2,7 +2,7 @@
 
 A description is first compared with the types of the constructors that it names. What may stand at an argument is read
 off its type hint: plain data of that type, a record, or a class of the right kind that may be named at all
-(`lightning_gen.checkpoint.trust`). What comes out is a plan, which then is built; or nothing is.
+(`lightning_gen.checkpoint.trusted`). What comes out is a plan, which then is built; or nothing is.
 """
 
 import collections.abc
@@ -23,7 +23,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor, nn
 
 from lightning_gen.checkpoint.descriptions import PLAIN
-from lightning_gen.checkpoint.trust import trusted
+from lightning_gen.checkpoint.trusted import trusted
 from lightning_gen.errors import InputError
 from lightning_gen.recipes import suggest
 from lightning_gen.reflection import UNKNOWN, argument_hints, imported, required_arguments, rest
@@ -202,9 +202,9 @@ class Reader:
         """
         if not self.admits(kind):
             raise InputError(
-                f"{self.path} asks for {kind.__module__}.{kind.__qualname__} at {place}, which is neither of this package "
-                f"nor of your own code, and was not loaded: if you trust the file, name the module with --import "
-                f"{kind.__module__}, in Python by lightning_gen.checkpoint.trust({kind.__module__!r})"
+                f"{self.path} asks for {kind.__module__}.{kind.__qualname__} at {place}, which is neither of this "
+                "package nor of your own code, and was not loaded: if you trust the file, name the module with "
+                f"--import {kind.__module__}, in Python by lightning_gen.checkpoint.trust({kind.__module__!r})"
             )
 
 
@@ -341,7 +341,8 @@ def rebuild(base: type[Owner], hparams: Mapping[str, Any], path: str, **given: A
     missing = [name for name in required_arguments(plan.kind) if name not in {**plan.given, **given}]  # type: ignore[arg-type]
     if missing:
         raise InputError(
-            f"{path} cannot be rebuilt as {plan.kind.__name__}: '{missing[0]}' is not in it: give it when loading"
+            f"{path} cannot be rebuilt as {plan.kind.__name__}: '{missing[0]}' is needed, which it does not hold: give"
+            f" it when loading, {plan.kind.__name__}.load_from_checkpoint(path, {missing[0]}=...)"
         )
     try:
         return plan.build(**given)

@@ -1,7 +1,7 @@
 """Which classes a checkpoint may name.
 
-A checkpoint comes from anywhere, and to build a class is to run its code. So a class is built because a checkpoint names
-it only where it is one of these, whatever else happens to be imported:
+A checkpoint comes from anywhere, and to build a class is to run its code. So a class is built because a checkpoint
+names it only where it is one of these, whatever else happens to be imported:
 
 - a class of this package, or one that is derived from such a class: it was written for this package;
 - one of ``torch.nn.modules`` or ``torch.optim``;

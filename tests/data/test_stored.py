@@ -1,0 +1,62 @@
+"""Data that only a checkpoint names."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lightning_gen.cli import main
+from lightning_gen.data import MNIST, DataModule, Digits, ImageFolder
+from lightning_gen.data.stored import harmless
+
+
+@pytest.mark.parametrize(
+    "words", [["evaluate"], ["validate", "--ckpt_path"], ["fit", "--max_images=16", "--ckpt_path"]]
+)
+def test_the_pictures_of_a_checkpoint_are_decoded_into_the_users_own_cache_and_that_is_said(
+    autoencoder, trainer, tmp_path, monkeypatch, capsys, words
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own"))
+    (tmp_path / "private").mkdir()
+    for index in range(40):
+        pixels = np.random.default_rng(index).integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "private" / f"{index}.png")
+    data = ImageFolder("private", size=8, channels=1, batch_size=8, cache_dir="public")
+    runner = trainer(max_steps=1, limit_val_batches=0)
+    runner.fit(autoencoder(), datamodule=data)
+    runner.save_checkpoint("x.ckpt")
+    for file in (tmp_path / "public").iterdir():
+        file.unlink()
+    capsys.readouterr()
+    main([*words, "x.ckpt"])
+    said = [line for line in capsys.readouterr().err.splitlines() if "names the data" in line]
+    assert len(said) == 1
+    assert "x.ckpt names the data: ImageFolder of folder 'private'; decoded pictures are kept in" in said[0]
+    assert str(tmp_path / "own" / "lightning_gen") in said[0]
+    assert not list((tmp_path / "public").iterdir())
+    assert list((tmp_path / "own" / "lightning_gen").glob("*.npy"))
+    assert DataModule.load_from_checkpoint("x.ckpt").cache_dir is None
+
+
+def test_nothing_is_downloaded_because_a_checkpoint_says_so(gan, trainer, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    runner = trainer(max_steps=1, limit_val_batches=0)
+    runner.fit(gan(), datamodule=Digits(size=8))
+    runner.save_checkpoint("x.ckpt")
+    stored = torch.load("x.ckpt", weights_only=True)
+    stored["datamodule_hyper_parameters"] = dict(MNIST(size=8).hparams)
+    torch.save(stored, "x.ckpt")
+    monkeypatch.setattr(MNIST, "fetch", lambda *_: pytest.fail("it was asked for"))
+    for words in (["evaluate"], ["validate", "--ckpt_path"], ["fit", "--ckpt_path"]):
+        with pytest.raises(SystemExit):
+            main([*words, "x.ckpt"])
+        said = capsys.readouterr().err
+        assert "nothing is downloaded for it" in said
+        assert "MNIST is not in data" in said
+
+
+def test_data_within_data_are_harmless_too():
+    inner = {"class_path": "x.Y", "init_args": {"cache_dir": "/public", "download": True, "size": 3}}
+    expected = {"class_path": "x.Y", "init_args": {"download": False, "size": 3}}
+    assert harmless({"singles": inner, "many": [inner]}) == {"singles": expected, "many": [expected]}
