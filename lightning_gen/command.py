@@ -19,7 +19,7 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen import recipes
 from lightning_gen.callbacks.run import CONFIG
 from lightning_gen.checkpoint.rebuilding import Reader
-from lightning_gen.checkpoint.trust import below, trusted
+from lightning_gen.checkpoint.trusted import below, trusted
 from lightning_gen.checks import checkpoints_in
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import DOWNLOAD, harmless, origin
