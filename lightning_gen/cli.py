@@ -42,7 +42,7 @@ from lightning_gen.callbacks import (
 )
 from lightning_gen.checks import check_alternating, check_folder, check_trainer
 from lightning_gen.command import Command
-from lightning_gen.data import DataModule
+from lightning_gen.data import DataModule, workers
 from lightning_gen.errors import InputError
 from lightning_gen.help import EXAMPLES, PROGRAM, VERB_HELP, HelpFormatter, shorten_help
 from lightning_gen.links import add_links, configured
@@ -430,7 +430,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             refuse(f"the disk is full ({error}): free some space, or put the runs elsewhere with --runs_dir")
-        own = told(error)
+        own = told(error) or workers.failure(error)
         if own is not None:
             refuse(str(own), own.status)
         sentence = error if isinstance(error, MisconfigurationException) else trouble(error)
