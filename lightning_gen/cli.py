@@ -22,7 +22,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen import cluster, recipes, signals
+from lightning_gen import cluster, paths, recipes, signals
 from lightning_gen.callbacks import (
     ChannelsLast,
     Compile,
@@ -88,9 +88,11 @@ class CLI(LightningCLI):
         """Add what a run is called and how long it is."""
         super().add_default_arguments_to_parser(parser)
         run = parser.add_argument_group("Run")
-        run.add_argument("--name", type=str, default="run", help="Name of the run; default: after its recipes.")
         run.add_argument(
-            "--runs_dir", type=str, default="runs", help="Folder of all runs; this one lives in RUNS_DIR/NAME."
+            "--name", type=paths.run_name, default="run", help="Name of the run; default: after its recipes."
+        )
+        run.add_argument(
+            "--runs_dir", type=paths.local, default="runs", help="Folder of all runs; this one lives in RUNS_DIR/NAME."
         )
         for name, (default, text) in COUNTS.items():
             run.add_argument(f"--{name}", type=int | None, default=default, help=text)
@@ -172,8 +174,6 @@ class CLI(LightningCLI):
         for name in COUNTS:
             if self.settings[name] is not None and self.settings[name] < 1:
                 raise InputError(f"--{name} must be at least 1, not {self.settings[name]}")
-        if not self.settings.name.strip():
-            raise InputError("--name must not be empty: give the run's folder a name")
         check_trainer(self.settings.trainer)
         if self.config.subcommand == "fit" and not self.settings.trainer.fast_dev_run:
             check_folder(self.folder, self.settings.ckpt_path, self.goes_on)

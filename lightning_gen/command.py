@@ -15,7 +15,7 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen import recipes
+from lightning_gen import paths, recipes
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.modules import GenerativeModule
@@ -80,8 +80,8 @@ class Command:
         """
         given = self.option("ckpt_path")
         if not self.goes_on:
-            return Path(given) if given else None
-        last = Path(self.option("runs_dir", "runs") or "runs", self.name, "checkpoints", "last.ckpt")
+            return Path(paths.local(given)) if given else None
+        last = Path(paths.local(self.option("runs_dir") or "runs"), self.name, "checkpoints", "last.ckpt")
         if last.exists() or self.verb != "fit":
             return last
         rank_zero_only(print)(f"{last} does not exist yet: starting from the beginning", file=sys.stderr)
@@ -111,8 +111,8 @@ class Command:
         return {"name": self.name}
 
     def _rest(self, checkpoint: Path | None) -> list[str]:
-        """The user's words; a last word puts a path, or nothing, in the place of ``last``."""
-        if not self.goes_on:
+        """The user's words; a last word puts the whole path in the place of ``last`` or ``~``, or nothing."""
+        if checkpoint is None and not self.goes_on:
             return self.words
         return [*self.words, f"--ckpt_path={checkpoint or 'null'}"]
 

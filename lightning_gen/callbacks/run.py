@@ -13,10 +13,12 @@ from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from torch.utils.tensorboard.summary import hparams as summaries
 
+from lightning_gen.callbacks.event_files import keep_folders
 from lightning_gen.callbacks.lengths import MaxImages, counted
 from lightning_gen.callbacks.objective import objective_lines
 from lightning_gen.callbacks.samples import SampleGrid
 from lightning_gen.checkpoint import Described, as_config, foreign_modules
+from lightning_gen.files import replacing
 from lightning_gen.modules import Autoencoder
 
 
@@ -35,6 +37,10 @@ def hide_after(trainer: Trainer, images: int) -> None:
 
 class RunLogger(TensorBoardLogger):
     """TensorBoard's logger without the ``hparams.yaml`` beside it: the run's ``config.yaml`` says it all."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        keep_folders()
+        super().__init__(*args, **kwargs)
 
     @rank_zero_only
     def save(self) -> None:
@@ -84,6 +90,14 @@ class RunFolder(Callback):
         hide_after(trainer, counted(pl_module).images_seen)  # what a run wrote after the checkpoint that is resumed
         for logger in tensorboards(trainer):
             logger.experiment.add_text("config", "    " + self.config.replace("\n", "\n    "))
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Write the configuration again where somebody has removed the folder: a run is not lost by that."""
+        path = self.folder / "config.yaml"
+        if self.started and trainer.is_global_zero and not path.exists():
+            print(f"{self.folder} was removed while the run trains: it is written again", file=sys.stderr, flush=True)
+            with replacing(path) as file:
+                file.write(self.config.encode())
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the settings, so that TensorBoard can show them beside the latest value of every figure."""

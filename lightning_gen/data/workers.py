@@ -17,8 +17,10 @@ REMEDY = "lower --data.num_workers (with 0 the process that trains loads batches
 FAILURES = {
     r"bus error|shared memory|unable to (mmap|write|open|resize)": f"{SHARED} is full, where they hand batches over: "
     f"{REMEDY} or make it larger (docker run --shm-size)",
-    r"exited unexpectedly|is killed by signal|^ConnectionResetError|^BrokenPipeError|^EOFError": "it was killed, as by a system that has no memory "
-    f"left: {REMEDY} or --data.batch_size, and go on with --ckpt_path last where it was a fit",
+    r"exited unexpectedly|is killed by signal|^ConnectionResetError|^BrokenPipeError|^EOFError": (
+        f"it was killed, as by a system that has no memory left: {REMEDY} or --data.batch_size, and go on with "
+        "--ckpt_path last where it was a fit"
+    ),
 }
 """What torch says, by its words, and what it means."""
 
