@@ -10,12 +10,16 @@ from lightning_gen import signals
 @pytest.mark.parametrize("number", signals.SIGNALS)
 def test_a_command_leaves_and_clears_up_undisturbed(number):
     before, cleared = signal.getsignal(number), []
-    with pytest.raises(signals.LeftEarly) as end, signals.leaving():
+
+    def work():
         try:
             signal.raise_signal(number)
         finally:
             signal.raise_signal(number)
             cleared.append(True)
+
+    with pytest.raises(signals.LeftEarly) as end, signals.leaving():
+        work()
     assert (end.value.code, cleared) == (75, [True])
     assert signal.getsignal(number) is before
 
