@@ -22,7 +22,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen import cluster, recipes, signals
+from lightning_gen import cluster, paths, recipes, signals
 from lightning_gen.callbacks import (
     ChannelsLast,
     Compile,
@@ -42,7 +42,7 @@ from lightning_gen.callbacks import (
 )
 from lightning_gen.checks import check_alternating, check_folder, check_trainer
 from lightning_gen.command import Command
-from lightning_gen.data import DataModule
+from lightning_gen.data import DataModule, workers
 from lightning_gen.errors import InputError
 from lightning_gen.help import EXAMPLES, PROGRAM, VERB_HELP, HelpFormatter, shorten_help
 from lightning_gen.links import add_links, configured
@@ -88,9 +88,11 @@ class CLI(LightningCLI):
         """Add what a run is called and how long it is."""
         super().add_default_arguments_to_parser(parser)
         run = parser.add_argument_group("Run")
-        run.add_argument("--name", type=str, default="run", help="Name of the run; default: after its recipes.")
         run.add_argument(
-            "--runs_dir", type=str, default="runs", help="Folder of all runs; this one lives in RUNS_DIR/NAME."
+            "--name", type=paths.run_name, default="run", help="Name of the run; default: after its recipes."
+        )
+        run.add_argument(
+            "--runs_dir", type=paths.local, default="runs", help="Folder of all runs; this one lives in RUNS_DIR/NAME."
         )
         for name, (default, text) in COUNTS.items():
             run.add_argument(f"--{name}", type=int | None, default=default, help=text)
@@ -172,8 +174,6 @@ class CLI(LightningCLI):
         for name in COUNTS:
             if self.settings[name] is not None and self.settings[name] < 1:
                 raise InputError(f"--{name} must be at least 1, not {self.settings[name]}")
-        if not self.settings.name.strip():
-            raise InputError("--name must not be empty: give the run's folder a name")
         check_trainer(self.settings.trainer)
         if self.config.subcommand == "fit" and not self.settings.trainer.fast_dev_run:
             model = self.settings.model.class_path
@@ -411,7 +411,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             refuse(f"the disk is full ({error}): free some disk space, or put the runs elsewhere with --runs_dir")
-        own = told(error)
+        own = told(error) or workers.failure(error)
         if own is not None:
             refuse(str(own), own.status)
         sentence = error if isinstance(error, MisconfigurationException) else trouble(error)

@@ -16,7 +16,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen import recipes
+from lightning_gen import paths, recipes
 from lightning_gen.callbacks.run import CONFIG
 from lightning_gen.checkpoint.rebuilding import Reader
 from lightning_gen.checkpoint.trusted import below, trusted
@@ -87,7 +87,7 @@ class Command:
     @property
     def runs_dir(self) -> str:
         """The folder of all runs."""
-        return self.option("runs_dir") or "runs"
+        return paths.local(self.option("runs_dir") or "runs")
 
     @property
     def folder(self) -> Path:
@@ -111,7 +111,7 @@ class Command:
         """
         given = self.option("ckpt_path")
         if not self.goes_on:
-            return Path(given) if given else None
+            return Path(paths.local(given)) if given else None
         last = self.folder / "checkpoints" / "last.ckpt"
         if last.exists() or self.verb != "fit":
             return last
@@ -195,8 +195,8 @@ class Command:
         return parts
 
     def _rest(self, checkpoint: Path | None) -> list[str]:
-        """The user's words; a last word puts a path, or nothing, in the place of ``last``."""
-        if not self.goes_on:
+        """The user's words; a last word puts the whole path in the place of ``last`` or ``~``, or nothing."""
+        if checkpoint is None and not self.goes_on:
             return self.words
         return [*self.words, f"--ckpt_path={checkpoint or 'null'}"]
 

@@ -17,3 +17,9 @@ class NonFiniteError(InputError):
     """A run that was asked for rightly came to a loss, a gradient or weights that are not finite."""
 
     status = 1
+
+
+class WorkerError(InputError):
+    """A run that was asked for rightly lost a process that loads its batches."""
+
+    status = 1

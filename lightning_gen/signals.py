@@ -78,14 +78,11 @@ def forget_terminal(number: int) -> None:
 def leave_to_parent(worker: int) -> None:
     """Let a process that loads batches stay while the one that trains finishes its batch: both get the same signals.
 
+    SIGTERM is left to torch: with it the process that trains ends those that do not come back.
+
     Args:
         worker: Its number, as ``worker_init_fn`` of torch's loaders gives it.
     """
-    for number in heeded():
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, heed_the_next)  # with which its parent ends one that does not come back
-
-
-def heed_the_next(number: int, frame: FrameType | None) -> None:
-    """Stay, and leave when the signal comes again."""
-    signal.signal(number, signal.SIG_DFL)
+    for number in SIGNALS:
+        if number != signal.SIGTERM:
+            signal.signal(number, signal.SIG_IGN)

@@ -115,3 +115,25 @@ def test_a_process_that_ends_leaves_its_group(monkeypatch):
         program.command()
     assert not torch.distributed.is_initialized()
     assert seen == [True, True]
+
+
+@pytest.mark.parametrize("name", cluster.RANKS)
+def test_a_rank_left_in_the_environment_is_refused(refused, monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    assert f"{name} is 1 in the environment" in refused("--trainer.devices=1")
+
+
+@pytest.mark.parametrize(("variable", "value"), [("LOCAL_RANK", "0"), ("NODE_RANK", "1"), ("MASTER_ADDR", "192.0.2.1")])
+def test_what_a_launcher_left_behind_is_refused(refused, monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    assert f"{variable} is {value} in the environment" in refused("--trainer.devices=2", "--trainer.strategy=ddp")
+
+
+def test_a_thousand_processes_are_refused(refused):
+    assert "--trainer.devices 1000 would start as many" in refused("--trainer.devices=1000")
+
+
+def test_the_first_process_tells_an_error(monkeypatch):
+    store = torch.distributed.HashStore()
+    monkeypatch.setattr(cluster, "meeting_place", lambda: store)
+    assert [cluster.tells(each) for each in ("of all", "of all", "of one")] == [True, False, True]

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from torch.utils.tensorboard.summary import hparams as summaries
 
+from lightning_gen.callbacks.event_files import keep_folders
 from lightning_gen.callbacks.lengths import MaxImages, counted
 from lightning_gen.callbacks.objective import objective_lines
 from lightning_gen.callbacks.samples import SampleGrid
@@ -59,6 +60,10 @@ class RunLogger(TensorBoardLogger):
     """
 
     begun = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        keep_folders()
+        super().__init__(*args, **kwargs)
 
     @property
     def experiment(self) -> Any:
@@ -118,6 +123,12 @@ class RunFolder(Callback):
         if not self._begun:
             self._begin(trainer)
 
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Write the configuration again where somebody has removed the folder: a run is not lost by that."""
+        if self._begun and trainer.is_global_zero and not self.path.exists():
+            print(f"{self.folder} was removed while the run trains: it is written again", file=sys.stderr, flush=True)
+            self._write()
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the settings, so that TensorBoard can show them beside the latest value of every figure."""
         if not self._begun:  # nothing was left to train
@@ -157,8 +168,7 @@ class RunFolder(Callback):
                     f"--name {self.folder.name}-2"
                 )
             set_aside(self.folder / "checkpoints" / "last.ckpt", trainer.ckpt_path, self._images)
-            with replacing(self.path) as file:
-                file.write(self.config.encode())
+            self._write()
             self._found = self.config
         for each in trainer.loggers:
             if isinstance(each, RunLogger):
@@ -166,6 +176,10 @@ class RunFolder(Callback):
         hide_after(trainer, self._images)  # what a run wrote after the checkpoint that is resumed
         for logger in tensorboards(trainer):
             logger.experiment.add_text("config", "    " + self.config.replace("\n", "\n    "))
+
+    def _write(self) -> None:
+        with replacing(self.path) as file:
+            file.write(self.config.encode())
 
 
 def text_of(path: Path) -> str | None:

@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.progress import track
 
 from lightning_gen.errors import InputError
+from lightning_gen.paths import expanded
 from lightning_gen.records import Shape
 
 OnError: TypeAlias = Literal["raise", "skip"]
@@ -86,7 +87,7 @@ def decode(
         InputError: A picture cannot be decoded and `on_error` is "raise", none can be decoded, or the cache cannot be
             written.
     """
-    cache = Path(cache_dir).expanduser() if cache_dir else default_cache_dir()
+    cache = expanded(cache_dir) if cache_dir else default_cache_dir()
     stem = cache / _key(folder, names, shape, pad)
     array, report = stem.with_suffix(".npy"), stem.with_suffix(".json")
     if not (array.exists() and report.exists()):
@@ -107,7 +108,7 @@ def decode(
 
 def default_cache_dir() -> Path:
     """Folder of decoded pictures, below the user's cache (``$XDG_CACHE_HOME`` or ``~/.cache``); safe to delete."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lightning_gen"
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "lightning_gen"
 
 
 def read_picture(path: Path, shape: Shape, pad: bool = False) -> np.ndarray:

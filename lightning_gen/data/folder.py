@@ -12,6 +12,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least, check_fractions, split_rows
 from lightning_gen.data.cache import MODES, DecodedImages, OnError, decode
 from lightning_gen.errors import InputError
+from lightning_gen.paths import expanded
 
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """What names of pictures end in, in small or capital letters."""
@@ -86,7 +87,7 @@ class ImageFolder(DataModule):
     @cached_property
     def names(self) -> list[str]:
         """Paths of the pictures relative to the folder, sorted."""
-        return list_pictures(Path(self.folder).expanduser())
+        return list_pictures(expanded(self.folder))
 
     @cached_property
     def classes(self) -> list[str]:
@@ -123,7 +124,7 @@ class ImageFolder(DataModule):
 
     def _decode(self) -> DecodedImages:
         return decode(
-            Path(self.folder).expanduser(),
+            expanded(self.folder),
             self.names,
             self.shape,
             pad=self.pad,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from lightning_gen.data.workers import check_room
 from lightning_gen.errors import InputError
 from lightning_gen.records import Batch
 from lightning_gen.signals import leave_to_parent
@@ -184,6 +185,9 @@ class Loader:
 
     def _read(self) -> Iterable[Batch]:
         """The batches of an epoch; where nothing is loaded in advance, without the detour through torch's loader."""
+        if self.num_workers and self._iterator is None:
+            samples = self.batch_sampler.batch_size // self.batch_sampler.world_size
+            check_room(samples * sample_bytes(self.dataset), self.num_workers)
         if self.num_workers or self._loader.pin_memory:
             return self._loader
         return map(self.dataset.__getitems__, self.batch_sampler)
@@ -216,6 +220,12 @@ class Loader:
     @_iterator.setter
     def _iterator(self, iterator: Any) -> None:
         self._loader._iterator = iterator
+
+
+def sample_bytes(dataset: Any) -> int:
+    """The size of a sample of an array; 0 for other data: to read one here could draw a random number too many."""
+    rows = getattr(dataset, "x", None)
+    return int(rows[0].nbytes) if isinstance(rows, (Tensor, np.ndarray)) and len(rows) else 0
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -9,6 +9,7 @@ from torchvision import datasets
 from lightning_gen.data.idx import find_idx, read_idx
 from lightning_gen.data.published import PublishedImages
 from lightning_gen.errors import InputError
+from lightning_gen.paths import expanded
 
 EMNIST_CLASSES = {"byclass": 62, "bymerge": 47, "balanced": 47, "letters": 26, "digits": 10, "mnist": 10}
 """Parts of EMNIST and their numbers of classes."""
@@ -37,7 +38,7 @@ class _MNISTLike(PublishedImages):
 
     def places(self) -> list[Path]:
         """Folders that are searched: torchvision's, and `data_dir` itself."""
-        return [Path(self.data_dir).expanduser() / self.folder_name / "raw", Path(self.data_dir).expanduser()]
+        return [expanded(self.data_dir) / self.folder_name / "raw", expanded(self.data_dir)]
 
     def has(self, place: Path, name: str) -> bool:
         """Whether the folder has the file, compressed or not."""

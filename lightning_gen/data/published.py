@@ -13,6 +13,7 @@ from torch import Tensor
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least, split_rows
 from lightning_gen.data.resizing import resized
 from lightning_gen.errors import InputError
+from lightning_gen.paths import expanded
 from lightning_gen.records import Shape
 
 DEFAULT_VAL_SIZE = 5000
@@ -44,7 +45,7 @@ class PublishedData(DataModule):
 
     def places(self) -> list[Path]:
         """Folders that are searched for the files; the first that has all of them is read."""
-        return [Path(self.data_dir).expanduser()]
+        return [expanded(self.data_dir)]
 
     def has(self, place: Path, name: str) -> bool:
         """Whether the file `name` is in the folder `place`."""
@@ -81,7 +82,7 @@ class PublishedData(DataModule):
 
     def _download(self) -> None:
         try:
-            with _arriving_whole(Path(self.data_dir).expanduser()) as folder:
+            with _arriving_whole(expanded(self.data_dir)) as folder:
                 self.fetch(folder)
         except Exception as error:  # the ways in which downloads fail have no common class
             reason = str(error).strip().rpartition("\n")[2].rstrip(".") or type(error).__name__

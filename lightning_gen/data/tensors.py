@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, check_fractions, split_rows
 from lightning_gen.errors import InputError
+from lightning_gen.paths import expanded
 from lightning_gen.records import Shape
 
 REFUSALS = (ValueError, TypeError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError)
@@ -50,9 +51,9 @@ class Tensors(DataModule):
         num_workers: int = 0,
     ) -> None:
         check_fractions(val_fraction, test_fraction)
-        arrays = read_arrays(Path(path).expanduser())
+        arrays = read_arrays(expanded(path))
         if labels_path is not None:
-            arrays["labels"] = read_arrays(Path(labels_path).expanduser())["x"]
+            arrays["labels"] = read_arrays(expanded(labels_path))["x"]
         self._x = _samples(arrays["x"], path)
         self._labels = (
             _class_indices(arrays["labels"], len(self._x), labels_path or path) if "labels" in arrays else None

@@ -13,6 +13,7 @@ from lightning_gen.data.cache import default_cache_dir
 from lightning_gen.errors import InputError
 from lightning_gen.metrics.classifier import BATCH, VERSION, PictureClassifier, fit_classifier, training_steps
 from lightning_gen.metrics.kept import digest, kept, tell
+from lightning_gen.paths import expanded
 
 READ_AT_ONCE = 512
 
@@ -98,7 +99,7 @@ def trained_extractor(data: DataModule, seed: int = 0, cache_dir: str | None = N
     reason = obstacle(data)
     if reason is not None:
         raise InputError(f"{reason}: give other data")
-    cache = Path(cache_dir).expanduser() if cache_dir else default_cache_dir()
+    cache = expanded(cache_dir) if cache_dir else default_cache_dir()
     module = _trained(data, seed, cache)
     protocol = {
         "classifier_of": type(data).__name__,

@@ -1,0 +1,40 @@
+"""Paths are taken as users mean them, on this machine, or refused in one sentence."""
+
+import pwd
+from pathlib import Path
+
+import pytest
+
+from lightning_gen import paths
+from lightning_gen.errors import InputError
+
+
+def test_home_is_put_in_its_place(monkeypatch):
+    monkeypatch.setenv("HOME", "/some/where")
+    assert paths.local("~/runs") == "/some/where/runs"
+
+
+def test_without_a_home_it_is_said(monkeypatch):
+    def nobody(user):
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(InputError, match="there is none: set HOME"):
+        paths.expanded(Path("~/.cache"))
+
+
+@pytest.mark.parametrize("path", ["httpruns", "memory://x", "a::b"])
+def test_an_address_is_no_path(path):
+    with pytest.raises(InputError, match="taken for an address"):
+        paths.local(path)
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "/x", ".", " ", "a::b", "x" * 256])
+def test_a_name_stays_in_the_folder_of_all_runs(name):
+    with pytest.raises(InputError, match="--name"):
+        paths.run_name(name)
+
+
+def test_names_may_have_folders():
+    assert paths.run_name("vae/first") == "vae/first"
