@@ -94,6 +94,12 @@ class CLI(LightningCLI):
         for name, (default, text) in COUNTS.items():
             run.add_argument(f"--{name}", type=int | None, default=default, help=text)
         run.add_argument(
+            "--checkpoint_every_minutes",
+            type=float | None,
+            default=5.0,
+            help="Write last.ckpt also where so many minutes have gone by without; null for never.",
+        )
+        run.add_argument(
             "--keep_checkpoints",
             type=int,
             default=1,
@@ -246,7 +252,13 @@ class CLI(LightningCLI):
         yield SampleGrid(settings.sample_every_images, self.folder / "samples")
         if keeps:
             yield best_checkpoint(self.model, folder)
-            last = ImageCheckpoint(settings.checkpoint_every_images, folder, settings.keep_checkpoints, guard)
+            last = ImageCheckpoint(
+                settings.checkpoint_every_images,
+                folder,
+                settings.keep_checkpoints,
+                guard,
+                settings.checkpoint_every_minutes,
+            )
             yield last
             yield PreemptionCheckpoint(last)
         yield Report(self.folder)

@@ -139,7 +139,10 @@ def run_settings(path: Path) -> dict[str, Any]:
     saved = path.parent.parent / "config.yaml"
     content = recipes.load(saved) if path.parent.name == "checkpoints" and saved.is_file() else {}
     trainer = {key: value for key, value in (content.get("trainer") or {}).items() if is_plain(value)}
-    names = ("seed_everything", "nonfinite_rollbacks", "keep_checkpoints", "channels_last", "compile")
+    names = (
+        *("seed_everything", "nonfinite_rollbacks", "keep_checkpoints", "checkpoint_every_minutes"),
+        *("channels_last", "compile"),
+    )
     own = {key: value for key, value in content.items() if key.endswith("_images") or key in names}
     return {**{key: value for key, value in own.items() if is_plain(value)}, "trainer": trainer}
 
