@@ -48,6 +48,7 @@ from lightning_gen.links import add_links, configured
 from lightning_gen.messages import explain
 from lightning_gen.modules import AlternatingModule, GenerativeModule
 from lightning_gen.reflection import nameless
+from lightning_gen.terminal import say
 from lightning_gen.verbs import VERBS
 
 COUNTS = {
@@ -453,5 +454,5 @@ def trouble(error: Exception) -> str | None:
 
 def refuse(sentence: str, status: int = InputError.status) -> NoReturn:
     """Print what is wrong and exit."""
-    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+    say(f"error: {' '.join(sentence.split())}", sys.stderr)
     raise SystemExit(status)

@@ -18,6 +18,7 @@ from lightning_gen.callbacks.objective import objective_lines
 from lightning_gen.callbacks.samples import SampleGrid
 from lightning_gen.checkpoint import Described, as_config, foreign_modules
 from lightning_gen.modules import Autoencoder
+from lightning_gen.terminal import say
 
 
 def tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
@@ -113,7 +114,7 @@ class Report(Callback):
         """Say what is trained, on what and where."""
         self._start = (time.perf_counter(), counted(pl_module).images_seen)
         if trainer.is_global_zero:
-            print("\n".join(self._opening(trainer, pl_module)), flush=True)
+            say("\n".join(self._opening(trainer, pl_module)))
 
     def _opening(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
         module, data = counted(pl_module), trainer.datamodule  # type: ignore[attr-defined]
@@ -137,7 +138,7 @@ class Report(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print."""
         if trainer.is_global_zero:
-            print("\n".join(self._lines(trainer, pl_module)), flush=True)
+            say("\n".join(self._lines(trainer, pl_module)))
 
     def _lines(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
         seconds = time.perf_counter() - self._start[0]
