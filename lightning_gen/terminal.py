@@ -5,7 +5,7 @@ import io
 import os
 import sys
 import warnings
-from typing import TextIO
+from typing import Any, TextIO
 
 
 def printable(text: str) -> str:
@@ -61,7 +61,8 @@ def outliving(stream: TextIO | None) -> TextIO:
     stream.flush()
     raw = Output(stream.fileno(), "w", closefd=False)
     lines = stream.isatty() or stream is sys.stderr
-    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, "backslashreplace", line_buffering=lines)
+    buffer: Any = io.BufferedWriter(raw)  # type: ignore[type-var]
+    return io.TextIOWrapper(buffer, stream.encoding, "backslashreplace", line_buffering=lines)
 
 
 def prepare() -> None:

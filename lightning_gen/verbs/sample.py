@@ -137,9 +137,8 @@ def check_target(target: Path, shape: Shape, n: int, data: Mapping[str, Any]) ->
     elif target.exists() and not target.is_dir():
         raise InputError(f"--out {target} is a file and would be a folder: give a folder, or a .png or .npy file")
     else:
-        names = {indexed(index) for index in range(n)}
-        present = os.listdir(target) if target.is_dir() else []
-        files = [target / name for name in sorted(names.intersection(present))] or [target / indexed(0)]
+        present = sorted(target.glob("[0-9]*.png"))
+        files = [path for path in present if path.stem.isdecimal() and int(path.stem) < n] or [target / indexed(0)]
     for file in files:
         check_place(file, kind)
         check_data(file, data)
