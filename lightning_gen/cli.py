@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -39,6 +40,7 @@ from lightning_gen.callbacks import (
     best_checkpoint,
     execution,
 )
+from lightning_gen.callbacks.run import leave_to_caller
 from lightning_gen.checks import check_alternating, check_folder, check_trainer
 from lightning_gen.command import Command
 from lightning_gen.data import DataModule
@@ -420,6 +422,7 @@ def quieten() -> None:
         "(?s).*deprecated in v4.*",
     ):
         warnings.filterwarnings("ignore", text)
+    threading.excepthook = leave_to_caller
 
 
 def main(args: Sequence[str] | None = None) -> None:

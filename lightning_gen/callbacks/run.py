@@ -2,7 +2,9 @@
 
 import os
 import sys
+import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 from torch.utils.tensorboard.summary import hparams as summaries
 
 from lightning_gen.callbacks.lengths import MaxImages, counted
@@ -38,9 +41,32 @@ class RunLogger(TensorBoardLogger):
     """TensorBoard's logger without the ``hparams.yaml`` beside it: the run's ``config.yaml`` says it all."""
 
     @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Write figures.
+
+        Raises:
+            OSError: They cannot be written; Lightning blames the figure.
+        """
+        try:
+            super().log_metrics(metrics, step)
+        except ValueError as error:
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
+            raise
+
+    @rank_zero_only
     def save(self) -> None:
         """Write what is still in memory."""
         self.experiment.flush()
+
+
+def leave_to_caller(failed: threading.ExceptHookArgs) -> None:
+    """Say nothing where TensorBoard's writing thread fails, as on a full disk: the next figure raises its error again.
+
+    To be put in the place of ``threading.excepthook``.
+    """
+    if not isinstance(failed.thread, _AsyncWriterThread):
+        threading.__excepthook__(failed)
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
