@@ -599,7 +599,7 @@ def test_json_says_what_was_evaluated_and_the_same_seed_gives_the_same(gan, chec
 def test_no_output_takes_the_place_of_a_checkpoint(autoencoder, checkpoint, tmp_path):
     """Whatever it is called, and through a link or under a second name too; nothing is computed before."""
     path = checkpoint(autoencoder(), Digits(size=8))
-    with pytest.raises(InputError, match="give a name that ends in .json"):
+    with pytest.raises(InputError, match=r"give a name that ends in \.json"):
         evaluate(path, output=path)
     before = Path(path).read_bytes()
     (tmp_path / "link.json").symlink_to(path)
@@ -620,9 +620,7 @@ def test_an_output_through_a_link_leaves_what_it_leads_to(autoencoder, checkpoin
     assert "mse" in json.loads(link.read_text())["figures"]
 
 
-def test_figures_are_in_the_file_before_they_are_printed_and_printed_where_there_is_no_room(
-    tmp_path, capsys, monkeypatch
-):
+def test_figures_are_written_before_they_are_printed_and_printed_on_a_full_disk(tmp_path, capsys, monkeypatch):
     report, target = Report((Figure("mse", 0.5, "error"),)), tmp_path / "figures.json"
 
     def leave(text):
@@ -638,7 +636,7 @@ def test_figures_are_in_the_file_before_they_are_printed_and_printed_where_there
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match="figures.json could not be written .*an older file is intact"):
+    with pytest.raises(InputError, match=r"figures.json could not be written .*an older file is intact"):
         output.show(Report((Figure("mse", 0.7, "error"),)), target)
     assert json.loads(target.read_text())["figures"] == {"mse": 0.5}
     assert "0.7" in capsys.readouterr().out

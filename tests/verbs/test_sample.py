@@ -197,7 +197,7 @@ def test_a_full_disk_leaves_the_older_samples(checkpoint, tmp_path, monkeypatch,
         raise OSError("4 requested and 2 written")  # numpy's words, without a number of the error
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(InputError, match="could not be written .*: free some disk space"):
+    with pytest.raises(InputError, match=r"could not be written .*: free some disk space"):
         sample(path, n=4, out=str(out), seed=1)
     assert {file: file.read_bytes() for file in before} == before
     assert not list(tmp_path.rglob(".*"))
