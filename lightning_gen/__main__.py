@@ -4,6 +4,7 @@ import torch
 
 from lightning_gen.cli import main
 from lightning_gen.signals import Preempted
+from lightning_gen.terminal import prepare
 
 
 def command() -> None:
@@ -13,6 +14,7 @@ def command() -> None:
     scheduler would take a run that is complete, or asked to be started again, for one that failed. After an error it is
     left alone: others may still wait in it.
     """
+    prepare()
     try:
         main()
     except Preempted:

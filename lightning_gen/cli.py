@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
@@ -40,6 +41,7 @@ from lightning_gen.callbacks import (
     best_checkpoint,
     execution,
 )
+from lightning_gen.callbacks.run import leave_to_caller
 from lightning_gen.checks import check_alternating, check_folder, check_trainer
 from lightning_gen.command import Command
 from lightning_gen.data import DataModule, workers
@@ -49,6 +51,7 @@ from lightning_gen.links import add_links, configured
 from lightning_gen.messages import explain
 from lightning_gen.modules import AlternatingModule, GenerativeModule
 from lightning_gen.reflection import nameless
+from lightning_gen.terminal import say
 from lightning_gen.verbs import VERBS
 
 COUNTS = {
@@ -96,6 +99,12 @@ class CLI(LightningCLI):
         )
         for name, (default, text) in COUNTS.items():
             run.add_argument(f"--{name}", type=int | None, default=default, help=text)
+        run.add_argument(
+            "--checkpoint_every_minutes",
+            type=float | None,
+            default=5.0,
+            help="Write last.ckpt also where so many minutes have gone by without; null for never.",
+        )
         run.add_argument(
             "--keep_checkpoints",
             type=int,
@@ -237,7 +246,13 @@ class CLI(LightningCLI):
         yield SampleGrid(settings.sample_every_images, self.folder / "samples")
         if keeps:
             yield best_checkpoint(self.model, folder)
-            last = ImageCheckpoint(settings.checkpoint_every_images, folder, settings.keep_checkpoints, guard)
+            last = ImageCheckpoint(
+                settings.checkpoint_every_images,
+                folder,
+                settings.keep_checkpoints,
+                guard,
+                settings.checkpoint_every_minutes,
+            )
             yield last
             yield PreemptionCheckpoint(last)
         yield Report(self.folder)
@@ -389,6 +404,7 @@ def quieten() -> None:
         "(?s).*deprecated in v4.*",
     ):
         warnings.filterwarnings("ignore", text)
+    threading.excepthook = leave_to_caller
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -406,7 +422,7 @@ def main(args: Sequence[str] | None = None) -> None:
         with signals.leaving():
             run(list(sys.argv[1:] if args is None else args))
     except signals.LeftEarly as left:
-        say("interrupted" if left.code == signals.INTERRUPTED else "asked to leave: start the same command again")
+        tell("interrupted" if left.code == signals.INTERRUPTED else "asked to leave: start the same command again")
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -427,13 +443,13 @@ def trouble(error: Exception) -> str | None:
 
 def refuse(sentence: str, status: int = InputError.status) -> NoReturn:
     """Print what is wrong, once for all processes of a run, and exit."""
-    say(f"error: {sentence}")
+    tell(f"error: {sentence}")
     raise SystemExit(status)
 
 
-def say(sentence: str) -> None:
+def tell(sentence: str) -> None:
     """Print a line on stderr unless another process of the run has; one that nobody can read is no reason to fail."""
     line = " ".join(sentence.split())
     if cluster.tells(line):
         with suppress(OSError):
-            print(line, file=sys.stderr, flush=True)
+            say(line, sys.stderr)

@@ -26,6 +26,7 @@ from lightning_gen.data.stored import DOWNLOAD, harmless, origin
 from lightning_gen.errors import InputError
 from lightning_gen.modules import GenerativeModule
 from lightning_gen.reflection import argument_hints
+from lightning_gen.terminal import say
 
 OF_A_RUN = ("seed_everything", "nonfinite_rollbacks", "keep_checkpoints", "channels_last", "compile")
 """Settings of a run, beside those that count images or minutes, with which it goes on."""
@@ -125,7 +126,7 @@ class Command:
                 + (f"the runs in {self.runs_dir} are {there}; " if there else "")
                 + f"name a recipe to start one, such as --config {recipes.DEFAULT}"
             )
-        rank_zero_only(print)(f"{last} does not exist yet: starting from the beginning", file=sys.stderr)
+        rank_zero_only(say)(f"{last} does not exist yet: starting from the beginning", sys.stderr)
         return None
 
     def complete(self) -> list[str]:
@@ -191,7 +192,7 @@ class Command:
             if self.chooses("data"):
                 parts["data"]["init_args"].pop(DOWNLOAD, None)  # data that the user names may be downloaded
             elif (line := origin(described["data"], str(path))) is not None:
-                rank_zero_only(print)(line, file=sys.stderr)
+                rank_zero_only(say)(line, sys.stderr)
         return parts
 
     def _rest(self, checkpoint: Path | None) -> list[str]:

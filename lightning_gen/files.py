@@ -23,7 +23,7 @@ WRITING: set[Path] = set()
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def replacing(path: str | os.PathLike[str], lasting: bool = True) -> Iterator[BinaryIO]:
     """Open a file that takes the place of another once it is complete.
 
     It is written beside its place, flushed to the disk and then renamed, so that an older file is whole until the new
@@ -32,6 +32,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     Args:
         path: The place.
+        lasting: Whether it has to outlast a crash of the machine. False for one of many small files, which would take
+            long: it is not flushed to the disk, and nobody looks for what dead processes left.
 
     Raises:
         InputError: A folder, a device or a pipe is there.
@@ -47,10 +49,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             with suppress(OSError):  # a file system without locks
                 hold(file)
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(partial, target)
-        remove_abandoned(target)
+        if lasting:
+            remove_abandoned(target)
     finally:
         partial.unlink(missing_ok=True)
         WRITING.discard(partial)

@@ -10,6 +10,8 @@ from torch.nn.functional import interpolate
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
+from lightning_gen.outputs import writing
+
 CELL = 64
 """Smaller images are enlarged to about so many pixels a side."""
 
@@ -84,8 +86,17 @@ def point_map(points: Tensor, extent: float | None = None, size: int = 400) -> T
     return (255 * (1 - shade.T.flip(0))).to(torch.uint8)[None]
 
 
-def save(image: Tensor, path: Path) -> Path:
-    """Write a picture, uint8 ``(1 or 3, height, width)``, as PNG; folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    to_pil_image(image).save(path)
+def save(image: Tensor, path: Path, lasting: bool = True) -> Path:
+    """Write a picture, uint8 ``(1 or 3, height, width)``, as PNG, whole or not at all; folders are made.
+
+    Args:
+        image: The picture.
+        path: The file.
+        lasting: False for one of many; see `lightning_gen.files.replacing`.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    with writing(path, lasting) as file:
+        to_pil_image(image).save(file, "PNG")
     return path

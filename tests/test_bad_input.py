@@ -58,6 +58,7 @@ def refused(capsys, *words):
         (["fit", "--data.batch_size", "0"], "--data.batch_size must be at least 1"),
         (["fit", "--max_images", "0"], "--max_images must be at least 1"),
         (["fit", "--checkpoint_every_images", "-1"], "--checkpoint_every_images must be at least 1"),
+        (["fit", "--checkpoint_every_minutes", "0"], "checkpoint_every_minutes must be above 0, or null for never"),
         (["fit", "--nonfinite_rollbacks", "-1"], "nonfinite_rollbacks must be at least 0"),
         (["fit", "--nonfinite_rollbacks", "often"], "--nonfinite_rollbacks: expected int and got often"),
         (["fit", "--log_every_images", "0"], "--log_every_images must be at least 1"),

@@ -309,3 +309,19 @@ def test_a_file_that_names_one_term_is_told_that_it_replaced_the_others(here, ca
     words = ["--data.size=8", "--model.encoder.width=4", "--model.decoder.width=4", *QUIET, "--max_images=64"]
     main(["fit", "--config=autoencoder/vae", f"--model.objective.kl.weight={remedy}", *words])
     assert "objective: reconstruction + 4 kl" in capsys.readouterr().out
+
+
+def test_names_in_a_refusal_are_printed_and_not_obeyed(capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(tmp_path / "a\x1b[2J\x07b.ckpt")])
+    said = capsys.readouterr().err
+    assert "a\\x1b[2J\\x07b.ckpt does not exist" in said
+    assert said.count("\n") == 1
+
+
+def test_minutes_between_checkpoints_are_those_of_the_command_and_stay():
+    main(["fit", *TINY, *QUIET, "--max_images=64", "--name=a", "--checkpoint_every_minutes=7.5"])
+    main(["fit", "--ckpt_path=last", "--name=a", "--max_images=128", "--trainer.logger=false"])
+    assert yaml.safe_load(Path("runs/a/config.yaml").read_text())["checkpoint_every_minutes"] == 7.5
+    main(["fit", *TINY, *QUIET, "--max_images=64", "--name=b"])
+    assert yaml.safe_load(Path("runs/b/config.yaml").read_text())["checkpoint_every_minutes"] == 5

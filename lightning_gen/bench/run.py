@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -52,8 +51,3 @@ def quiet() -> Iterator[None]:
     """Drop what a run says."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
-
-
-def say(what: str) -> None:
-    """Tell a user who waits what is done."""
-    print(what, file=sys.stderr, flush=True)

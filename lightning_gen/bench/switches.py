@@ -2,13 +2,15 @@
 
 import re
 import statistics
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lightning_gen.bench.figures import middle
 from lightning_gen.bench.records import Run, Setting
-from lightning_gen.bench.run import measured, say
+from lightning_gen.bench.run import measured
 from lightning_gen.metrics import Figure, Report
+from lightning_gen.terminal import say
 
 HELPS = 1.03
 """From how many times as fast on a switch is said to help: what is less may be the machine."""
@@ -90,7 +92,7 @@ class Trials:
         for switch in applicable(self._plain[0].setting, self.words):
             if switch in self._failed:
                 continue
-            say(f"trying {switch.typed}")
+            say(f"trying {switch.typed}", sys.stderr)
             try:
                 run = measured([*self.words, *switch.words], self.warm_up, self.steps, beside=False)
             except Exception as error:  # whatever a compiler may raise: the other figures are worth more

@@ -12,6 +12,7 @@ from torch import nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks.base import Network
+from lightning_gen.terminal import say
 
 
 class ChannelsLast(Callback):
@@ -84,7 +85,7 @@ class Compile(Callback):
         since, self._since = self._since, 0.0
         if since and self._compiled and trainer.is_global_zero:
             took = f"the first batch took {time.perf_counter() - since:.1f} s"
-            print(f"compiled {' and '.join(self._compiled)}: {took}", file=sys.stderr, flush=True)
+            say(f"compiled {' and '.join(self._compiled)}: {took}", sys.stderr)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Run networks as they are: batches of other sizes would be compiled anew."""

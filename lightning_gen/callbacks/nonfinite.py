@@ -15,6 +15,7 @@ from lightning_gen.errors import InputError, NonFiniteError
 from lightning_gen.modules import AlternatingModule, GenerativeModule
 from lightning_gen.modules.devices import min_over_devices, of_all_devices
 from lightning_gen.modules.notes import Blame, Note
+from lightning_gen.terminal import say
 
 NEVER = sys.maxsize
 """Place of the first bad note where there is none."""
@@ -123,7 +124,7 @@ class NonFiniteGuard(Callback):
         self._roll_back(trainer, module)
         if trainer.is_global_zero:
             times = f"rollback {self._done} of {self.rollbacks}"
-            print(f"{found}: back to the {module.images_seen:,} of {self.good}, {times}", file=sys.stderr, flush=True)
+            say(f"{found}: back to the {module.images_seen:,} of {self.good}, {times}", sys.stderr)
         return False
 
     def _sentence(self, found: Blame, trainer: Trainer, module: GenerativeModule, exists: bool) -> str:

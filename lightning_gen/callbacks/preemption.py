@@ -18,6 +18,7 @@ from lightning_gen.callbacks.run import command_line
 from lightning_gen.errors import InputError
 from lightning_gen.modules import GenerativeModule
 from lightning_gen.signals import INTERRUPTED, Preempted, forget_terminal, heeded, status_of
+from lightning_gen.terminal import say
 
 
 class PreemptionCheckpoint(Checkpoint):
@@ -89,7 +90,7 @@ class PreemptionCheckpoint(Checkpoint):
         if counted(pl_module).images_seen > self._begun_at:
             self.checkpoint.store(trainer, pl_module)
         if trainer.is_global_zero:
-            say(self._sentence(counted(pl_module)))
+            tell(self._sentence(counted(pl_module)))
         raise Preempted(status(trainer, self._asked))
 
     def _sentence(self, module: GenerativeModule) -> str:
@@ -119,9 +120,9 @@ class PreemptionCheckpoint(Checkpoint):
         if os.getpid() != self._process:
             return
         if self._asked is None and number == signal.SIGINT:
-            say("finishing the batch and writing the checkpoint; Ctrl-C again leaves at once")
+            tell("finishing the batch and writing the checkpoint; Ctrl-C again leaves at once")
         elif self._asked == number == signal.SIGINT:
-            say("left at once: the last checkpoint is as it was")
+            tell("left at once: the last checkpoint is as it was")
             raise Preempted(INTERRUPTED)
         forget_terminal(number)
         self._asked = number
@@ -137,10 +138,10 @@ def do_nothing() -> None:
     """What is left of Lightning's question."""
 
 
-def say(sentence: str) -> None:
+def tell(sentence: str) -> None:
     """Print a line; a terminal that is gone, or that a signal found being written to, keeps nobody from leaving."""
     with suppress(OSError, RuntimeError, ValueError):
-        print(sentence, file=sys.stderr, flush=True)
+        say(sentence, sys.stderr)
 
 
 def status(trainer: Trainer, asked: int | None) -> int:

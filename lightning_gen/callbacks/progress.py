@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from lightning_gen.callbacks.lengths import MaxImages
 from lightning_gen.modules.base import GenerativeModule
+from lightning_gen.terminal import printable, say
 
 REFRESH_SECONDS = 0.5
 LINE_SECONDS = 10.0
@@ -130,7 +131,7 @@ class ImageProgress(ProgressBar):
             self._bar.update(self._task, completed=done, total=total, text=text)
         else:
             of = f" of {total:,}" if total is not None else ""
-            print(f"{done:,}{of} {unit}  {text}".rstrip(), file=sys.stderr, flush=True)
+            say(f"{done:,}{of} {unit}  {text}".rstrip(), sys.stderr)
 
     def _close(self) -> None:
         if self._bar is not None:
@@ -146,4 +147,4 @@ def seen(module: LightningModule) -> int:
 def losses(trainer: Trainer) -> str:
     """The latest logged losses, as text."""
     values = {k: v for k, v in trainer.callback_metrics.items() if k.startswith("train/") and k.endswith("loss")}
-    return "  ".join(f"{k.removeprefix('train/')} {float(v):.3f}" for k, v in values.items())
+    return "  ".join(f"{printable(k.removeprefix('train/'))} {float(v):.3f}" for k, v in values.items())

@@ -3,8 +3,9 @@
 import os
 import shlex
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 from torch.utils.tensorboard.summary import hparams as summaries
 
 from lightning_gen.callbacks.event_files import keep_folders
@@ -23,6 +25,7 @@ from lightning_gen.checkpoint import Described, as_config, foreign_modules, read
 from lightning_gen.errors import InputError
 from lightning_gen.files import hold_folder, replacing
 from lightning_gen.modules import Autoencoder
+from lightning_gen.terminal import say
 
 CONFIG = "config.yaml"
 """What the configuration of a run is called in its folder."""
@@ -71,9 +74,32 @@ class RunLogger(TensorBoardLogger):
         return super().experiment if self.begun else Unwritten()
 
     @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Write figures.
+
+        Raises:
+            OSError: They cannot be written; Lightning blames the figure.
+        """
+        try:
+            super().log_metrics(metrics, step)
+        except ValueError as error:
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
+            raise
+
+    @rank_zero_only
     def save(self) -> None:
         """Write what is still in memory."""
         self.experiment.flush()
+
+
+def leave_to_caller(failed: threading.ExceptHookArgs) -> None:
+    """Say nothing where TensorBoard's writing thread fails, as on a full disk: the next figure raises its error again.
+
+    To be put in the place of ``threading.excepthook``.
+    """
+    if not isinstance(failed.thread, _AsyncWriterThread):
+        threading.__excepthook__(failed)
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -126,7 +152,7 @@ class RunFolder(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Write the configuration again where somebody has removed the folder: a run is not lost by that."""
         if self._begun and trainer.is_global_zero and not self.path.exists():
-            print(f"{self.folder} was removed while the run trains: it is written again", file=sys.stderr, flush=True)
+            say(f"{self.folder} was removed while the run trains: it is written again", sys.stderr)
             self._write()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -201,11 +227,7 @@ def set_aside(last: Path, resumed: str | os.PathLike[str] | None, images: int) -
     if later > images:
         kept = last.with_name(f"last-{later:09d}.ckpt")
         last.rename(kept)
-        print(
-            f"{last} has {later:,} images and the run goes on from {images:,}: it is kept as {kept}",
-            file=sys.stderr,
-            flush=True,
-        )
+        say(f"{last} has {later:,} images and the run goes on from {images:,}: it is kept as {kept}", sys.stderr)
 
 
 class Report(Callback):
@@ -223,7 +245,7 @@ class Report(Callback):
         """Say what is trained, on what and where."""
         self._start = (time.perf_counter(), counted(pl_module).images_seen)
         if trainer.is_global_zero:
-            print("\n".join(self._opening(trainer, pl_module)), flush=True)
+            say("\n".join(self._opening(trainer, pl_module)))
 
     def _opening(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
         module, data = counted(pl_module), trainer.datamodule  # type: ignore[attr-defined]
@@ -247,7 +269,7 @@ class Report(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print."""
         if trainer.is_global_zero:
-            print("\n".join(self._lines(trainer, pl_module)), flush=True)
+            say("\n".join(self._lines(trainer, pl_module)))
 
     def _lines(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
         seconds = time.perf_counter() - self._start[0]

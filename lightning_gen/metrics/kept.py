@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lightning_gen.data.cache import published
+from lightning_gen.terminal import say
 
 Tensors: TypeAlias = dict[str, Tensor]
 
@@ -43,7 +44,7 @@ def digest(key: str, tensors: Iterable[Tensor]) -> str:
 
 def tell(line: str) -> None:
     """Write a line for whoever waits."""
-    print(line, file=sys.stderr, flush=True)
+    say(line, sys.stderr)
 
 
 def _read(path: Path) -> Any:

@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
+from lightning_gen.modules.axis import ImageAxis
 from lightning_gen.modules.classes import check_classes
 from lightning_gen.modules.devices import check_equal_sizes, check_strategy, check_synchronized, of_all_devices
 from lightning_gen.modules.lean import call_all, fuse, keep_memory, skip_unused
@@ -71,6 +72,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         self.images_seen = 0
         self.batch_images = 0
         self.notes: list[Note] | None = None
+        self._axis = ImageAxis()
         self._rng: torch.Generator | None = None
         self._resumed: dict[str, Any] | None = None
 
@@ -346,10 +348,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
             options: Passed on to Lightning's ``log_dict``.
         """
         detached = {k: v.detach() if isinstance(v, Tensor) else v for k, v in values.items()}
-        # a key `step` sets the x-axis of every logger; float64 holds any count exactly, where the device has it
-        exact = torch.float32 if self.device.type == "mps" else torch.float64
-        axis = torch.tensor(self.images_seen, dtype=exact, device=self.device)
-        self.log_dict({**detached, "step": axis}, batch_size=1, **options)
+        self._axis.put(self.trainer, self.images_seen)
+        self.log_dict(detached, batch_size=1, **options)
 
     # schedules -----------------------------------------------------------------------------------------------------
 

@@ -2,13 +2,15 @@
 
 import re
 import shlex
+import sys
 from collections.abc import Sequence
 
 from lightning_gen.bench.figures import compared
-from lightning_gen.bench.run import measured, say
+from lightning_gen.bench.run import measured
 from lightning_gen.bench.switches import Trials, chosen
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import Report
+from lightning_gen.terminal import say
 from lightning_gen.verbs.output import output_file, show
 
 WARM_UP = 10
@@ -46,7 +48,7 @@ def bench(
     command = ["--config", recipe, *words]
     runs, trials = [], Trials(command, WARM_UP, steps)
     for number in range(1, repeats + 1):
-        say(f"round {number} of {repeats}: {steps} steps of {recipe}, and as many by hand")
+        say(f"round {number} of {repeats}: {steps} steps of {recipe}, and as many by hand", sys.stderr)
         runs.append(measured(command, WARM_UP, steps))
         if switches:
             trials.take_round()

@@ -1,6 +1,7 @@
 """Draw from a trained model."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from torch import Tensor
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.errors import InputError
 from lightning_gen.modules import Autoencoder, GANModule, GenerativeModule
+from lightning_gen.outputs import ARRAY, PICTURE, check_place, writing
 from lightning_gen.pictures import CELL, ROWS, displayable, picture, rows_of, save, to_uint8
 from lightning_gen.records import Shape
+from lightning_gen.terminal import say
 from lightning_gen.verbs.stored import chosen_sampler
 
 COPIES = 3
@@ -51,7 +54,7 @@ def sample(
     target = Path(out)
     stored = checkpoints.read(checkpoint)
     module = checkpoints.restore(GenerativeModule, stored, checkpoint)  # type: ignore[type-abstract]
-    check_target(target, module.data_shape)
+    replaced = check_target(target, module.data_shape, n, stored.get("datamodule_hyper_parameters") or {})
     asked = [labels] if isinstance(labels, int) else labels
     check_draw(module, n, asked, truncation, standing_batches)
     check_memory(module.data_shape, n, target)
@@ -66,9 +69,8 @@ def sample(
     if isinstance(module, GANModule):
         module.standing_statistics(standing_batches, generator=torch.Generator().manual_seed(seed))
     samples = module.sample(n, labels=wanted, generator=generator, **options)
-    replaced = target.is_file() or (target.is_dir() and any(target.iterdir()))
     write(samples, target, None if wanted is None or len(set(wanted.tolist())) == 1 else columns)
-    print(f"{n} samples in {target}" + (" (files of the same name were replaced)" if replaced else ""))
+    say(f"{n} samples in {target}" + (" (files of the same name were replaced)" if replaced else ""))
 
 
 def check_draw(
@@ -109,25 +111,64 @@ def memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def check_target(target: Path, shape: Shape) -> None:
+def check_target(target: Path, shape: Shape, n: int, data: Mapping[str, Any]) -> list[Path]:
     """Check that samples can be written where a user wants them.
 
+    Args:
+        target: The file or folder.
+        shape: Of a sample.
+        n: How many samples.
+        data: The description of the data that the model was trained on.
+
+    Returns:
+        The files that will be replaced.
+
     Raises:
-        InputError: The file's ending is unknown, or points are to be written as a folder of pictures.
+        InputError: The file's ending is unknown, points are to be written as a folder of pictures, or what would be
+            replaced is of another kind or belongs to those data.
     """
     if target.suffix not in (".png", ".npy", ""):
         raise InputError(f"--out {target} ends in {target.suffix}: give a .png or .npy file, or a folder")
     if not target.suffix and len(shape) != 3:
         raise InputError("points are no pictures: give --out a .npy file, or a .png file for a map of them")
+    kind = ARRAY if target.suffix == ARRAY.ending else PICTURE
+    if target.suffix:
+        files = [target]
+    elif target.exists() and not target.is_dir():
+        raise InputError(f"--out {target} is a file and would be a folder: give a folder, or a .png or .npy file")
+    else:
+        present = sorted(target.glob("[0-9]*.png"))
+        files = [path for path in present if path.stem.isdecimal() and int(path.stem) < n] or [target / indexed(0)]
+    for file in files:
+        check_place(file, kind)
+        check_data(file, data)
+    return [file for file in files if file.exists()]
+
+
+def check_data(file: Path, data: Mapping[str, Any]) -> None:
+    """Check that a file to be replaced is no part of the data that a model was trained on.
+
+    Raises:
+        InputError: It is.
+    """
+    places = [Path(value).resolve() for value in data.values() if isinstance(value, str) and os.path.exists(value)]
+    for place in places if file.exists() else ():
+        if place in (file.resolve(), *file.resolve().parents):
+            raise InputError(f"{file} is part of the data that the model was trained on, {place}: give another --out")
+
+
+def indexed(index: int) -> str:
+    """What a picture is called in a folder."""
+    return f"{index:06d}.png"
 
 
 def write(samples: Tensor, target: Path, columns: int | None = None) -> None:
     """Write samples ``(n, *shape)`` as one picture, as an array, or as a folder of pictures; see `sample`."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix == ".png":
         save(picture(samples, columns), target)
     elif target.suffix == ".npy":
-        np.save(target, (to_uint8(samples) if samples.ndim == 4 else samples).numpy())
+        with writing(target) as file:
+            np.save(file, (to_uint8(samples) if samples.ndim == 4 else samples).numpy())
     else:
         for index, image in enumerate(displayable(to_uint8(samples))):
-            save(image, target / f"{index:06d}.png")
+            save(image, target / indexed(index), lasting=False)

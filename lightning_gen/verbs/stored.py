@@ -1,15 +1,21 @@
 """What a checkpoint holds beside its model: the data that it was trained on, and samplers of its codes."""
 
+import os
 import sys
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import harmless, origin
 from lightning_gen.errors import InputError
+from lightning_gen.files import replacing
 from lightning_gen.modules import Autoencoder, GenerativeModule
 from lightning_gen.recipes import suggest
 from lightning_gen.samplers import SAMPLERS, LatentSampler
+from lightning_gen.terminal import say
 
 
 def stored_data(stored: dict[str, Any], path: str) -> DataModule:
@@ -25,7 +31,7 @@ def stored_data(stored: dict[str, Any], path: str) -> DataModule:
         raise InputError(f"{path} does not say what data it was trained on: name them, for instance --data Digits")
     kind = checkpoints.described_class(DataModule, described, path)  # type: ignore[type-abstract]
     if (line := origin(described, path)) is not None:
-        print(line, file=sys.stderr, flush=True)
+        say(line, sys.stderr)
     return checkpoints.rebuild(kind, harmless(described), path)
 
 
@@ -106,18 +112,60 @@ def fit(
     """
     data = data or stored_data(stored, path)
     check_shape(module, data)
-    print(f"fitting {kind.__name__} to the codes of the training split of {type(data).__name__}", flush=True)
+    say(f"fitting {kind.__name__} to the codes of the training split of {type(data).__name__}")
     sampler = module.fit_sampler(kind(), data)
     if dict(data.hparams) != harmless(stored.get("datamodule_hyper_parameters")):
-        print(f"{path} names other data: the sampler is not kept there", flush=True)
+        say(f"{path} names other data: the sampler is not kept there")
         return sampler
-    if checkpoints.read(path).get("lightning_gen", {}).get("images_seen") != module.images_seen:
-        print(f"{path} was written anew by its run meanwhile: the sampler is not kept there", flush=True)
-        return sampler
-    stored["lightning_gen"] = {**stored.get("lightning_gen", {}), "samplers": module.progress()["samplers"]}
-    try:
-        checkpoints.WholeCheckpointIO().save_checkpoint(stored, path)
-        print(f"it is kept in {path}, so the next call needs no data", flush=True)
-    except InputError as error:
-        print(f"it will be fitted again at the next call: {error}", flush=True)
+    say(keep(module.progress()["samplers"], stored, path))
     return sampler
+
+
+def keep(samplers: dict[str, Any], stored: dict[str, Any], path: str) -> str:
+    """Write a checkpoint anew with samplers, unless its run has written it meanwhile.
+
+    Args:
+        samplers: What `GenerativeModule.progress` says of them.
+        stored: The content of the checkpoint whose codes they were fitted to.
+        path: The file.
+
+    Returns:
+        What became of them, in a sentence.
+    """
+    target = Path(path).resolve()  # a link goes on leading to it
+    meanwhile = f"{path} was written anew by its run meanwhile: the sampler is not kept there"
+    try:
+        before = identity(target)
+        latest = checkpoints.read(path)
+        if not same_state(latest, stored):
+            return meanwhile
+        latest["lightning_gen"] = {**latest.get("lightning_gen", {}), "samplers": samplers}
+        with replacing(target) as file:
+            torch.save(latest, file)
+            file.flush()
+            os.fsync(file.fileno())
+            if identity(target) != before:  # asked last: its run may have written all that time
+                raise Overtaken
+    except Overtaken:
+        return meanwhile
+    except (InputError, OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as a RuntimeError
+        return f"it will be fitted again at the next call: {error}"
+    return f"it is kept in {path}, so the next call needs no data, until a run writes that file anew"
+
+
+class Overtaken(Exception):
+    """Another process has written a file that was to be replaced."""
+
+
+def identity(path: Path) -> tuple[int, ...]:
+    """What changes where a file is replaced or written to."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def same_state(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two contents of a checkpoint are of the same weights at the same count of images."""
+    counts = [each.get("lightning_gen", {}).get("images_seen") for each in (one, other)]
+    first, second = one["state_dict"], other["state_dict"]
+    same = first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+    return same and counts[0] == counts[1]

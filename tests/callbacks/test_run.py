@@ -1,7 +1,9 @@
 """RunFolder and Report: what a run writes about itself, and what it tells its user."""
 
+import errno
 import re
 import shlex
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,11 @@ import recorded
 import torch
 import yaml
 from recorded import DIGITS, NETWORKS
+from tensorboard.summary.writer.record_writer import RecordWriter
 
-from lightning_gen.callbacks import ImageCheckpoint, MaxImages, Report, RunFolder
+from lightning_gen.callbacks import ImageCheckpoint, MaxImages, Report, RunFolder, RunLogger
 from lightning_gen.callbacks.objective import course, objective_lines
-from lightning_gen.callbacks.run import flat
+from lightning_gen.callbacks.run import flat, leave_to_caller
 from lightning_gen.cli import main
 from lightning_gen.data import Digits
 from lightning_gen.errors import InputError
@@ -209,3 +212,27 @@ def test_without_checkpoints_the_report_names_none(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "samples-000000064.png" in out
     assert not any(word in out for word in ("  checkpoint ", ".ckpt", "TensorBoard"))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_full_disk_under_tensorboard_is_raised_once_and_prints_nothing(tmp_path, capsys, monkeypatch):
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(threading, "excepthook", leave_to_caller)
+    monkeypatch.setattr(RecordWriter, "write", full)
+    logger = RunLogger(tmp_path, "run", version="")
+
+    def log():
+        while True:
+            logger.log_metrics({"figure": 1.0}, 0)
+
+    for write in (log, logger.save):
+        with pytest.raises(OSError, match="No space left"):
+            write()
+    other = threading.Thread(target=full, args=(None, None), name="another")
+    other.start()
+    other.join()
+    said = capsys.readouterr().err
+    assert said.count("Traceback") == 1
+    assert "Exception in thread another" in said

@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy
 from torch import nn
@@ -44,6 +44,52 @@ def test_the_axis_is_the_exact_count_of_images(request, trainer, kind, start):
     val = {step for step, names in logger.seen if any(n.startswith("val/") for n in names)}
     assert train == [start + 1 + 32, start + 1 + 64]
     assert val == {start + 1 + 64}
+
+
+@pytest.mark.parametrize("kind", ["gan", "autoencoder"])
+def test_the_axis_is_no_figure_of_its_own(request, trainer, kind):
+    """Callbacks that watch a figure would see it, and it would be one more line in each logger."""
+    module, logger = request.getfixturevalue(kind)(), Recorder()
+    runner = trainer(max_epochs=1, logger=logger, log_every_n_steps=1)
+    runner.fit(module, loader(), loader())
+    assert {name.partition("/")[0] for name in runner.callback_metrics} == {"train", "val"}
+    assert {name.partition("/")[0] for _, names in logger.seen for name in names} == {"train", "val"}
+
+
+@pytest.mark.parametrize("kind", ["gan", "autoencoder"])
+def test_each_state_of_a_checkpoint_of_the_user_has_its_own_file(request, trainer, tmp_path, kind):
+    """Figures are logged more rarely than states are written."""
+
+    class Written(Callback):
+        def on_save_checkpoint(self, trainer, pl_module, checkpoint):
+            updates.append(trainer.global_step)
+
+    updates = []
+    own = ModelCheckpoint(tmp_path / "own", "{step}", save_top_k=-1, every_n_train_steps=2)
+    runner = trainer(max_epochs=3, enable_checkpointing=True, callbacks=[own, Written()], log_every_n_steps=4)
+    runner.fit(request.getfixturevalue(kind)(), loader(), loader())
+    assert len(updates) >= 6
+    assert {path.name for path in (tmp_path / "own").iterdir()} == {f"step={step}.ckpt" for step in updates}
+
+
+def test_figures_of_the_user_stand_where_the_user_says(autoencoder, trainer):
+    """Beside those of the module, or where a figure `step` says, or where Lightning puts them."""
+
+    class Own(Callback):
+        def on_train_batch_end(self, trainer, pl_module, *args):
+            pl_module.log("own/batch", 1.0)
+
+        def on_train_epoch_end(self, trainer, pl_module):
+            pl_module.log("own/epoch", 1.0)
+
+        def on_validation_epoch_end(self, trainer, pl_module):
+            pl_module.log_dict({"own/said": 1.0, "step": 7.0})
+
+    logger = Recorder()
+    trainer(max_epochs=1, logger=logger, log_every_n_steps=2, callbacks=[Own()]).fit(autoencoder(), loader(), loader())
+    names = ("batch", "epoch", "said")
+    found = {name: [step for step, logged in logger.seen if f"own/{name}" in logged] for name in names}
+    assert found == {"batch": [32, 64], "epoch": [3], "said": [7]}
 
 
 @pytest.mark.parametrize(("every", "expected"), [(16, 4), (20, 3), (32, 2), (64, 1), (1000, 0)])

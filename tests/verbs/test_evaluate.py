@@ -1,8 +1,11 @@
 """The verb ``evaluate`` against models whose figures are known beforehand."""
 
+import errno
 import json
 import math
+import os
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -25,7 +28,7 @@ from lightning_gen.networks import (
 )
 from lightning_gen.objectives import GaussianLikelihood
 from lightning_gen.samplers import GaussianMixtureSampler
-from lightning_gen.verbs import codes
+from lightning_gen.verbs import codes, output
 from lightning_gen.verbs.evaluate import assess, evaluate
 from lightning_gen.verbs.samples import Source, batches, drawn, labelled, observed, rounded, seeded
 
@@ -593,6 +596,52 @@ def test_json_says_what_was_evaluated_and_the_same_seed_gives_the_same(gan, chec
     assert all(other[name] != read["figures"][name] for name in ("reverse_kl", "sliced_wasserstein"))
 
 
+def test_no_output_takes_the_place_of_a_checkpoint(autoencoder, checkpoint, tmp_path):
+    """Whatever it is called, and through a link or under a second name too; nothing is computed before."""
+    path = checkpoint(autoencoder(), Digits(size=8))
+    with pytest.raises(InputError, match=r"give a name that ends in \.json"):
+        evaluate(path, output=path)
+    before = Path(path).read_bytes()
+    (tmp_path / "link.json").symlink_to(path)
+    os.link(path, tmp_path / "second.json")
+    for name in ("link.json", "second.json"):
+        with pytest.raises(InputError, match=f"{name} is no report of figures and would be lost"):
+            evaluate(path, output=str(tmp_path / name))
+    assert Path(path).read_bytes() == before
+
+
+def test_an_output_through_a_link_leaves_what_it_leads_to(autoencoder, checkpoint, tmp_path):
+    path, older, link = checkpoint(autoencoder(), Digits(size=8)), tmp_path / "older.json", tmp_path / "link.json"
+    older.write_text('{"figures": {"mse": 1}}')
+    link.symlink_to(older)
+    evaluate(path, output=str(link), extractor=False)
+    assert older.read_text() == '{"figures": {"mse": 1}}'
+    assert not link.is_symlink()
+    assert "mse" in json.loads(link.read_text())["figures"]
+
+
+def test_figures_are_written_before_they_are_printed_and_printed_on_a_full_disk(tmp_path, capsys, monkeypatch):
+    report, target = Report((Figure("mse", 0.5, "error"),)), tmp_path / "figures.json"
+
+    def leave(text):
+        raise BrokenPipeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(output, "say", leave)
+        with pytest.raises(BrokenPipeError):
+            output.show(report, target)
+    assert json.loads(target.read_text())["figures"] == {"mse": 0.5}
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"figures.json could not be written .*an older file is intact"):
+        output.show(Report((Figure("mse", 0.7, "error"),)), target)
+    assert json.loads(target.read_text())["figures"] == {"mse": 0.5}
+    assert "0.7" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("columns", "width"), [(None, 120), (70, 70), (200, 200)])
 def test_the_text_is_as_wide_as_the_terminal(autoencoder, checkpoint, capsys, monkeypatch, columns, width):
     path = checkpoint(autoencoder(variational=True), Digits(size=8))
@@ -630,6 +679,7 @@ def test_data_can_be_named_from_the_shell_by_a_short_class_name(autoencoder, che
         (["--sampler", "gnm"], "did you mean 'gmm'?"),
         (["--sampler", "prior"], "has no prior to draw from: --sampler gmm"),
         (["--output", "."], "is a folder"),
+        (["--output", "figures.txt"], "give a name that ends in .json, such as evaluation.json"),
     ],
     ids=str,
 )

@@ -1,5 +1,7 @@
 """The verb ``sample``: what it writes, and what it refuses."""
 
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -10,7 +12,7 @@ from PIL import Image
 from lightning_gen import AutoencoderModule, GANModule, InputError
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
-from lightning_gen.data import Digits, Ring
+from lightning_gen.data import Digits, Ring, Tensors
 from lightning_gen.networks import Concatenation, DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
 from lightning_gen.pictures import picture, to_uint8
 from lightning_gen.samplers import FlowSampler, GaussianMixtureSampler
@@ -157,6 +159,48 @@ def test_what_is_replaced_is_said(checkpoint, tmp_path, capsys):
     assert capsys.readouterr().out == f"4 samples in {out}\n"
     sample(path, n=4, out=str(out))
     assert "replaced" in capsys.readouterr().out
+
+
+def test_nothing_of_another_kind_is_replaced(checkpoint, tmp_path):
+    path = checkpoint()
+    for name in ("notes.png", "notes.npy", "folder/000001.png", "notes"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("notes")
+        out = tmp_path / name if "/" not in name else tmp_path / "folder"
+        with pytest.raises(InputError, match=f"{name} (is no .* and would be lost|is a file and would be a folder)"):
+            sample(path, n=4, out=str(out))
+        assert (tmp_path / name).read_text() == "notes"
+    assert os.listdir(tmp_path / "folder") == ["000001.png"]
+    sample(path, n=1, out=str(tmp_path / "folder"))  # the other stays
+    assert (tmp_path / "folder" / "000001.png").read_text() == "notes"
+
+
+def test_the_data_of_the_training_are_not_replaced(checkpoint, tmp_path):
+    images = tmp_path / "images.npy"
+    np.save(images, np.zeros((100, 8, 8), dtype=np.uint8))
+    path, before = checkpoint(Tensors(str(images))), images.read_bytes()
+    (tmp_path / "link.npy").symlink_to(images)
+    for name in ("images.npy", "link.npy"):
+        with pytest.raises(InputError, match=f"{name} is part of the data that the model was trained on"):
+            sample(path, n=4, out=str(tmp_path / name))
+    assert images.read_bytes() == before
+    sample(path, n=4, out=str(tmp_path / "other.npy"))
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.png", "folder"])
+def test_a_full_disk_leaves_the_older_samples(checkpoint, tmp_path, monkeypatch, name):
+    path, out = checkpoint(), tmp_path / name
+    sample(path, n=4, out=str(out))
+    before = {file: file.read_bytes() for file in (out.iterdir() if out.is_dir() else [out])}
+
+    def full(*args):
+        raise OSError("4 requested and 2 written")  # numpy's words, without a number of the error
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(InputError, match=r"could not be written .*: free some disk space"):
+        sample(path, n=4, out=str(out), seed=1)
+    assert {file: file.read_bytes() for file in before} == before
+    assert not list(tmp_path.rglob(".*"))
 
 
 @pytest.mark.parametrize(
@@ -328,9 +372,9 @@ def test_a_sampler_that_cannot_be_kept_still_draws(coder, tmp_path, capsys, monk
     path = coder()
 
     def full(*args, **options):
-        raise InputError("the disk is full")
+        raise OSError("the disk is full")
 
-    monkeypatch.setattr(checkpoints.WholeCheckpointIO, "save_checkpoint", full)
+    monkeypatch.setattr(torch, "save", full)
     sample(path, n=4, out=str(tmp_path / "x.npy"), sampler="gmm")
     assert "fitted again at the next call: the disk is full" in capsys.readouterr().out
     assert len(np.load(tmp_path / "x.npy")) == 4
@@ -353,6 +397,66 @@ def test_a_run_that_goes_on_while_a_sampler_is_fitted_loses_nothing(coder, tmp_p
     assert stored["images_seen"] >= 1000
     assert not stored["samplers"]
     assert np.load(tmp_path / "x.npy").shape[0] == 5
+
+
+WRITES = """
+import sys
+import torch
+from lightning_gen.checkpoint import read
+from lightning_gen.files import replacing
+stored = read(sys.argv[1])
+stored["lightning_gen"]["images_seen"] += 1000
+with replacing(sys.argv[1]) as file:
+    torch.save(stored, file)
+    file.flush()
+    print("writing", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_run_that_is_just_writing_its_checkpoint_is_left_alone(coder, tmp_path, capsys):
+    """Its unfinished file is neither removed nor waited for, and takes the place of the one with the sampler."""
+    path = coder()
+    run = subprocess.Popen([sys.executable, "-c", WRITES, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert run.stdout.readline() == b"writing\n"
+    sample(path, n=4, out=str(tmp_path / "x.npy"), sampler="gmm")
+    assert f"it is kept in {path}" in capsys.readouterr().out
+    run.communicate(b"\n")
+    assert run.returncode == 0
+    assert torch.load(path, weights_only=True)["lightning_gen"]["images_seen"] > 1000
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("moment", ["while it is fitted", "while it is written"])
+def test_what_a_run_writes_at_the_last_moment_is_not_lost(coder, tmp_path, capsys, monkeypatch, moment):
+    """At the same count of images, with other weights."""
+    path = coder()
+    theirs = torch.load(path, weights_only=True)
+    for weight in theirs["state_dict"].values():
+        weight.add_(1)
+    torch.save(theirs, tmp_path / "theirs")
+    owner, name = (AutoencoderModule, "fit_sampler") if moment == "while it is fitted" else (os, "fsync")
+    usual = getattr(owner, name)
+
+    def overtaken(*arguments):
+        if (tmp_path / "theirs").exists():
+            os.replace(tmp_path / "theirs", path)
+        return usual(*arguments)
+
+    monkeypatch.setattr(owner, name, overtaken)
+    sample(path, n=4, out=str(tmp_path / "x.npy"), sampler="gmm")
+    assert "written anew by its run meanwhile: the sampler is not kept there" in capsys.readouterr().out
+    stored = torch.load(path, weights_only=True)
+    torch.testing.assert_close(stored["state_dict"], theirs["state_dict"], rtol=0, atol=0)
+    assert not stored["lightning_gen"]["samplers"]
+
+
+def test_a_link_to_a_checkpoint_stays_one(coder, tmp_path):
+    path, link = coder(), tmp_path / "link.ckpt"
+    link.symlink_to(path)
+    sample(str(link), n=4, out=str(tmp_path / "x.npy"), sampler="gmm")
+    assert link.is_symlink()
+    assert torch.load(path, weights_only=True)["lightning_gen"]["samplers"]
 
 
 def test_samplers_that_there_are_not_are_refused(coder, checkpoint, tmp_path):

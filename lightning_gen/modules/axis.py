@@ -1,0 +1,30 @@
+"""The x-axis of every logger: images."""
+
+import functools
+from typing import Any
+
+from lightning.pytorch import Trainer
+
+
+class ImageAxis:
+    """Tells the loggers at how many images the figures stand that are logged next.
+
+    Lightning's own way is a figure called `step` among them. But each logged figure is a metric for callbacks too, and
+    ModelCheckpoint would put this one in the place of the optimizers' steps in the names of its files, where it is the
+    same for several of them: states would overwrite each other.
+    """
+
+    def __init__(self) -> None:
+        self._images: int | None = None
+
+    def put(self, trainer: Trainer, images: int) -> None:
+        """Let what is logged next stand at so many images."""
+        self._images = images
+        connector = trainer._logger_connector
+        connector.log_metrics = functools.partial(self._log, type(connector).log_metrics, connector)  # type: ignore[method-assign]
+
+    def _log(self, log: Any, connector: Any, metrics: dict[str, Any], step: int | None = None) -> None:
+        if step is None:
+            images, self._images = self._images, None
+            step = None if "step" in metrics else images  # there the user says where
+        log(connector, metrics, step)

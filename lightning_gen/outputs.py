@@ -1,0 +1,70 @@
+"""Files that a user asks for: whole or not at all, over nothing of another kind, failing with one sentence."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from lightning_gen.errors import InputError
+from lightning_gen.files import replacing, require_replaceable
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file.
+
+    Attributes:
+        name: What it is called in sentences.
+        ending: What its name ends in.
+        start: What its content begins with, as a pattern.
+    """
+
+    name: str
+    ending: str
+    start: re.Pattern[bytes]
+
+
+PICTURE = Kind("PNG picture", ".png", re.compile(rb"\x89PNG\r\n\x1a\n"))
+ARRAY = Kind("array of numpy", ".npy", re.compile(rb"\x93NUMPY"))
+REPORT = Kind("report of figures", ".json", re.compile(rb'\s*\{\s*"figures"'))
+
+
+def check_place(target: Path, kind: Kind) -> None:
+    """Check that a file can be written, and that it would replace nothing but an older one of its kind.
+
+    What is checked here is not found out after minutes of work.
+
+    Raises:
+        InputError: Something else is there, or there is no folder to write to.
+    """
+    require_replaceable(target)
+    if target.is_file():
+        with target.open("rb") as file:
+            start = file.read(64)
+        if start and not kind.start.match(start):
+            raise InputError(f"{target} is no {kind.name} and would be lost: give another name, or remove it first")
+    folder = next(parent for parent in target.absolute().parents if os.path.lexists(parent))
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder, and {target} cannot be written into it: give another place")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"you may not write into {folder}: give another place than {target}")
+
+
+@contextmanager
+def writing(target: Path, lasting: bool = True) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of an older one once it is complete; see `replacing`.
+
+    Raises:
+        InputError: It cannot be written, as on a full disk; an older one is intact.
+    """
+    try:
+        with replacing(target, lasting) as file:
+            yield file
+    except OSError as error:
+        raise InputError(
+            f"{target} could not be written ({error}): free some disk space or give another place; "
+            "an older file is intact"
+        ) from error
