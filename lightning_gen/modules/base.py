@@ -1,5 +1,6 @@
 """What every module of the library shares: one honest count, one generator per process, one way to be rebuilt."""
 
+import copy
 import os
 import sys
 import warnings
@@ -24,7 +25,9 @@ from lightning_gen.modules.notes import Note
 from lightning_gen.modules.resume import (
     another_number,
     apply_settings,
+    as_built,
     check_class,
+    check_groups,
     check_optimizers,
     check_weights,
     random_state,
@@ -73,6 +76,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         self.notes: list[Note] | None = None
         self._rng: torch.Generator | None = None
         self._resumed: dict[str, Any] | None = None
+        self._built: dict[str, Any] | None = None
+        self._moved: list[dict[str, Any]] = []
 
     @property
     @abstractmethod
@@ -129,7 +134,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         # until the first batch of a resumed run, that is still in its checkpoint
         pending = None if self._resumed is None else self._resumed.get("processes", [])
         own = of_all_devices(self.own_state()) if pending is None else pending
-        checkpoint["lightning_gen"] = {"images_seen": self.images_seen, "processes": own, **self.progress()}
+        built = {} if self._built is None else {"built": self._built}
+        checkpoint["lightning_gen"] = {"images_seen": self.images_seen, "processes": own, **built, **self.progress()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the count back; the random state follows with the first batch.
@@ -145,6 +151,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         progress = checkpoint.get("lightning_gen", {})
         self.images_seen = progress.get("images_seen", 0)
         self._resumed = progress if self._trainer is not None else None
+        if self._trainer is not None:  # copied, as torch takes parts out of what it loads
+            self._moved = copy.deepcopy(checkpoint.get("lr_schedulers", []))
         self.load_progress(progress)
 
     def progress(self) -> dict[str, Any]:
@@ -178,7 +186,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
 
         Raises:
             InputError: The strategy splits the parameters, the precision keeps the weights themselves in another type
-                than float32, the data have not the classes of the networks, or the processes do not see the same data.
+                than float32, the data have not the classes of the networks, the processes do not see the same data, or
+                the checkpoint's optimizers have other groups.
         """
         data: Any = getattr(self.trainer, "datamodule", None)
         if isinstance(data, DataModule):  # its processes share batches; what other data share is not known
@@ -192,6 +201,10 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
                 f"--trainer.precision {self.trainer.precision} is not supported, an average of the weights would stand "
                 "still in it: use bf16-mixed, 16-mixed or 32-true"
             )
+        self._built = as_built(self.trainer.optimizers, self._schedulers)  # their state is put back after this hook
+        loaded = self.trainer._checkpoint_connector._loaded_checkpoint
+        if "optimizer_states" in loaded:
+            check_groups(loaded["optimizer_states"], self.trainer.optimizers)
 
     def on_train_start(self) -> None:
         """Let what the user has changed win over what came with the optimizers' state; make the batches lean."""
@@ -224,8 +237,13 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         self.zero_grad(set_to_none=True)
 
     def _apply_settings(self) -> None:
-        schedulers = [config.scheduler for config in self.trainer.lr_scheduler_configs]
-        apply_settings(self.trainer.optimizers, schedulers)
+        assert self._built is not None
+        before = self._resumed.get("built") if self._resumed else None
+        apply_settings(self.trainer.optimizers, self._schedulers, self._built, before, self._moved, self.images_seen)
+
+    @property
+    def _schedulers(self) -> list[LRScheduler]:
+        return [config.scheduler for config in self.trainer.lr_scheduler_configs]
 
     def make_optimizer(self, make: OptimizerCallable, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """Make an optimizer, with a fused update where it has one and the user has not chosen."""
