@@ -22,6 +22,7 @@ from lightning_gen.modules.classes import check_classes
 from lightning_gen.modules.devices import check_equal_sizes, check_strategy, check_synchronized, of_all_devices
 from lightning_gen.modules.lean import call_all, fuse, keep_memory, skip_unused
 from lightning_gen.modules.notes import Note
+from lightning_gen.modules.options import check_options
 from lightning_gen.modules.resume import (
     another_number,
     apply_settings,
@@ -246,8 +247,16 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         return [config.scheduler for config in self.trainer.lr_scheduler_configs]
 
     def make_optimizer(self, make: OptimizerCallable, parameters: Iterable[nn.Parameter]) -> Optimizer:
-        """Make an optimizer, with a fused update where it has one and the user has not chosen."""
-        optimizer = make(parameters)
+        """Make an optimizer, with a fused update where it has one and the user has not chosen.
+
+        Raises:
+            InputError: One of its numbers is out of range.
+        """
+        try:
+            optimizer = make(parameters)
+        except ValueError as error:
+            raise InputError(f"the optimizer cannot be made ({error}): give it other numbers") from error
+        check_options(optimizer, type(optimizer).__name__)
         fuse(optimizer)
         return optimizer
 
@@ -255,9 +264,14 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         """Make a learning-rate scheduler.
 
         Raises:
-            InputError: It waits for a figure, which is not known after each update.
+            InputError: It waits for a figure, which is not known after each update, or one of its numbers is out of
+                range.
         """
-        scheduler = make(optimizer)
+        try:
+            scheduler = make(optimizer)
+        except (ValueError, ZeroDivisionError) as error:
+            raise InputError(f"the learning-rate scheduler cannot be made ({error}): give it other numbers") from error
+        check_options(optimizer, type(scheduler).__name__)
         if isinstance(scheduler, ReduceLROnPlateau):
             raise InputError(
                 "ReduceLROnPlateau waits for a validation figure and schedulers move on after each update: use one "
@@ -271,6 +285,11 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     def trained(self) -> dict[str, nn.Module]:
         """What is trained, by the names of the players."""
         return {"model": self}
+
+    @property
+    def averaged(self) -> dict[str, nn.Module]:
+        """Averages of what is trained, by the names of the players."""
+        return {}
 
     def note_loss(self, player: str, total: Tensor, terms: dict[str, Tensor]) -> None:
         """Note what a player pays, before its step; the tensors stay on the device."""
@@ -291,10 +310,11 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
                 self.notes.append(Note(player, "gradient", norm, self.images_seen, scaled=True))
 
     def note_weights(self) -> None:
-        """Note the norms of all weights."""
+        """Note the norms of all weights, and of their averages."""
         if self.notes is not None:
-            norms = {name: nn.utils.get_total_norm(list(part.parameters())) for name, part in self.trained.items()}
-            self.notes += [Note(name, "weights", norm.detach(), self.images_seen) for name, norm in norms.items()]
+            for figure, parts in (("weights", self.trained), ("averaged weights", self.averaged)):
+                norms = {name: nn.utils.get_total_norm(list(part.parameters())) for name, part in parts.items()}
+                self.notes += [Note(name, figure, norm.detach(), self.images_seen) for name, norm in norms.items()]
 
     # evaluation ----------------------------------------------------------------------------------------------------
 
@@ -302,13 +322,20 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
         """Figures of a held-out batch: scalars, averaged over the split by whoever asks."""
 
+    def evaluation_start(self) -> None:
+        """Begin a split anew: the one before may have been left in the middle.
+
+        The same numbers are drawn for each, so that figures can be compared; each process has its own.
+        """
+        self.evaluation_rng = torch.Generator(self.device).manual_seed(EVALUATION_SEED + self.global_rank)
+
     def evaluation_end(self) -> dict[str, Tensor]:
         """Figures of the whole split, equal on all devices."""
         return {}
 
     def on_validation_epoch_start(self) -> None:
-        """Draw the same numbers in each validation, so that figures can be compared; each process has its own."""
-        self.evaluation_rng = torch.Generator(self.device).manual_seed(EVALUATION_SEED + self.global_rank)
+        """Begin the validation split."""
+        self.evaluation_start()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Log the figures of a batch of the validation split."""
@@ -318,7 +345,9 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         """Log the figures of the validation split, and put all of them on the axis of images."""
         self._report_all("val")
 
-    on_test_epoch_start = on_validation_epoch_start
+    def on_test_epoch_start(self) -> None:
+        """Begin the test split."""
+        self.evaluation_start()
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Log the figures of a batch of the test split."""
@@ -360,11 +389,21 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     # schedules -----------------------------------------------------------------------------------------------------
 
     def lr_scheduler_step(self, scheduler: LRScheduler, metric: Any = None) -> None:
-        """Step a scheduler: one that counts images is told how many were seen, any other moves on by one update."""
+        """Step a scheduler: one that counts images is told how many were seen, any other moves on by one update.
+
+        Raises:
+            InputError: It does not know how to go on, as one that was made for fewer updates.
+        """
         if isinstance(scheduler, ImageSchedule):
             scheduler.step_to(self.images_seen)
-        else:
+            return
+        try:
             scheduler.step()
+        except (ValueError, ZeroDivisionError) as error:
+            raise InputError(
+                f"{type(scheduler).__name__} cannot go on after {self.images_seen:,} images ({error}): give it other "
+                "numbers, and go on from the last checkpoint"
+            ) from error
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import ABOVE_0, FROM_0, require
 from lightning_gen.schedules import Schedule, at
 
 
@@ -43,19 +44,21 @@ class EMA:
         ramp_up: Fraction of the images seen so far that bounds the half-life, above 0; None for no bound.
 
     Raises:
-        InputError: A value is not positive.
+        InputError: A value is not positive, or not finite.
     """
 
     half_life_images: float | Schedule = 10_000.0
     ramp_up: float | None = 0.05
 
     def __post_init__(self) -> None:
-        if not isinstance(self.half_life_images, Schedule) and self.half_life_images <= 0:
+        if isinstance(self.half_life_images, Schedule):
+            require(self, "half_life_images", self.half_life_images, FROM_0, "a schedule")
+        elif self.half_life_images not in ABOVE_0:
             raise InputError(
                 f"ema.half_life_images must be above 0, not {self.half_life_images}: to switch the average off, set "
                 "--model.ema null"
             )
-        if self.ramp_up is not None and self.ramp_up <= 0:
+        if self.ramp_up is not None and self.ramp_up not in ABOVE_0:
             raise InputError(f"ema.ramp_up must be above 0 or null, not {self.ramp_up}")
 
     def decay(self, images: int, images_seen: int) -> float:
