@@ -169,7 +169,7 @@ class AlternatingModule(GenerativeModule):
         self._warn_of_untrained()
         configured = []
         for player in self._players:
-            optimizer = self.make_optimizer(player.optimizer, player.parameters)
+            optimizer = self.make_optimizer(player.optimizer, player.parameters, f"the {player.name}'s optimizer")
             if inspect.signature(type(optimizer).step).parameters["closure"].default is inspect.Parameter.empty:
                 raise InputError(
                     f"{type(optimizer).__name__} evaluates its loss several times in a step, which networks that take "

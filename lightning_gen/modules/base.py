@@ -246,8 +246,15 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     def _schedulers(self) -> list[LRScheduler]:
         return [config.scheduler for config in self.trainer.lr_scheduler_configs]
 
-    def make_optimizer(self, make: OptimizerCallable, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    def make_optimizer(
+        self, make: OptimizerCallable, parameters: Iterable[nn.Parameter], called: str = "the optimizer"
+    ) -> Optimizer:
         """Make an optimizer, with a fused update where it has one and the user has not chosen.
+
+        Args:
+            make: Makes it from the parameters.
+            parameters: What it trains.
+            called: What it is called in a refusal.
 
         Raises:
             InputError: One of its numbers is out of range.
@@ -255,8 +262,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         try:
             optimizer = make(parameters)
         except ValueError as error:
-            raise InputError(f"the optimizer cannot be made ({error}): give it other numbers") from error
-        check_options(optimizer, type(optimizer).__name__)
+            raise InputError(f"{called} cannot be made ({error}): give it other numbers") from error
+        check_options(optimizer, called)
         fuse(optimizer)
         return optimizer
 

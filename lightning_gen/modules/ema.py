@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.parametrize import is_parametrized
+from torch.nn.utils.spectral_norm import SpectralNorm
 
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import ABOVE_0, FROM_0, require
@@ -26,6 +29,36 @@ class Tensors:
     def of(cls, network: nn.Module) -> "Tensors":
         """Those of a network that will not be moved to another device any more."""
         return cls(list(network.parameters()), list(network.buffers()))
+
+
+POWER_ITERATIONS = 15
+"""Power iterations for the singular vectors of an average: as many as torch makes where it begins to normalise."""
+
+
+@torch.no_grad()
+def settle_spectral_norms(average: nn.Module) -> None:
+    """Turn singular vectors that were copied from a network to those of the average of its weights.
+
+    A weight that is divided by its largest singular value keeps that one's vectors as buffers, which belong to the
+    weights that they were found for. Both of torch's ways to normalise are known; a network without is left as it is.
+
+    Args:
+        average: The network that holds the average.
+    """
+    for part in average.modules():
+        for hook in part._forward_pre_hooks.values():
+            if isinstance(hook, SpectralNorm):
+                for _ in range(POWER_ITERATIONS):
+                    hook.compute_weight(part, do_power_iteration=True)
+        for name, chain in part.parametrizations.items() if is_parametrized(part) else ():
+            norms = [each for each in chain if isinstance(each, _SpectralNorm)]
+            modes = [norm.training for norm in norms]
+            for norm in norms:
+                norm.train()
+            for _ in range(POWER_ITERATIONS if norms else 0):
+                getattr(part, name)
+            for norm, mode in zip(norms, modes, strict=True):
+                norm.train(mode)
 
 
 @dataclass(frozen=True)
@@ -70,7 +103,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self, average: Tensors, source: Tensors, images: int, images_seen: int) -> None:
-        """Move `average` towards `source`; buffers (BatchNorm's statistics) are copied.
+        """Move `average` towards `source`; buffers (BatchNorm's statistics) are copied, see `settle_spectral_norms`.
 
         Args:
             average: The network that holds the average, in float32.

@@ -17,7 +17,7 @@ from lightning_gen.modules.alternating import AlternatingModule, Loss, Player, c
 from lightning_gen.modules.base import named
 from lightning_gen.modules.classes import drawn_classes
 from lightning_gen.modules.devices import all_reduce_mean
-from lightning_gen.modules.ema import EMA, Tensors
+from lightning_gen.modules.ema import EMA, Tensors, settle_spectral_norms
 from lightning_gen.modules.judging import contest
 from lightning_gen.modules.modes import evaluating
 from lightning_gen.modules.opponents import check_opponents, check_terms
@@ -120,6 +120,7 @@ class GANModule(AlternatingModule):
         self.ema = ema
         self.generator_ema = copy.deepcopy(generator).requires_grad_(False).eval() if ema else None
         self._averaged: Tensors | None = None
+        self._settled = True
         self.distance = SlicedWasserstein()
         if isinstance(augmentation, AdaptiveAugmentation) and objective.judges_differences:
             warnings.warn(
@@ -149,7 +150,18 @@ class GANModule(AlternatingModule):
     @property
     def sampler(self) -> Generator:
         """The network that sampling uses: the averaged generator where there is one."""
+        self._settle()
         return self.generator if self.generator_ema is None else self.generator_ema
+
+    def _settle(self) -> None:
+        """Make the average fit for use, where it has moved since its last one.
+
+        The next update of the generator copies the buffers anew: how often the average is used changes nothing in
+        training.
+        """
+        if not self._settled and self.generator_ema is not None:
+            settle_spectral_norms(self.generator_ema)
+        self._settled = True
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples ``(n, *shape)`` from latents ``(n, latent_dim)``, with the averaged weights where there are any."""
@@ -340,6 +352,7 @@ class GANModule(AlternatingModule):
         if player.network is self.generator:
             if self.ema is not None and self._averaged is not None:
                 self.ema.update(self._averaged, self._trained, images, self.images_seen)
+                self._settled = False
             return
         if self.constraint is not None:
             self.constraint(self.discriminator)
@@ -348,6 +361,16 @@ class GANModule(AlternatingModule):
             if self.trainer.world_size > 1:
                 all_reduce_mean([sign])
             self.augmentation.adapt(sign, images)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Write the average as it is used; the weights to be written are the module's own tensors."""
+        self._settle()
+        super().on_save_checkpoint(checkpoint)
+
+    def after_rollback(self) -> None:
+        """The average is again as it was written."""
+        super().after_rollback()
+        self._settled = True
 
     @property
     def averaged(self) -> dict[str, nn.Module]:

@@ -9,20 +9,21 @@ from lightning_gen.errors import InputError
 from lightning_gen.ranges import FINITE, FROM_0
 
 
-def check_options(optimizer: Optimizer, made: str) -> None:
+def check_options(optimizer: Optimizer, owner: str) -> None:
     """Check the numbers of all groups of an optimizer, of which torch checks most but not all.
 
     Args:
         optimizer: The optimizer.
-        made: What has set them.
+        owner: What they are called in a refusal.
 
     Raises:
         InputError: A number is not finite, or a learning rate is negative.
     """
     for group in optimizer.param_groups:
         for name, value in numbers(group):
-            if value not in (FROM_0 if name == "lr" else FINITE):
-                raise InputError(f"{made} makes {name} {value}: give it a number {FROM_0.words}")
+            allowed = FROM_0 if name == "lr" else FINITE
+            if value not in allowed:
+                raise InputError(f"{owner} cannot have {name} {value}: give a number {allowed.words}")
 
 
 def numbers(group: dict[str, Any]) -> Iterator[tuple[str, float]]:
