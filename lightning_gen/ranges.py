@@ -33,7 +33,7 @@ class Range:
     whole: bool = False
 
     def __contains__(self, value: float) -> bool:
-        if not math.isfinite(value) or (self.whole and not isinstance(value, Integral)):
+        if not (isinstance(value, Integral) or (math.isfinite(value) and not self.whole)):
             return False
         low = self.low < value if self.above else self.low <= value
         return low and (value < self.high if self.below else value <= self.high)
