@@ -7,7 +7,7 @@ for numbers beyond its bounds finds it.
 import math
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Protocol
+from typing import Any, Protocol
 
 from lightning_gen.errors import InputError
 
@@ -69,6 +69,7 @@ def require(part: object, name: str, value: float | Moving, allowed: Range, what
     Raises:
         InputError: It lies outside.
     """
-    for number in getattr(value, "ends", (value,)):
+    ends: tuple[Any, ...] = (value,)
+    for number in getattr(value, "ends", ends):
         if number not in allowed:
             raise InputError(f"{type(part).__name__} cannot have {name} {number}: give {what} {allowed.words}")

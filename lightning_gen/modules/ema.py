@@ -1,6 +1,7 @@
 """Exponential moving average of a generator's weights, in images."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,8 @@ def settle_spectral_norms(average: nn.Module) -> None:
             if isinstance(hook, SpectralNorm):
                 for _ in range(POWER_ITERATIONS):
                     hook.compute_weight(part, do_power_iteration=True)
-        for name, chain in part.parametrizations.items() if is_parametrized(part) else ():
+        chains: Any = part.parametrizations if is_parametrized(part) else {}
+        for name, chain in chains.items():
             norms = [each for each in chain if isinstance(each, _SpectralNorm)]
             modes = [norm.training for norm in norms]
             for norm in norms:
