@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import FINITE, Range, require
 
 
 class Schedule(ABC):
@@ -22,7 +23,7 @@ class Schedule(ABC):
         warmup_images: Images over which it first rises linearly from 0 to its value there; 0 for no rise.
 
     Raises:
-        InputError: The images are negative.
+        InputError: The images are negative or not finite.
     """
 
     def __init__(self, warmup_images: int = 0) -> None:
@@ -39,6 +40,11 @@ class Schedule(ABC):
     def value(self, images: int) -> float:
         """The number after so many images, the rise apart."""
 
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """Numbers between which it moves, the rise apart; empty where they are not known."""
+        return ()
+
 
 class Constant(Schedule):
     """Always the same number, once the rise is over.
@@ -46,15 +52,24 @@ class Constant(Schedule):
     Args:
         first: The number.
         warmup_images: Length of a linear rise from 0, in images; 0 for none.
+
+    Raises:
+        InputError: The number is not finite, or the images are negative.
     """
 
     def __init__(self, first: float = 1.0, warmup_images: int = 0) -> None:
         super().__init__(warmup_images)
+        require(self, "first", first, FINITE)
         self.first = first
 
     def value(self, images: int) -> float:
         """``first``."""
         return self.first
+
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """The number."""
+        return (self.first,)
 
 
 class Ramp(Schedule):
@@ -68,16 +83,19 @@ class Ramp(Schedule):
         warmup_images: Length of a linear rise from 0, in images; 0 for none.
 
     Raises:
-        InputError: The end is not after the beginning.
+        InputError: The end is not after the beginning, or a number is not finite.
     """
 
     def __init__(
         self, end_images: int, start_images: int = 0, first: float = 1.0, last: float = 0.0, warmup_images: int = 0
     ) -> None:
         super().__init__(warmup_images)
+        _check_images("start_images", start_images, -math.inf)
         _check_images("end_images", end_images, start_images + 1)
         self.end_images = end_images
         self.start_images = start_images
+        require(self, "first", first, FINITE)
+        require(self, "last", last, FINITE)
         self.first = first
         self.last = last
 
@@ -85,6 +103,11 @@ class Ramp(Schedule):
         """``first + (last - first) * course(share of the way)``."""
         way = (images - self.start_images) / (self.end_images - self.start_images)
         return self.first + (self.last - self.first) * self.course(min(1.0, max(0.0, way)))
+
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """Both numbers."""
+        return (self.first, self.last)
 
     @abstractmethod
     def course(self, way: float) -> float:
@@ -191,6 +214,6 @@ class ImageSchedule(LRScheduler):
         self.apply()
 
 
-def _check_images(name: str, value: int, least: int) -> None:
-    if value < least:
+def _check_images(name: str, value: int, least: float) -> None:
+    if value not in Range("", least):
         raise InputError(f"{name} must be at least {least} images, not {value}")

@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from lightning_gen.ranges import FROM_0, require
 from lightning_gen.records import Reconstruction
 from lightning_gen.schedules import Schedule
 
@@ -17,16 +18,21 @@ class Term(nn.Module, ABC):
     per sample. The objective is Σ weightₖ · termₖ(record); whoever sums multiplies by the weight.
 
     Args:
-        weight: Factor of the term in the objective, or a schedule of it in images; the ELBO has 1 everywhere.
+        weight: Factor of the term in the objective, at least 0, or a schedule of it in images; the ELBO has 1
+            everywhere.
 
     Attributes:
         watches_input: Whether it differentiates by what the encoder saw, `Reconstruction.seen`.
+
+    Raises:
+        InputError: The weight is negative or not finite.
     """
 
     watches_input: ClassVar[bool] = False
 
     def __init__(self, weight: float | Schedule = 1.0) -> None:
         super().__init__()
+        require(self, "weight", weight, FROM_0)
         self.weight = weight
 
     @abstractmethod

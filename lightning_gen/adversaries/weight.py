@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import FROM_0, require
 from lightning_gen.schedules import Schedule, at
 
 
@@ -22,12 +23,13 @@ class AdaptiveWeight:
         largest: Largest ratio.
 
     Raises:
-        InputError: `largest` is not above 0.
+        InputError: `weight` is negative or not finite, or `largest` is not above 0.
     """
 
     def __init__(self, weight: float | Schedule = 0.8, largest: float = 1e4) -> None:
         if not largest > 0:
             raise InputError(f"AdaptiveWeight cannot be at most {largest}: give a largest ratio above 0")
+        require(self, "weight", weight, FROM_0)
         self.weight = weight
         self.largest = largest
 

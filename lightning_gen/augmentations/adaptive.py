@@ -9,6 +9,7 @@ from lightning_gen.augmentations.base import AdaptiveAugmentation
 from lightning_gen.augmentations.differentiable import require_images, uniform
 from lightning_gen.augmentations.geometry import Affine, blit, sampled, warp
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import COUNT, SHARE, require
 
 
 class ADA(AdaptiveAugmentation):
@@ -75,9 +76,8 @@ class ADA(AdaptiveAugmentation):
         super().__init__()
         if target is not None and not -1 <= target <= 1:
             raise InputError(f"ADA cannot have target {target}: give a mean sign from -1 to 1, or null to stay")
-        if not 0 <= probability <= 1:
-            raise InputError(f"ADA cannot have probability {probability}: give one from 0 to 1")
-        if adjust_images < 1 or interval < 1:
+        require(self, "probability", probability, SHARE, "one")
+        if adjust_images not in COUNT or interval not in COUNT:
             raise InputError(f"ADA cannot adjust over {adjust_images} images or {interval} updates: give 1 or more")
         self.target = target
         self.probability = probability

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lightning_gen.augmentations.base import Augmentation
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import COUNT, FINITE, FROM_0, SHARE, require
 from lightning_gen.records import Corrupted
 
 
@@ -33,8 +34,7 @@ class GaussianNoise(Corruption):
 
     def __init__(self, scale: float = 0.1) -> None:
         super().__init__()
-        if scale < 0:
-            raise InputError(f"GaussianNoise cannot have scale {scale}: give a standard deviation of 0 or more")
+        require(self, "scale", scale, FROM_0, "a standard deviation")
         self.scale = scale
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -56,8 +56,9 @@ class Masking(Corruption):
 
     def __init__(self, fraction: float = 0.25, value: float = -1.0) -> None:
         super().__init__()
-        require_fraction(self, fraction)
+        require(self, "fraction", fraction, SHARE, "one")
         self.fraction = fraction
+        require(self, "value", value, FINITE)
         self.value = value
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -89,11 +90,12 @@ class PatchMasking(Corruption):
 
     def __init__(self, fraction: float = 0.75, size: int = 4, value: float = 0.0) -> None:
         super().__init__()
-        require_fraction(self, fraction)
-        if size < 1:
+        require(self, "fraction", fraction, SHARE, "one")
+        if size not in COUNT:
             raise InputError(f"PatchMasking cannot have size {size}: give patches of at least 1 pixel")
         self.fraction = fraction
         self.size = size
+        require(self, "value", value, FINITE)
         self.value = value
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -129,7 +131,7 @@ class SaltAndPepper(Corruption):
 
     def __init__(self, fraction: float = 0.1) -> None:
         super().__init__()
-        require_fraction(self, fraction)
+        require(self, "fraction", fraction, SHARE, "one")
         self.fraction = fraction
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -142,13 +144,3 @@ def uniform_per_pixel(x: Tensor, generator: torch.Generator) -> Tensor:
     """Draw U(0, 1) for each pixel ``(n, 1, h, w)`` of images, or for each coordinate ``(n, d)`` of points."""
     size = x.shape if x.dim() < 3 else (len(x), 1, *x.shape[2:])
     return torch.rand(size, generator=generator, device=generator.device).to(x.device)
-
-
-def require_fraction(corruption: Corruption, fraction: float) -> None:
-    """Check that a fraction lies in [0, 1].
-
-    Raises:
-        InputError: It does not.
-    """
-    if not 0 <= fraction <= 1:
-        raise InputError(f"{type(corruption).__name__} cannot have fraction {fraction}: give one from 0 to 1")

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from lightning_gen.augmentations.base import Augmentation
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import SHARE, require
 
 
 class DiffAugment(Augmentation):
@@ -32,8 +33,7 @@ class DiffAugment(Augmentation):
     def __init__(self, color: bool = True, translation: float = 0.125, cutout: float = 0.5) -> None:
         super().__init__()
         for name, share in (("translation", translation), ("cutout", cutout)):
-            if not 0 <= share <= 1:
-                raise InputError(f"DiffAugment cannot have {name} {share}: give a share of the size from 0 to 1")
+            require(self, name, share, SHARE, "a share of the size")
         self.color = color
         self.translation = translation
         self.cutout = cutout

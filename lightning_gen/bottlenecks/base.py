@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import COUNT
 from lightning_gen.records import Code, Shape
 
 
@@ -19,7 +20,7 @@ class Bottleneck(nn.Module, ABC):
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
-        if latent_dim < 1:
+        if latent_dim not in COUNT:
             raise InputError(f"{type(self).__name__} cannot be {latent_dim} wide: give a latent_dim of at least 1")
         self.latent_dim = latent_dim
 

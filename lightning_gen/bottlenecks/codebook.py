@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from lightning_gen.bottlenecks.codebook_base import Codebook
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import ABOVE_0, BELOW_1, require
 
 
 class AveragedCodebook(Codebook):
@@ -72,9 +73,8 @@ class CodebookLearning(ABC):
     """
 
     def __init__(self, decay: float = 0.99, restart_below: float = 0.05) -> None:
-        if not 0 <= decay < 1:
-            raise InputError(f"{type(self).__name__} cannot have decay {decay}: give one from 0 to below 1")
-        if not 0 <= restart_below < 1:
+        require(self, "decay", decay, BELOW_1, "one")
+        if restart_below not in BELOW_1:
             raise InputError(
                 f"{type(self).__name__} cannot have restart_below {restart_below}: give a share from 0, to leave dead "
                 "codes alone, to below 1"
@@ -104,8 +104,7 @@ class MovingAverage(CodebookLearning):
 
     def __init__(self, decay: float = 0.99, restart_below: float = 0.05, epsilon: float = 1e-5) -> None:
         super().__init__(decay, restart_below)
-        if not epsilon > 0:
-            raise InputError(f"MovingAverage cannot have epsilon {epsilon}: give a number above 0")
+        require(self, "epsilon", epsilon, ABOVE_0)
         self.epsilon = epsilon
 
     def codebook(self, codes: int, width: int) -> Codebook:

@@ -11,6 +11,7 @@ from torch import Tensor
 from lightning_gen.bottlenecks.base import require_features
 from lightning_gen.bottlenecks.quantizer import Quantizer, quantized, require_indices
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import COUNT
 from lightning_gen.records import Code, Quantization
 from lightning_gen.terms import at_least_float32
 
@@ -41,7 +42,7 @@ class FiniteScalarQuantizer(Quantizer):
     basis: Tensor
 
     def __init__(self, levels: Sequence[int] = (8, 5, 5, 5)) -> None:
-        if not levels or min(levels) < 2:
+        if not levels or any(each not in COUNT or each < 2 for each in levels):
             raise InputError(
                 f"FiniteScalarQuantizer cannot tell anything apart with levels {list(levels)}: give one number of at "
                 "least 2 for each dimension of the code, such as [8, 5, 5, 5]"

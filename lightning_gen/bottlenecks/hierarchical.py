@@ -11,6 +11,7 @@ from torch.nn.functional import relu
 from lightning_gen.bottlenecks.base import Bottleneck, require_features
 from lightning_gen.bottlenecks.normal import LogVarianceNormal, StandardNormal
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import COUNT
 from lightning_gen.records import Code, Level, Shape
 from lightning_gen.terms import at_least_float32
 
@@ -38,7 +39,7 @@ class HierarchicalBottleneck(Bottleneck):
     """
 
     def __init__(self, latent_dims: Sequence[int] = (32, 16), width: int = 200) -> None:
-        if not latent_dims or min(*latent_dims, width) < 1:
+        if not latent_dims or any(each not in COUNT for each in (*latent_dims, width)):
             raise InputError(
                 f"HierarchicalBottleneck cannot have latent_dims {list(latent_dims)} and width {width}: give each "
                 "level, and the layers, a width of at least 1"

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from lightning_gen.bottlenecks.base import Bottleneck, require_features
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import COUNT
 from lightning_gen.records import Code
 
 
@@ -38,7 +39,7 @@ class TopKBottleneck(SparseBottleneck):
 
     def __init__(self, latent_dim: int = 128, k: int = 10) -> None:
         super().__init__(latent_dim)
-        if not 1 <= k <= latent_dim:
+        if k not in COUNT or k > latent_dim:
             raise InputError(
                 f"TopKBottleneck cannot keep {k} of {latent_dim} features: give a k from 1 to {latent_dim}"
             )

@@ -13,6 +13,7 @@ from lightning_gen.bottlenecks.codebook_base import Codebook
 from lightning_gen.bottlenecks.draws import Total
 from lightning_gen.bottlenecks.quantizer import Quantizer, quantized, require_indices
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import COUNT
 from lightning_gen.records import Code, Quantization
 from lightning_gen.terms import at_least_float32
 
@@ -42,9 +43,9 @@ class CodebookQuantizer(Quantizer):
     def __init__(self, latent_dim: int, codes: int, learning: CodebookLearning | None, depth: int) -> None:
         super().__init__(latent_dim)
         name = type(self).__name__
-        if codes < 2:
+        if codes not in COUNT or codes < 2:
             raise InputError(f"{name} cannot tell anything apart with codes {codes}: give at least 2")
-        if depth < 1:
+        if depth not in COUNT:
             raise InputError(f"{name} cannot quantize with depth {depth}: give at least 1 codebook")
         self.codes = codes
         self.learning = learning

@@ -15,6 +15,7 @@ from lightning_gen.errors import InputError, NonFiniteError
 from lightning_gen.modules import AlternatingModule, GenerativeModule
 from lightning_gen.modules.devices import min_over_devices, of_all_devices
 from lightning_gen.modules.notes import Blame, Note
+from lightning_gen.ranges import COUNT, COUNT_FROM_0
 from lightning_gen.terminal import say
 
 NEVER = sys.maxsize
@@ -48,9 +49,9 @@ class NonFiniteGuard(Callback):
     """
 
     def __init__(self, rollbacks: int = 0, every_batches: int = 50) -> None:
-        if rollbacks < 0:
+        if rollbacks not in COUNT_FROM_0:
             raise InputError(f"nonfinite_rollbacks must be at least 0, which ends the run at once, not {rollbacks}")
-        if every_batches < 1:
+        if every_batches not in COUNT:
             raise InputError(f"every_batches must be at least 1, not {every_batches}")
         self.rollbacks = rollbacks
         self.every_batches = every_batches

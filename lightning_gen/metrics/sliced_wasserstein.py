@@ -6,6 +6,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import COUNT, require
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, projections: int = 512, seed: int = 0) -> Tensor:
@@ -46,8 +47,11 @@ class SlicedWasserstein(Metric):
     how good pictures look. Two sets of real samples do not score 0 but a floor that falls with their number.
 
     Args:
-        projections: Directions.
-        limit: Samples of each set that are kept on a device; later ones are ignored.
+        projections: Directions, at least 1.
+        limit: Samples of each set that are kept on a device, at least 1; later ones are ignored.
+
+    Raises:
+        InputError: A number is below 1.
     """
 
     is_differentiable = False
@@ -58,6 +62,8 @@ class SlicedWasserstein(Metric):
 
     def __init__(self, projections: int = 512, limit: int = 2_000) -> None:
         super().__init__()
+        require(self, "projections", projections, COUNT)
+        require(self, "limit", limit, COUNT)
         self.projections = projections
         self.limit = limit
         self.add_state("real", default=[], dist_reduce_fx="cat")

@@ -14,13 +14,14 @@ from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
 from lightning_gen.modules.adversary import check_adversary, check_payments, even, paired, spared
-from lightning_gen.modules.alternating import AlternatingModule, Loss, Player
+from lightning_gen.modules.alternating import AlternatingModule, Loss, Player, check_clip
 from lightning_gen.modules.autoencoder_base import Autoencoder
 from lightning_gen.modules.base import named
 from lightning_gen.modules.devices import sum_over_devices
 from lightning_gen.modules.judging import contest
 from lightning_gen.networks import Decoder, Discriminator, Encoder
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
+from lightning_gen.ranges import FROM_0, require
 from lightning_gen.records import Batch, Code, Judgement, Reconstruction, Sides, joined
 from lightning_gen.regularizers import Penalty
 from lightning_gen.regularizers.penalty import due, factor
@@ -48,7 +49,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         contrast: What is real and what is fake.
         adversarial: What both players pay for the logits.
         adversarial_weight: Factor of what the autoencoder pays for the logits, beside an objective that is summed over
-            a sample's dimensions; a number, a schedule of it, or `AdaptiveWeight`.
+            a sample's dimensions; a number of at least 0, a schedule of it, or `AdaptiveWeight`.
         judgement_terms: Named terms of both losses beside the adversarial one, from the discriminator's judgements.
         penalties: Named terms of the discriminator's loss beside it, computed without autocast.
         corruption: Change of the encoder's input in training, ``(x, rng) -> x``, or None; the terms see the clean x.
@@ -59,7 +60,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         discriminator_optimizer: The same; None for Adam with learning rate 2e-4 and betas (0.5, 0.999).
         autoencoder_scheduler: Makes the learning-rate scheduler from the optimizer; stepped after each update.
         discriminator_scheduler: The same for the discriminator.
-        autoencoder_clip: Largest norm of the autoencoder's gradient; None for no clipping.
+        autoencoder_clip: Largest norm of the autoencoder's gradient, above 0; None for no clipping.
         discriminator_clip: The same for the discriminator.
         accumulate: Parts that each batch is split into to save memory, at least 1.
 
@@ -93,8 +94,12 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
     ) -> None:
         super().__init__()
         self.split_batches(accumulate)
-        if discriminator_start_images < 0:
+        if discriminator_start_images not in FROM_0:
             raise InputError(f"discriminator_start_images must be at least 0, not {discriminator_start_images}")
+        check_clip(self, "autoencoder_clip", autoencoder_clip)
+        check_clip(self, "discriminator_clip", discriminator_clip)
+        if not isinstance(adversarial_weight, AdaptiveWeight):
+            require(self, "adversarial_weight", adversarial_weight, FROM_0)
         self.assemble(encoder, decoder, bottleneck, objective, corruption, observation, draws)
         self.discriminator = discriminator
         self.contrast = contrast

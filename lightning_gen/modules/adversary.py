@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from lightning_gen.adversaries import AdaptiveWeight, Contrast
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
-from lightning_gen.modules.opponents import check_terms
+from lightning_gen.modules.opponents import check_apart, check_terms
 from lightning_gen.networks import Discriminator, Encoder
 from lightning_gen.objectives import AuxiliaryTerm, FeatureReconstruction
 from lightning_gen.records import Judgement
@@ -50,8 +50,7 @@ def check_adversary(
             f"{encoder.num_classes or 'none'}: give encoder and decoder a conditioning with the same num_classes, or "
             "leave the discriminator's out"
         )
-    if set(autoencoder.parameters()) & set(discriminator.parameters()):
-        raise InputError("autoencoder and discriminator share weights, which neither could train: build one of each")
+    check_apart({"autoencoder": autoencoder, "discriminator": discriminator})
 
 
 def check_payments(

@@ -6,6 +6,8 @@ time. This is also the only place that clips, accumulates, steps schedulers, fre
 """
 
 import contextlib
+import inspect
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +19,13 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
+from torchmetrics import Metric
 
 from lightning_gen.errors import InputError
 from lightning_gen.modules.base import GenerativeModule
 from lightning_gen.modules.devices import all_reduce_mean, gradient_type, means_over_devices
+from lightning_gen.modules.opponents import check_apart
+from lightning_gen.ranges import ABOVE_0, COUNT, FROM_0, require
 from lightning_gen.records import Batch
 
 
@@ -63,9 +68,12 @@ class Player:
         optimizer: Makes the optimizer from the parameters.
         loss: Gives what it pays on a batch.
         scheduler: Makes the learning-rate scheduler from the optimizer, or None.
-        clip: Largest norm of its gradient, or None.
-        every: It plays on every so many-th batch.
-        start_images: It plays from the first batch on before which so many training images were seen.
+        clip: Largest norm of its gradient, above 0, or None.
+        every: It plays on every so many-th batch, at least 1.
+        start_images: It plays from the first batch on before which so many training images were seen, at least 0.
+
+    Raises:
+        InputError: A number is out of range.
     """
 
     name: str
@@ -77,10 +85,25 @@ class Player:
     every: int = 1
     start_images: int = 0
 
+    def __post_init__(self) -> None:
+        check_clip(self, f"clip for the {self.name}", self.clip)
+        require(self, f"every for the {self.name}", self.every, COUNT)
+        require(self, f"start_images for the {self.name}", self.start_images, FROM_0)
+
     @cached_property
     def parameters(self) -> tuple[nn.Parameter, ...]:
         """What its optimizer trains."""
         return tuple(self.network.parameters())
+
+
+def check_clip(part: object, name: str, clip: float | None) -> None:
+    """Check the largest norm of a gradient: a negative one would turn the gradient round, and 0 stop the network.
+
+    Raises:
+        InputError: It is not above 0.
+    """
+    if clip is not None:
+        require(part, name, clip, ABOVE_0, "the largest norm of a gradient")
 
 
 class AlternatingModule(GenerativeModule):
@@ -122,7 +145,7 @@ class AlternatingModule(GenerativeModule):
         Raises:
             InputError: `accumulate` is below 1.
         """
-        if accumulate < 1:
+        if accumulate not in COUNT:
             raise InputError(f"accumulate must be at least 1, not {accumulate}")
         self.accumulate = accumulate
 
@@ -136,17 +159,41 @@ class AlternatingModule(GenerativeModule):
     # setting up ----------------------------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> Any:
-        """One optimizer for each player, and its scheduler where it has one."""
+        """One optimizer for each player, and its scheduler where it has one.
+
+        Raises:
+            InputError: Players share weights, or an optimizer evaluates its loss several times in a step.
+        """
         self._players = self.players()
+        check_apart(self.trained)
+        self._warn_of_untrained()
         configured = []
         for player in self._players:
-            optimizer = self.make_optimizer(player.optimizer, player.parameters)
+            optimizer = self.make_optimizer(player.optimizer, player.parameters, f"the {player.name}'s optimizer")
+            if inspect.signature(type(optimizer).step).parameters["closure"].default is inspect.Parameter.empty:
+                raise InputError(
+                    f"{type(optimizer).__name__} evaluates its loss several times in a step, which networks that take "
+                    f"turns do not: give the {player.name} another optimizer, such as Adam"
+                )
             entry: dict[str, Any] = {"optimizer": optimizer}
             if player.scheduler is not None:
                 entry["lr_scheduler"] = self.make_scheduler(player.scheduler, optimizer)
             configured.append(entry)
             self.updates.setdefault(player.name, 0)
         return configured
+
+    def _warn_of_untrained(self) -> None:
+        """Name the parameters that no player trains; a metric's are not there to be trained."""
+        own = {id(parameter) for player in self._players for parameter in player.parameters}
+        own |= {id(p) for part in self.modules() if isinstance(part, Metric) for p in part.parameters()}
+        left = [name for name, each in self.named_parameters() if each.requires_grad and id(each) not in own]
+        if left:
+            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+            warnings.warn(
+                f"no player trains {left[0]}{more}: make it part of a player's network, or freeze it with "
+                "requires_grad_(False)",
+                stacklevel=2,
+            )
 
     def on_fit_start(self) -> None:
         """Refuse communication hooks, beside strategies and precisions, under which training would go wrong."""

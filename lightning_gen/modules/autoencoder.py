@@ -1,5 +1,6 @@
 """Autoencoders: an encoder, a bottleneck and a decoder that learn to give back what they were shown."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -61,11 +62,17 @@ class AutoencoderModule(Autoencoder):
         self.optimizer = optimizer
         self.scheduler = scheduler
         self._codes: list[Code] = []
+        self._evaluations: int | None = None  # of the loss in the step at hand; None outside of one
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """The loss on a batch."""
+        """The loss on a batch; an optimizer may ask for it several times in a step, for one that is counted once."""
         batch = Batch.of(batch)
+        again = bool(self._evaluations)
+        if self._evaluations is not None:
+            self._evaluations += 1
         record = self.reconstruction(self.observe(batch.x, self.rng), self.rng, corrupt=True, labels=batch.labels)
+        if again:
+            return self.loss(replace(record, images=self.images_seen - self.batch_images))[0]
         total, terms = self.loss(record)
         self._codes.append(record.code.settled())
         self.count(batch)
@@ -78,7 +85,11 @@ class AutoencoderModule(Autoencoder):
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Make an update, then let the bottleneck follow the codes of its batches, before any checkpoint is written."""
-        super().optimizer_step(*args, **kwargs)
+        self._evaluations = 0
+        try:
+            super().optimizer_step(*args, **kwargs)
+        finally:
+            self._evaluations = None
         codes, self._codes = self._codes, []
         self.bottleneck.adapt(joined(codes), self.rng, sum_over_devices)
 

@@ -17,6 +17,7 @@ from lightning_gen.modules.halves import check_halves, likelihood_of
 from lightning_gen.modules.modes import uncompiled
 from lightning_gen.networks import Decoder, Encoder
 from lightning_gen.objectives import Likelihood
+from lightning_gen.ranges import COUNT
 from lightning_gen.records import Batch, Code, Corrupted, Reconstruction, Shape
 from lightning_gen.schedules import at
 from lightning_gen.terms import Term
@@ -48,7 +49,7 @@ class Autoencoder(CodeDrawing):
         Raises:
             InputError: The parts do not fit each other, no term is a likelihood, or a number is below 1.
         """
-        if draws < 1:
+        if draws not in COUNT:
             raise InputError(f"draws must be at least 1, not {draws}: it is the number of codes drawn for each sample")
         check_halves(encoder, bottleneck, decoder, objective)
         self.encoder = encoder

@@ -1,5 +1,6 @@
 """What every module of the library shares: one honest count, one generator per process, one way to be rebuilt."""
 
+import copy
 import os
 import sys
 import warnings
@@ -22,10 +23,13 @@ from lightning_gen.modules.classes import check_classes
 from lightning_gen.modules.devices import check_equal_sizes, check_strategy, check_synchronized, of_all_devices
 from lightning_gen.modules.lean import call_all, fuse, keep_memory, skip_unused
 from lightning_gen.modules.notes import Note
+from lightning_gen.modules.options import check_options
 from lightning_gen.modules.resume import (
     another_number,
     apply_settings,
+    as_built,
     check_class,
+    check_groups,
     check_optimizers,
     check_weights,
     random_state,
@@ -75,6 +79,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         self._axis = ImageAxis()
         self._rng: torch.Generator | None = None
         self._resumed: dict[str, Any] | None = None
+        self._built: dict[str, Any] | None = None
+        self._moved: list[dict[str, Any]] = []
 
     @property
     @abstractmethod
@@ -131,7 +137,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         # until the first batch of a resumed run, that is still in its checkpoint
         pending = None if self._resumed is None else self._resumed.get("processes", [])
         own = of_all_devices(self.own_state()) if pending is None else pending
-        checkpoint["lightning_gen"] = {"images_seen": self.images_seen, "processes": own, **self.progress()}
+        built = {} if self._built is None else {"built": self._built}
+        checkpoint["lightning_gen"] = {"images_seen": self.images_seen, "processes": own, **built, **self.progress()}
         checkpoints.carry(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -152,6 +159,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         progress = checkpoint.get("lightning_gen", {})
         self.images_seen = progress.get("images_seen", 0)
         self._resumed = progress if self._trainer is not None else None
+        if self._trainer is not None:  # copied, as torch takes parts out of what it loads
+            self._moved = copy.deepcopy(checkpoint.get("lr_schedulers", []))
         self.load_progress(progress)
 
     def _check_file(self, path: str | os.PathLike[str]) -> None:
@@ -191,7 +200,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         Raises:
             InputError: The strategy splits the parameters, the precision keeps the weights themselves in another type
                 than float32, the data have not the classes of the networks, the processes do not see the same data, or
-                what checkpoints would hold could not be read again.
+                the checkpoint's optimizers have other groups, or what checkpoints would hold could not be read again.
         """
         checkpoints.check_states(self.trainer)
         data: Any = getattr(self.trainer, "datamodule", None)
@@ -206,6 +215,10 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
                 f"--trainer.precision {self.trainer.precision} is not supported, an average of the weights would stand "
                 "still in it: use bf16-mixed, 16-mixed or 32-true"
             )
+        self._built = as_built(self.trainer.optimizers, self._schedulers)  # their state is put back after this hook
+        loaded = self.trainer._checkpoint_connector._loaded_checkpoint
+        if "optimizer_states" in loaded:
+            check_groups(loaded["optimizer_states"], self.trainer.optimizers)
 
     def on_train_start(self) -> None:
         """Let what the user has changed win over what came with the optimizers' state; make the batches lean."""
@@ -238,12 +251,32 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         self.zero_grad(set_to_none=True)
 
     def _apply_settings(self) -> None:
-        schedulers = [config.scheduler for config in self.trainer.lr_scheduler_configs]
-        apply_settings(self.trainer.optimizers, schedulers)
+        assert self._built is not None
+        before = self._resumed.get("built") if self._resumed else None
+        apply_settings(self.trainer.optimizers, self._schedulers, self._built, before, self._moved, self.images_seen)
 
-    def make_optimizer(self, make: OptimizerCallable, parameters: Iterable[nn.Parameter]) -> Optimizer:
-        """Make an optimizer, with a fused update where it has one and the user has not chosen."""
-        optimizer = make(parameters)
+    @property
+    def _schedulers(self) -> list[LRScheduler]:
+        return [config.scheduler for config in self.trainer.lr_scheduler_configs]
+
+    def make_optimizer(
+        self, make: OptimizerCallable, parameters: Iterable[nn.Parameter], called: str = "the optimizer"
+    ) -> Optimizer:
+        """Make an optimizer, with a fused update where it has one and the user has not chosen.
+
+        Args:
+            make: Makes it from the parameters.
+            parameters: What it trains.
+            called: What it is called in a refusal.
+
+        Raises:
+            InputError: One of its numbers is out of range.
+        """
+        try:
+            optimizer = make(parameters)
+        except ValueError as error:
+            raise InputError(f"{called} cannot be made ({error}): give it other numbers") from error
+        check_options(optimizer, called)
         fuse(optimizer)
         return optimizer
 
@@ -251,9 +284,14 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         """Make a learning-rate scheduler.
 
         Raises:
-            InputError: It waits for a figure, which is not known after each update.
+            InputError: It waits for a figure, which is not known after each update, or one of its numbers is out of
+                range.
         """
-        scheduler = make(optimizer)
+        try:
+            scheduler = make(optimizer)
+        except (ValueError, ZeroDivisionError) as error:
+            raise InputError(f"the learning-rate scheduler cannot be made ({error}): give it other numbers") from error
+        check_options(optimizer, type(scheduler).__name__)
         if isinstance(scheduler, ReduceLROnPlateau):
             raise InputError(
                 "ReduceLROnPlateau waits for a validation figure and schedulers move on after each update: use one "
@@ -267,6 +305,11 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     def trained(self) -> dict[str, nn.Module]:
         """What is trained, by the names of the players."""
         return {"model": self}
+
+    @property
+    def averaged(self) -> dict[str, nn.Module]:
+        """Averages of what is trained, by the names of the players."""
+        return {}
 
     def note_loss(self, player: str, total: Tensor, terms: dict[str, Tensor]) -> None:
         """Note what a player pays, before its step; the tensors stay on the device."""
@@ -287,10 +330,11 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
                 self.notes.append(Note(player, "gradient", norm, self.images_seen, scaled=True))
 
     def note_weights(self) -> None:
-        """Note the norms of all weights."""
+        """Note the norms of all weights, and of their averages."""
         if self.notes is not None:
-            norms = {name: nn.utils.get_total_norm(list(part.parameters())) for name, part in self.trained.items()}
-            self.notes += [Note(name, "weights", norm.detach(), self.images_seen) for name, norm in norms.items()]
+            for figure, parts in (("weights", self.trained), ("averaged weights", self.averaged)):
+                norms = {name: nn.utils.get_total_norm(list(part.parameters())) for name, part in parts.items()}
+                self.notes += [Note(name, figure, norm.detach(), self.images_seen) for name, norm in norms.items()]
 
     # evaluation ----------------------------------------------------------------------------------------------------
 
@@ -298,13 +342,20 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
         """Figures of a held-out batch: scalars, averaged over the split by whoever asks."""
 
+    def evaluation_start(self) -> None:
+        """Begin a split anew: the one before may have been left in the middle.
+
+        The same numbers are drawn for each, so that figures can be compared; each process has its own.
+        """
+        self.evaluation_rng = torch.Generator(self.device).manual_seed(EVALUATION_SEED + self.global_rank)
+
     def evaluation_end(self) -> dict[str, Tensor]:
         """Figures of the whole split, equal on all devices."""
         return {}
 
     def on_validation_epoch_start(self) -> None:
-        """Draw the same numbers in each validation, so that figures can be compared; each process has its own."""
-        self.evaluation_rng = torch.Generator(self.device).manual_seed(EVALUATION_SEED + self.global_rank)
+        """Begin the validation split."""
+        self.evaluation_start()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Log the figures of a batch of the validation split."""
@@ -314,7 +365,9 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         """Log the figures of the validation split, and put all of them on the axis of images."""
         self._report_all("val")
 
-    on_test_epoch_start = on_validation_epoch_start
+    def on_test_epoch_start(self) -> None:
+        """Begin the test split."""
+        self.evaluation_start()
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Log the figures of a batch of the test split."""
@@ -354,11 +407,21 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     # schedules -----------------------------------------------------------------------------------------------------
 
     def lr_scheduler_step(self, scheduler: LRScheduler, metric: Any = None) -> None:
-        """Step a scheduler: one that counts images is told how many were seen, any other moves on by one update."""
+        """Step a scheduler: one that counts images is told how many were seen, any other moves on by one update.
+
+        Raises:
+            InputError: It does not know how to go on, as one that was made for fewer updates.
+        """
         if isinstance(scheduler, ImageSchedule):
             scheduler.step_to(self.images_seen)
-        else:
+            return
+        try:
             scheduler.step()
+        except (ValueError, ZeroDivisionError) as error:
+            raise InputError(
+                f"{type(scheduler).__name__} cannot go on after {self.images_seen:,} images ({error}): give it other "
+                "numbers, and go on from the last checkpoint"
+            ) from error
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]

@@ -8,16 +8,16 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_gen.augmentations import AdaptiveAugmentation, Augmentation
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import SlicedWasserstein
-from lightning_gen.modules.alternating import AlternatingModule, Loss, Player
+from lightning_gen.modules.alternating import AlternatingModule, Loss, Player, check_clip
 from lightning_gen.modules.base import named
 from lightning_gen.modules.classes import drawn_classes
 from lightning_gen.modules.devices import all_reduce_mean
-from lightning_gen.modules.ema import EMA, Tensors
+from lightning_gen.modules.ema import EMA, Tensors, settle_spectral_norms
 from lightning_gen.modules.judging import contest
 from lightning_gen.modules.modes import evaluating
 from lightning_gen.modules.opponents import check_opponents, check_terms
@@ -25,6 +25,7 @@ from lightning_gen.modules.standing import measure_statistics
 from lightning_gen.networks import Discriminator, Generator
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
 from lightning_gen.priors import LatentPrior, Normal
+from lightning_gen.ranges import COUNT, require
 from lightning_gen.records import Batch, Shape, Sides
 from lightning_gen.regularizers import Constraint, Penalty
 from lightning_gen.regularizers.penalty import due, factor
@@ -53,7 +54,7 @@ class GANModule(AlternatingModule):
         discriminator_optimizer: The same for the discriminator.
         generator_scheduler: Makes the learning-rate scheduler from the optimizer; stepped after each update.
         discriminator_scheduler: The same for the discriminator.
-        generator_clip: Largest norm of the generator's gradient; None for no clipping.
+        generator_clip: Largest norm of the generator's gradient, above 0; None for no clipping.
         discriminator_clip: The same for the discriminator.
         discriminator_updates: Updates of the discriminator for one of the generator, at least 1.
         accumulate: Parts that each batch is split into to save memory, at least 1.
@@ -66,8 +67,8 @@ class GANModule(AlternatingModule):
         generator_ema: The averaged generator in float32, or None.
 
     Raises:
-        InputError: A count is below 1, shared samples are to be accumulated, or generator and discriminator do not fit
-            each other.
+        InputError: A number is out of range, shared samples are to be accumulated, or generator and discriminator do
+            not fit each other.
     """
 
     def __init__(
@@ -94,8 +95,10 @@ class GANModule(AlternatingModule):
         super().__init__()
         self.shared_samples = shared_samples
         self.split_batches(accumulate)
-        if discriminator_updates < 1:
+        if discriminator_updates not in COUNT:
             raise InputError(f"discriminator_updates must be at least 1, not {discriminator_updates}")
+        check_clip(self, "generator_clip", generator_clip)
+        check_clip(self, "discriminator_clip", discriminator_clip)
         check_opponents(generator, discriminator)
         check_terms(discriminator, terms or {})
         self.generator = generator
@@ -117,6 +120,7 @@ class GANModule(AlternatingModule):
         self.ema = ema
         self.generator_ema = copy.deepcopy(generator).requires_grad_(False).eval() if ema else None
         self._averaged: Tensors | None = None
+        self._settled = True
         self.distance = SlicedWasserstein()
         if isinstance(augmentation, AdaptiveAugmentation) and objective.judges_differences:
             warnings.warn(
@@ -146,7 +150,18 @@ class GANModule(AlternatingModule):
     @property
     def sampler(self) -> Generator:
         """The network that sampling uses: the averaged generator where there is one."""
+        self._settle()
         return self.generator if self.generator_ema is None else self.generator_ema
+
+    def _settle(self) -> None:
+        """Make the average fit for use, where it has moved since its last one.
+
+        The next update of the generator copies the buffers anew: how often the average is used changes nothing in
+        training.
+        """
+        if not self._settled and self.generator_ema is not None:
+            settle_spectral_norms(self.generator_ema)
+        self._settled = True
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples ``(n, *shape)`` from latents ``(n, latent_dim)``, with the averaged weights where there are any."""
@@ -195,6 +210,7 @@ class GANModule(AlternatingModule):
         """
         if n < 1:
             raise InputError(f"the number of samples must be at least 1, not {n}")
+        require(self, "batch_size", batch_size, COUNT)
         latents = self.latents(n, generator, truncation).split(batch_size)
         classes: Sequence[Tensor | None] = [None] * len(latents)
         if self.num_classes is not None or labels is not None:
@@ -336,6 +352,7 @@ class GANModule(AlternatingModule):
         if player.network is self.generator:
             if self.ema is not None and self._averaged is not None:
                 self.ema.update(self._averaged, self._trained, images, self.images_seen)
+                self._settled = False
             return
         if self.constraint is not None:
             self.constraint(self.discriminator)
@@ -344,6 +361,21 @@ class GANModule(AlternatingModule):
             if self.trainer.world_size > 1:
                 all_reduce_mean([sign])
             self.augmentation.adapt(sign, images)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Write the average as it is used; the weights to be written are the module's own tensors."""
+        self._settle()
+        super().on_save_checkpoint(checkpoint)
+
+    def after_rollback(self) -> None:
+        """The average is again as it was written."""
+        super().after_rollback()
+        self._settled = True
+
+    @property
+    def averaged(self) -> dict[str, nn.Module]:
+        """The average of the generator, where there is one."""
+        return {} if self.generator_ema is None else {"generator": self.generator_ema}
 
     # evaluation ----------------------------------------------------------------------------------------------------
 
@@ -357,6 +389,11 @@ class GANModule(AlternatingModule):
         told = None if batch.labels is None else batch.labels[rows]
         on_real, on_fake = (self.discriminator(x[rows], told).mean() for x in (batch.x, fake))
         return {"real_logit": on_real, "fake_logit": on_fake}
+
+    def evaluation_start(self) -> None:
+        """Let go of the samples of a split that was left in the middle."""
+        super().evaluation_start()
+        self.distance.reset()
 
     def evaluation_end(self) -> dict[str, Tensor]:
         """The sliced Wasserstein distance between held-out and generated samples."""

@@ -1,6 +1,9 @@
 """Whether two networks can play against each other, and on which data."""
 
 from collections.abc import Mapping
+from itertools import combinations
+
+from torch import nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks import AuxiliaryClassifier, Discriminator, Generator
@@ -24,8 +27,21 @@ def check_opponents(generator: Generator, discriminator: Discriminator) -> None:
             f"the generator is told of {drawn or 'no'} classes and the discriminator of {expected or 'no'}: give both "
             "a conditioning with the same num_classes, or neither"
         )
-    if set(generator.parameters()) & set(discriminator.parameters()):
-        raise InputError("generator and discriminator share weights, which neither could train: build one of each")
+    check_apart({"generator": generator, "discriminator": discriminator})
+
+
+def check_apart(networks: Mapping[str, nn.Module]) -> None:
+    """Check that networks that take turns have weights of their own: each is frozen while another one plays.
+
+    Args:
+        networks: The players' networks by name.
+
+    Raises:
+        InputError: Two of them share weights.
+    """
+    for (one, first), (other, second) in combinations(networks.items(), 2):
+        if set(first.parameters()) & set(second.parameters()):
+            raise InputError(f"{one} and {other} share weights, which neither could train: build one of each")
 
 
 def check_terms(discriminator: Discriminator, terms: Mapping[str, AuxiliaryTerm]) -> None:

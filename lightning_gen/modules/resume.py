@@ -1,5 +1,6 @@
 """What a resumed run needs beyond what Lightning puts back: random state, and settings that the user has changed."""
 
+import copy
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -117,31 +118,159 @@ def check_optimizers(stored: dict[str, Any], own: dict[str, Any]) -> None:
                 )
 
 
-def apply_settings(optimizers: Sequence[Optimizer], schedulers: Sequence[LRScheduler]) -> None:
-    """Let the settings of this run win over those that came with the state of the optimizers and schedulers.
+def as_built(optimizers: Sequence[Optimizer], schedulers: Sequence[LRScheduler]) -> dict[str, Any]:
+    """What optimizers and schedulers were built with, as plain data.
 
-    Unchanged settings are left at the same bits. A learning rate that a scheduler has moved keeps its place on the
-    way: it is scaled by the ratio of the new initial rate to the old one. Moments are laid out in memory as the weights
-    are: torch's fused optimizers go through both in the order of memory, without a look at the strides.
+    Args:
+        optimizers: Before their state is put back and before their first step.
+        schedulers: Theirs, likewise.
+
+    Returns:
+        The options of each group of each optimizer, and the state of each scheduler by its place: the number of its
+        optimizer, and its own among that one's.
+    """
+    states: dict[str, Any] = {}
+    for scheduler in schedulers:
+        owner = next(i for i, optimizer in enumerate(optimizers) if optimizer is scheduler.optimizer)
+        rank = sum(place.startswith(f"{owner}.") for place in states)
+        states[f"{owner}.{rank}"] = scheduler.state_dict()
+    groups = [[options_of(group) for group in optimizer.param_groups] for optimizer in optimizers]
+    return copy.deepcopy({"groups": groups, "schedulers": states})
+
+
+def options_of(group: dict[str, Any]) -> dict[str, Any]:
+    """The options of a parameter group, without its parameters."""
+    return {name: value for name, value in group.items() if name != "params"}
+
+
+def check_groups(stored: Sequence[dict[str, Any]], optimizers: Sequence[Optimizer]) -> None:
+    """Check that the state of optimizers is of as many parameters in as many groups.
+
+    Args:
+        stored: The checkpoint's states.
+        optimizers: Those that go on.
+
+    Raises:
+        InputError: It is not.
+    """
+    before = [[len(group["params"]) for group in state["param_groups"]] for state in stored]
+    now = [[len(group["params"]) for group in optimizer.param_groups] for optimizer in optimizers]
+    if before != now:
+        raise InputError(
+            f"the checkpoint's optimizers have groups of {before} parameters and these have {now}: build the groups "
+            "as before, or start a new run"
+        )
+
+
+def apply_settings(
+    optimizers: Sequence[Optimizer],
+    schedulers: Sequence[LRScheduler],
+    built: dict[str, Any],
+    before: dict[str, Any] | None,
+    moved: Sequence[dict[str, Any]],
+    images_seen: int,
+) -> None:
+    """Let what the user has changed between two runs win over the state that came from the first.
+
+    Both runs note what their optimizers and schedulers are built with. An option of a group, or a number of a
+    scheduler, that was built the same in both stays where the first run has moved it, to the bit; one that was not is
+    as it was built now. So a group keeps options of its own, and what a scheduler moves stays on its way. A rate that a
+    scheduler has moved is scaled by the ratio of the new initial rate to the old one; where the user has added the
+    scheduler, or taken it away, it is that of the new optimizer. Where the first run has noted nothing, as in versions
+    before this one, what it was built with is read off its state, and a scheduler stays as it was.
+
+    Moments are laid out in memory as the weights are: torch's fused optimizers go through both in the order of memory,
+    without a look at the strides.
 
     Args:
         optimizers: After their state was put back.
         schedulers: Theirs, likewise.
+        built: What they were built with, by `as_built`.
+        before: What those of the first run were built with; None where it has not noted it.
+        moved: States of the first run's schedulers, in their order.
+        images_seen: Training images that the first run has seen, where a schedule that was added begins.
     """
-    for optimizer in optimizers:
+    before = unrecorded(built, optimizers, moved) if before is None else before
+    for optimizer, groups, stored in zip(optimizers, built["groups"], before["groups"], strict=True):
         for weight, moments in optimizer.state.items():
             moments |= {name: laid_out_as(weight, moment) for name, moment in moments.items()}
-        for group in optimizer.param_groups:
-            group |= {key: value for key, value in optimizer.defaults.items() if key != "lr" and key in group}
-            new, old = optimizer.defaults["lr"], group.get("initial_lr", group["lr"])
-            if new != old:
-                group["lr"] = group["lr"] * (new / old) if old else new
-                if "initial_lr" in group:
-                    group["initial_lr"] = new
-    for scheduler in schedulers:
-        scheduler.base_lrs = [group["initial_lr"] for group in scheduler.optimizer.param_groups]
+        for group, now, then in zip(optimizer.param_groups, groups, stored, strict=True):
+            options = options_of(group)
+            settled = merged(then, now, options) | {"lr": settled_rate(then, now, options["lr"])}
+            for name in options.keys() - settled.keys():
+                del group[name]
+            group |= settled
+    states = dict(zip(before["schedulers"], moved, strict=False))
+    for scheduler, (place, now) in zip(schedulers, built["schedulers"].items(), strict=True):
+        then = before["schedulers"].get(place)
+        state = now if then is None else merged(then, now, states[place])
+        scheduler.load_state_dict(copy.deepcopy(state))
+        if then != now:
+            scheduler._last_lr = [group["lr"] for group in scheduler.optimizer.param_groups]
         if isinstance(scheduler, ImageSchedule):
+            scheduler.images = scheduler.images if then is not None and "images" in then else images_seen
             scheduler.apply()
+
+
+ABSENT = object()
+"""What stands where there is nothing."""
+
+
+def merged(then: Any, now: Any, moved: Any) -> Any:
+    """What was built the same as before stays where it was moved; anything else is as it is now.
+
+    Dicts are merged name by name, and lists and tuples of equal lengths element by element.
+    """
+    kind = type(moved)
+    if kind is type(now) is type(then) is dict:
+        each = {
+            name: merged(*(side.get(name, ABSENT) for side in (then, now, moved))) for name in {**moved, **now, **then}
+        }
+        return {name: value for name, value in each.items() if value is not ABSENT}
+    if kind in (list, tuple) and kind is type(now) is type(then) and len(then) == len(now) == len(moved):
+        return kind(merged(*each) for each in zip(then, now, moved, strict=True))
+    return moved if then == now else now
+
+
+def settled_rate(then: dict[str, Any], now: dict[str, Any], moved: Any) -> Any:
+    """The learning rate of a group that was built with other options before, and has been moved since."""
+    if ("initial_lr" in then) != ("initial_lr" in now):
+        return now["lr"]
+    old, new = (options.get("initial_lr", options["lr"]) for options in (then, now))
+    if old == new:
+        return moved
+    return moved * (new / old) if old and moved != old else new
+
+
+def unrecorded(
+    built: dict[str, Any], optimizers: Sequence[Optimizer], moved: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """What `as_built` would have given of a run that has not noted it, as far as its state tells."""
+    groups = [
+        [unmoved_options(now, options_of(group)) for now, group in zip(each, optimizer.param_groups, strict=True)]
+        for each, optimizer in zip(built["groups"], optimizers, strict=True)
+    ]
+    pairs = zip(built["schedulers"].items(), moved, strict=False)
+    return {"groups": groups, "schedulers": {place: unmoved_state(now, state) for (place, now), state in pairs}}
+
+
+def unmoved_options(now: dict[str, Any], moved: dict[str, Any]) -> dict[str, Any]:
+    """What a group may have been built with, by its state: what cycles with a learning rate as now, the rest as it is.
+
+    A learning rate that was moved has its initial value beside it.
+    """
+    cycled = ("betas", "momentum") if "max_momentum" in moved else ()
+    return moved | {name: now[name] for name in cycled if name in now}
+
+
+def unmoved_state(now: dict[str, Any], moved: dict[str, Any]) -> dict[str, Any]:
+    """What a scheduler may have been built with, by its state: as now, but for its learning rates."""
+    rates = {"base_lrs": moved["base_lrs"]} if "base_lrs" in now and "base_lrs" in moved else {}
+    inner = {}
+    if "_schedulers" in now and "_schedulers" in moved:
+        pairs = zip(now["_schedulers"], moved["_schedulers"], strict=False)
+        inner = {"_schedulers": [unmoved_state(*pair) for pair in pairs]}
+    return now | rates | inner
 
 
 def laid_out_as(weight: Tensor, moment: Any) -> Any:

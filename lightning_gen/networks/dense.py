@@ -16,6 +16,7 @@ from lightning_gen.networks.conditioning import (
 )
 from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
 from lightning_gen.networks.requirements import require_no_batch_norm, require_positive
+from lightning_gen.ranges import SHARE, require
 from lightning_gen.records import Shape
 
 
@@ -68,14 +69,14 @@ class DenseDiscriminator(Discriminator):
     Args:
         shape: Shape of one sample, any.
         widths: Widths of the hidden layers.
-        slope: Slope of the leaky ReLU for negative values; 0 is plain ReLU.
+        slope: Slope of the leaky ReLU for negative values, in [0, 1]; 0 is plain ReLU.
         spectral_norm: Whether all weights are divided by their largest singular value.
         packing: Samples that are judged together.
         minibatch_std: Whether it sees the variety of the batch.
         conditioning: How it learns which class to expect; None to expect all.
 
     Raises:
-        InputError: Packing and conditioning do not go together.
+        InputError: Packing and conditioning do not go together, or a number is out of range.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class DenseDiscriminator(Discriminator):
         super().__init__(shape, packing, minibatch_std, conditioning)
         require_positive(self, "widths", *widths)
         self.widths = tuple(widths)
+        require(self, "slope", slope, SHARE)
         self.slope = slope
         self.spectral_norm = spectral_norm
         sizes = (prod(self.input_shape), *widths)

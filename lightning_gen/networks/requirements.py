@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks.conditioning import GeneratorConditioning
+from lightning_gen.ranges import COUNT
 from lightning_gen.records import Shape
 
 
@@ -18,7 +19,7 @@ def require_positive(network: nn.Module, argument: str, *sizes: int) -> None:
     Raises:
         InputError: A size is below 1 or not whole.
     """
-    if not all(isinstance(size, int) and size >= 1 for size in sizes):
+    if not all(size in COUNT for size in sizes):
         name, given = type(network).__name__, ", ".join(map(str, sizes))
         raise InputError(f"{name} cannot be built with {argument} {given}: give whole numbers of at least 1")
 

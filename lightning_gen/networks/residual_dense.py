@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning
 from lightning_gen.networks.players import Discriminator, Generator
 from lightning_gen.networks.requirements import require_no_batch_norm, require_positive
+from lightning_gen.ranges import SHARE, require
 from lightning_gen.records import Shape
 
 
@@ -46,6 +47,7 @@ class ResidualDenseGenerator(Generator):
         require_positive(self, "blocks", blocks)
         self.width = width
         self.blocks = blocks
+        require(self, "slope", slope, SHARE)
         self.slope = slope
         self.bounded = bounded
         layers = [*residual(self.input_dim, width, blocks, slope), nn.Linear(width, prod(shape))]
@@ -87,6 +89,7 @@ class ResidualDenseDiscriminator(Discriminator):
         require_positive(self, "blocks", blocks)
         self.width = width
         self.blocks = blocks
+        require(self, "slope", slope, SHARE)
         self.slope = slope
         self.layers = nn.Sequential(nn.Flatten(), *residual(prod(self.input_shape), width, blocks, slope))
         self.head = self.make_head(width)

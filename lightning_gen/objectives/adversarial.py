@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import BELOW_1, require
 
 
 class AdversarialObjective(ABC):
@@ -49,10 +50,7 @@ class CrossEntropyObjective(AdversarialObjective):
     """
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
-        if not 0 <= label_smoothing < 1:
-            raise InputError(
-                f"{type(self).__name__} cannot have label_smoothing {label_smoothing}: give a number from 0 to below 1"
-            )
+        require(self, "label_smoothing", label_smoothing, BELOW_1)
         self.label_smoothing = label_smoothing
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

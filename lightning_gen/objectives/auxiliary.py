@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import FROM_0, require
 from lightning_gen.records import Judgement
 from lightning_gen.terms import at_least_float32
 
@@ -17,16 +18,20 @@ class AuxiliaryTerm(nn.Module, ABC):
     A side that does not pay gives None. Values are *unweighted*; whoever sums multiplies by the weight.
 
     Args:
-        weight: Factor of the term in the losses.
+        weight: Factor of the term in the losses, at least 0.
 
     Attributes:
         needs_real_for_generator: Whether the generator's side looks at the judgement of real samples.
+
+    Raises:
+        InputError: The weight is negative or not finite.
     """
 
     needs_real_for_generator: ClassVar[bool] = False
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
+        require(self, "weight", weight, FROM_0)
         self.weight = weight
 
     def discriminator(self, real: Judgement, fake: Judgement) -> Tensor | None:

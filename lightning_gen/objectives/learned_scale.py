@@ -8,6 +8,7 @@ from torch.nn.functional import softplus
 
 from lightning_gen.errors import InputError
 from lightning_gen.objectives.reconstruction import Likelihood, normal_like
+from lightning_gen.ranges import Range
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import at_least_float32
 
@@ -39,7 +40,7 @@ class SharedScaleGaussianLikelihood(Likelihood):
 
     def __init__(self, scale: float = 1.0, weight: float | Schedule = 1.0) -> None:
         super().__init__(weight)
-        if not scale > exp(LOG_SCALE_FLOOR):
+        if scale not in Range("above the floor", exp(LOG_SCALE_FLOOR), above=True):
             raise InputError(
                 f"SharedScaleGaussianLikelihood cannot begin with scale {scale}: give a standard deviation above "
                 f"{exp(LOG_SCALE_FLOOR):.4f}"

@@ -9,6 +9,7 @@ from torch.nn.functional import logsigmoid, softplus
 
 from lightning_gen.errors import InputError
 from lightning_gen.objectives.reconstruction import Likelihood, uniform_like
+from lightning_gen.ranges import COUNT
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import at_least_float32
 
@@ -44,7 +45,7 @@ class LogisticMixtureLikelihood(Likelihood):
 
     def __init__(self, components: int = 10, weight: float | Schedule = 1.0) -> None:
         super().__init__(weight)
-        if components < 1:
+        if components not in COUNT:
             raise InputError(f"LogisticMixtureLikelihood cannot have {components} components: give at least 1")
         self.components = components
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import ABOVE_0, require
 from lightning_gen.records import Reconstruction, Shape
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import Term, at_least_float32
@@ -141,8 +142,7 @@ class GaussianLikelihood(Likelihood):
 
     def __init__(self, scale: float = 1.0, weight: float | Schedule = 1.0) -> None:
         super().__init__(weight)
-        if not scale > 0:
-            raise InputError(f"GaussianLikelihood cannot have scale {scale}: give a standard deviation above 0")
+        require(self, "scale", scale, ABOVE_0, "a standard deviation")
         self.scale = scale
 
     @property
@@ -191,8 +191,7 @@ class LaplaceLikelihood(Likelihood):
 
     def __init__(self, scale: float = 1.0, weight: float | Schedule = 1.0) -> None:
         super().__init__(weight)
-        if not scale > 0:
-            raise InputError(f"LaplaceLikelihood cannot have scale {scale}: give a mean absolute deviation above 0")
+        require(self, "scale", scale, ABOVE_0, "a mean absolute deviation")
         self.scale = scale
 
     @property

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from lightning_gen.errors import InputError
+from lightning_gen.ranges import ABOVE_0, require
 
 
 class Constraint(ABC):
@@ -29,8 +29,7 @@ class WeightClipping(Constraint):
     """
 
     def __init__(self, bound: float = 0.01) -> None:
-        if not bound > 0:
-            raise InputError(f"WeightClipping cannot have bound {bound}: give a number above 0")
+        require(self, "bound", bound, ABOVE_0)
         self.bound = bound
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import ABOVE_0
 from lightning_gen.records import Reconstruction
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import Term, at_least_float32
@@ -26,7 +27,7 @@ class Kernel(ABC):
     """
 
     def __init__(self, deviation: float = 1.0, scales: Sequence[float] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)) -> None:
-        if not scales or not min(deviation, *scales) > 0:
+        if not scales or any(number not in ABOVE_0 for number in (deviation, *scales)):
             raise InputError(
                 f"{type(self).__name__} cannot have deviation {deviation} and scales {tuple(scales)}: give numbers "
                 "above 0, and at least one scale"

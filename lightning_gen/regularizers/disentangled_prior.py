@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from lightning_gen.ranges import FROM_0, require
 from lightning_gen.records import Level, Reconstruction
 from lightning_gen.regularizers.latent import only_level
 from lightning_gen.schedules import Schedule
@@ -28,6 +29,8 @@ class DisentangledPrior(Term, ABC):
 
     def __init__(self, off_diagonal: float, diagonal: float, weight: float | Schedule = 1.0) -> None:
         super().__init__(weight)
+        require(self, "off_diagonal", off_diagonal, FROM_0)
+        require(self, "diagonal", diagonal, FROM_0)
         self.off_diagonal = off_diagonal
         self.diagonal = diagonal
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu
 
+from lightning_gen.ranges import FROM_0, require
 from lightning_gen.regularizers.contest import Contest
 from lightning_gen.regularizers.penalty import Penalty
 from lightning_gen.schedules import Schedule
@@ -37,6 +38,7 @@ class GradientPenalty(Penalty):
         self, weight: float | Schedule = 10.0, centre: float = 1.0, one_sided: bool = False, every: int = 1
     ) -> None:
         super().__init__(weight, every)
+        require(self, "centre", centre, FROM_0, "a norm")
         self.centre = centre
         self.one_sided = one_sided
 
@@ -66,6 +68,7 @@ class DRAGAN(Penalty):
 
     def __init__(self, weight: float | Schedule = 10.0, spread: float = 0.5, every: int = 1) -> None:
         super().__init__(weight, every)
+        require(self, "spread", spread, FROM_0)
         self.spread = spread
 
     def forward(self, contest: Contest) -> Tensor:

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.distributions import kl_divergence
 
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import FROM_0
 from lightning_gen.records import Code, Level, Reconstruction
 from lightning_gen.schedules import Schedule, at
 from lightning_gen.terms import Term, per_sample
@@ -98,7 +99,7 @@ class Capacity(Term):
         sampled: As in `KLDivergence`.
 
     Raises:
-        InputError: The capacity is negative at the beginning; later on, when it becomes so.
+        InputError: The capacity is negative or not finite at the beginning; later on, when it becomes so.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class Capacity(Term):
             InputError: It is negative.
         """
         capacity = at(self.capacity, images)
-        if capacity < 0:
+        if capacity not in FROM_0:
             raise InputError(f"Capacity is {capacity} nats after {images:,} images: give one that is never below 0")
         return capacity
 

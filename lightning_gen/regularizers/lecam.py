@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu
 
-from lightning_gen.errors import InputError
+from lightning_gen.ranges import BELOW_1, require
 from lightning_gen.regularizers.contest import Contest
 from lightning_gen.regularizers.penalty import Penalty
 from lightning_gen.schedules import Schedule
@@ -49,8 +49,7 @@ class LeCam(Penalty):
         self, weight: float | Schedule = 0.3, decay: float = 0.99, one_sided: bool = False, every: int = 1
     ) -> None:
         super().__init__(weight, every)
-        if not 0 <= decay < 1:
-            raise InputError(f"LeCam cannot have decay {decay}: give a number from 0 to below 1, such as 0.99")
+        require(self, "decay", decay, BELOW_1)
         self.decay = decay
         self.one_sided = one_sided
         for name in ("real_sum", "fake_sum", "weight_sum"):

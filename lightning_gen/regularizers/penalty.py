@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import COUNT, FROM_0, require
 from lightning_gen.regularizers.contest import Contest
 from lightning_gen.schedules import Schedule, at
 
@@ -20,7 +21,7 @@ class Penalty(nn.Module, ABC):
     mixtures of Gaussians and on Stacked MNIST (https://arxiv.org/abs/2501.05441, appendix E).
 
     Args:
-        weight: Factor of the penalty in the discriminator's loss, or a schedule of it.
+        weight: Factor of the penalty in the discriminator's loss, at least 0, or a schedule of it.
         every: It is due on every so many-th update of the discriminator.
 
     Attributes:
@@ -29,7 +30,7 @@ class Penalty(nn.Module, ABC):
         for_single_samples: Whether it is defined only where no sample's logit depends on another's.
 
     Raises:
-        InputError: The interval is below 1.
+        InputError: The weight is negative or not finite, or the interval is below 1.
     """
 
     at_real: ClassVar[bool] = False
@@ -38,7 +39,8 @@ class Penalty(nn.Module, ABC):
 
     def __init__(self, weight: float | Schedule, every: int = 1) -> None:
         super().__init__()
-        if every < 1:
+        require(self, "weight", weight, FROM_0)
+        if every not in COUNT:
             raise InputError(f"{type(self).__name__} cannot be due on every {every} updates: give 1 or more")
         self.weight = weight
         self.every = every

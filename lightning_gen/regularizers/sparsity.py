@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import Range, require
 from lightning_gen.records import Reconstruction
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import Term, at_least_float32
@@ -45,8 +46,7 @@ class ActivitySparsity(Term):
 
     def __init__(self, target: float = 0.05, weight: float | Schedule = 1.0) -> None:
         super().__init__(weight)
-        if not 0 < target < 1:
-            raise InputError(f"ActivitySparsity cannot have target {target}: give an activity between 0 and 1")
+        require(self, "target", target, Range("between 0 and 1", 0, 1, above=True, below=True), "an activity")
         self.target = target
 
     def forward(self, record: Reconstruction) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import ABOVE_0, COUNT
 from lightning_gen.samplers.base import LatentSampler
 
 HELD_OUT, JUDGED_EVERY, PATIENCE = 0.1, 100, 5
@@ -50,7 +51,8 @@ class FlowSampler(LatentSampler):
         learning_rate: float = 2e-3,
     ) -> None:
         super().__init__()
-        if min(transforms, bins, updates, batch_size, learning_rate, *widths) <= 0:
+        counts = (transforms, bins, updates, batch_size, *widths)
+        if any(count not in COUNT for count in counts) or learning_rate not in ABOVE_0:
             raise InputError("FlowSampler takes numbers above 0 only")
         self.transforms = transforms
         self.widths = tuple(widths)

@@ -5,6 +5,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from lightning_gen.errors import InputError
+from lightning_gen.ranges import COUNT
 from lightning_gen.samplers.base import LatentSampler
 
 
@@ -27,7 +28,7 @@ class GaussianMixtureSampler(LatentSampler):
 
     def __init__(self, components: int = 10) -> None:
         super().__init__()
-        if components < 1:
+        if components not in COUNT:
             raise InputError(f"GaussianMixtureSampler needs at least 1 component, not {components}")
         self.components = components
 

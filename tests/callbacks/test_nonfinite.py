@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 
-from lightning_gen import AdversarialAutoencoderModule, GenerativeModule
+from lightning_gen import EMA, AdversarialAutoencoderModule, GenerativeModule
 from lightning_gen.adversaries import PriorContrast
 from lightning_gen.bottlenecks import IdentityBottleneck
 from lightning_gen.callbacks import ImageCheckpoint, MaxImages, NonFiniteGuard, PreemptionCheckpoint, best_checkpoint
@@ -29,7 +29,7 @@ from lightning_gen.networks import DenseDecoder, DenseDiscriminator, DenseEncode
 from lightning_gen.objectives import BernoulliLikelihood, NonSaturating
 from lightning_gen.priors import Normal
 from lightning_gen.regularizers import Penalty
-from lightning_gen.schedules import Constant, ImageSchedule
+from lightning_gen.schedules import Constant, ImageSchedule, Schedule
 from lightning_gen.terms import Term
 
 SHAPE = (1, 8, 8)
@@ -263,6 +263,20 @@ def test_weights_that_are_not_finite_are_not_written_although_all_losses_are(gan
 
     with pytest.raises(NonFiniteError, match="the generator's weights became nan in the batch up to 256 images"):
         fit(gan(), every=128, looks=1000, before=[kept, Spoil()])
+    assert kept.path.read_bytes() == kept.content[128]
+
+
+class Lost(Schedule):
+    """A half-life of one's own that goes wrong."""
+
+    def value(self, images):
+        return math.nan if images > 192 else 100.0
+
+
+def test_an_average_that_is_not_finite_is_not_written_although_the_weights_are(gan, fit, tmp_path):
+    kept = Kept(tmp_path / "last.ckpt")
+    with pytest.raises(NonFiniteError, match="the generator's averaged weights became nan in the batch up to 256 im"):
+        fit(gan(ema=EMA(Lost(), ramp_up=None)), every=128, looks=1000, before=[kept])
     assert kept.path.read_bytes() == kept.content[128]
 
 

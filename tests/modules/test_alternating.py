@@ -2,6 +2,8 @@
 
 import copy
 import itertools
+import math
+import warnings
 from functools import partial
 
 import pytest
@@ -12,7 +14,8 @@ from torch.utils.data import DataLoader
 
 from lightning_gen import Batch, InputError
 from lightning_gen.augmentations import GaussianNoise
-from lightning_gen.objectives import RelativisticPaired
+from lightning_gen.modules import AlternatingModule, Loss, Player
+from lightning_gen.objectives import AuxiliaryTerm, RelativisticPaired
 from lightning_gen.regularizers import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam, WeightClipping
 from lightning_gen.schedules import Constant, ImageSchedule
 
@@ -225,3 +228,124 @@ def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(gan, trainer, tmp_pat
 def test_counts_below_one_are_refused(gan, options):
     with pytest.raises(InputError, match="at least 1"):
         gan(**options)
+
+
+class Own(AlternatingModule):
+    """A game of one's own: each player makes its sum of a layer small."""
+
+    data_shape = (1, 8, 8)
+
+    def __init__(self, first, second, **options):
+        super().__init__()
+        self.first, self.second, self.options = first, second, options
+
+    def players(self):
+        sgd = partial(torch.optim.SGD, lr=0.1)
+        options = {"optimizer": sgd} | self.options
+        return [
+            Player(name, network, loss=lambda batch, n=network: Loss(n(batch.x.flatten(1)).square().sum()), **options)
+            for name, network in (("first", self.first), ("second", self.second))
+        ]
+
+    def sample(self, n, labels=None, generator=None):
+        raise NotImplementedError
+
+    def evaluation_step(self, batch):
+        return {}
+
+
+def test_players_that_share_a_layer_are_refused_in_any_game(trainer):
+    """Each is frozen while the other one plays: the layer would never be trained."""
+    shared = nn.Linear(64, 4)
+    module = Own(nn.Sequential(shared, nn.Linear(4, 1)), nn.Sequential(shared, nn.Linear(4, 1)))
+    with pytest.raises(InputError, match="first and second share weights, which neither could train: build one of"):
+        trainer(fast_dev_run=1).fit(module, loader())
+    with pytest.raises(InputError, match="share weights"):
+        trainer(fast_dev_run=1).fit(Own(shared, shared), loader())
+
+
+def test_what_is_tied_within_a_player_is_trained(trainer):
+    tied = nn.Linear(64, 64)
+    module, before = Own(nn.Sequential(tied, tied), nn.Linear(64, 1)), tied.weight.detach().clone()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "no player trains")
+        trainer(fast_dev_run=1).fit(module, loader())
+    assert not torch.equal(tied.weight, before)
+
+
+class Scaled(AuxiliaryTerm):
+    """A term with a parameter of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def generator(self, real, fake):
+        return self.scale * fake.logits.mean()
+
+
+def test_a_parameter_that_no_player_trains_is_named(gan, trainer):
+    with pytest.warns(UserWarning, match=r"no player trains terms\.mine\.scale: make it part of"):
+        trainer(fast_dev_run=1).fit(gan(terms={"mine": Scaled()}), loader())
+
+
+def test_an_optimizer_that_evaluates_its_loss_again_is_refused(gan, trainer):
+    with pytest.raises(InputError, match=r"LBFGS evaluates its loss several times .* give the generator another"):
+        trainer(fast_dev_run=1).fit(gan(generator_optimizer=torch.optim.LBFGS), loader())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"clip": 0.0},
+        {"clip": -0.01},
+        {"clip": math.nan},
+        {"every": 0},
+        {"start_images": -1},
+        {"start_images": math.nan},
+    ],
+    ids=str,
+)
+def test_a_player_out_of_range_is_refused(trainer, options):
+    with pytest.raises(InputError, match=f"Player cannot have {next(iter(options))} for the first .*: give"):
+        trainer(fast_dev_run=1).fit(Own(nn.Linear(64, 1), nn.Linear(64, 1), **options), loader())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(torch.optim.Adam, lr=-1.0),
+        partial(torch.optim.Adam, lr=math.nan),
+        partial(torch.optim.Adam, betas=(1.5, 0.9)),
+        partial(torch.optim.SGD, lr=math.nan),
+        partial(torch.optim.SGD, lr=math.inf),
+        partial(torch.optim.SGD, lr=0.1, momentum=math.nan),
+        partial(torch.optim.AdamW, weight_decay=math.nan),
+        partial(torch.optim.Adam, eps=math.inf),
+    ],
+    ids=lambda make: f"{make.func.__name__} {make.keywords}",
+)
+def test_an_optimizer_out_of_range_is_refused(gan, autoencoder, trainer, make):
+    with pytest.raises(InputError, match=r"^the generator's optimizer cannot .*: give"):
+        trainer(fast_dev_run=1).fit(gan(generator_optimizer=make), loader())
+    with pytest.raises(InputError, match=r"^the optimizer cannot .*: give"):
+        trainer(fast_dev_run=1).fit(autoencoder(optimizer=make), loader())
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1), "scheduler cannot be made .*: give it other"),
+        (partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=math.nan, total_steps=9), "OneCycleLR cannot have .* nan"),
+        (partial(torch.optim.lr_scheduler.StepLR, step_size=0), "cannot go on after|scheduler cannot be made"),
+        (
+            partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=4),
+            "OneCycleLR cannot go on after 80 images .*: give it other numbers, and go on from the last checkpoint",
+        ),
+    ],
+)
+def test_a_scheduler_out_of_range_is_refused(gan, autoencoder, trainer, make, sentence):
+    with pytest.raises(InputError, match=sentence):
+        trainer(max_epochs=1).fit(autoencoder(scheduler=make), loader())
+    with pytest.raises(InputError, match=sentence):
+        trainer(max_epochs=1).fit(gan(discriminator_scheduler=make), loader())

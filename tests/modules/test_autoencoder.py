@@ -17,7 +17,7 @@ from lightning_gen.networks import Concatenation, DenseDecoder, DenseEncoder
 from lightning_gen.objectives import BernoulliLikelihood, GaussianLikelihood, ImportanceWeightedBound
 from lightning_gen.regularizers import Capacity, CodebookDistance, Commitment, KLDivergence
 from lightning_gen.samplers import GaussianMixtureSampler
-from lightning_gen.schedules import Constant, Cosine, ImageSchedule, Linear
+from lightning_gen.schedules import Constant, Cosine, ImageSchedule, Linear, Schedule
 
 
 def loader(n=96, batch_size=16):
@@ -195,6 +195,33 @@ def test_the_trainers_clipping_and_accumulation_work(autoencoder, trainer):
     trainer(max_epochs=1, gradient_clip_val=0.1, accumulate_grad_batches=2).fit(modules[1], loader(batch_size=16))
     torch.testing.assert_close(modules[0].state_dict(), modules[1].state_dict(), rtol=1e-4, atol=1e-6)
     assert modules[0].images_seen == modules[1].images_seen == 96
+
+
+class Weighed(Schedule):
+    """Keeps where it was looked at."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def value(self, images):
+        self.seen.append(images)
+        return 1.0
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_an_optimizer_that_asks_for_the_loss_again_counts_a_batch_once(autoencoder, trainer, accumulate):
+    weight, adapted = Weighed(), []
+    module = autoencoder(
+        objective={"reconstruction": GaussianLikelihood(weight=weight)},
+        optimizer=partial(torch.optim.LBFGS, lr=0.1, max_iter=5),
+    )
+    module.bottleneck.adapt = lambda code, *args: adapted.append(len(code.sample))
+    trainer(max_epochs=1, accumulate_grad_batches=accumulate).fit(module, loader())
+    assert module.images_seen == 96
+    assert len(weight.seen) > 12, "the loss was asked for several times in each step"
+    assert list(dict.fromkeys(weight.seen)) == [0, 16, 32, 48, 64, 80]
+    assert adapted == [16 * accumulate] * (6 // accumulate)
 
 
 def test_the_schedule_follows_the_images(autoencoder, trainer):

@@ -1,13 +1,18 @@
 """The average of the generator's weights against its closed form."""
 
 import copy
+import math
+from functools import partial
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch import nn
+from torch.utils.data import DataLoader
 
 from lightning_gen import EMA, InputError
 from lightning_gen.modules.ema import Tensors
+from lightning_gen.networks import DenseGenerator
 from lightning_gen.schedules import Exponential, Linear
 
 
@@ -85,7 +90,99 @@ def test_it_agrees_with_a_loop_over_parameters():
     assert average[1].running_mean.eq(4).all(), "buffers are copied"
 
 
-@pytest.mark.parametrize("options", [{"half_life_images": 0}, {"half_life_images": -5}, {"ramp_up": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"half_life_images": 0},
+        {"half_life_images": -5},
+        {"half_life_images": math.nan},
+        {"half_life_images": math.inf},
+        {"ramp_up": 0},
+        {"ramp_up": math.nan},
+    ],
+)
 def test_values_that_mean_nothing_are_refused(options):
     with pytest.raises(InputError, match="must be above 0"):
         EMA(**options)
+
+
+def spectral(gan, kind):
+    """A GAN whose generator divides its weights by their largest singular values, in one of torch's two ways."""
+    torch.manual_seed(0)
+    generator = DenseGenerator((1, 8, 8), latent_dim=4, widths=(16,), batch_norm=False)
+    for part in list(generator.modules()):
+        if isinstance(part, nn.Linear):
+            kind(part)
+    return gan(generator=generator, ema=EMA(5_000, ramp_up=None), generator_optimizer=partial(torch.optim.SGD, lr=2.0))
+
+
+def norms(network):
+    """The largest singular values of the weights that a pass has."""
+    network.eval()(torch.zeros(2, 4))
+    return [
+        torch.linalg.matrix_norm(part.weight.detach(), 2).item()
+        for part in network.modules()
+        if isinstance(part, nn.Linear)
+    ]
+
+
+def loader():
+    return DataLoader(torch.rand(320, 1, 8, 8, generator=torch.Generator().manual_seed(5)), batch_size=16)
+
+
+every_kind = pytest.mark.parametrize(
+    "kind", [nn.utils.parametrizations.spectral_norm, nn.utils.spectral_norm], ids=["parametrization", "hook"]
+)
+
+
+@every_kind
+def test_a_spectral_norm_of_the_average_is_that_of_its_own_weights(gan, trainer, tmp_path, kind):
+    module = spectral(gan, kind)
+    runner = trainer(max_epochs=2)
+    runner.fit(module, loader())
+    assert max(norms(module.generator_ema)) > 1.05, "the vectors are those of the weights that are trained"
+    before = torch.get_rng_state()
+    assert norms(module.sampler) == pytest.approx([1, 1], abs=0.01)
+    assert torch.equal(torch.get_rng_state(), before)
+    module = spectral(gan, kind)
+    runner = trainer(max_epochs=2)
+    runner.fit(module, loader())
+    runner.save_checkpoint(tmp_path / "gan.ckpt")
+    again = spectral(gan, kind)
+    again.load_state_dict(torch.load(tmp_path / "gan.ckpt", weights_only=True)["state_dict"])
+    assert norms(again.generator_ema) == pytest.approx([1, 1], abs=0.01)
+
+
+@every_kind
+def test_a_use_of_the_average_leaves_no_trace_in_training(gan, trainer, tmp_path, kind):
+    """Sampled and written or not, interrupted or not: the same bits at the end."""
+
+    class Use(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            if batch_idx % 3 == 0:
+                pl_module.sample(2, generator=torch.Generator().manual_seed(0))
+                pl_module.sample(2, generator=torch.Generator().manual_seed(0))
+            if batch_idx % 7 == 0:
+                trainer.save_checkpoint(tmp_path / "on_the_way.ckpt")
+
+    written = []
+    for name, callbacks in (("plain", []), ("used", [Use()])):
+        runner = trainer(max_epochs=1, callbacks=callbacks)
+        runner.fit(spectral(gan, kind), loader())
+        runner.save_checkpoint(tmp_path / f"{name}.ckpt")
+    for name, start in (("whole", None), ("resumed", tmp_path / "plain.ckpt")):
+        runner = trainer(max_epochs=2)
+        runner.fit(spectral(gan, kind), loader(), ckpt_path=start)
+        runner.save_checkpoint(tmp_path / f"{name}.ckpt")
+    for name in ("plain", "used", "whole", "resumed"):
+        written.append(torch.load(tmp_path / f"{name}.ckpt", weights_only=True)["state_dict"])
+    torch.testing.assert_close(written[0], written[1], rtol=0, atol=0)
+    torch.testing.assert_close(written[2], written[3], rtol=0, atol=0)
+
+
+def test_a_checkpoint_that_is_sampled_from_is_left_as_it_is(gan):
+    module = spectral(gan, nn.utils.parametrizations.spectral_norm)
+    nn.init.normal_(module.generator_ema.layers[0].parametrizations.weight.original)
+    before = copy.deepcopy(module.state_dict())
+    module.sample(4)
+    torch.testing.assert_close(module.state_dict(), before, rtol=0, atol=0)

@@ -7,6 +7,7 @@ import warnings
 import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch import nn
 from torch.nn.functional import cross_entropy, scaled_dot_product_attention, softplus
 from torch.utils.data import DataLoader
@@ -611,3 +612,39 @@ def test_the_default_optimizer_is_that_of_dcgan(gan, trainer):
     for optimizer in module.trainer.optimizers:
         assert isinstance(optimizer, torch.optim.Adam)
         assert (optimizer.defaults["lr"], optimizer.defaults["betas"]) == (2e-4, (0.5, 0.999))
+
+
+class Leave(Callback):
+    """Leaves an evaluation in its first batch, once."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def leave(self, trainer, *args):
+        if not trainer.sanity_checking and self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
+    on_validation_batch_end = on_test_batch_end = leave
+
+
+@pytest.mark.parametrize("verb", ["validate", "test"])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_evaluation_that_was_left_leaves_no_samples_to_the_next(gan, trainer, verb, error):
+    module = gan()
+    (expected,) = getattr(trainer(), verb)(module, loader(), verbose=False)
+    with pytest.raises((error, SystemExit)):
+        getattr(trainer(callbacks=[Leave(error())]), verb)(module, loader(), verbose=False)
+    assert module.distance.real, "it was left in the middle"
+    (figures,) = getattr(trainer(), verb)(module, loader(), verbose=False)
+    assert figures == expected
+
+
+def test_a_validation_that_was_left_in_a_run_leaves_no_samples_to_the_next(gan, trainer):
+    module = gan()
+    with pytest.raises(RuntimeError, match="left"):
+        trainer(max_epochs=1, callbacks=[Leave(RuntimeError("left"))]).fit(module, loader(), loader())
+    seen = []
+    module.distance.compute = lambda: seen.append(sum(map(len, module.distance.real))) or torch.zeros(())
+    trainer(max_epochs=2, num_sanity_val_steps=2, limit_val_batches=3).fit(module, loader(), loader())
+    assert seen[-1] == 24, "three batches of 8"
