@@ -10,7 +10,8 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least, check_fractions, split_rows
-from lightning_gen.data.cache import MODES, DecodedImages, OnError, decode
+from lightning_gen.data.cache import DecodedImages, OnError, decode
+from lightning_gen.data.decoder import MODES
 from lightning_gen.errors import InputError
 
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
