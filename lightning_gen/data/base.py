@@ -139,6 +139,10 @@ class DataModule(Described, pl.LightningDataModule, ABC):
             )
         self._loader(self.train_set)  # refuses a batch that cannot be divided over the devices
 
+    def contents(self) -> list[str]:
+        """Lines on the data for the start of a run, beside the size of the training split; after ``setup``."""
+        return []
+
     def train_dataloader(self) -> Loader:
         """Batches of the training split, in a new order every epoch; the incomplete last one is left out.
 
