@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from lightning_gen.checkpoint import Described
 from lightning_gen.data.loader import Loader, Samples, seeded
+from lightning_gen.data.mapped import Mapped
 from lightning_gen.errors import InputError
 from lightning_gen.records import Batch, Shape
 
@@ -58,6 +59,17 @@ class ArrayDataset(BatchedDataset):
         self.x = x
         self.labels = None if labels is None else torch.as_tensor(labels, dtype=torch.int64)
         self.rows = rows
+        self._mapped = Mapped.of(x)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A mapped array goes to a worker process as its place in the file; as an array all of it would be copied."""
+        place = Mapped.of(self.x)
+        same = place is not None and place == self._mapped  # the file may be another by now
+        return {**vars(self), "x": place if same else self.x}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        x = state["x"]
+        vars(self).update(state, x=x.open() if isinstance(x, Mapped) else x)
 
     def __len__(self) -> int:
         return len(self.x) if self.rows is None else len(self.rows)
