@@ -219,13 +219,12 @@ class DataModule(Described, pl.LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Batch:
         """Scale uint8 images to float32 in [-1, 1], on the device; floats stay as they are."""
-        return self.scaled(Batch.of(batch))
+        return self.scaled(batch)
 
     @staticmethod
     def scaled(batch: Batch) -> Batch:
         """A batch as models see it, uint8 images as float32 in [-1, 1]; ``scaled(data.test_set[:])``: a whole split."""
-        x, labels = batch
-        return Batch(x.to(torch.float32).div_(127.5).sub_(1) if x.dtype == torch.uint8 else x, labels)
+        return Batch.of(batch)
 
     def _loader(
         self,
