@@ -66,8 +66,8 @@ def _check_range(x: Tensor, place: str, limit: PixelsOnly | None) -> None:
         )
     if x.ndim == 4 and 0 <= low < high:
         rank_zero_warn(
-            "pictures are in [-1, 1] here and no pixel of the first batch is below 0: if yours are in [0, 1], scale them "
-            "by x * 2 - 1 or hand them over as uint8, or else figures such as mse are wrong"
+            "pictures are in [-1, 1] here and no pixel of the first batch is below 0: if yours are in [0, 1], scale "
+            "them by x * 2 - 1 or hand them over as uint8, or else figures such as mse are wrong"
         )
 
 

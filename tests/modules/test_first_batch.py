@@ -62,14 +62,23 @@ def test_samples_of_other_types_are_refused(build, trainer, x):
         trained(build(), trainer, x)
 
 
-@pytest.mark.parametrize("split", ["training", "validation", "test"])
-def test_pictures_of_0_to_255_are_refused_in_each_split(build, trainer, split):
-    module, good, bad = build(), DataLoader(SCALED, batch_size=16), DataLoader(PIXELS.float(), batch_size=16)
+def fits(trainer, module, good, bad):
+    trainer(max_epochs=1).fit(module, bad, good)
+
+
+def validates(trainer, module, good, bad):
+    trainer(max_epochs=1).fit(module, good, bad)
+
+
+def tests(trainer, module, good, bad):
+    trainer().test(module, bad, verbose=False)
+
+
+@pytest.mark.parametrize(("run", "split"), [(fits, "training"), (validates, "validation"), (tests, "test")])
+def test_pictures_of_0_to_255_are_refused_in_each_split(build, trainer, run, split):
+    good, bad = DataLoader(SCALED, batch_size=16), DataLoader(PIXELS.float(), batch_size=16)
     with pytest.raises(InputError, match=rf"\[-1, 1\] and batch 0 of the {split} data goes from 0 to 255: hand them"):
-        if split == "test":
-            trainer().test(module, bad, verbose=False)
-        else:
-            trainer(max_steps=2).fit(module, *((bad, good) if split == "training" else (good, bad)))
+        run(trainer, build(), good, bad)
 
 
 def test_overshooting_pictures_of_a_gan_are_refused_and_points_are_not(gan, trainer):
