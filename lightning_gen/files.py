@@ -1,6 +1,8 @@
-"""Files that appear whole or not at all, and locks that end with the process that holds them."""
+"""Files that appear whole or not at all, reading that never hangs, locks that end with the process that holds them."""
 
+import errno
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -58,6 +60,18 @@ def replacing(path: str | os.PathLike[str], lasting: bool = True) -> Iterator[Bi
     finally:
         partial.unlink(missing_ok=True)
         WRITING.discard(partial)
+
+
+def opened(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file for reading, without waiting for whoever writes: a pipe or a device is not opened.
+
+    Raises:
+        OSError: There is no file, it may not be read, or something else is there.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "it is a folder, a pipe or a device and no file", os.fspath(path))
+    # one that takes the place of the file just now is not waited for either
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
 
 
 def require_replaceable(target: Path) -> None:

@@ -1,6 +1,7 @@
 """Recipes: the YAML files of ``configs/``, found by path or by short name, from a checkout or an installed wheel."""
 
 import difflib
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,15 @@ from typing import Any
 import yaml
 
 from lightning_gen.errors import InputError
+from lightning_gen.files import opened
 
 INSTALLED = Path(__file__).parent / "configs"
 CHECKOUT = Path(__file__).parent.parent / "configs"
 DEFAULT = "gan/dcgan"
+LARGEST = 2**20
+"""Bytes of a recipe; those here have some hundreds."""
+MOST = 100_000
+"""Values of a recipe, its aliases written out."""
 
 
 def folder() -> Path:
@@ -62,13 +68,19 @@ def load(path: Path) -> dict[str, Any]:
     """The content of a recipe.
 
     Raises:
-        InputError: The file is not a YAML mapping.
+        InputError: The file cannot be read, is too large or not a YAML mapping, or aliases make it so.
     """
     try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        problem = str(error).replace("\n", " ")
+        with opened(path) as file:
+            text = file.read(LARGEST + 1)
+        content = parsed(text.decode()) if len(text) <= LARGEST else None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): allow it, or give another --config") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = "too deep" if isinstance(error, RecursionError) else str(error).replace("\n", " ")
         raise InputError(f"{path} is not a YAML file ({problem}): correct it or give another --config") from None
+    if len(text) > LARGEST:
+        raise InputError(f"{path} is larger than any recipe, {LARGEST:,} bytes: give another --config")
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -76,6 +88,45 @@ def load(path: Path) -> dict[str, Any]:
             f"{path} holds no settings (a {type(content).__name__}): a recipe is a mapping such as 'model: ...'"
         )
     return content
+
+
+def parsed(text: str) -> Any:
+    """The content of a YAML text, of plain data alone.
+
+    Raises:
+        YAMLError: It is no YAML, or its aliases (`*name`) stand for more than `MOST` values or for themselves.
+        RecursionError: It is too deep.
+        ValueError: A number or a date in it is none.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        check_aliases(node)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def check_aliases(root: yaml.Node) -> None:
+    """Check how many values a document holds once its aliases are written out: ten lines can stand for billions.
+
+    Raises:
+        YAMLError: Too many, or one holds itself.
+    """
+    sizes: dict[int, float] = {}
+
+    def size(node: yaml.Node) -> float:
+        if id(node) not in sizes:
+            sizes[id(node)] = math.inf  # until it is known, so that what holds itself has no end
+            parts = node.value if isinstance(node, yaml.CollectionNode) else []
+            flat = [part for pair in parts for part in pair] if isinstance(node, yaml.MappingNode) else parts
+            sizes[id(node)] = 1 + sum(map(size, flat))
+        return sizes[id(node)]
+
+    if size(root) > MOST:
+        raise yaml.YAMLError(f"with its aliases written out it has more than {MOST:,} values")
 
 
 def check_keys(path: Path, content: dict[str, Any], known: Iterable[str]) -> None:

@@ -27,22 +27,62 @@ class Batch(NamedTuple):
     labels: Tensor | None = None
 
     @classmethod
-    def of(cls, batch: Any) -> "Batch":
-        """Read what a DataLoader yields: a Batch, a tensor, or a pair ``(x, labels)``.
+    def of(cls, batch: Any, dtype: torch.dtype = torch.float32) -> "Batch":
+        """Read what a DataLoader yields, as models see it: uint8 scaled to [-1, 1], floats and class indices cast.
+
+        Args:
+            batch: A Batch, a tensor, or a pair ``(x, labels)``. Labels ``(n, 1)`` become ``(n,)``, and integers of any
+                width int64; other labels stay as they are, for models that do not look at them.
+            dtype: The type of the samples to come.
 
         Raises:
-            InputError: The batch is none of these.
+            InputError: The batch is none of these, or the samples are neither floats nor uint8.
+        """
+        given = cls.unpacked(batch)
+        x, labels = given
+        if x.dtype is dtype and (labels is None or (labels.dtype is torch.int64 and labels.ndim < 2)):
+            return given
+        return cls(_floats(x, dtype), None if labels is None else _class_indices(labels))
+
+    @classmethod
+    def unpacked(cls, batch: Any) -> "Batch":
+        """The parts of what a DataLoader yields as they are, to count them.
+
+        Raises:
+            InputError: The batch is none of those that `of` reads.
         """
         if isinstance(batch, cls):
             return batch
         if isinstance(batch, Tensor):
             return cls(batch)
         if isinstance(batch, (tuple, list)) and 1 <= len(batch) <= 2 and isinstance(batch[0], Tensor):
-            return cls(*batch)
+            if isinstance(batch[-1], Tensor | None):
+                return cls(*batch)
+            raise InputError(
+                f"the second part of a batch is of type {type(batch[1]).__name__}: let the DataLoader yield class "
+                "indices (n,) there, or the samples alone"
+            )
         raise InputError(
             f"a batch of type {type(batch).__name__} is not understood: let the DataLoader yield a tensor of samples, "
             "a pair (samples, labels), or lightning_gen.Batch"
         )
+
+
+def _floats(x: Tensor, dtype: torch.dtype) -> Tensor:
+    if x.dtype == torch.uint8:
+        return x.to(torch.float32).div_(127.5).sub_(1).to(dtype)
+    if x.is_floating_point():
+        return x.to(dtype)
+    raise InputError(
+        f"samples of type {str(x.dtype).removeprefix('torch.')} are not understood: hand pictures over as uint8 from 0 "
+        "to 255 or as floats in [-1, 1], and points as floats"
+    )
+
+
+def _class_indices(labels: Tensor) -> Tensor:
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        return labels
+    return (labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels).to(torch.int64)
 
 
 class Corrupted(NamedTuple):

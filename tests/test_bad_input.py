@@ -21,6 +21,13 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+LAUGHS = "a0: &a0 [1]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
+MERGED_LAUGHS = "a0: &a0 {b: 1}\n" + "".join(
+    f"a{n}: &a{n}\n  <<: [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)
+)
+"""Two small files that stand for a billion values."""
+
+
 def tree(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
@@ -112,6 +119,14 @@ def test_a_mistake_is_one_sentence(capsys, words, expected):
         ("data:\n  class_path: Digits\n  init_args: {sise: 3}\n", "Digits has no argument 'sise'; did you mean 'size'"),
         ("model: [\n", "is not a YAML file"),
         ("- 1\n- 2\n", "holds no settings"),
+        (LAUGHS, "with its aliases written out it has more than 100,000 values"),
+        (MERGED_LAUGHS, "with its aliases written out it has more than 100,000 values"),
+        ("a: &a [*a]\n", "with its aliases written out it has more than 100,000 values"),
+        ("a: &a\n  b: *a\n", "with its aliases written out it has more than 100,000 values"),
+        ("a: " + "[" * 5000, "is not a YAML file (too deep)"),
+        ("a: " + "[" * 5000 + "]" * 5000, "is not a YAML file (too deep)"),
+        ("# long\n" * 200_000, "is larger than any recipe, 1,048,576 bytes"),
+        ("max_images: 2024-13-45\n", "is not a YAML file (month must be in 1..12)"),
     ],
 )
 def test_a_mistake_in_a_recipe_is_one_sentence(capsys, here, text, expected):

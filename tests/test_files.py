@@ -1,13 +1,14 @@
 """Files appear whole or not at all, over nothing but files, and what others are writing is left alone."""
 
 import os
+import stat
 import subprocess
 import sys
 
 import pytest
 
 from lightning_gen.errors import InputError
-from lightning_gen.files import hold, replacing
+from lightning_gen.files import hold, opened, replacing
 
 WRITES = """
 import sys
@@ -103,3 +104,25 @@ def test_a_lock_is_of_one_process(tmp_path, writer):
         writer.kill()
         writer.wait()
         assert hold(file)
+
+
+def test_a_file_is_opened_for_reading(tmp_path):
+    write(tmp_path / "file", b"content")
+    (tmp_path / "link").symlink_to("file")
+    with opened(tmp_path / "link") as file:
+        assert file.read() == b"content"
+
+
+def test_nobody_waits_for_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link", "."):
+        with pytest.raises(OSError, match="it is a folder, a pipe or a device and no file"):
+            opened(tmp_path / name)
+
+
+def test_nobody_waits_for_a_pipe_that_has_just_come(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr(stat, "S_ISREG", lambda mode: True)
+    with opened(tmp_path / "pipe") as file:
+        assert file.read() == b""

@@ -80,7 +80,7 @@ class LogEveryImages(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Convert images to updates, by the size of the batch at hand."""
-        images = len(Batch.of(batch).x) * trainer.world_size * trainer.accumulate_grad_batches
+        images = len(Batch.unpacked(batch).x) * trainer.world_size * trainer.accumulate_grad_batches
         trainer.log_every_n_steps = max(1, self.every_images // images)  # type: ignore[attr-defined]
 
 
@@ -101,7 +101,7 @@ class Throughput(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Count the batch."""
-        self._images += len(Batch.of(batch).x) * trainer.world_size
+        self._images += len(Batch.unpacked(batch).x) * trainer.world_size
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Log the images per second since the last time."""

@@ -22,6 +22,7 @@ from lightning_gen.callbacks.lengths import MaxImages, counted
 from lightning_gen.callbacks.objective import objective_lines
 from lightning_gen.callbacks.samples import SampleGrid
 from lightning_gen.checkpoint import Described, as_config, foreign_modules, read
+from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.files import hold_folder, replacing
 from lightning_gen.modules import Autoencoder
@@ -259,6 +260,7 @@ class Report(Callback):
         lines = [
             f"{type(module).__name__}: {parts} parameters",
             f"{type(data).__name__}: {count}{shape}",
+            *(data.contents() if isinstance(data, DataModule) else []),
             f"{self.folder}: on {trainer.world_size} x {module.device.type}, {trainer.precision}",
         ]
         if isinstance(module, Autoencoder):

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.checkpoint import Described
 from lightning_gen.data.loader import Loader, Samples, seeded
+from lightning_gen.data.mapped import Mapped
 from lightning_gen.data.stored import harmless
 from lightning_gen.errors import InputError
 from lightning_gen.records import Batch, Shape
@@ -61,6 +62,17 @@ class ArrayDataset(BatchedDataset):
         self.x = x
         self.labels = None if labels is None else torch.as_tensor(labels, dtype=torch.int64)
         self.rows = rows
+        self._mapped = Mapped.of(x)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A mapped array goes to a worker process as its place in the file; as an array all of it would be copied."""
+        place = Mapped.of(self.x)
+        same = place is not None and place == self._mapped  # the file may be another by now
+        return {**vars(self), "x": place if same else self.x}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        x = state["x"]
+        vars(self).update(state, x=x.open() if isinstance(x, Mapped) else x)
 
     def __len__(self) -> int:
         return len(self.x) if self.rows is None else len(self.rows)
@@ -160,6 +172,10 @@ class DataModule(Described, pl.LightningDataModule, ABC):
             )
         self._loader(self.train_set)  # refuses a batch that cannot be divided over the devices
 
+    def contents(self) -> list[str]:
+        """Lines on the data for the start of a run, beside the size of the training split; after ``setup``."""
+        return []
+
     def train_dataloader(self) -> Loader:
         """Batches of the training split, in a new order every epoch; the incomplete last one is left out.
 
@@ -224,13 +240,12 @@ class DataModule(Described, pl.LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Batch:
         """Scale uint8 images to float32 in [-1, 1], on the device; floats stay as they are."""
-        return self.scaled(Batch.of(batch))
+        return self.scaled(batch)
 
     @staticmethod
     def scaled(batch: Batch) -> Batch:
         """A batch as models see it, uint8 images as float32 in [-1, 1]; ``scaled(data.test_set[:])``: a whole split."""
-        x, labels = batch
-        return Batch(x.to(torch.float32).div_(127.5).sub_(1) if x.dtype == torch.uint8 else x, labels)
+        return Batch.of(batch)
 
     def _loader(
         self,

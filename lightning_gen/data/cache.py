@@ -2,6 +2,11 @@
 
 Decoding JPEGs anew in every epoch keeps a GPU waiting. Here each picture is read, turned upright, resized and written
 once; later runs map the array and start at once, and an array larger than the memory is read page by page.
+
+What is mapped is what the files hold. Each start asks for the files' sizes, times and inodes: one that another was
+copied, unpacked or moved over differs in one of them, even where it says that it was written at the same time. Where
+some differ, contents are compared, and only where these differ as well are the pictures decoded again. The array has a
+checksum, which is compared where its file was touched since it was written.
 """
 
 import errno
@@ -11,36 +16,35 @@ import math
 import os
 import shutil
 import sys
-import time
-import uuid
+import zlib
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 from rich.console import Console
 from rich.progress import track
 
+from lightning_gen.data.decoder import read_picture, reason
 from lightning_gen.errors import InputError
+from lightning_gen.files import PARTIAL, opened, remove_abandoned, replacing
 from lightning_gen.paths import expanded
 from lightning_gen.records import Shape
+from lightning_gen.terminal import say
 
 OnError: TypeAlias = Literal["raise", "skip"]
 Skipped: TypeAlias = dict[str, str]
-Result: TypeAlias = np.ndarray | Exception
+Stamp: TypeAlias = tuple[int, ...]
+Result = TypeVar("Result")
 
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-"""Channels of a picture, and what Pillow calls pictures with so many."""
-
-FORMAT = 1  # part of the key of a cache: to be raised when the same file would be decoded to other pixels
-OVERSAMPLING = 3  # a picture may be shrunk by fast means to this many times its final size, by Lanczos from there
-DECODED_AHEAD = 64
-SECONDS_UNTIL_ABANDONED = 3600
+FORMAT = 2  # part of the key of a cache: to be raised when the same file would be decoded to other pixels
+READ_AHEAD = 64  # files
+BLOCK = 2**18  # bytes that are read at a time
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -59,6 +63,54 @@ class DecodedImages:
     skipped: Skipped
 
 
+@dataclass(frozen=True)
+class Report:
+    """What is written beside an array, once it is in its place.
+
+    Attributes:
+        folder: Where the pictures are.
+        skipped: Names that could not be decoded, each with the reason.
+        stamps: A digest of the files' stamps before they were read.
+        contents: A digest of the bytes of all files.
+        checksum: CRC-32 of the pixels.
+        written: The stamp of the array's file.
+    """
+
+    folder: str
+    skipped: Skipped
+    stamps: str
+    contents: str
+    checksum: int
+    written: Stamp | None
+
+    @classmethod
+    def read(cls, path: Path, names: Sequence[str]) -> "Report | None":
+        """The report on pictures of these names; None where there is none or it is damaged."""
+        try:
+            report = cls(**json.loads(path.read_bytes()))
+            return replace(report, written=tuple(report.written or ())) if set(report.skipped) <= set(names) else None
+        except (OSError, ValueError, TypeError, RecursionError):
+            return None
+
+    def write(self, path: Path) -> None:
+        """Write it whole or not at all."""
+        with replacing(path) as file:
+            file.write(json.dumps(asdict(self)).encode())
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was read of one file.
+
+    Attributes:
+        digest: Of its bytes; empty where it cannot be read.
+        picture: uint8 ``(channels, height, width)``, or why there is none.
+    """
+
+    digest: bytes
+    picture: np.ndarray | Exception
+
+
 def decode(
     folder: Path,
     names: Sequence[str],
@@ -71,8 +123,9 @@ def decode(
 ) -> DecodedImages:
     """Decode pictures once; a later call with the same files, unchanged, only maps what the first has written.
 
-    The cache is one ``.npy`` file and a ``.json`` of what was skipped, named after a hash of the folder, the files'
-    names, sizes and times of change, the shape and `pad`. Several processes may call this at once.
+    The cache is one ``.npy`` file and a ``.json`` with a `Report`, named after a hash of the folder, the files' names,
+    the shape and `pad`; pictures that have changed take the place of older ones. Where either file is damaged, that
+    is said and both are made again. Several processes may call this at once.
 
     Args:
         folder: Where the pictures are; nothing is written there.
@@ -89,21 +142,29 @@ def decode(
     """
     cache = expanded(cache_dir) if cache_dir else default_cache_dir()
     stem = cache / _key(folder, names, shape, pad)
-    array, report = stem.with_suffix(".npy"), stem.with_suffix(".json")
-    if not (array.exists() and report.exists()):
+    array, beside = stem.with_suffix(".npy"), stem.with_suffix(".json")
+    stamps = _digest(repr(_stamp(folder / name)).encode() for name in names)
+    report = Report.read(beside, names)
+    damaged = report is None and beside.exists()
+    if report is not None and report.stamps != stamps:
+        report = _compared(report, beside, folder, names, stamps)
+    if report is not None and not _holds(array, report, (len(names) - len(report.skipped), *shape)):
+        report, damaged = None, True
+    if damaged:
+        say(f"the decoded pictures of {folder} in {cache} are damaged and are made again", sys.stderr)
+    if report is None:
         with _writable(cache, bytes_needed=len(names) * math.prod(shape)):
-            results = _read_all([folder / name for name in names], shape, pad)
-            with closing(_progress(results, len(names), title)) as bar, published(array) as file:
-                skipped = _write(file, folder, names, bar, shape, on_error)
-                with published(report) as text:  # before the array, so that an array in place is complete
-                    text.write(json.dumps({"folder": str(folder), "skipped": skipped}).encode())
-    skipped = json.loads(report.read_text())["skipped"]
-    if skipped and on_error == "raise":
-        raise _broken(folder, *next(iter(skipped.items())))
-    if len(skipped) == len(names):
+            sources = _ahead(partial(_read, shape=shape, pad=pad), [folder / name for name in names])
+            with closing(_progress(sources, len(names), title)) as bar, replacing(array) as file:
+                report = _write(file, folder, names, bar, shape, on_error)
+            report = replace(report, stamps=stamps, written=_stamp(array))
+            report.write(beside)  # after the array, so that what a report tells of is there
+    if report.skipped and on_error == "raise":
+        raise _broken(folder, *next(iter(report.skipped.items())))
+    if len(report.skipped) == len(names):
         raise InputError(f"none of the {len(names)} pictures in {folder} can be decoded: look at them, or name another")
-    kept = [index for index, name in enumerate(names) if name not in skipped]
-    return DecodedImages(np.load(array, mmap_mode="r"), kept, skipped)
+    kept = [index for index, name in enumerate(names) if name not in report.skipped]
+    return DecodedImages(np.load(array, mmap_mode="r"), kept, report.skipped)
 
 
 def default_cache_dir() -> Path:
@@ -111,124 +172,115 @@ def default_cache_dir() -> Path:
     return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "lightning_gen"
 
 
-def read_picture(path: Path, shape: Shape, pad: bool = False) -> np.ndarray:
-    """Read one picture as uint8 ``(channels, height, width)``.
-
-    Its EXIF orientation is applied; of an animation the first frame is taken. Transparency is laid over white unless
-    four channels are asked for. 16-bit grey is divided by 257, so that 65535 becomes 255. Size is brought to the shape
-    by an antialiased Lanczos filter.
-
-    Args:
-        path: A file of any format that Pillow reads.
-        shape: ``(channels, height, width)``, with 1 (grey), 3 (RGB) or 4 (RGBA) channels.
-        pad: False fits the short side and crops the centre of the long one; True fits the long side and pads the short
-            one with black (transparent black in RGBA).
-
-    Raises:
-        Exception: Whatever Pillow's decoders raise on a broken file.
-    """
-    channels, height, width = shape
-    with Image.open(path) as image:
-        image.draft(None, (OVERSAMPLING * max(height, width),) * 2)  # a JPEG can be decoded at a fraction of its size
-        picture = _with_channels(ImageOps.exif_transpose(image), channels)
-    fitted = _padded(picture, height, width) if pad else _cropped(picture, height, width)
-    return np.ascontiguousarray(np.asarray(fitted).reshape(height, width, channels).transpose(2, 0, 1))
-
-
-def _with_channels(image: Image.Image, channels: int) -> Image.Image:
-    if image.mode == "F":
-        raise ValueError("its pixels are floats of an unknown range")
-    if image.mode.startswith("I"):
-        image = _from_16_bits(image)
-    if image.has_transparency_data and channels != 4:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert(MODES[channels])
-
-
-def _from_16_bits(image: Image.Image) -> Image.Image:
-    """Scale to 8 bits; Pillow's own conversion clips at 255. Some formats and versions hold 16 bits in 32."""
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError("its pixels are integers of more than 16 bits")
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
-
-
-def _cropped(image: Image.Image, height: int, width: int) -> Image.Image:
-    if image.width * height <= image.height * width:
-        box_width, box_height = float(image.width), image.width * height / width
-    else:
-        box_width, box_height = image.height * width / height, float(image.height)
-    # Whole pixels: half a pixel of shift would blur a picture that only needs cropping.
-    left, top = round((image.width - box_width) / 2), round((image.height - box_height) / 2)
-    box = (left, top, left + box_width, top + box_height)
-    return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=OVERSAMPLING)
-
-
-def _padded(image: Image.Image, height: int, width: int) -> Image.Image:
-    scale = min(width / image.width, height / image.height)
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    canvas = Image.new(image.mode, (width, height))
-    resized = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=OVERSAMPLING)
-    canvas.paste(resized, ((width - size[0]) // 2, (height - size[1]) // 2))
-    return canvas
-
-
 def _key(folder: Path, names: Sequence[str], shape: Shape, pad: bool) -> str:
-    key = hashlib.sha256(repr((FORMAT, str(folder.resolve()), shape, pad)).encode())
-    for name in names:
-        key.update(repr((name, _stamp(folder / name))).encode())
-    return key.hexdigest()[:32]
+    return hashlib.sha256(repr((FORMAT, str(folder.resolve()), list(names), shape, pad)).encode()).hexdigest()[:32]
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def _stamp(path: Path) -> Stamp | None:
+    """What differs once a file was touched; a copy that keeps its time is another inode, or was changed later."""
     try:
         status = path.stat()
     except OSError:  # a link that leads nowhere is reported by the decoder, with its name
         return None
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def _read_all(paths: Iterable[Path], shape: Shape, pad: bool) -> Iterator[Result]:
-    """Read pictures in threads (Pillow decodes and resizes without the GIL), in their order, a few ahead."""
+def _digest(parts: Iterable[bytes]) -> str:
+    found = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        found.update(part)
+    return found.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    """A digest of the bytes of a file; empty where it cannot be read."""
+    found = hashlib.blake2b(digest_size=16)
+    try:
+        with opened(path) as file:
+            while block := file.read(BLOCK):
+                found.update(block)
+    except OSError:
+        return b""
+    return found.digest()
+
+
+def _compared(report: Report, beside: Path, folder: Path, names: Sequence[str], stamps: str) -> Report | None:
+    """The report with the stamps of files that were touched; None where they hold something else now."""
+    say(f"files in {folder} were touched since they were decoded: comparing what they hold", sys.stderr)
+    if report.contents != _digest(_ahead(_content, [folder / name for name in names])):
+        return None
+    report = replace(report, stamps=stamps)
+    with suppress(OSError):  # then they are compared again the next time
+        report.write(beside)
+    return report
+
+
+def _holds(array: Path, report: Report, shape: Shape) -> bool:
+    """Whether a file holds the pixels that were written to it."""
+    if shape[0] == 0:
+        return True
+    try:
+        pixels = np.load(array, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return False
+    if pixels.dtype != np.uint8 or pixels.shape != shape or not pixels.flags.c_contiguous:
+        return False
+    if _stamp(array) == report.written:
+        return True
+    flat, checksum = pixels.reshape(-1), 0
+    for start in range(0, len(flat), BLOCK):
+        checksum = zlib.crc32(flat[start : start + BLOCK].data, checksum)
+    return checksum == report.checksum
+
+
+def _ahead(read: Callable[[Path], Result], paths: Iterable[Path]) -> Iterator[Result]:
+    """Read files in threads (Pillow decodes and resizes without the GIL), in their order, a few ahead."""
     ahead: deque[Future[Result]] = deque()
     with ThreadPoolExecutor() as pool:
         for path in paths:
-            ahead.append(pool.submit(_try_to_read, path, shape, pad))
-            if len(ahead) == DECODED_AHEAD:
+            ahead.append(pool.submit(read, path))
+            if len(ahead) == READ_AHEAD:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
 
 
-def _try_to_read(path: Path, shape: Shape, pad: bool) -> Result:
+def _read(path: Path, shape: Shape, pad: bool) -> Source:
+    digest = _content(path)  # first: of a file that changes meanwhile, the next run sees that it is another
     try:
-        return read_picture(path, shape, pad)
+        return Source(digest, read_picture(path, shape, pad))
     except Exception as error:  # decoders of broken files raise anything from OSError to SyntaxError
-        return error
+        return Source(digest, error)
 
 
 def _write(
     file: BinaryIO,
     folder: Path,
     names: Sequence[str],
-    results: Iterable[Result],
+    sources: Iterable[Source],
     shape: Shape,
     on_error: OnError,
-) -> Skipped:
-    """Append picture after picture: `write` can report a full disk, where a memory map would end the process."""
+) -> Report:
+    """Append picture after picture: `write` can report a full disk, where a memory map would end the process.
+
+    Returns:
+        The report, without stamps.
+    """
     skipped: Skipped = {}
+    contents, checksum = hashlib.blake2b(digest_size=16), 0
     _write_header(file, (len(names), *shape))
-    for name, result in zip(names, results, strict=True):
-        if isinstance(result, np.ndarray):
-            file.write(result.data)
+    for name, source in zip(names, sources, strict=True):
+        contents.update(source.digest)
+        if isinstance(source.picture, np.ndarray):
+            file.write(source.picture.data)
+            checksum = zlib.crc32(source.picture.data, checksum)
             continue
-        skipped[name] = _reason(result)
+        skipped[name] = reason(source.picture)
         if on_error == "raise":
             raise _broken(folder, name, skipped[name])
     file.seek(0)
     _write_header(file, (len(names) - len(skipped), *shape))
-    return skipped
+    return Report(str(folder), skipped, "", contents.hexdigest(), checksum, None)
 
 
 def _write_header(file: BinaryIO, shape: Shape) -> None:
@@ -236,31 +288,11 @@ def _write_header(file: BinaryIO, shape: Shape) -> None:
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "its content is not a picture"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-
-
 def _broken(folder: Path, name: str, reason: str) -> InputError:
     return InputError(
         f"the picture {folder / name} cannot be decoded ({reason}): mend or remove it, or leave out all such pictures "
         "with --data.on_error skip"
     )
-
-
-@contextmanager
-def published(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that appears under its name whole or not at all, whoever else writes it at the same time."""
-    partial_path = path.with_name(f"lightning_gen-{uuid.uuid4().hex}.partial")
-    try:
-        with partial_path.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial_path, path)
-    finally:
-        partial_path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -284,14 +316,12 @@ def _writable(cache: Path, bytes_needed: int) -> Iterator[None]:
 
 
 def _remove_abandoned(cache: Path) -> None:
-    """Remove what a killed process has left behind; a living one writes all the time."""
-    for path in cache.glob("lightning_gen-*.partial"):
-        with suppress(OSError):  # another process has removed it, or it is another user's
-            if time.time() - path.stat().st_mtime > SECONDS_UNTIL_ABANDONED:
-                path.unlink()
+    """Remove what killed processes have left behind, of other pictures too: the room may be needed."""
+    for name in {path.name[1:].rsplit(".", 2)[0] for path in cache.glob(f".*.npy.*{PARTIAL}")}:
+        remove_abandoned(cache / name)
 
 
-def _progress(results: Iterator[Result], total: int, title: str) -> Generator[Result, None, None]:
+def _progress(results: Iterator[Source], total: int, title: str) -> Generator[Source, None, None]:
     """Show a bar on a terminal, and a few plain lines elsewhere."""
     if sys.stderr.isatty():
         yield from track(results, title, total, console=Console(stderr=True))
@@ -300,4 +330,4 @@ def _progress(results: Iterator[Result], total: int, title: str) -> Generator[Re
     for done, result in enumerate(results, start=1):
         yield result
         if done % every == 0 or done == total:
-            print(f"{title}: {done} of {total}", file=sys.stderr)
+            say(f"{title}: {done} of {total}", sys.stderr)

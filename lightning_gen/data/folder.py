@@ -1,16 +1,20 @@
-"""Any folder of pictures as a data set: flat, or with one sub-folder a class."""
+"""Any folder of pictures as a data set: flat, with one sub-folder a class, or with one a split."""
 
 import difflib
 import os
-from collections.abc import Iterator
-from functools import cached_property
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache, cached_property
 from pathlib import Path
 
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
 
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least, check_fractions, split_rows
-from lightning_gen.data.cache import MODES, DecodedImages, OnError, decode
+from lightning_gen.data.cache import DecodedImages, OnError, decode
+from lightning_gen.data.decoder import MODES
+from lightning_gen.data.layout import Layout, listed
 from lightning_gen.errors import InputError
 from lightning_gen.paths import expanded
 
@@ -22,9 +26,14 @@ class ImageFolder(DataModule):
     """The pictures in a folder and its sub-folders, decoded once into a cache outside of it.
 
     Pictures may be of any size and of any kind that Pillow reads: grey, colour, palette, 1 or 16 bits, CMYK, with
-    transparency, turned by EXIF. Hidden files, and files without a picture's extension, are left alone. Where *all*
-    pictures lie in sub-folders, the sub-folders of the first level are the classes, in the order of their names;
-    sub-folders without pictures do not count. A seeded permutation of the pictures makes the splits.
+    transparency, turned by EXIF. Hidden files, and files without a picture's extension, are left alone; a file that
+    links in the folder lead to as well is taken once. Where *all* pictures lie in sub-folders, the sub-folders of the
+    first level are the classes, in the order of their names; sub-folders without pictures do not count. A seeded
+    permutation of the pictures makes the splits.
+
+    Where all pictures lie in ``train`` and one or both of ``val`` and ``test`` (or ``training``, ``valid``,
+    ``validation``, ``testing``), these are the splits, and the sub-folders below them are the classes of all of them. A
+    split that has no folder is split off ``train``; one whose pictures lie in no class's sub-folder has no labels.
 
     Attributes:
         folder: Path of the folder.
@@ -33,7 +42,8 @@ class ImageFolder(DataModule):
         pad: False fits the short side and crops the centre of the long one; True fits the long side and pads the short
             one with black (transparent black in RGBA).
         batch_size: Samples per optimizer step over all devices.
-        val_fraction: Part of the pictures that is the validation split, in [0, 1); at least one picture unless 0.
+        val_fraction: Part of the pictures that is the validation split, in [0, 1); at least one picture unless 0. Of no
+            effect where that split has a folder.
         test_fraction: Part of the pictures that is the test split, likewise.
         seed: Seeds the splits and the order of the training samples.
         num_workers: Processes that load batches.
@@ -45,7 +55,7 @@ class ImageFolder(DataModule):
 
     Raises:
         InputError: `size`, `channels` or a fraction is out of range. Later: the folder is missing or holds no picture,
-            a picture cannot be decoded, or the cache cannot be written.
+            pictures lie beside its splits, a picture cannot be decoded, or the cache cannot be written.
     """
 
     def __init__(
@@ -90,10 +100,18 @@ class ImageFolder(DataModule):
         return list_pictures(expanded(self.folder))
 
     @cached_property
+    def layout(self) -> Layout:
+        """What the sub-folders say of the pictures.
+
+        Raises:
+            InputError: There are pictures beside the splits.
+        """
+        return Layout.of(self.names, self.folder)
+
+    @property
     def classes(self) -> list[str]:
-        """Names of the class sub-folders, sorted; empty if some picture lies in none."""
-        first = {name.split("/")[0] if "/" in name else "" for name in self.names}
-        return [] if "" in first else sorted(first)
+        """Names of the class sub-folders, sorted; empty if some picture to train on lies in none."""
+        return self.layout.classes
 
     @property
     def num_classes(self) -> int | None:
@@ -106,6 +124,7 @@ class ImageFolder(DataModule):
 
     def prepare_data(self) -> None:
         """Decode the pictures, unless the cache holds them."""
+        _ = self.layout  # what it refuses is refused before hours of decoding
         self._decode()
 
     def splits(self) -> Splits:
@@ -117,10 +136,46 @@ class ImageFolder(DataModule):
                 f"left out {len(self.skipped)} of {len(self.names)} pictures that cannot be decoded, such as "
                 f"{self.skipped[0]} ({images.skipped[self.skipped[0]]})"
             )
-        labels = self._labels(images.kept) if self.classes else None
-        _, val, test = split_sizes(len(images.kept), self.val_fraction, self.test_fraction)
-        rows = split_rows(len(images.kept), val, test, self.seed)
-        return Splits(*(ArrayDataset(images.pixels, labels, part) for part in rows))
+        rows = self._deal([self.layout.places[row].split for row in images.kept])
+        index = {name: label for label, name in enumerate(self.classes)}
+        labels = torch.tensor([index.get(self.layout.places[row].label or "", -1) for row in images.kept])
+        return Splits(
+            *(
+                ArrayDataset(images.pixels, labels if self.layout.has_labels(split) else None, part)
+                for split, part in zip(Splits._fields, rows, strict=True)
+            )
+        )
+
+    def _deal(self, sources: Sequence[str]) -> Iterator[Tensor]:
+        """The rows of the training, validation and test split, each in random order."""
+        own = {split: _positions(split, sources) for split in Splits._fields}
+        if not len(own["train"]):
+            raise InputError(f"no picture to train on in {self.folder} can be decoded: look at them, or name another")
+        val, test = (
+            0 if split in self.layout.folders else fraction
+            for split, fraction in (("val", self.val_fraction), ("test", self.test_fraction))
+        )
+        _, val_size, test_size = split_sizes(len(own["train"]), val, test)
+        dealt = split_rows(len(own["train"]), val_size, test_size, self.seed)
+        for split, rows in zip(Splits._fields, dealt, strict=True):
+            source = self.layout.source(split)
+            order = rows if source == "train" else split_rows(len(own[source]), 0, 0, self.seed)[0]
+            yield own[source][order]
+
+    def contents(self) -> list[str]:
+        """Where the splits come from, and how many training samples each class has."""
+        sizes = (("val", "validation", self.val_set), ("test", "test", self.test_set))
+        lines = [
+            ", ".join(
+                f"{len(samples):,} for {title}, {'of its own folder' if split in self.layout.folders else 'split off'}"
+                for split, title, samples in sizes
+            )
+        ]
+        train = self.train_set
+        if isinstance(train, ArrayDataset) and train.labels is not None and train.rows is not None:
+            counts = torch.bincount(train.labels[train.rows], minlength=len(self.classes))
+            lines.append(listed(Counter(dict(zip(self.classes, counts.tolist(), strict=True)))))
+        return lines
 
     def _decode(self) -> DecodedImages:
         return decode(
@@ -131,10 +186,6 @@ class ImageFolder(DataModule):
             on_error=self.on_error,
             cache_dir=self.cache_dir,
         )
-
-    def _labels(self, kept: list[int]) -> torch.Tensor:
-        index = {name: label for label, name in enumerate(self.classes)}
-        return torch.tensor([index[self.names[row].split("/")[0]] for row in kept])
 
 
 def split_sizes(count: int, val_fraction: float, test_fraction: float) -> list[int]:
@@ -152,10 +203,14 @@ def split_sizes(count: int, val_fraction: float, test_fraction: float) -> list[i
     return [count - rest, val, test]
 
 
+def _positions(split: str, sources: Sequence[str]) -> Tensor:
+    return torch.tensor([row for row, source in enumerate(sources) if source == split], dtype=torch.int64)
+
+
 def list_pictures(folder: Path) -> list[str]:
     """Find the pictures in a folder and its sub-folders; their paths relative to it, with ``/``, sorted.
 
-    Links are followed; a folder that several lead to is taken once.
+    Links are followed; a folder or a file that several lead to is taken once, and under its own name where it has one.
 
     Raises:
         InputError: The folder is missing, cannot be read, or holds no picture.
@@ -163,7 +218,7 @@ def list_pictures(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise _no_folder(folder)
     files = sorted(_visible_files(folder))
-    pictures = [name for name in files if name.lower().endswith(EXTENSIONS)]
+    pictures = list(_once(folder, [name for name in files if name.lower().endswith(EXTENSIONS)]))
     if not pictures:
         found = f"only {len(files)} other files such as {files[0]}" if files else "no file at all"
         raise InputError(
@@ -181,6 +236,22 @@ def _visible_files(folder: Path) -> Iterator[str]:
         subfolders[:] = [name for name, place in places.items() if place not in seen]
         seen.update(places.values())
         yield from ((here / name).relative_to(folder).as_posix() for name in files if not name.startswith("."))
+
+
+def _once(folder: Path, names: list[str]) -> Iterator[str]:
+    """Leave out links to files that are there under names of their own, or that links before them lead to."""
+    links = {name: os.path.realpath(folder / name) for name in names if os.path.islink(folder / name)}
+    if not links:
+        yield from names
+        return
+    real = cache(os.path.realpath)  # of folders, of which there are fewer than files
+    seen = {os.path.join(real((folder / name).parent), name.rpartition("/")[2]) for name in names if name not in links}
+    for name in names:
+        place = links.get(name)
+        if place not in seen:
+            yield name
+        if place is not None:
+            seen.add(place)
 
 
 def _unreadable(error: OSError) -> None:

@@ -54,13 +54,12 @@ class Tensors(DataModule):
         arrays = read_arrays(expanded(path))
         if labels_path is not None:
             arrays["labels"] = read_arrays(expanded(labels_path))["x"]
-        self._x = _samples(arrays["x"], path)
-        self._labels = (
-            _class_indices(arrays["labels"], len(self._x), labels_path or path) if "labels" in arrays else None
-        )
+        x = _samples(arrays["x"], path)
+        labels = _class_indices(arrays["labels"], len(x), labels_path or path) if "labels" in arrays else None
+        self._whole = ArrayDataset(x, labels)
         super().__init__(
-            shape=tuple(self._x.shape[1:]),
-            num_classes=None if self._labels is None else int(self._labels.max()) + 1,
+            shape=tuple(x.shape[1:]),
+            num_classes=None if labels is None else int(labels.max()) + 1,
             batch_size=batch_size,
             seed=seed,
             num_workers=num_workers,
@@ -72,10 +71,11 @@ class Tensors(DataModule):
 
     def splits(self) -> Splits:
         """Check the values and split."""
-        _check_values(self._x, self.shape, self.path)
-        count = len(self._x)
-        rows = split_rows(count, round(count * self.val_fraction), round(count * self.test_fraction), self.seed)
-        return Splits(*(ArrayDataset(self._x, self._labels, part) for part in rows))
+        x, labels = self._whole.x, self._whole.labels
+        assert isinstance(x, np.ndarray)
+        _check_values(x, self.shape, self.path)
+        rows = split_rows(len(x), round(len(x) * self.val_fraction), round(len(x) * self.test_fraction), self.seed)
+        return Splits(*(ArrayDataset(x, labels, part) for part in rows))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

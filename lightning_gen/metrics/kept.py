@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from lightning_gen.data.cache import published
+from lightning_gen.files import replacing
 from lightning_gen.terminal import say
 
 Tensors: TypeAlias = dict[str, Tensor]
@@ -67,7 +67,7 @@ def _write(tensors: Tensors, path: Path) -> None:
     torch.save(tensors, content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with published(path) as file:
+        with replacing(path) as file:
             file.write(content.getvalue())
     except OSError as error:
         _tell_unwritable(path.parent, error.strerror)

@@ -12,7 +12,7 @@ from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
 from lightning_gen.modules.base import SETTLED_IMAGES, named
 from lightning_gen.modules.drawing import CodeDrawing
-from lightning_gen.modules.first_batch import check_first_batch
+from lightning_gen.modules.first_batch import PixelsOnly
 from lightning_gen.modules.halves import check_halves, likelihood_of
 from lightning_gen.modules.modes import uncompiled
 from lightning_gen.networks import Decoder, Encoder
@@ -60,7 +60,6 @@ class Autoencoder(CodeDrawing):
         self.observation = observation
         self.draws = draws
         self.population: int | None = None
-        self._looked = False
         self._watches_input = any(term.watches_input for term in objective.values())
 
     @property
@@ -88,26 +87,49 @@ class Autoencoder(CodeDrawing):
         """Number of classes that `sample` can be asked for, or None."""
         return self.decoder.num_classes
 
+    @property
+    def pixels_only(self) -> PixelsOnly | None:
+        """The likelihood, where it is one of pixels."""
+        if not self.likelihood.pixels_only:
+            return None
+        name = type(getattr(self.likelihood, "likelihood", self.likelihood)).__name__
+        return PixelsOnly(name, "use GaussianLikelihood where they are no pictures")
+
     # using it ------------------------------------------------------------------------------------------------------
 
-    def encode(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+    def encode(self, x: Any, labels: Tensor | None = None) -> Tensor:
         """Codes without noise, ``(n, latent_dim, *map_size)``, of samples ``(n, *shape)``, images in [-1, 1].
 
         As `decode` and `reconstruct` it can be differentiated; wrap it in ``torch.no_grad()`` where that is not wanted.
+
+        Args:
+            x: Samples, or a batch as a DataLoader yields it: uint8, a pair with its labels, on any device.
+            labels: Their classes ``(n,)``; None for those of the batch.
+
+        Raises:
+            InputError: The batch is not understood.
         """
+        x, labels = self._given(x, labels)
         return self.bottleneck(self.encoder(x, labels), None).mean
 
     def decode(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples ``(n, *shape)``, images in [-1, 1], from codes ``(n, latent_dim, *map_size)``."""
         return self.likelihood.mean(self.decoder(code, labels))
 
-    def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """What is left of samples ``(n, *shape)`` after their way through the code."""
+    def reconstruct(self, x: Any, labels: Tensor | None = None) -> Tensor:
+        """What is left of samples ``(n, *shape)`` after their way through the code; of batches too, as in `encode`."""
+        x, labels = self._given(x, labels)
         return self.decode(self.encode(x, labels), labels)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, x: Any, labels: Tensor | None = None) -> Tensor:
         """The same as `reconstruct`."""
         return self.reconstruct(x, labels)
+
+    def _given(self, x: Any, labels: Tensor | None) -> Batch:
+        """Samples and labels on the device and in the type of the module."""
+        batch = Batch.of(x, cast(torch.dtype, self.dtype))
+        labels = batch.labels if labels is None else labels
+        return Batch(batch.x.to(self.device), None if labels is None else labels.to(self.device))
 
     # a pass --------------------------------------------------------------------------------------------------------
 
@@ -166,21 +188,9 @@ class Autoencoder(CodeDrawing):
     def on_fit_start(self) -> None:
         """Note how many training samples there are."""
         super().on_fit_start()
-        self._looked = False
         data: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "train_set"):
             self.population = len(data.train_set)
-
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Look at the first batch of a run; later ones are not waited for.
-
-        Raises:
-            InputError: It cannot be trained on.
-        """
-        super().on_train_batch_start(batch, batch_idx)
-        if not self._looked:
-            self._looked = True
-            check_first_batch(Batch.of(batch).x, batch_idx, self.likelihood)
 
     def progress(self) -> dict[str, Any]:
         """The number of training samples, and what other bases keep."""
@@ -213,8 +223,7 @@ class Autoencoder(CodeDrawing):
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Reconstructions of a batch, ``(n, *shape)``."""
-        batch = Batch.of(batch)
-        return self.reconstruct(batch.x, batch.labels)
+        return self.reconstruct(batch)
 
 
 def repeated(x: Tensor | None, times: int) -> Any:

@@ -21,6 +21,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.modules.axis import ImageAxis
 from lightning_gen.modules.classes import check_classes
 from lightning_gen.modules.devices import check_equal_sizes, check_strategy, check_synchronized, of_all_devices
+from lightning_gen.modules.first_batch import PixelsOnly, check_first_batch
 from lightning_gen.modules.lean import call_all, fuse, keep_memory, skip_unused
 from lightning_gen.modules.notes import Note
 from lightning_gen.modules.options import check_options
@@ -81,6 +82,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         self._resumed: dict[str, Any] | None = None
         self._built: dict[str, Any] | None = None
         self._moved: list[dict[str, Any]] = []
+        self._looked_at: set[str] = set()
 
     @property
     @abstractmethod
@@ -95,6 +97,11 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     @property
     def num_classes(self) -> int | None:
         """Number of classes that `sample` can be asked for, or None."""
+        return None
+
+    @property
+    def pixels_only(self) -> PixelsOnly | None:
+        """What of it is for pictures in [-1, 1] alone; None where samples may be any numbers."""
         return None
 
     @abstractmethod
@@ -176,7 +183,12 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         """Take back what `progress` gave."""
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Put back what is this process's own in a resumed run, after the loaders have drawn seeds of theirs."""
+        """Put back what is this process's own in a resumed run, after the loaders have drawn seeds of theirs.
+
+        Raises:
+            InputError: The first batch of a run cannot be trained on.
+        """
+        self._look_at(batch, batch_idx, "training")
         resumed, self._resumed = self._resumed, None
         if resumed is None:
             return
@@ -185,6 +197,17 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
             self.load_own_state(processes[self.global_rank])
         else:  # numbers that were not drawn before
             self._rng = self._seeded(torch.initial_seed() + self.images_seen)
+
+    def setup(self, stage: str) -> None:
+        """Look at the first batches again."""
+        self._looked_at = set()
+
+    def _look_at(self, batch: Any, index: int, split: str) -> None:
+        """Check the first batch of a split; no later one is waited for."""
+        if split not in self._looked_at:
+            self._looked_at.add(split)
+            place = f"batch {index} of the {split} data"
+            check_first_batch(Batch.of(batch), place, self.data_shape, self.num_classes, self.pixels_only)
 
     def own_state(self) -> dict[str, Any]:
         """What this process alone has: the state of its random numbers; plain data."""
@@ -359,6 +382,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Log the figures of a batch of the validation split."""
+        self._look_at(batch, batch_idx, "validation")
         self._evaluate(Batch.of(batch), "val")
 
     def on_validation_epoch_end(self) -> None:
@@ -371,6 +395,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Log the figures of a batch of the test split."""
+        self._look_at(batch, batch_idx, "test")
         self._evaluate(Batch.of(batch), "test")
 
     def on_test_epoch_end(self) -> None:

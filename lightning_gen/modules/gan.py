@@ -18,6 +18,7 @@ from lightning_gen.modules.base import named
 from lightning_gen.modules.classes import drawn_classes
 from lightning_gen.modules.devices import all_reduce_mean
 from lightning_gen.modules.ema import EMA, Tensors, settle_spectral_norms
+from lightning_gen.modules.first_batch import PixelsOnly
 from lightning_gen.modules.judging import contest
 from lightning_gen.modules.modes import evaluating
 from lightning_gen.modules.opponents import check_opponents, check_terms
@@ -144,6 +145,13 @@ class GANModule(AlternatingModule):
     def num_classes(self) -> int | None:
         """Number of classes that `sample` can be asked for, or None."""
         return self.generator.num_classes
+
+    @property
+    def pixels_only(self) -> PixelsOnly | None:
+        """A GAN of pictures as a whole: what its generator draws is taken for pixels everywhere."""
+        if len(self.data_shape) != 3:
+            return None
+        return PixelsOnly(type(self).__name__, "clip what a resizing filter made of them, x.clamp(-1, 1)")
 
     # sampling ------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 import errno
 import multiprocessing
 import os
+import re
 import shutil
 import sys
 import tracemalloc
@@ -8,29 +9,12 @@ import tracemalloc
 import numpy as np
 import pytest
 import skimage.data
-import torch
-from PIL import Image
-from torchvision.transforms.v2 import functional
+from PIL import EpsImagePlugin, Image
 
-from lightning_gen.data.cache import DECODED_AHEAD, decode, default_cache_dir, read_picture
+from lightning_gen.data.cache import READ_AHEAD, decode, default_cache_dir
 from lightning_gen.errors import InputError
 
 RNG = np.random.default_rng(0)
-RGB = RNG.integers(0, 256, (4, 6, 3), dtype=np.uint8)
-GREY = RNG.integers(0, 256, (4, 6), dtype=np.uint8)
-ALPHA = np.resize(np.array([0, 51, 128, 255], dtype=np.uint8), (4, 6))
-OVER_WHITE = RGB * (ALPHA[..., None] / 255) + 255 * (1 - ALPHA[..., None] / 255)
-
-
-def planes(picture):
-    """(h, w) or (h, w, c) -> (c, h, w)."""
-    return np.moveaxis(picture.reshape(*picture.shape[:2], -1), -1, 0)
-
-
-def saved(tmp_path, picture, suffix, **options):
-    path = tmp_path / f"picture{suffix}"
-    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(path, **options)
-    return path
 
 
 def numbered(folder, count, side=8):
@@ -42,167 +26,42 @@ def numbered(folder, count, side=8):
     return names
 
 
+def bmps(folder, levels):
+    """Pictures of equal sizes and times, each filled with its grey level."""
+    folder.mkdir()
+    for index, level in enumerate(levels):
+        Image.new("L", (8, 8), level).save(folder / f"{index}.bmp")
+        os.utime(folder / f"{index}.bmp", ns=(10**18, 10**18))
+
+
+def written_over(source, target):
+    """As ``cp -p`` and ``tar`` do where files are already."""
+    for path in source.iterdir():
+        shutil.copy2(path, target / path.name)
+
+
+def moved_over(source, target):
+    """As ``rsync -a`` does."""
+    for path in source.iterdir():
+        path.replace(target / path.name)
+
+
+def folders_swapped(source, target):
+    target.rename(target.with_name("older"))
+    source.rename(target)
+
+
+def sizes_and_times(folder):
+    return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.iterdir())]
+
+
 def files(folder):
     return sorted(path.suffix for path in folder.iterdir())
 
 
-class TestReadPicture:
-    @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".ppm"])
-    def test_colour_at_its_size_is_kept_to_the_bit(self, tmp_path, suffix):
-        assert np.array_equal(read_picture(saved(tmp_path, RGB, suffix), (3, 4, 6)), planes(RGB))
-
-    def test_lossless_webp(self, tmp_path):
-        assert np.array_equal(read_picture(saved(tmp_path, RGB, ".webp", lossless=True), (3, 4, 6)), planes(RGB))
-
-    @pytest.mark.parametrize("channels", [1, 3, 4])
-    def test_grey(self, tmp_path, channels):
-        x = read_picture(saved(tmp_path, GREY, ".png"), (channels, 4, 6))
-        assert x.dtype == np.uint8
-        assert all(np.array_equal(plane, GREY) for plane in x[:3])
-        assert channels != 4 or (x[3] == 255).all()
-
-    def test_colour_to_grey_by_the_weights_of_bt_601(self, tmp_path):
-        x = read_picture(saved(tmp_path, RGB, ".png"), (1, 4, 6))
-        np.testing.assert_allclose(x[0], RGB @ [0.299, 0.587, 0.114], atol=0.51)
-
-    def test_transparency_is_laid_over_white(self, tmp_path):
-        path = saved(tmp_path, np.dstack([RGB, ALPHA]), ".png")
-        np.testing.assert_allclose(read_picture(path, (3, 4, 6)), planes(OVER_WHITE), atol=1)
-
-    def test_transparency_is_kept_in_four_channels(self, tmp_path):
-        path = saved(tmp_path, np.dstack([RGB, ALPHA]), ".png")
-        assert np.array_equal(read_picture(path, (4, 4, 6)), planes(np.dstack([RGB, ALPHA])))
-
-    def test_grey_with_transparency(self, tmp_path):
-        path = saved(tmp_path, np.dstack([GREY, ALPHA]), ".png")
-        expected = GREY * (ALPHA / 255) + 255 * (1 - ALPHA / 255)
-        np.testing.assert_allclose(read_picture(path, (1, 4, 6))[0], expected, atol=1)
-
-    @pytest.mark.parametrize("suffix", [".png", ".gif"])
-    @pytest.mark.parametrize("transparent", [None, 1])
-    def test_palette(self, tmp_path, suffix, transparent):
-        picture = Image.fromarray(GREY % 3).convert("P")
-        picture.putpalette([200, 0, 0, 0, 150, 0, 0, 0, 100])
-        colours = np.array([[200, 0, 0], [0, 150, 0], [0, 0, 100]])
-        if transparent is not None:
-            colours[transparent] = 255
-        options = {} if transparent is None else {"transparency": transparent}
-        path = saved(tmp_path, picture, suffix, **options)
-        assert np.array_equal(read_picture(path, (3, 4, 6)), planes(colours[GREY % 3]))
-
-    def test_palette_with_an_alpha_for_every_colour(self, tmp_path):
-        picture = Image.fromarray(GREY % 2).convert("P")
-        picture.putpalette([200, 0, 0, 0, 100, 0])
-        path = saved(tmp_path, picture, ".png", transparency=bytes([51, 255]))
-        colours = np.array([[0.2 * 200 + 0.8 * 255, 0.8 * 255, 0.8 * 255], [0, 100, 0]])
-        np.testing.assert_allclose(read_picture(path, (3, 4, 6)), planes(colours[GREY % 2]), atol=1)
-
-    def test_one_bit(self, tmp_path):
-        path = saved(tmp_path, Image.fromarray(GREY > 100), ".png")
-        assert np.array_equal(read_picture(path, (1, 4, 6))[0], (GREY > 100) * 255)
-
-    @pytest.mark.parametrize("suffix", [".png", ".tif"])
-    def test_16_bits_are_scaled_not_clipped(self, tmp_path, suffix):
-        path = saved(tmp_path, np.arange(65536, dtype=np.uint16).reshape(256, 256), suffix)
-        x = read_picture(path, (1, 256, 256))
-        np.testing.assert_array_equal(x.ravel(), np.round(np.arange(65536) / 257))
-
-    def test_cmyk_jpeg(self, tmp_path):
-        path = saved(tmp_path, Image.new("CMYK", (16, 16), (0, 255, 255, 0)), ".jpg", quality=100)
-        np.testing.assert_allclose(read_picture(path, (3, 16, 16))[:, 8, 8], [255, 0, 0], atol=4)
-
-    def test_first_frame_of_an_animation(self, tmp_path):
-        frames = [Image.new("L", (4, 4), level) for level in (10, 200)]
-        path = saved(tmp_path, frames[0], ".gif", save_all=True, append_images=frames[1:])
-        assert (read_picture(path, (1, 4, 4)) == 10).all()
-
-    @pytest.mark.parametrize(
-        ("orientation", "upright"),
-        [
-            (1, lambda x: x),
-            (2, np.fliplr),
-            (3, lambda x: np.rot90(x, 2)),
-            (4, np.flipud),
-            (5, np.transpose),
-            (6, lambda x: np.rot90(x, -1)),
-            (7, lambda x: np.rot90(x, 2).T),
-            (8, np.rot90),
-        ],
-    )
-    def test_exif_orientation(self, tmp_path, orientation, upright):
-        exif = Image.Exif()
-        exif[0x0112] = orientation
-        expected = upright(GREY)
-        x = read_picture(saved(tmp_path, GREY, ".png", exif=exif), (1, *expected.shape))
-        assert np.array_equal(x[0], expected)
-
-    @pytest.mark.parametrize(
-        ("height", "width", "rows", "columns"),
-        [(4, 4, slice(0, 4), slice(1, 5)), (4, 5, slice(0, 4), slice(0, 5)), (4, 3, slice(0, 4), slice(2, 5))],
-    )
-    def test_cropping_alone_moves_no_pixel(self, tmp_path, height, width, rows, columns):
-        x = read_picture(saved(tmp_path, RGB, ".png"), (3, height, width))
-        assert np.array_equal(x, planes(RGB)[:, rows, columns])
-
-    @pytest.mark.parametrize(("channels", "outside"), [(3, [0, 0, 0]), (4, [0, 0, 0, 0])])
-    def test_padding_alone_moves_no_pixel(self, tmp_path, channels, outside):
-        x = read_picture(saved(tmp_path, RGB, ".png"), (channels, 6, 6), pad=True)
-        assert np.array_equal(x[:3, 1:5], planes(RGB))
-        assert np.array_equal(x[:, [0, 5]], np.broadcast_to(np.reshape(outside, (-1, 1, 1)), (channels, 2, 6)))
-
-    @pytest.mark.parametrize(
-        ("source", "target"),
-        [
-            ((90, 120), (30, 30)),
-            ((90, 120), (30, 40)),
-            ((90, 120), (48, 30)),
-            ((120, 90), (30, 30)),
-            ((300, 500), (30, 30)),
-            ((300, 500), (48, 30)),
-            ((64, 48), (48, 30)),
-            ((20, 20), (30, 30)),
-        ],
-    )
-    def test_smooth_pictures_are_resized_as_torchvision_does(self, tmp_path, source, target):
-        y, x = np.meshgrid(np.linspace(0, 3, source[0]), np.linspace(0, 3, source[1]), indexing="ij")
-        smooth = np.dstack([127 + 120 * np.sin(x), 127 + 120 * np.cos(y), 127 + 60 * (np.sin(y) + np.cos(x))])
-        picture = smooth.astype(np.uint8)
-        scale = max(target[0] / source[0], target[1] / source[1])
-        tensor, size = torch.from_numpy(planes(picture).copy()), [round(side * scale) for side in source]
-        resized = functional.resize(tensor, size, functional.InterpolationMode.BICUBIC, antialias=True)
-        expected = functional.center_crop(resized, list(target)).numpy().astype(int)
-        error = np.abs(read_picture(saved(tmp_path, picture, ".png"), (3, *target)) - expected)
-        assert error.mean() < 0.3
-        assert error.max() <= 2
-
-    def test_padded_pictures_are_resized_as_torchvision_does(self, tmp_path):
-        photograph = skimage.data.astronaut()[:256]
-        tensor = torch.from_numpy(planes(photograph).copy())
-        expected = functional.resize(tensor, [32, 64], functional.InterpolationMode.BICUBIC, antialias=True).numpy()
-        x = read_picture(saved(tmp_path, photograph, ".png"), (3, 64, 64), pad=True).astype(int)
-        assert np.abs(x[:, 16:48] - expected).mean() < 2
-        assert not x[:, :16].any()
-        assert not x[:, 48:].any()
-
-    @pytest.mark.parametrize("side", [20, 64, 100])
-    def test_large_jpeg_photograph(self, tmp_path, side):
-        photograph = skimage.data.astronaut()
-        tensor = torch.from_numpy(planes(photograph).copy())
-        expected = functional.resize(tensor, [side, side], functional.InterpolationMode.BICUBIC, antialias=True)
-        x = read_picture(saved(tmp_path, photograph, ".jpg", quality=95), (3, side, side))
-        assert np.abs(x.astype(int) - expected.numpy()).mean() < 3
-
-    @pytest.mark.parametrize("pad", [False, True])
-    @pytest.mark.parametrize("source", [(1, 1), (1, 1000), (1000, 1)])
-    def test_extreme_sizes(self, tmp_path, source, pad):
-        x = read_picture(saved(tmp_path, np.full(source, 99, np.uint8), ".png"), (1, 8, 8), pad)
-        assert set(np.unique(x)) <= ({0, 99} if pad else {99})
-        assert (x == 99).any()
-
-
 class TestDecode:
     def test_every_picture_is_in_its_row(self, tmp_path):
-        names = numbered(tmp_path / "pictures", 3 * DECODED_AHEAD + 1)
+        names = numbered(tmp_path / "pictures", 3 * READ_AHEAD + 1)
         images = decode(tmp_path / "pictures", names, (1, 8, 8), cache_dir=str(tmp_path / "cache"))
         assert isinstance(images.pixels, np.memmap)
         assert not images.pixels.flags.writeable
@@ -218,7 +77,7 @@ class TestDecode:
         assert images.pixels[:, 0, 0, 0].tolist() == [4, 3, 2, 1, 0]
 
     def test_never_holds_all_pictures_in_memory(self, tmp_path):
-        names = numbered(tmp_path / "pictures", 8 * DECODED_AHEAD)
+        names = numbered(tmp_path / "pictures", 8 * READ_AHEAD)
         tracemalloc.start()
         try:
             images = decode(tmp_path / "pictures", names, (3, 64, 64), cache_dir=str(tmp_path / "cache"))
@@ -227,15 +86,39 @@ class TestDecode:
             tracemalloc.stop()
         assert peak_bytes < images.pixels.nbytes / 2
 
-    def test_the_second_call_reads_no_picture(self, tmp_path):
+    def test_the_second_call_opens_no_picture(self, tmp_path, monkeypatch):
         folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
         names = numbered(folder, 5)
-        first = decode(folder, names, (1, 8, 8), cache_dir=cache).pixels.copy()
-        for name in names:
-            before = (folder / name).stat()
-            (folder / name).write_bytes(bytes(before.st_size))
-            os.utime(folder / name, ns=(before.st_atime_ns, before.st_mtime_ns))
-        assert np.array_equal(decode(folder, names, (1, 8, 8), cache_dir=cache).pixels, first)
+        decode(folder, names, (1, 8, 8), cache_dir=cache)
+        monkeypatch.setattr("lightning_gen.data.cache.opened", None)
+        monkeypatch.setattr("lightning_gen.data.cache.read_picture", None)
+        assert decode(folder, names, (1, 8, 8), cache_dir=cache).pixels[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
+
+    @pytest.mark.parametrize("replace", [written_over, moved_over, folders_swapped])
+    def test_other_pictures_of_the_same_sizes_and_times_are_decoded_anew(self, tmp_path, replace):
+        folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
+        bmps(folder, [1, 2, 3])
+        bmps(tmp_path / "others", [1, 7, 3])
+        names = sorted(path.name for path in folder.iterdir())
+        before = sizes_and_times(folder)
+        assert decode(folder, names, (1, 8, 8), cache_dir=cache).pixels[:, 0, 0, 0].tolist() == [1, 2, 3]
+        replace(tmp_path / "others", folder)
+        assert sizes_and_times(folder) == before
+        for _ in range(2):
+            assert decode(folder, names, (1, 8, 8), cache_dir=cache).pixels[:, 0, 0, 0].tolist() == [1, 7, 3]
+        assert files(tmp_path / "cache") == [".json", ".npy"]
+
+    def test_files_that_were_touched_and_hold_the_same_are_not_decoded_again(self, tmp_path, monkeypatch, capsys):
+        folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
+        names = numbered(folder, 3)
+        decode(folder, names, (1, 8, 8), cache_dir=cache)
+        monkeypatch.setattr("lightning_gen.data.cache.read_picture", None)
+        os.utime(folder / names[1], ns=(0, 0))
+        capsys.readouterr()
+        assert decode(folder, names, (1, 8, 8), cache_dir=cache).pixels[:, 0, 0, 0].tolist() == [0, 1, 2]
+        assert "were touched since they were decoded: comparing what they hold" in capsys.readouterr().err
+        decode(folder, names, (1, 8, 8), cache_dir=cache)
+        assert capsys.readouterr().err == ""
 
     def test_a_changed_picture_is_decoded_anew(self, tmp_path):
         folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
@@ -314,6 +197,26 @@ def broken_link(path):
     path.symlink_to("nowhere")
 
 
+def broken_pipe(path):
+    os.mkfifo(path)
+
+
+def broken_device(path):
+    path.symlink_to("/dev/zero")
+
+
+def broken_folder(path):
+    path.mkdir()
+
+
+def broken_postscript(path):
+    path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
+
+
+def broken_bomb(path):
+    path.write_bytes(b"P5 20000 20000 255\n")
+
+
 BROKEN = [
     broken_truncated_png,
     broken_truncated_jpeg,
@@ -323,6 +226,11 @@ BROKEN = [
     broken_float,
     broken_32_bits,
     broken_link,
+    broken_pipe,
+    broken_device,
+    broken_folder,
+    broken_postscript,
+    broken_bomb,
 ]
 
 
@@ -349,6 +257,31 @@ class TestBrokenPictures:
             assert set(images.skipped) == {f"{number}.png" for number in range(len(BROKEN))}
         with pytest.raises(InputError, match=r"0\.png cannot be decoded"):
             decode(folder, names, (1, 8, 8), cache_dir=cache)
+
+    @pytest.mark.parametrize(
+        ("break_file", "why"),
+        [
+            (broken_pipe, "it is a folder, a pipe or a device and no file"),
+            (broken_device, "it is a folder, a pipe or a device and no file"),
+            (broken_postscript, "its content is not a picture"),
+            (broken_bomb, "it has more pixels than Pillow's limit of 178,956,970"),
+        ],
+    )
+    def test_what_is_no_picture_is_said(self, tmp_path, break_file, why):
+        break_file(tmp_path / "b.png")
+        with pytest.raises(InputError, match=re.escape(f"b.png cannot be decoded ({why}):")):
+            decode(tmp_path, ["b.png"], (1, 8, 8), cache_dir=str(tmp_path / "cache"))
+
+    def test_postscript_starts_no_program(self, tmp_path, monkeypatch):
+        broken_postscript(tmp_path / "b.png")
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+        (tmp_path / "bin" / "gs").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+        monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # it has not looked for the program yet
+        with pytest.raises(InputError):
+            decode(tmp_path, ["b.png"], (1, 8, 8), cache_dir=str(tmp_path / "cache"))
+        assert not (tmp_path / "started").exists()
 
     def test_nothing_left(self, tmp_path):
         broken_text(tmp_path / "b.png")
@@ -379,17 +312,80 @@ class TestDisk:
         with pytest.raises(InputError, match=r"cannot be written to .*--data\.cache_dir"):
             decode(tmp_path / "pictures", names, (1, 8, 8), cache_dir=str(tmp_path / "pictures" / names[0] / "cache"))
 
-    def test_only_old_leftovers_of_killed_processes_are_removed(self, tmp_path):
+    def test_what_killed_processes_left_is_removed_before_room_is_asked_for(self, tmp_path, monkeypatch):
         names = numbered(tmp_path / "pictures", 2)
         cache = tmp_path / "cache"
         cache.mkdir()
-        for name in ["lightning_gen-old.partial", "lightning_gen-new.partial", "of_another_program.tmp"]:
+        for name in [f".{'a' * 32}.npy.{'b' * 32}.partial", "of_another_program.partial"]:
             (cache / name).touch()
-        for name in ["lightning_gen-old.partial", "of_another_program.tmp"]:
-            os.utime(cache / name, (0, 0))
-        decode(tmp_path / "pictures", names, (1, 8, 8), cache_dir=str(cache))
-        assert files(cache) == [".json", ".npy", ".partial", ".tmp"]
-        assert (cache / "lightning_gen-new.partial").exists()
+        room = shutil._ntuple_diskusage(100, 90, 10)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: files(cache) == [".partial"] and room)
+        with pytest.raises(InputError, match="has no room"):
+            decode(tmp_path / "pictures", names, (1, 8, 8), cache_dir=str(cache))
+        assert [path.name for path in cache.iterdir()] == ["of_another_program.partial"]
+
+
+def zeroed(path):
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def pixels_zeroed(path):
+    path.write_bytes(path.read_bytes()[:128] + bytes(path.stat().st_size - 128))
+
+
+def one_bit_flipped(path):
+    content = bytearray(path.read_bytes())
+    content[-40] ^= 4
+    path.write_bytes(content)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def of_an_array(path):
+    path.write_text("[1, 2]")
+
+
+def of_other_names(path):
+    path.write_text(path.read_text().replace('"skipped": {}', '"skipped": {"other.png": ""}'))
+
+
+class TestDamagedCache:
+    @pytest.mark.parametrize(
+        ("suffix", "damage"),
+        [
+            *((".npy", damage) for damage in (zeroed, pixels_zeroed, one_bit_flipped, cut, emptied, os.unlink)),
+            *((".json", damage) for damage in (zeroed, cut, emptied, of_an_array, of_other_names)),
+        ],
+    )
+    def test_it_is_made_again_with_a_word(self, tmp_path, capsys, suffix, damage):
+        folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
+        names = numbered(folder, 5)
+        decode(folder, names, (1, 8, 8), cache_dir=cache)
+        (path,) = (tmp_path / "cache").glob(f"*{suffix}")
+        before = path.stat()
+        damage(path)
+        if path.exists():
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        capsys.readouterr()
+        assert decode(folder, names, (1, 8, 8), cache_dir=cache).pixels[:, 0, 3, 3].tolist() == [0, 1, 2, 3, 4]
+        assert f"{folder} in {cache} are damaged and are made again" in capsys.readouterr().err
+        decode(folder, names, (1, 8, 8), cache_dir=cache)
+        assert capsys.readouterr().err == ""
+
+    def test_an_array_that_was_only_touched_is_used(self, tmp_path, monkeypatch):
+        folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
+        names = numbered(folder, 5)
+        decode(folder, names, (1, 8, 8), cache_dir=cache)
+        monkeypatch.setattr("lightning_gen.data.cache.read_picture", None)
+        (array,) = (tmp_path / "cache").glob("*.npy")
+        os.utime(array, ns=(0, 0))
+        assert decode(folder, names, (1, 8, 8), cache_dir=cache).pixels[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
 
 
 def decode_at_the_same_time(start, folder, names, cache):

@@ -1,3 +1,4 @@
+import os
 import sys
 
 import numpy as np
@@ -6,6 +7,7 @@ import torch
 from PIL import Image
 
 from lightning_gen.data.folder import ImageFolder, list_pictures, split_sizes
+from lightning_gen.data.loader import seeded
 from lightning_gen.errors import InputError
 
 LEVELS = {"apple": 50, "Banana": 100, "cherry": 150}
@@ -36,6 +38,34 @@ def classes(tmp_path):
             place = folder / name / "deeper" if index % 2 else folder / name
             Image.new("RGB", (8, 8), (level, level, level)).save(place / f"{index}.bmp")
     return folder
+
+
+PLACES = {}
+"""Split folder and class folder of each grey level."""
+
+
+@pytest.fixture
+def split_folders(tmp_path):
+    """Make folders of so many pictures of each class; every picture has a grey level of its own."""
+
+    def make(**splits):
+        PLACES.clear()
+        for split, classes in splits.items():
+            for name, count in classes.items():
+                (tmp_path / "pictures" / split / name).mkdir(parents=True)
+                for level in range(len(PLACES), len(PLACES) + count):
+                    PLACES[level] = (split, name)
+                    Image.new("L", (8, 8), level).save(tmp_path / "pictures" / split / name / f"{level}.png")
+        return tmp_path / "pictures"
+
+    return make
+
+
+def labels_are_those_of_the_folders(data, *splits):
+    return all(
+        [data.classes[label] for label in split[:].labels.tolist()] == [PLACES[level][1] for level in levels(split)]
+        for split in splits
+    )
 
 
 def levels(samples):
@@ -127,7 +157,136 @@ class TestClasses:
         assert ImageFolder(str(classes)).num_classes == 3
 
 
+class TestSplitFolders:
+    def test_train_and_test_are_splits_and_a_part_of_train_validates(self, split_folders):
+        folder = split_folders(train={"cat": 6, "dog": 4}, test={"cat": 2, "dog": 1})
+        data = ImageFolder(str(folder), size=8, val_fraction=0.3, test_fraction=0.3)
+        data.setup()
+        assert data.classes == ["cat", "dog"]
+        assert [len(split) for split in (data.train_set, data.val_set, data.test_set)] == [7, 3, 3]
+        trained = levels(data.train_set) + levels(data.val_set)
+        assert sorted(trained) == [level for level, (split, _) in PLACES.items() if split == "train"]
+        assert sorted(levels(data.test_set)) == [level for level, (split, _) in PLACES.items() if split == "test"]
+        assert labels_are_those_of_the_folders(data, data.train_set, data.val_set, data.test_set)
+
+    @pytest.mark.parametrize("val", ["val", "valid", "validation", "Val"])
+    @pytest.mark.parametrize(("train", "test"), [("train", "test"), ("training", "testing"), ("Train", "TEST")])
+    def test_three_splits_take_nothing_of_each_other(self, split_folders, train, val, test):
+        folder = split_folders(**{train: {"cat": 5, "dog": 5}, val: {"cat": 2}, test: {"dog": 3, "emu": 1}})
+        data = ImageFolder(str(folder), size=8, val_fraction=0.5, test_fraction=0.4)
+        data.setup()
+        assert data.classes == ["cat", "dog", "emu"]
+        for name, split in {train: data.train_set, val: data.val_set, test: data.test_set}.items():
+            assert sorted(levels(split)) == [level for level, (place, _) in PLACES.items() if place == name]
+        assert labels_are_those_of_the_folders(data, data.train_set, data.val_set, data.test_set)
+
+    def test_validation_alone(self, split_folders):
+        data = ImageFolder(str(split_folders(train={"": 8}, val={"": 3})), size=8, test_fraction=0.25)
+        data.setup()
+        assert data.num_classes is None
+        assert [len(split) for split in (data.train_set, data.val_set, data.test_set)] == [6, 3, 2]
+
+    def test_each_split_is_in_random_order_that_the_seed_decides(self, split_folders):
+        folder = split_folders(train={"": 30}, test={"": 30})
+        first, second, other = (ImageFolder(str(folder), size=8, seed=seed) for seed in (0, 0, 1))
+        for data in (first, second, other):
+            data.setup()
+        assert levels(first.test_set) == levels(second.test_set)
+        assert levels(first.test_set) != levels(other.test_set)
+        assert levels(first.test_set) != sorted(levels(first.test_set))
+
+    def test_a_split_without_classes_has_no_labels(self, split_folders):
+        data = ImageFolder(str(split_folders(train={"cat": 4, "dog": 4}, test={"": 3})), size=8, val_fraction=0.25)
+        data.setup()
+        assert data.classes == ["cat", "dog"]
+        assert data.test_set[:].labels is None
+        assert labels_are_those_of_the_folders(data, data.train_set, data.val_set)
+
+    def test_classes_of_held_out_pictures_alone_are_none(self, split_folders):
+        data = ImageFolder(str(split_folders(train={"": 4}, test={"cat": 3})), size=8)
+        data.setup()
+        assert data.num_classes is None
+        assert data.test_set[:].labels is None
+
+    @pytest.mark.parametrize("stray", ["cover.png", "unlabeled/1.png"])
+    def test_pictures_beside_the_splits_are_refused(self, split_folders, stray):
+        folder = split_folders(train={"": 4}, test={"": 3})
+        (folder / stray).parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 8)).save(folder / stray)
+        with pytest.raises(InputError, match=rf"holds splits, .* beside them such as {stray}: move these"):
+            ImageFolder(str(folder)).prepare_data()
+
+    @pytest.mark.parametrize(
+        ("names", "classes"),
+        [(["train", "car", "bus"], 3), (["train"], 1), (["val", "test"], 2), (["test", "car"], 2)],
+    )
+    def test_names_that_are_no_splits_together_stay_classes(self, split_folders, names, classes):
+        folder = split_folders(**{name: {"": 3} for name in names})
+        data = ImageFolder(str(folder), size=8, val_fraction=0, test_fraction=0)
+        data.setup()
+        assert data.num_classes == classes
+        assert len(data.train_set) == 3 * len(names)
+
+    def test_splits_stay_when_pictures_are_skipped(self, split_folders):
+        folder = split_folders(train={"cat": 4, "dog": 4}, test={"cat": 3})
+        (folder / "train/cat/0.png").write_bytes(b"")
+        (folder / "test/cat/8.png").write_bytes(b"")
+        data = ImageFolder(str(folder), size=8, val_fraction=0, on_error="skip")
+        with pytest.warns(UserWarning, match="left out 2 of 11"):
+            data.setup()
+        assert sorted(levels(data.train_set)) == [1, 2, 3, 4, 5, 6, 7]
+        assert sorted(levels(data.test_set)) == [9, 10]
+        assert labels_are_those_of_the_folders(data, data.train_set, data.test_set)
+
+    def test_nothing_to_train_on(self, split_folders):
+        folder = split_folders(train={"": 1}, test={"": 3})
+        (folder / "train/0.png").write_bytes(b"")
+        with (
+            pytest.warns(UserWarning, match="left out 1 of 4"),
+            pytest.raises(InputError, match="no picture to train on"),
+        ):
+            ImageFolder(str(folder), size=8, on_error="skip").setup()
+
+
+class TestContents:
+    def test_classes_are_counted_in_the_training_split(self, classes):
+        data = ImageFolder(str(classes), size=8, val_fraction=0.3, test_fraction=0.1)
+        data.setup()
+        where, counted = data.contents()
+        assert where == "5 for validation, split off, 2 for test, split off"
+        x = levels(data.train_set)
+        assert counted == "3 classes: " + ", ".join(f"{name} {x.count(LEVELS[name])}" for name in sorted(LEVELS))
+
+    def test_folders_of_splits_are_named(self, split_folders):
+        data = ImageFolder(
+            str(split_folders(train={"cat": 9, "dog\x1b[31m": 1}, val={"cat": 2})), size=8, test_fraction=0
+        )
+        data.setup()
+        assert data.contents() == [
+            "2 for validation, of its own folder, 0 for test, split off",
+            r"2 classes: cat 9, 'dog\x1b[31m' 1",
+        ]
+
+    def test_the_first_few_of_many_classes_are_named(self, split_folders):
+        folder = split_folders(**{f"class{number:02}": {"": 1} for number in range(15)})
+        data = ImageFolder(str(folder), size=8, val_fraction=0, test_fraction=0)
+        data.setup()
+        assert data.contents()[1].startswith("15 classes: class00 1, class01 1, ")
+        assert data.contents()[1].endswith("class07 1, and 7 more")
+
+    def test_without_classes(self, flat):
+        data = ImageFolder(str(flat), size=8)
+        data.setup()
+        assert data.contents() == ["2 for validation, split off, 2 for test, split off"]
+
+
 class TestSplits:
+    def test_they_are_those_of_earlier_versions(self, flat, classes):
+        data = ImageFolder(str(flat), size=8, val_fraction=0.2, test_fraction=0.3, seed=3)
+        data.setup()
+        order = torch.randperm(20, generator=seeded(3)).tolist()
+        assert levels(data.train_set) + levels(data.val_set) + levels(data.test_set) == order
+
     def test_every_picture_is_in_one_split(self, flat):
         data = ImageFolder(str(flat), size=8, val_fraction=0.2, test_fraction=0.3)
         data.setup()
@@ -208,6 +367,29 @@ class TestListing:
         (tmp_path / "linked/pictures").symlink_to(flat)
         (flat / "back").symlink_to(tmp_path / "linked")
         assert list_pictures(tmp_path / "linked") == [f"pictures/{level:02}.png" for level in range(20)]
+
+    def test_a_link_beside_its_target_is_taken_once_under_the_name_of_the_file(self, flat, tmp_path):
+        (flat / "00-link.png").symlink_to("07.png")
+        (flat / "zz").mkdir()
+        (flat / "zz" / "07.png").symlink_to(flat / "07.png")
+        (flat / "zz" / "alone.png").symlink_to(tmp_path / "outside.png")
+        (flat / "zz" / "twice.png").symlink_to(tmp_path / "outside.png")
+        (flat / "zz" / "broken.png").symlink_to("nowhere.png")
+        Image.new("L", (8, 8)).save(tmp_path / "outside.png")
+        numbers = [f"{level:02}.png" for level in range(20)]
+        assert list_pictures(flat) == [*numbers, "zz/alone.png", "zz/broken.png"]
+
+    def test_hard_links_are_files_of_their_own(self, flat):
+        os.link(flat / "00.png", flat / "copy.png")
+        assert len(list_pictures(flat)) == 21
+
+    def test_a_pipe_is_no_picture_and_nobody_waits_for_it(self, flat):
+        os.mkfifo(flat / "pipe.png")
+        with pytest.raises(InputError, match=r"pipe\.png cannot be decoded \(it is a folder, a pipe or a device"):
+            ImageFolder(str(flat), size=8).prepare_data()
+        data = ImageFolder(str(flat), size=8, on_error="skip")
+        with pytest.warns(UserWarning, match=r"left out 1 of 21 .* such as pipe\.png \(it is"):
+            data.setup()
 
     def test_home(self, flat, tmp_path, monkeypatch):
         monkeypatch.setenv("HOME", str(tmp_path))

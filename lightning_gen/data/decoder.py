@@ -1,0 +1,97 @@
+"""One picture of any kind as an array of bytes: upright, in the channels and the size that are asked for."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lightning_gen.files import opened
+from lightning_gen.records import Shape
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""Channels of a picture, and what Pillow calls pictures with so many."""
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""What Pillow may take a file for, by its content and not by its name: for some others it starts another program."""
+
+OVERSAMPLING = 3  # a picture may be shrunk by fast means to this many times its final size, by Lanczos from there
+
+
+def read_picture(path: Path, shape: Shape, pad: bool = False) -> np.ndarray:
+    """Read one picture as uint8 ``(channels, height, width)``.
+
+    Its EXIF orientation is applied; of an animation the first frame is taken. Transparency is laid over white unless
+    four channels are asked for. 16-bit grey is divided by 257, so that 65535 becomes 255. Size is brought to the shape
+    by an antialiased Lanczos filter.
+
+    Args:
+        path: A file of one of `FORMATS`.
+        shape: ``(channels, height, width)``, with 1 (grey), 3 (RGB) or 4 (RGBA) channels.
+        pad: False fits the short side and crops the centre of the long one; True fits the long side and pads the short
+            one with black (transparent black in RGBA).
+
+    Raises:
+        Exception: Whatever Pillow's decoders raise on a broken file; `reason` says it in words. A pipe or a device
+            is not waited for.
+    """
+    channels, height, width = shape
+    with opened(path) as file, Image.open(file, formats=_formats()) as image:
+        image.draft(None, (OVERSAMPLING * max(height, width),) * 2)  # a JPEG can be decoded at a fraction of its size
+        picture = _with_channels(ImageOps.exif_transpose(image), channels)
+    fitted = _padded(picture, height, width) if pad else _cropped(picture, height, width)
+    return np.ascontiguousarray(np.asarray(fitted).reshape(height, width, channels).transpose(2, 0, 1))
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow knows; older ones lack some, and fail on a name that they do not know."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _with_channels(image: Image.Image, channels: int) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("its pixels are floats of an unknown range")
+    if image.mode.startswith("I"):
+        image = _from_16_bits(image)
+    if image.has_transparency_data and channels != 4:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert(MODES[channels])
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    """Scale to 8 bits; Pillow's own conversion clips at 255. Some formats and versions hold 16 bits in 32."""
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("its pixels are integers of more than 16 bits")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def _cropped(image: Image.Image, height: int, width: int) -> Image.Image:
+    if image.width * height <= image.height * width:
+        box_width, box_height = float(image.width), image.width * height / width
+    else:
+        box_width, box_height = image.height * width / height, float(image.height)
+    # Whole pixels: half a pixel of shift would blur a picture that only needs cropping.
+    left, top = round((image.width - box_width) / 2), round((image.height - box_height) / 2)
+    box = (left, top, left + box_width, top + box_height)
+    return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=OVERSAMPLING)
+
+
+def _padded(image: Image.Image, height: int, width: int) -> Image.Image:
+    scale = min(width / image.width, height / image.height)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    canvas = Image.new(image.mode, (width, height))
+    resized = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=OVERSAMPLING)
+    canvas.paste(resized, ((width - size[0]) // 2, (height - size[1]) // 2))
+    return canvas
+
+
+def reason(error: Exception) -> str:
+    """Why a picture could not be read, in a few words."""
+    if isinstance(error, UnidentifiedImageError):
+        return "its content is not a picture"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has more pixels than Pillow's limit of {2 * (Image.MAX_IMAGE_PIXELS or 0):,}"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
