@@ -1,5 +1,6 @@
 """What is refused before anything is built or written, because it would do nothing or destroy something."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def check_folder(folder: Path, ckpt_path: str | None, goes_on: bool, model: str)
     Raises:
         InputError: The folder holds a run, or another process has it.
     """
+    check_place(folder)
     if (folder / LOCK).is_file():
         hold_folder(folder).close()
     config, states = folder / CONFIG, checkpoints_in(folder)
@@ -66,6 +68,19 @@ def check_folder(folder: Path, ckpt_path: str | None, goes_on: bool, model: str)
             f"{folder} already holds a run: go on with it by adding --ckpt_path {last_or(states)}, or give the new run "
             f"a name of its own with --name {folder.name}-2"
         )
+
+
+def check_place(folder: Path) -> None:
+    """Check that a folder is there or can be made.
+
+    Raises:
+        InputError: A file is in its place or above it, or nothing may be written there.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"{there} is a file and no folder for runs: give another --runs_dir or --name")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"nothing may be written to {there}: give another --runs_dir")
 
 
 def checkpoints_in(folder: Path) -> list[Path]:

@@ -316,6 +316,7 @@ def run(words: list[str]) -> None:
     Raises:
         InputError: It cannot be done as asked.
     """
+    check_files(words)
     words = import_named(words)
     if not words or words[0] not in VERBS:
         lightning(words)
@@ -331,6 +332,18 @@ def run(words: list[str]) -> None:
     if rest is not None:
         call.arguments[rest] = others
     verb(*call.args, **call.kwargs)
+
+
+def check_files(words: Sequence[str]) -> None:
+    """Check the YAML files that options are given, before jsonargparse reads them without a bound.
+
+    Raises:
+        InputError: One stands for more than could be held.
+    """
+    for word in words:
+        path = Path(word.split("=", 1)[-1])
+        if path.suffix in (".yaml", ".yml") and path.is_file():
+            recipes.load(path)
 
 
 def parted(words: Sequence[str], known: Collection[str]) -> tuple[list[str], list[str]]:

@@ -272,3 +272,18 @@ def refused_after_progress(capsys, *words):
     assert end.value.code == 2
     assert not Path("runs").exists()
     return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("option", ["--config", "--model", "--data", "--model.generator", "--trainer"])
+def test_a_file_that_stands_for_billions_of_values_is_refused_wherever_it_is_given(capsys, here, option):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]
+    (here / "bomb.yaml").write_text("\n".join(lines))
+    assert "bomb.yaml" in refused(capsys, "fit", option, "bomb.yaml")
+    assert "bomb.yaml" in refused(capsys, "fit", f"{option}=bomb.yaml")
+
+
+def test_runs_need_a_folder(capsys, here):
+    (here / "file").write_text("no folder")
+    for words in (["--runs_dir=file"], ["--runs_dir=file/runs"], ["--runs_dir=.", "--name=file"]):
+        assert "is a file and no folder for runs" in refused(capsys, "fit", *TINY, *words)

@@ -223,7 +223,7 @@ class AlternatingModule(GenerativeModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Play one round on a batch."""
-        batch = Batch.of(batch)
+        batch = self.batch_of(batch)
         images = self.count(batch)
         for index, player in enumerate(self._players):
             if self.started(player.start_images) and (self.rounds + 1) % player.every == 0:

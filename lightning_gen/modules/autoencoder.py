@@ -13,7 +13,7 @@ from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.modules.autoencoder_base import Autoencoder
 from lightning_gen.modules.devices import sum_over_devices
 from lightning_gen.networks import Decoder, Encoder
-from lightning_gen.records import Batch, Code, joined
+from lightning_gen.records import Code, joined
 from lightning_gen.terms import Term
 
 
@@ -66,7 +66,7 @@ class AutoencoderModule(Autoencoder):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss on a batch; an optimizer may ask for it several times in a step, for one that is counted once."""
-        batch = Batch.of(batch)
+        batch = self.batch_of(batch)
         again = bool(self._evaluations)
         if self._evaluations is not None:
             self._evaluations += 1

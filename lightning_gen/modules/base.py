@@ -6,7 +6,7 @@ import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -127,6 +127,10 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         else:
             super().__setattr__(name, value)
 
+    def batch_of(self, batch: Any) -> Batch:
+        """What a DataLoader yields, as the networks see it and in their precision; see `Batch.of`."""
+        return Batch.of(batch, cast(torch.dtype, self.dtype))
+
     # counting ------------------------------------------------------------------------------------------------------
 
     def count(self, batch: Batch) -> int:
@@ -207,7 +211,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         if split not in self._looked_at:
             self._looked_at.add(split)
             place = f"batch {index} of the {split} data"
-            check_first_batch(Batch.of(batch), place, self.data_shape, self.num_classes, self.pixels_only)
+            check_first_batch(self.batch_of(batch), place, self.data_shape, self.num_classes, self.pixels_only)
 
     def own_state(self) -> dict[str, Any]:
         """What this process alone has: the state of its random numbers; plain data."""
@@ -383,7 +387,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Log the figures of a batch of the validation split."""
         self._look_at(batch, batch_idx, "validation")
-        self._evaluate(Batch.of(batch), "val")
+        self._evaluate(self.batch_of(batch), "val")
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures of the validation split, and put all of them on the axis of images."""
@@ -396,7 +400,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Log the figures of a batch of the test split."""
         self._look_at(batch, batch_idx, "test")
-        self._evaluate(Batch.of(batch), "test")
+        self._evaluate(self.batch_of(batch), "test")
 
     def on_test_epoch_end(self) -> None:
         """Log the figures of the test split."""

@@ -303,7 +303,7 @@ class GANModule(AlternatingModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Play one round on a batch; where the players share samples, these are drawn before it."""
-        batch = Batch.of(batch)
+        batch = self.batch_of(batch)
         if self.shared_samples and (self.rounds + 1) % self.discriminator_updates == 0:
             self._shared = self._generate(batch)
         try:
@@ -411,5 +411,5 @@ class GANModule(AlternatingModule):
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """As many samples as the batch holds, ``(n, *shape)``, of its classes where the generator is conditional."""
-        batch = Batch.of(batch)
+        batch = self.batch_of(batch)
         return self.sample(len(batch.x), None if self.num_classes is None else batch.labels)

@@ -222,6 +222,7 @@ def test_a_full_disk_under_tensorboard_is_raised_once_and_prints_nothing(tmp_pat
     monkeypatch.setattr(threading, "excepthook", leave_to_caller)
     monkeypatch.setattr(RecordWriter, "write", full)
     logger = RunLogger(tmp_path, "run", version="")
+    logger.begun = True
 
     def log():
         while True:

@@ -179,18 +179,18 @@ def test_a_changed_number_of_a_scheduler_wins(run):
     _, options, _ = run(2, partial(Adam, lr=1e-3), longer, start=path)
     _, expected, _ = run(2, partial(Adam, lr=1e-3), longer)
     assert options.seen[1:] == expected.seen[BATCHES + 1 :]
-    _, _, path = run(1, partial(Adam, lr=1.0), partial(schedulers.StepLR, step_size=6, gamma=0.1))
-    _, options, _ = run(2, partial(Adam, lr=1.0), partial(schedulers.StepLR, step_size=4, gamma=0.5), start=path)
-    assert [rate for (rate,) in options.rates()] == pytest.approx([0.1] * 2 + [0.05] * 4)
+    _, _, path = run(1, partial(SGD, lr=0.1), partial(schedulers.StepLR, step_size=6, gamma=0.1))
+    _, options, _ = run(2, partial(SGD, lr=0.1), partial(schedulers.StepLR, step_size=4, gamma=0.5), start=path)
+    assert [rate for (rate,) in options.rates()] == pytest.approx([0.01] * 2 + [0.005] * 4)
 
 
 def test_a_scheduler_that_is_added_or_taken_away_sets_the_rate_of_the_new_optimizer(run):
-    _, _, path = run(1, partial(Adam, lr=1.0), None)
-    _, options, _ = run(2, partial(Adam, lr=1.0), partial(ImageSchedule, learning_rate=Linear(192)), start=path)
-    assert [rate for (rate,) in options.rates()] == pytest.approx([1 - n / 192 for n in range(96, 192, 16)])
-    _, _, path = run(1, partial(Adam, lr=1.0), partial(schedulers.StepLR, step_size=2, gamma=0.5))
-    _, options, _ = run(2, partial(Adam, lr=1.0), None, start=path)
-    assert options.rates() == [[1.0]] * BATCHES
+    _, _, path = run(1, partial(SGD, lr=0.1), None)
+    _, options, _ = run(2, partial(SGD, lr=0.1), partial(ImageSchedule, learning_rate=Linear(192)), start=path)
+    assert [rate for (rate,) in options.rates()] == pytest.approx([0.1 * (1 - n / 192) for n in range(96, 192, 16)])
+    _, _, path = run(1, partial(SGD, lr=0.1), partial(schedulers.StepLR, step_size=2, gamma=0.5))
+    _, options, _ = run(2, partial(SGD, lr=0.1), None, start=path)
+    assert options.rates() == [[0.1]] * BATCHES
     assert "initial_lr" not in options.seen[0][0]
 
 
