@@ -120,6 +120,6 @@ def test_tensors_and_folders_travel_as_places(tmp_path, path):
 def test_a_worker_that_is_spawned_reads_the_same(path):
     x = np.load(path, mmap_mode="r")
     loader = DataLoader(
-        ArrayDataset(x), batch_size=250, collate_fn=Batch.of, num_workers=1, multiprocessing_context="spawn"
+        ArrayDataset(x), batch_size=250, collate_fn=Batch.unpacked, num_workers=1, multiprocessing_context="spawn"
     )
     assert torch.equal(torch.cat([batch.x for batch in loader]), torch.from_numpy(np.array(x)))
