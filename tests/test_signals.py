@@ -7,7 +7,7 @@ import pytest
 from lightning_gen import signals
 
 
-@pytest.mark.parametrize("number", signals.SIGNALS)
+@pytest.mark.parametrize("number", [number for number in signals.SIGNALS if number != signal.SIGINT])
 def test_a_command_leaves_and_clears_up_undisturbed(number):
     before, cleared = signal.getsignal(number), []
 
@@ -22,6 +22,23 @@ def test_a_command_leaves_and_clears_up_undisturbed(number):
         work()
     assert (end.value.code, cleared) == (75, [True])
     assert signal.getsignal(number) is before
+
+
+def test_ctrl_c_clears_up_as_well_and_a_second_one_ends_the_process(monkeypatch):
+    before, ended = signal.getsignal(signal.SIGINT), []
+    monkeypatch.setattr(signals.os, "_exit", ended.append)
+
+    def work():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            assert not ended
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(signals.LeftEarly) as end, signals.leaving():
+        work()
+    assert (end.value.code, ended) == (130, [130])
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_what_was_ignored_stays_ignored():
