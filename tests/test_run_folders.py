@@ -247,3 +247,23 @@ def test_the_trainer_of_a_stranger_imports_nothing(capsys, here):
         shutil.copy(state("vae"), state("bad"))
         assert "was not loaded" in refused(capsys, "fit", "--name=bad", "--ckpt_path=last", "--max_images=192")
     assert not Path("trace").exists()
+
+
+class Removes(Callback):
+    """Removes a run's folder after so many images, as somebody beside the run may."""
+
+    def __init__(self, folder: str, images: int) -> None:
+        self.folder = folder
+        self.images = images
+
+    def on_train_batch_end(self, trainer, pl_module, *args):
+        if pl_module.images_seen == self.images:
+            shutil.rmtree(self.folder)
+
+
+def test_a_run_whose_folder_is_removed_while_it_trains_is_not_lost(capsys):
+    removes = [f"--trainer.callbacks+={__name__}.Removes", "--trainer.callbacks.folder=runs/vae"]
+    main(["fit", *VAE, "--max_images=256", "--log_every_images=64", *removes, "--trainer.callbacks.images=128"])
+    assert "runs/vae was removed while the run trains: it is written again" in capsys.readouterr().err
+    assert images(state("vae")) == 256
+    assert yaml.safe_load(Path("runs/vae/config.yaml").read_text())["max_images"] == 256
