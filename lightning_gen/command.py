@@ -136,7 +136,7 @@ class Command:
             raise InputError(f"{self.verb} needs a trained model: add --ckpt_path runs/NAME/checkpoints/last.ckpt")
         layers: list[dict[str, Any]] = []
         if checkpoint is not None:
-            if self.verb == "fit":
+            if self.verb == "fit" and checkpoint.parent.name == "checkpoints":
                 layers.append(self._run_settings(checkpoint.parent.parent / CONFIG))
             layers.append(self._parts(stored_parts(checkpoint), checkpoint))
         elif self.begun:

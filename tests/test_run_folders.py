@@ -80,8 +80,11 @@ def test_a_configuration_from_a_stranger_imports_nothing(begun, capsys, here):
 def test_a_checkpoint_from_elsewhere_names_its_run(capsys):
     main(["fit", *VAE, "--max_images=128"])
     shutil.copy(state("vae"), "from_a_friend.ckpt")
+    Path("config.yaml").write_text("max_images: 64")  # of something else
     main(["fit", "--ckpt_path=from_a_friend.ckpt", "--max_images=192"])
     assert images(state("from_a_friend")) == 192
+    main(["fit", "--ckpt_path=from_a_friend.ckpt", "--name=again", "--trainer.max_steps=3"])
+    assert images(state("again")) == 192, "the length is not that of a file beside the checkpoint"
     assert not Path("runs/dcgan").exists()
 
 
