@@ -9,7 +9,7 @@ from jsonargparse import Namespace
 from lightning_gen import recipes
 from lightning_gen.callbacks.run import CONFIG
 from lightning_gen.errors import InputError
-from lightning_gen.files import LOCK, hold_folder
+from lightning_gen.files import require_free
 from lightning_gen.modules.devices import SPLITS
 
 
@@ -56,8 +56,7 @@ def check_folder(folder: Path, ckpt_path: str | None, goes_on: bool, model: str)
         InputError: The folder holds a run, or another process has it.
     """
     check_place(folder)
-    if (folder / LOCK).is_file():
-        hold_folder(folder).close()
+    require_free(folder)
     config, states = folder / CONFIG, checkpoints_in(folder)
     if ckpt_path is not None and folder.resolve() in Path(ckpt_path).resolve().parents:
         return

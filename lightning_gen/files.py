@@ -85,8 +85,12 @@ def require_replaceable(target: Path) -> None:
         raise InputError(f"{target} is a {kind} and would be replaced by a file: give the path of a file")
 
 
-def hold(file: IO[bytes]) -> bool:
-    """Lock a file that is open for writing until it is closed or this process ends; processes it starts do not hold it.
+def hold(file: IO[bytes], shared: bool = False) -> bool:
+    """Lock a file until it is closed or this process ends; processes that this one starts do not hold it.
+
+    Args:
+        file: It is open for writing, or for reading where it is shared.
+        shared: Whether others may hold it shared at the same time.
 
     Returns:
         False where another process holds it.
@@ -97,7 +101,7 @@ def hold(file: IO[bytes]) -> bool:
     if fcntl is None:
         raise OSError("this system has no locks")
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False
     return True
@@ -114,11 +118,27 @@ def hold_folder(folder: Path) -> IO[bytes]:
     with suppress(OSError):  # a file system without locks
         if not hold(file):
             file.close()
-            raise InputError(
-                f"another process is training in {folder}: wait for its end, or give this run a name of its own with "
-                f"--name {folder.name}-2"
-            )
+            raise taken(folder)
     return file
+
+
+def require_free(folder: Path) -> None:
+    """Check that no other process has taken a folder; any number of processes may check at the same time.
+
+    Raises:
+        InputError: One has.
+    """
+    with suppress(OSError), (folder / LOCK).open("rb") as file:  # no such file, or a file system without locks
+        if not hold(file, shared=True):
+            raise taken(folder)
+
+
+def taken(folder: Path) -> InputError:
+    """What is wrong where another process trains in a folder."""
+    return InputError(
+        f"another process is training in {folder}: wait for its end, or give this run a name of its own with "
+        f"--name {folder.name}-2"
+    )
 
 
 def stem(target: Path) -> str:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from lightning_gen.errors import InputError
-from lightning_gen.files import hold, opened, replacing
+from lightning_gen.files import hold, hold_folder, opened, replacing, require_free
 
 WRITES = """
 import sys
@@ -104,6 +104,29 @@ def test_a_lock_is_of_one_process(tmp_path, writer):
         writer.kill()
         writer.wait()
         assert hold(file)
+
+
+LOOKS = """
+import sys
+from pathlib import Path
+from lightning_gen import files
+folder = Path(sys.argv[1])
+with (folder / files.LOCK).open("rb") as file:
+    assert files.hold(file, shared=True)
+    print("looking", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_processes_that_look_at_a_folder_do_not_take_each_other_for_its_owner(tmp_path):
+    """As the processes of one run do that start at the same time."""
+    hold_folder(tmp_path).close()
+    with subprocess.Popen(
+        [sys.executable, "-c", LOOKS, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"looking\n"
+        require_free(tmp_path)
+        other.stdin.close()
 
 
 def test_a_file_is_opened_for_reading(tmp_path):
