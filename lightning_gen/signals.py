@@ -78,11 +78,15 @@ def forget_terminal(number: int) -> None:
 def leave_to_parent(worker: int) -> None:
     """Let a process that loads batches stay while the one that trains finishes its batch: both get the same signals.
 
-    SIGTERM is left to torch: with it the process that trains ends those that do not come back.
+    A second SIGTERM ends it. The first may have been for all processes of a job, as SLURM sends it. Where the process
+    that trains sends it, that one has told this one before to leave after its batch, and sends another at its end.
 
     Args:
         worker: Its number, as ``worker_init_fn`` of torch's loaders gives it.
     """
+
+    def next_time(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+
     for number in SIGNALS:
-        if number != signal.SIGTERM:
-            signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, next_time if number == signal.SIGTERM else signal.SIG_IGN)

@@ -17,8 +17,11 @@ from lightning_gen.callbacks.lengths import counted
 from lightning_gen.callbacks.run import command_line
 from lightning_gen.errors import InputError
 from lightning_gen.modules import GenerativeModule
-from lightning_gen.signals import INTERRUPTED, Preempted, forget_terminal, heeded, status_of
+from lightning_gen.signals import INTERRUPTED, LeftEarly, Preempted, forget_terminal, heeded, status_of
 from lightning_gen.terminal import say
+
+LEAVE_AT_ONCE = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""What no process can put off."""
 
 
 class PreemptionCheckpoint(Checkpoint):
@@ -57,8 +60,15 @@ class PreemptionCheckpoint(Checkpoint):
         self._process = os.getpid()
         self._handlers: dict[signal.Signals, Any] = {}
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Keep Lightning from taking SIGTERM.
+
+        Its handler broadcasts to the other processes, and waits for ever where these are doing something else.
+        """
+        trainer._signal_connector.register_signal_handlers = do_nothing  # type: ignore[method-assign]
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen, in the place of Lightning."""
+        """Listen."""
         self._asked, self._batches, self._process = None, 0, os.getpid()
         self._begun_at = counted(pl_module).images_seen
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
@@ -108,8 +118,10 @@ class PreemptionCheckpoint(Checkpoint):
         self._stop_listening(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Put the handlers back."""
+        """Put the handlers back; where the run was asked to leave before it trained, end what this process started."""
         self._stop_listening(trainer)
+        if isinstance(exception, LeftEarly) and trainer.strategy.launcher is not None:
+            trainer.strategy.launcher.kill(LEAVE_AT_ONCE)  # they may be waiting for this one, and do not hear then
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         """Take a signal; workers that were forked from this process hear Ctrl-C as well and leave it to this one.
@@ -132,10 +144,11 @@ class PreemptionCheckpoint(Checkpoint):
             signal.signal(number, handler)
         self._handlers = {}
         vars(trainer.fit_loop.epoch_loop).pop("_broadcast_sigterm_tensor", None)
+        vars(trainer._signal_connector).pop("register_signal_handlers", None)
 
 
 def do_nothing() -> None:
-    """What is left of Lightning's question."""
+    """What is left of Lightning's own handling of SIGTERM."""
 
 
 def tell(sentence: str) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from functools import partial
 from types import SimpleNamespace
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from lightning_gen import signals
 from lightning_gen.callbacks import ImageCheckpoint, MaxImages, PreemptionCheckpoint
 from lightning_gen.callbacks.run import python
 from lightning_gen.data import Digits, Loader
@@ -135,16 +138,71 @@ def test_a_run_that_has_not_trained_yet_writes_nothing(fit, tmp_path, number):
     assert not (tmp_path / "run").exists()
 
 
-def test_workers_leave_ctrl_c_to_the_process_that_trains(tmp_path):
-    """A terminal sends it to all of them."""
+def test_a_run_that_is_asked_before_it_trains_leaves_as_any_command_does(fit, tmp_path):
+    """Lightning's handler would broadcast to processes that are not listening."""
+    before = handlers()
+
+    class Earlier(Callback):
+        def on_train_start(self, trainer, pl_module):
+            signal.raise_signal(signal.SIGTERM)
+
+    with signals.leaving():
+        mine = handlers()
+        assert fit(Earlier()) == (75, [])
+        assert handlers() == mine
+    assert handlers() == before
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_was_started_ends_with_a_run_that_leaves_before_it_trains(tmp_path):
+    """A process that waits for another one hears no signal but this."""
+    killed = []
+    two = SimpleNamespace(
+        strategy=SimpleNamespace(launcher=SimpleNamespace(kill=killed.append)),
+        fit_loop=SimpleNamespace(epoch_loop=SimpleNamespace()),
+        _signal_connector=SimpleNamespace(),
+    )
+    callback = PreemptionCheckpoint(ImageCheckpoint(None, tmp_path))
+    callback.on_exception(two, None, signals.Preempted(75))
+    assert killed == []
+    callback.on_exception(two, None, signals.LeftEarly(75))
+    assert killed == [signal.SIGKILL]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_workers_leave_signals_to_the_process_that_trains(number):
+    """A terminal sends Ctrl-C to all of them, and SLURM SIGTERM."""
     pid, loader = os.getpid(), Loader(Digits(size=8).splits().train, 64, num_workers=1)
     batches = iter(loader)
     first = next(batches)
     (worker,) = loader._iterator._workers
-    os.kill(worker.pid, signal.SIGINT)
+    os.kill(worker.pid, number)
     rest = list(batches)
     assert os.getpid() == pid
     assert sum(len(batch.x) for batch in [first, *rest]) == 1437
+
+
+STUCK = """
+import time
+from torch.utils.data import DataLoader, Dataset
+from lightning_gen.signals import leave_to_parent
+
+class Stuck(Dataset):
+    def __len__(self):
+        return 64
+
+    def __getitem__(self, index):
+        while index >= 32:
+            time.sleep(0.01)
+        return index
+
+print(len(next(iter(DataLoader(Stuck(), 32, num_workers=1, worker_init_fn=leave_to_parent)))), flush=True)
+"""
+
+
+def test_a_process_ends_whose_worker_does_not_come_back():
+    done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "32\n"), done.stderr
 
 
 def test_a_batch_that_was_just_written_is_not_written_again(fit):
