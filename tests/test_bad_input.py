@@ -287,3 +287,11 @@ def test_runs_need_a_folder(capsys, here):
     (here / "file").write_text("no folder")
     for words in (["--runs_dir=file"], ["--runs_dir=file/runs"], ["--runs_dir=.", "--name=file"]):
         assert "is a file and no folder for runs" in refused(capsys, "fit", *TINY, *words)
+
+
+def test_another_class_of_scheduler_cannot_take_over_the_state_of_the_first(capsys, here):
+    name, torchs = "--model.generator_scheduler", "torch.optim.lr_scheduler"
+    main(["fit", *TINY, "--max_images=64", f"{name}={torchs}.StepLR", f"{name}.step_size=5"])
+    words = ["fit", "--ckpt_path=last", "--max_images=128", f"{name}={torchs}.ExponentialLR", f"{name}.gamma=0.9"]
+    sentence = f"the state of StepLR and {name} is ExponentialLR: keep the class and change its numbers, or start a new"
+    assert sentence in refused(capsys, *words)

@@ -311,8 +311,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         """Make a learning-rate scheduler.
 
         Raises:
-            InputError: It waits for a figure, which is not known after each update, or one of its numbers is out of
-                range.
+            InputError: It waits for a figure, which is not known after each update, it holds an `ImageSchedule`, or one
+                of its numbers is out of range.
         """
         try:
             scheduler = make(optimizer)
@@ -324,6 +324,14 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
                 "ReduceLROnPlateau waits for a validation figure and schedulers move on after each update: use one "
                 "that counts images, lightning_gen.schedules.ImageSchedule"
             )
+        inner = list(getattr(scheduler, "_schedulers", []))
+        for each in inner:
+            inner += getattr(each, "_schedulers", [])
+            if isinstance(each, ImageSchedule):
+                raise InputError(
+                    f"an ImageSchedule inside {type(scheduler).__name__} never learns how many images were seen: give "
+                    "one ImageSchedule alone; its Linear and Cosine have warmup_images, start_images and end_images"
+                )
         return scheduler
 
     # noting --------------------------------------------------------------------------------------------------------

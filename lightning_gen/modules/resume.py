@@ -98,18 +98,18 @@ def size(tensors: dict[str, Tensor], name: str) -> str:
 
 
 def check_optimizers(stored: dict[str, Any], own: dict[str, Any]) -> None:
-    """Check that the state of the optimizers was written by optimizers of the same classes.
+    """Check that the state of optimizers and schedulers was written by ones of the same classes.
 
     Args:
         stored: The checkpoint's description of its module.
         own: The description of the module that goes on.
 
     Raises:
-        InputError: An optimizer is of another class.
+        InputError: One is of another class.
     """
     for name, described in own.items():
         before = stored.get(name)
-        if name.endswith("optimizer") and isinstance(described, dict) and isinstance(before, dict):
+        if name.endswith(("optimizer", "scheduler")) and isinstance(described, dict) and isinstance(before, dict):
             old, new = before["class_path"].rsplit(".")[-1], described["class_path"].rsplit(".")[-1]
             if old != new:
                 raise InputError(

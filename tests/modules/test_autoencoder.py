@@ -260,6 +260,21 @@ def test_a_scheduler_that_waits_for_a_figure_is_refused(autoencoder, trainer):
         trainer(max_epochs=1).fit(module, loader())
 
 
+def after_another(optimizer):
+    constant = torch.optim.lr_scheduler.ConstantLR(optimizer)
+    return torch.optim.lr_scheduler.SequentialLR(optimizer, [constant, ImageSchedule(optimizer, Linear(100))], [10])
+
+
+def beside_another(optimizer):
+    return torch.optim.lr_scheduler.ChainedScheduler([after_another(optimizer)], optimizer=optimizer)
+
+
+@pytest.mark.parametrize("scheduler", [after_another, beside_another])
+def test_a_schedule_in_images_inside_one_that_counts_steps_is_refused(autoencoder, trainer, scheduler):
+    with pytest.raises(InputError, match="never learns how many images were seen: give one ImageSchedule alone"):
+        trainer(max_epochs=1).fit(autoencoder(scheduler=scheduler), loader())
+
+
 @pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
 def test_weights_in_another_type_are_refused(autoencoder, trainer, precision):
     with pytest.raises(InputError, match="bf16-mixed"):
