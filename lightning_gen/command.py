@@ -191,9 +191,13 @@ class Command:
             parts["data"] = checkpoints.as_config(harmless(described["data"]))
             if self.chooses("data"):
                 parts["data"]["init_args"].pop(DOWNLOAD, None)  # data that the user names may be downloaded
-            elif (line := origin(described["data"], str(path))) is not None:
+            elif (line := origin(self._left(described["data"]), str(path))) is not None:
                 rank_zero_only(say)(line, sys.stderr)
         return parts
+
+    def _left(self, data: dict[str, Any]) -> dict[str, Any]:
+        """What of a description of data the command does not give anew."""
+        return {name: value for name, value in data.items() if self.option(f"data.{name}") is None}
 
     def _rest(self, checkpoint: Path | None) -> list[str]:
         """The user's words; a last word puts the whole path in the place of ``last`` or ``~``, or nothing."""

@@ -20,6 +20,17 @@ def expanded(path: str | os.PathLike[str]) -> Path:
         ) from error
 
 
+def written(path: str) -> Path:
+    """The place of a file or folder that a user asks for, with the home folder in the place of ``~``.
+
+    Raises:
+        InputError: It is an address, or there is no home folder.
+    """
+    if "://" in path:
+        raise InputError(f"{path} is an address: give a path on this machine")
+    return expanded(path)
+
+
 def local(path: str) -> str:
     """A path on this machine, with the home folder in the place of ``~``: a type of options.
 

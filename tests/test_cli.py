@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from lightning_gen import GANModule, GenerativeModule
 from lightning_gen import checkpoint as checkpoints
@@ -272,6 +273,44 @@ def test_two_processes_train_one_run():
     done = run("fit", *two, "--ckpt_path=last", "--max_images=1280", timeout=300)
     assert done.returncode == 0, done.stderr
     assert checkpoints.read(last("dcgan"))["lightning_gen"]["images_seen"] == 1280
+
+
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [["-m"], TORCHRUN])
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("--data.batch_size=5000", "lower --data.batch_size to "),
+        ("--model.generator.widht=4", "DCGANGenerator has no argument 'widht'; did you mean 'width'?"),
+    ],
+)
+def test_two_processes_say_once_what_is_wrong(launcher, word, expected):
+    """Whether they have met already or not, and whoever has started them."""
+    two = ["--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
+    command = [sys.executable, *launcher, "lightning_gen", "fit", *TINY, *QUIET, *two, "--max_images=640", word]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode
+    assert done.stderr.count("error: ") == done.stderr.count(expected) == 1, done.stderr
+    assert not Path("runs").exists()
+
+
+def test_a_run_on_a_folder_begins_by_saying_what_is_in_it(here, capsys):
+    for place, count in {"train/cat": 3, "train/dog": 5, "val/cat": 1, "val/dog": 2}.items():
+        (here / "pictures" / place).mkdir(parents=True)
+        for index in range(count):
+            Image.new("RGB", (8, 8), (index, 9, 200)).save(here / "pictures" / place / f"{index}.png")
+    main(
+        ["fit", *TINY, *QUIET, "--data=ImageFolder", "--data.folder=pictures", "--data.batch_size=4", "--max_images=8"]
+    )
+    opening = capsys.readouterr().out.splitlines()[1:4]
+    assert opening == [
+        "ImageFolder: 7 training samples of 3 x 8 x 8",
+        "3 for validation, of its own folder, 1 for test, split off",
+        "2 classes: cat 3, dog 4",
+    ]
 
 
 OWN_PART = """

@@ -30,6 +30,14 @@ def test_an_address_is_no_path(path):
         paths.local(path)
 
 
+def test_what_is_written_lies_on_this_machine(monkeypatch):
+    monkeypatch.setenv("HOME", "/some/where")
+    assert paths.written("~/out.png") == Path("/some/where/out.png")
+    assert paths.written("https.png") == Path("https.png")
+    with pytest.raises(InputError, match="s3://bucket/x.json is an address: give a path on this machine"):
+        paths.written("s3://bucket/x.json")
+
+
 @pytest.mark.parametrize("name", ["..", "../x", "/x", ".", " ", "a::b", "x" * 256])
 def test_a_name_stays_in_the_folder_of_all_runs(name):
     with pytest.raises(InputError, match="--name"):

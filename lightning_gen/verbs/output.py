@@ -7,6 +7,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.metrics import Report
 from lightning_gen.metrics.report import WIDTH
 from lightning_gen.outputs import REPORT, check_place, writing
+from lightning_gen.paths import written
 from lightning_gen.terminal import say
 
 
@@ -18,11 +19,12 @@ def output_file(output: str | None, name: str) -> Path | None:
         name: What a file may be called where it is a folder.
 
     Raises:
-        InputError: It is a folder, is not called as JSON is, or would replace something else than an older report.
+        InputError: It is an address or a folder, is not called as JSON is, or would replace something else than an
+            older report.
     """
     if output is None:
         return None
-    target = Path(output)
+    target = written(output)
     if target.is_dir():
         raise InputError(f"--output {target} is a folder: give a file in it, such as {target / name}")
     if target.suffix != REPORT.ending:

@@ -13,6 +13,7 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen.errors import InputError
 from lightning_gen.modules import Autoencoder, GANModule, GenerativeModule
 from lightning_gen.outputs import ARRAY, PICTURE, check_place, writing
+from lightning_gen.paths import written
 from lightning_gen.pictures import CELL, ROWS, displayable, picture, rows_of, save, to_uint8
 from lightning_gen.records import Shape
 from lightning_gen.terminal import say
@@ -51,7 +52,7 @@ def sample(
     Raises:
         InputError: The checkpoint cannot be read, or the model cannot draw what is asked.
     """
-    target = Path(out)
+    target = written(out)
     stored = checkpoints.read(checkpoint)
     module = checkpoints.restore(GenerativeModule, stored, checkpoint)  # type: ignore[type-abstract]
     replaced = check_target(target, module.data_shape, n, stored.get("datamodule_hyper_parameters") or {})

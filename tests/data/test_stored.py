@@ -39,6 +39,23 @@ def test_the_pictures_of_a_checkpoint_are_decoded_into_the_users_own_cache_and_t
     assert DataModule.load_from_checkpoint("x.ckpt").cache_dir is None
 
 
+def test_a_folder_that_the_user_names_is_not_said_to_be_that_of_the_checkpoint(
+    autoencoder, trainer, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own"))
+    for name in ("theirs", "mine"):
+        (tmp_path / name).mkdir()
+        for index in range(40):
+            Image.new("L", (8, 8), index).save(tmp_path / name / f"{index}.png")
+    runner = trainer(max_steps=1, limit_val_batches=0)
+    runner.fit(autoencoder(), datamodule=ImageFolder("theirs", size=8, channels=1, batch_size=8))
+    runner.save_checkpoint("x.ckpt")
+    capsys.readouterr()
+    main(["validate", "--ckpt_path=x.ckpt", "--data.folder=mine"])
+    assert "theirs" not in capsys.readouterr().err
+
+
 def test_nothing_is_downloaded_because_a_checkpoint_says_so(gan, trainer, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     runner = trainer(max_steps=1, limit_val_batches=0)

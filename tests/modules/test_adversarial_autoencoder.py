@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 import subprocess
 import sys
 from functools import partial
@@ -508,7 +509,16 @@ def test_both_precisions_train(make, precision, trainer):
         (lambda: vq_gan(discriminator=DenseDiscriminator(SHAPE, conditioning=Concatenation(3))), "of none: give"),
         (lambda: adversarial_autoencoder(accumulate=0), "accumulate must be at least 1"),
         (lambda: adversarial_autoencoder(draws=0), "draws must be at least 1"),
-        (lambda: adversarial_autoencoder(discriminator_start_images=-1), "discriminator_start_images"),
+        *(
+            (partial(module_of, PriorContrast(), **{name: number}), f"{name}.*{number}")
+            for name, numbers in {
+                "discriminator_start_images": (-1, math.nan),
+                "adversarial_weight": (-1.0, math.nan, math.inf),
+                "autoencoder_clip": (0.0, -1.0, math.nan),
+                "discriminator_clip": (0.0, -1.0, math.nan),
+            }.items()
+            for number in numbers
+        ),
         (lambda: adversarial_autoencoder(judgement_terms={"f": FeatureReconstruction()}), "leave it out"),
         (lambda: module_of(PriorContrast(), adversarial_weight=AdaptiveWeight()), "give adversarial_weight a number"),
     ],

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from lightning_gen import InputError
+from lightning_gen import checkpoint as checkpoints
 from lightning_gen.augmentations import Binarization
 from lightning_gen.bottlenecks import FiniteScalarQuantizer, IdentityBottleneck, VectorQuantizer
 from lightning_gen.cli import main
@@ -354,6 +355,22 @@ def test_the_sampler_of_evaluate_is_that_of_sample(autoencoder, checkpoint, tmp_
     main(words)
     assert json.loads(target.read_text())["card"]["omitted"].keys() >= {"figures of gmm samples"}
     assert "sliced_wasserstein" not in json.loads(target.read_text())["figures"]
+
+
+def test_a_sampler_of_data_that_are_named_is_kept_only_where_the_checkpoint_names_the_same(
+    autoencoder, checkpoint, capsys
+):
+    path = checkpoint(autoencoder(), Digits(size=8))
+    words = ["evaluate", path, "--extractor=false", "--sampler=gmm", "--data=Digits", "--data.size=8"]
+    main([*words, "--data.val_fraction=0.3"])
+    printed = capsys.readouterr().out
+    assert f"{path} names other data: the sampler is not kept there" in printed
+    assert "GaussianMixtureSampler(components=10), fitted" in printed
+    assert checkpoints.read(path)["lightning_gen"]["samplers"] == {}
+    main(words)
+    assert f"it is kept in {path}" in capsys.readouterr().out
+    (kept,) = checkpoints.read(path)["lightning_gen"]["samplers"]
+    assert kept.endswith(".GaussianMixtureSampler")
 
 
 def test_a_variational_autoencoder_also_draws(autoencoder):
