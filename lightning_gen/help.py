@@ -1,6 +1,7 @@
 """What ``--help`` says: one that a person can read, of Lightning's five hundred lines."""
 
 import argparse
+import re
 import textwrap
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
@@ -60,7 +61,10 @@ recipes and parts for --config:
 
 
 class HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Leaves the examples as they are written."""
+    """Leaves the examples as they are written, and calls options that are checked by functions texts."""
+
+    def _expand_help(self, action: argparse.Action) -> str:
+        return re.sub(r"<function \w+ at \w+>", "str", super()._expand_help(action))
 
 
 def shorten_help(parser: ArgumentParser, verb: str) -> None:

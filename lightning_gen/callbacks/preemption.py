@@ -110,7 +110,7 @@ class PreemptionCheckpoint(Checkpoint):
         done = f"{module.images_seen:,} images are in {self.checkpoint.path}"
         if self._asked == signal.SIGINT:
             again = command_line(["fit", "--ckpt_path", str(self.checkpoint.path)], module)
-            return f"stopped: {done}; go on with {again}"
+            return f"stopped: {done}; go on with\n  {again}"
         return f"asked to leave by a signal: {done}; the same command with --ckpt_path last goes on"
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

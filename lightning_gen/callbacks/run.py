@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import sys
 import threading
 import time
@@ -301,8 +302,11 @@ def command_line(words: Sequence[str], module: LightningModule) -> str:
 
 
 def python() -> str:
-    """How the running Python is called from this folder: by its path where it is below it, else ``python``."""
+    """How the running Python is called from this folder: ``python`` where that is it, else by its path."""
+    found = shutil.which("python")
+    if found is not None and Path(found).absolute() == Path(sys.executable).absolute():
+        return "python"
     try:
         return os.fspath(Path(sys.executable).relative_to(Path.cwd()))
     except ValueError:
-        return "python"
+        return shlex.quote(sys.executable)

@@ -42,7 +42,7 @@ class GaussianMixtureSampler(LatentSampler):
         count, width = codes.shape
         if count < self.components * (width + 1):
             fewer = count // (width + 1)
-            less = f"GaussianMixtureSampler(components={fewer}), " if fewer else ""
+            less = f"GaussianMixtureSampler(components={fewer}) in Python, " if fewer else ""
             raise InputError(
                 f"{count:,} codes of {width:,} numbers are too few for {self.components} Gaussians of full covariance: "
                 f"take {less}FlowSampler (--sampler flow), or train with a smaller latent_dim"

@@ -114,7 +114,7 @@ def fit(
     check_shape(module, data)
     say(f"fitting {kind.__name__} to the codes of the training split of {type(data).__name__}")
     sampler = module.fit_sampler(kind(), data)
-    if dict(data.hparams) != harmless(stored.get("datamodule_hyper_parameters")):
+    if harmless(data.hparams) != harmless(stored.get("datamodule_hyper_parameters")):
         say(f"{path} names other data: the sampler is not kept there")
         return sampler
     say(keep(module.progress()["samplers"], stored, path))

@@ -115,7 +115,8 @@ def test_ctrl_c_writes_the_state_and_says_how_to_go_on(fit, tmp_path, capsys):
     path = tmp_path / "run" / "last.ckpt"
     assert capsys.readouterr().err.splitlines() == [
         "finishing the batch and writing the checkpoint; Ctrl-C again leaves at once",
-        f"stopped: 640 images are in {path}; go on with {python()} -m lightning_gen fit --ckpt_path {path}",
+        f"stopped: 640 images are in {path}; go on with",
+        f"  {python()} -m lightning_gen fit --ckpt_path {path}",
     ]
     assert_goes_on(fit, whole, path)
 

@@ -3,6 +3,7 @@
 import errno
 import re
 import shlex
+import sys
 import threading
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from lightning_gen.callbacks import ImageCheckpoint, MaxImages, Report, RunFolder, RunLogger
 from lightning_gen.callbacks.objective import course, objective_lines
-from lightning_gen.callbacks.run import flat, leave_to_caller
+from lightning_gen.callbacks.run import flat, leave_to_caller, python
 from lightning_gen.cli import main
 from lightning_gen.data import Digits
 from lightning_gen.errors import InputError
@@ -237,3 +238,17 @@ def test_a_full_disk_under_tensorboard_is_raised_once_and_prints_nothing(tmp_pat
     said = capsys.readouterr().err
     assert said.count("Traceback") == 1
     assert "Exception in thread another" in said
+
+
+def test_the_python_of_a_printed_command_is_the_one_that_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "python").symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "here/python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "here"))
+    assert python() == "python"
+    monkeypatch.setenv("PATH", str(tmp_path / "there"))
+    assert python() == "here/python"
+    monkeypatch.chdir(tmp_path / "there")
+    assert python() == str(tmp_path / "here/python")

@@ -168,7 +168,7 @@ def test_codes_without_a_density_are_refused(small, codes, sentence):
 
 
 def test_too_few_codes_for_full_covariances_are_refused_with_the_number_that_fits():
-    with pytest.raises(InputError, match=r"components=7\), FlowSampler \(--sampler flow\)"):
+    with pytest.raises(InputError, match=r"components=7\) in Python, FlowSampler \(--sampler flow\)"):
         GaussianMixtureSampler().fit(torch.randn(50, 6), seeded())
     GaussianMixtureSampler(7).fit(torch.randn(50, 6), seeded())
 

@@ -7,8 +7,10 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from lightning_gen import InputError
@@ -371,6 +373,17 @@ def test_a_sampler_of_data_that_are_named_is_kept_only_where_the_checkpoint_name
     assert f"it is kept in {path}" in capsys.readouterr().out
     (kept,) = checkpoints.read(path)["lightning_gen"]["samplers"]
     assert kept.endswith(".GaussianMixtureSampler")
+
+
+def test_a_sampler_is_kept_for_a_folder_of_pictures(autoencoder, checkpoint, tmp_path, capsys):
+    (tmp_path / "pictures").mkdir()
+    for index in range(100):
+        pixels = np.random.default_rng(index).integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "pictures" / f"{index}.png")
+    folder = ImageFolder(str(tmp_path / "pictures"), size=8, channels=1, batch_size=16, cache_dir=str(tmp_path))
+    path = checkpoint(autoencoder(), folder)
+    main(["sample", path, "--sampler=flow", f"--out={tmp_path / 'x.npy'}"])
+    assert f"it is kept in {path}" in capsys.readouterr().out
 
 
 def test_a_variational_autoencoder_also_draws(autoencoder):
