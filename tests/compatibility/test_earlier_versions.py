@@ -1,0 +1,95 @@
+"""What earlier versions have written loads, gives and goes on to the same bits."""
+
+import json
+from pathlib import Path
+
+import pytest
+import recorded
+import torch
+import yaml
+
+from lightning_gen import GenerativeModule
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen.cli import main
+from lightning_gen.data import DataModule
+
+VERSIONS = sorted(path for path in Path(__file__).parent.iterdir() if (path / "recipes.json").is_file())
+DESCRIBED = [
+    pytest.param(content, id=f"{version.name}-{name}")
+    for version in VERSIONS
+    for name, content in json.loads((version / "recipes.json").read_text()).items()
+]
+STATES = [pytest.param(version, name, id=f"{version.name}-{name}") for version in VERSIONS for name in recorded.RUNS]
+ROUNDING = {"rtol": 0, "atol": 2e-3}
+"""What Adam makes of the last bits of another machine in a few steps; another draw of a random number makes 1."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def tolerance(after):
+    return {"rtol": 0, "atol": 0} if after["machine"] == recorded.machine() else ROUNDING
+
+
+def rebuilt(kind, described):
+    return checkpoints.rebuild(checkpoints.described_class(kind, described, "a checkpoint"), described, "a checkpoint")
+
+
+def by_names(described):
+    """A description with the names of classes alone: where a class lives may change."""
+    if isinstance(described, dict):
+        return {
+            key: value.rsplit(".")[-1] if key in ("class_path", "_class_path") else by_names(value)
+            for key, value in described.items()
+        }
+    return [by_names(item) for item in described] if isinstance(described, (list, tuple)) else described
+
+
+@pytest.mark.parametrize("content", DESCRIBED)
+def test_a_recipe_is_rebuilt_from_its_description(content):
+    module, data = rebuilt(GenerativeModule, content["model"]), rebuilt(DataModule, content["data"])
+    assert {key: list(value.shape) for key, value in module.state_dict().items()} == content["tensors"]
+    for part, name in ((module, "model"), (data, "data")):
+        written = by_names(dict(part.hparams))
+        assert {key: written[key] for key in content[name]} == by_names(content[name])
+
+
+@pytest.mark.parametrize("content", DESCRIBED)
+def test_a_configuration_is_read(content, tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text(content["config"])
+    with pytest.raises(SystemExit) as end:
+        main(["fit", f"--config={tmp_path / 'config.yaml'}", "--print_config"])
+    assert end.value.code == 0
+    read, before = yaml.safe_load(capsys.readouterr().out), yaml.safe_load(content["config"])
+    for name in ("model", "data"):
+        written = by_names(read[name])
+        assert {key: written["init_args"][key] for key in before[name]["init_args"]} == by_names(
+            before[name]["init_args"]
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("content", DESCRIBED)
+def test_a_configuration_runs(content, tmp_path):
+    (tmp_path / "config.yaml").write_text(content["config"])
+    main(["fit", f"--config={tmp_path / 'config.yaml'}", "--trainer.fast_dev_run=1", f"--runs_dir={tmp_path}"])
+
+
+@pytest.mark.parametrize(("version", "name"), STATES)
+def test_a_checkpoint_gives_what_it_gave(version, name):
+    after = torch.load(version / f"{name}.after.pt", weights_only=True)
+    found = recorded.outputs(version / f"{name}.ckpt")
+    torch.testing.assert_close(found, after["outputs"], **tolerance(after))
+
+
+@pytest.mark.parametrize(("version", "name"), STATES)
+def test_a_checkpoint_goes_on_as_it_went_on(version, name, tmp_path):
+    after = torch.load(version / f"{name}.after.pt", weights_only=True)
+    path = recorded.train(name, tmp_path, recorded.ENDED, version / f"{name}.ckpt")
+    weights = checkpoints.read(path)["state_dict"]
+    torch.testing.assert_close(weights, after["weights"], **tolerance(after))
