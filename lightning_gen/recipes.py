@@ -4,12 +4,13 @@ import difflib
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
 from lightning_gen.errors import InputError
 from lightning_gen.files import opened
+from lightning_gen.upgrades import upgraded
 
 INSTALLED = Path(__file__).parent / "configs"
 CHECKOUT = Path(__file__).parent.parent / "configs"
@@ -65,7 +66,7 @@ def find(name: str) -> Path:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The content of a recipe.
+    """The content of a recipe; classes of this package are called as they are today, whatever version wrote it.
 
     Raises:
         InputError: The file cannot be read, is too large or not a YAML mapping, or aliases make it so.
@@ -87,7 +88,7 @@ def load(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} holds no settings (a {type(content).__name__}): a recipe is a mapping such as 'model: ...'"
         )
-    return content
+    return cast(dict[str, Any], upgraded(content))
 
 
 def parsed(text: str) -> Any:

@@ -16,7 +16,15 @@ UNKNOWN = object()
 
 
 def class_path(kind: type) -> str:
-    """The dotted path under which a class is found again."""
+    """The dotted path under which users import a class: that of the outermost package which has it.
+
+    Checkpoints and configurations name it so; where its file lies is nobody's business but the package's.
+    """
+    packages = kind.__module__.split(".")
+    for depth in range(1, len(packages)):
+        package = sys.modules.get(".".join(packages[:depth]))
+        if package is not None and vars(package).get(kind.__name__) is kind:
+            return f"{package.__name__}.{kind.__name__}"
     return f"{kind.__module__}.{kind.__qualname__}"
 
 

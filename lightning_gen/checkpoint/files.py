@@ -13,12 +13,15 @@ from lightning_gen import files
 from lightning_gen.checkpoint.archives import Damaged, check_archive
 from lightning_gen.checkpoint.rebuilding import rebuild
 from lightning_gen.errors import InputError
+from lightning_gen.upgrades import upgraded_checkpoint
 
 Restored = TypeVar("Restored", bound=LightningModule)
 
 
 def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> dict[str, Any]:
     """Read a checkpoint as data: tensors and plain values; code in the file is refused and never runs.
+
+    The classes of this package are called as they are today, whatever version wrote it.
 
     Args:
         path: The file.
@@ -42,6 +45,7 @@ def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> di
                 "plain weights, such as those that lightning_gen writes"
             ) from None
         raise unreadable(path) from None
+    checkpoint = upgraded_checkpoint(checkpoint)
     described = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
     weights = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
     if not isinstance(described, dict) or "_class_path" not in described or not isinstance(weights, dict):
@@ -127,11 +131,11 @@ class WholeCheckpointIO(TorchCheckpointIO):
             ) from error
 
     def load_checkpoint(self, path: str | Path, *args: Any, **options: Any) -> dict[str, Any]:
-        """Read a checkpoint after its parts were compared with their sums.
+        """Read a checkpoint after its parts were compared with their sums; one of an earlier version in today's names.
 
         Raises:
             InputError: One is damaged.
         """
         if Path(path).is_file():  # Lightning reads from addresses too
             check_whole(path)
-        return super().load_checkpoint(path, *args, **options)
+        return upgraded_checkpoint(super().load_checkpoint(path, *args, **options))

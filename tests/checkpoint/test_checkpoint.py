@@ -404,7 +404,7 @@ def test_descriptions_are_plain_and_follow_the_live_parts(gan):
     described = dict(module.hparams)
     assert described["generator"]["init_args"]["widths"] == [16, 8]
     assert described["ema"] == {"half_life_images": 10_000.0, "ramp_up": 0.05}
-    assert described["generator_optimizer"] == {"class_path": "torch.optim.sgd.SGD", "init_args": {"lr": 0.1}}
+    assert described["generator_optimizer"] == {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
     module.discriminator_updates = 4
     assert module.hparams["discriminator_updates"] == 4
 

@@ -247,14 +247,18 @@ def test_a_network_of_ones_own_is_built_again(autoencoder, trainer, network):
     main(["validate", "--ckpt_path", "x.ckpt", "--trainer.limit_val_batches=1"])
 
 
-def test_public_names_of_the_packages_classes_are_understood(gan, trainer):
+def test_classes_are_called_as_users_import_them_and_by_the_files_of_earlier_versions(gan, trainer):
     stored = stored_by(gan(), trainer)
-    assert stored["hyper_parameters"]["generator"]["class_path"] == "lightning_gen.networks.dense.DenseGenerator"
-    stored["hyper_parameters"]["generator"]["class_path"] = "lightning_gen.networks.DenseGenerator"
-    stored["hyper_parameters"]["_class_path"] = "lightning_gen.GANModule"
-    stored["hyper_parameters"]["generator_optimizer"]["class_path"] = "torch.optim.SGD"
+    described = stored["hyper_parameters"]
+    assert described["_class_path"] == "lightning_gen.GANModule"
+    assert described["generator"]["class_path"] == "lightning_gen.networks.DenseGenerator"
+    assert described["generator_optimizer"]["class_path"] == "torch.optim.SGD"
+    described["_class_path"] = "lightning_gen.modules.gan.GANModule"
+    described["generator"]["class_path"] = "lightning_gen.networks.dense.DenseGenerator"
+    described["generator_optimizer"]["class_path"] = "torch.optim.sgd.SGD"
     torch.save(stored, "x.ckpt")
-    assert GANModule.load_from_checkpoint("x.ckpt").hparams["generator"]["class_path"].endswith("dense.DenseGenerator")
+    described = GANModule.load_from_checkpoint("x.ckpt").hparams
+    assert described["generator"]["class_path"] == "lightning_gen.networks.DenseGenerator"
     main(["sample", "x.ckpt", "--n=2"])
 
 

@@ -4,11 +4,15 @@
 
 - ``recipes.json``: for each recipe, at the size of tests, the descriptions in its checkpoint, the names and shapes of
   its tensors, and its ``config.yaml``;
+- ``names.json``: the public names of each package, with the arguments of those that are called;
 - ``NAME.ckpt`` for each of `RUNS`: its state after `BEGUN` images;
 - ``NAME.after.pt``: what a user gets from that state, and the weights after `ENDED` images.
 """
 
+import importlib
+import inspect
 import json
+import pkgutil
 import platform
 import sys
 import tempfile
@@ -18,6 +22,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Trainer
 
+import lightning_gen
 from lightning_gen import EMA, GANModule, GenerativeModule
 from lightning_gen.callbacks import ImageCheckpoint, MaxImages
 from lightning_gen.cli import main
@@ -107,6 +112,26 @@ def recipe(name, folder):
     }
 
 
+def public_names():
+    """The names of each package's ``__all__``, each with its arguments; None where it is not called."""
+    below = [f"lightning_gen.{found.name}" for found in pkgutil.iter_modules(lightning_gen.__path__)]
+    return {
+        package.__name__: {name: arguments(getattr(package, name)) for name in package.__all__}
+        for package in map(importlib.import_module, ["lightning_gen", *below])
+        if hasattr(package, "__all__")
+    }
+
+
+def arguments(thing):
+    """The names of what a class or a function takes; None for anything else."""
+    if not callable(thing):
+        return None
+    try:
+        return list(inspect.signature(thing).parameters)
+    except ValueError:
+        return None
+
+
 def record(target):
     """Write all of it to a folder."""
     target = Path(target)
@@ -118,6 +143,7 @@ def record(target):
             recipes[name]["config"] = recipes[name]["config"].replace(folder, "runs")
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(content)}" for name, content in recipes.items())
     (target / "recipes.json").write_text(f"{{\n{lines}\n}}\n")
+    (target / "names.json").write_text(json.dumps(public_names(), indent=1) + "\n")
     for name in RUNS:
         with tempfile.TemporaryDirectory() as folder:
             path = train(name, folder, BEGUN)

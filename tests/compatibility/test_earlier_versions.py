@@ -1,5 +1,6 @@
 """What earlier versions have written loads, gives and goes on to the same bits."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -57,6 +58,39 @@ def test_a_recipe_is_rebuilt_from_its_description(content):
     for part, name in ((module, "model"), (data, "data")):
         written = by_names(dict(part.hparams))
         assert {key: written[key] for key in content[name]} == by_names(content[name])
+
+
+def paths(described):
+    """The classes that a description names."""
+    if isinstance(described, dict):
+        own = [described[key] for key in ("class_path", "_class_path") if key in described]
+        return own + [path for value in described.values() for path in paths(value)]
+    return [path for item in described for path in paths(item)] if isinstance(described, (list, tuple)) else []
+
+
+@pytest.mark.parametrize("content", DESCRIBED)
+def test_a_description_names_what_users_import(content):
+    for kind, name in ((GenerativeModule, "model"), (DataModule, "data")):
+        for path in paths(dict(rebuilt(kind, content[name]).hparams)):
+            package, _, called = path.rpartition(".")
+            assert called in getattr(importlib.import_module(package), "__all__", [called])
+            assert path.count(".") <= 2
+
+
+PUBLIC = [
+    pytest.param(package, names, id=f"{version.name}-{package}")
+    for version in VERSIONS
+    for package, names in json.loads((version / "names.json").read_text()).items()
+]
+
+
+@pytest.mark.parametrize(("package", "names"), PUBLIC)
+def test_public_names_and_their_arguments_stay(package, names):
+    found = importlib.import_module(package)
+    for name, taken in names.items():
+        now = recorded.arguments(getattr(found, name))
+        hands_on = now is not None and {"args", "kwargs"} <= set(now)
+        assert taken is None or hands_on or set(taken) <= set(now), f"{package}.{name}"
 
 
 @pytest.mark.parametrize("content", DESCRIBED)

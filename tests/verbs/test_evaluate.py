@@ -612,7 +612,7 @@ def test_json_says_what_was_evaluated_and_the_same_seed_gives_the_same(gan, chec
     card = read["card"]
     assert card["checkpoint"] == path
     assert (card["module"], card["ema"], card["images_seen"]) == ("GANModule", True, 256)
-    assert card["data"]["class_path"] == "lightning_gen.data.mixture.Ring"
+    assert card["data"]["class_path"] == "lightning_gen.data.Ring"
     assert card["data"]["init_args"]["count"] == 1000
     assert card["modes"]["seed"] == 5
     assert card["versions"]["torch"] == torch.__version__

@@ -1,0 +1,52 @@
+"""What earlier versions wrote, in today's names: checkpoints, configurations of runs and recipes share it.
+
+Up to 0.1 checkpoints named the file in which a class lies, ``lightning_gen.networks.dcgan.DCGANGenerator``. They now
+name the package from which users import it, ``lightning_gen.networks.DCGANGenerator``, so that files may be moved and
+split. Both are read.
+"""
+
+from typing import Any
+
+from lightning_gen.reflection import class_path, imported
+
+OURS = "lightning_gen."
+
+
+def upgraded(described: Any) -> Any:
+    """A description with the classes of this package as they are called today; all else as it is."""
+    if isinstance(described, dict):
+        return {
+            key: upgraded_path(value) if key in ("class_path", "_class_path") else upgraded(value)
+            for key, value in described.items()
+        }
+    return [upgraded(item) for item in described] if isinstance(described, list) else described
+
+
+def upgraded_path(path: Any) -> Any:
+    """The public path of a class of this package that an earlier version named, wherever it lay then.
+
+    A file that is no more is left out of the path: its classes are in the package that it belonged to. What names no
+    class is given back, to be refused by whoever looks for it.
+    """
+    if not isinstance(path, str) or not path.startswith(OURS):
+        return path
+    *packages, name = path.split(".")
+    while packages:
+        kind = imported(".".join([*packages, name]))
+        if kind is not None:
+            return class_path(kind)
+        packages.pop()
+    return path
+
+
+def upgraded_checkpoint(checkpoint: Any) -> Any:
+    """The content of a checkpoint with its descriptions upgraded; tensors and states are the same objects."""
+    if not isinstance(checkpoint, dict):
+        return checkpoint
+    described = ("hyper_parameters", "datamodule_hyper_parameters")
+    found = {**checkpoint, **{key: upgraded(checkpoint[key]) for key in described if key in checkpoint}}
+    progress = checkpoint.get("lightning_gen")
+    if isinstance(progress, dict) and isinstance(progress.get("samplers"), dict):
+        samplers = {upgraded_path(path): upgraded(stored) for path, stored in progress["samplers"].items()}
+        found["lightning_gen"] = {**progress, "samplers": samplers}
+    return found
