@@ -20,6 +20,8 @@ def test_a_recipe_is_found_in_an_installed_wheel(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
+    (licence,) = (tmp_path / "site").glob("*.dist-info/licenses/**/LICENSE")
+    assert licence.read_text().startswith("MIT License")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     words = [
         "-m",
