@@ -17,6 +17,7 @@ from typing import Any, NoReturn, cast
 
 import lightning.pytorch as pl
 from jsonargparse import Namespace
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -50,6 +51,7 @@ from lightning_gen.help import EXAMPLES, PROGRAM, VERB_HELP, HelpFormatter, shor
 from lightning_gen.links import add_links, configured
 from lightning_gen.messages import explain
 from lightning_gen.modules import AlternatingModule, GenerativeModule
+from lightning_gen.modules.lean import keep_memory
 from lightning_gen.reflection import nameless
 from lightning_gen.terminal import say
 from lightning_gen.verbs import VERBS
@@ -210,12 +212,14 @@ class CLI(LightningCLI):
             kwargs["plugins"] = [*plugins, checkpoints.WholeCheckpointIO(), *cluster.environment(plugins)]
             built = super().instantiate_trainer(**kwargs)
             cluster.check_launch(built)
-            return built
         except (
             ValueError,
             RuntimeError,
         ) as error:  # Lightning's own sentence on devices and strategies that do not fit
             raise InputError(str(error)) from error
+        if fits and isinstance(built.accelerator, CPUAccelerator):
+            keep_memory()
+        return built
 
     def _callbacks(self, settings: Namespace) -> Iterator[Callback]:
         """The callbacks of every run; a trial with ``fast_dev_run`` or ``barebones`` writes nothing."""

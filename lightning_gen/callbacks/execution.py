@@ -58,13 +58,24 @@ class Compile(Callback):
         self.backend = backend
         self._compiled: list[str] = []
         self._since = 0.0
+        self._donated: bool | None = None
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Give torch's setting back."""
+        if self._donated is not None:
+            torch._functorch.config.donated_buffer, self._donated = self._donated, None
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Give torch's setting back."""
+        self.teardown(trainer, pl_module, "fit")
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Compile, before the strategy wraps the module."""
         if stage == "fit":
             parts = compilable(pl_module)
             self._compiled = self._chosen(list(parts))
-            torch._functorch.config.donated_buffer = False  # some losses are differentiated twice over, from two ends
+            # some losses are differentiated twice over, from two ends
+            self._donated, torch._functorch.config.donated_buffer = torch._functorch.config.donated_buffer, False
             for name in self._compiled:
                 parts[name].compile(backend=self.backend)
 

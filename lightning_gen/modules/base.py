@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -22,7 +23,7 @@ from lightning_gen.modules.axis import ImageAxis
 from lightning_gen.modules.classes import check_classes
 from lightning_gen.modules.devices import check_equal_sizes, check_strategy, check_synchronized, of_all_devices
 from lightning_gen.modules.first_batch import PixelsOnly, check_first_batch
-from lightning_gen.modules.lean import call_all, fuse, keep_memory, skip_unused
+from lightning_gen.modules.lean import SkipUnused, fuse
 from lightning_gen.modules.notes import Note
 from lightning_gen.modules.options import check_options
 from lightning_gen.modules.resume import (
@@ -247,20 +248,17 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         if "optimizer_states" in loaded:
             check_groups(loaded["optimizer_states"], self.trainer.optimizers)
 
+    def configure_callbacks(self) -> list[Callback]:
+        """What runs beside each training of the module."""
+        return [SkipUnused()]
+
     def on_train_start(self) -> None:
-        """Let what the user has changed win over what came with the optimizers' state; make the batches lean."""
-        skip_unused(self.trainer, self)
-        if self.device.type == "cpu":
-            keep_memory()
+        """Let what the user has changed win over what came with the optimizers' state."""
         if self._resumed is not None:
             before, now = len(self._resumed.get("processes", [])), self.trainer.world_size
             if before != now and self.trainer.is_global_zero:
                 warnings.warn(another_number(before, now), stacklevel=2)
             self._apply_settings()
-
-    def on_train_end(self) -> None:
-        """Give all hooks back."""
-        call_all(self.trainer, self)
 
     def after_rollback(self) -> None:
         """Called when a run went back to a checkpoint: settings stay the user's, random numbers go on as they are.

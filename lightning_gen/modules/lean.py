@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.strategies import Strategy
 from torch.optim import Optimizer
 
@@ -24,6 +24,8 @@ BATCH_HOOKS = (
 )
 """What the Trainer calls in each batch, of each callback, of the module and of the strategy."""
 
+NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
+"""The variable of the environment that lets torch ask the driver whether there is a GPU."""
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """What glibc's ``mallopt`` calls its settings."""
 
@@ -38,28 +40,43 @@ class NoProfiler(PassThroughProfiler):
         return self._nothing
 
 
-def skip_unused(trainer: Trainer, module: LightningModule) -> None:
-    """Let the Trainer skip, in each batch, the hooks that nobody has overridden, and a profiler that records nothing.
+class SkipUnused(Callback):
+    """Lets the Trainer skip, in each batch, the hooks that nobody has overridden, and a profiler that records nothing.
 
-    The Trainer leaves out a hook that is not callable, so those that nobody has overridden are None until `call_all`.
+    The Trainer leaves out a hook that is not callable, so those that nobody has overridden are None while a run trains;
+    all is as it was when it ends, however it ends.
     """
-    for owner, base in _owners(trainer, module):
-        for hook in BATCH_HOOKS:
-            if getattr(type(owner), hook, None) is getattr(base, hook, base) and hook not in vars(owner):
-                vars(owner)[hook] = None
-    if type(trainer.profiler) is PassThroughProfiler:  # type: ignore[attr-defined]
-        trainer.profiler = NoProfiler()  # type: ignore[attr-defined]
-    if not torch.cuda.is_available():
-        # with it, which Lightning sets for processes that fork, each step of Adam looks for a GPU in the driver
-        os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
+    def __init__(self) -> None:
+        self._profiler: Profiler | None = None
+        self._check: str | None = None
 
-def call_all(trainer: Trainer, module: LightningModule) -> None:
-    """Give the hooks back that `skip_unused` has taken."""
-    for owner, _ in _owners(trainer, module):
-        for hook in BATCH_HOOKS:
-            if vars(owner).get(hook, hook) is None:
-                del vars(owner)[hook]
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the hooks away."""
+        for owner, base in _owners(trainer, pl_module):
+            for hook in BATCH_HOOKS:
+                if getattr(type(owner), hook, None) is getattr(base, hook, base) and hook not in vars(owner):
+                    vars(owner)[hook] = None
+        if type(trainer.profiler) is PassThroughProfiler:  # type: ignore[attr-defined]
+            self._profiler, trainer.profiler = trainer.profiler, NoProfiler()  # type: ignore[attr-defined]
+        if not torch.cuda.is_available():
+            # with it, which Lightning sets for processes that fork, each step of Adam looks for a GPU in the driver
+            self._check = os.environ.pop(NVML_CHECK, None)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give them back."""
+        for owner, _ in _owners(trainer, pl_module):
+            for hook in BATCH_HOOKS:
+                if vars(owner).get(hook, hook) is None:
+                    del vars(owner)[hook]
+        if self._profiler is not None:
+            trainer.profiler, self._profiler = self._profiler, None  # type: ignore[attr-defined]
+        if self._check is not None:
+            os.environ[NVML_CHECK], self._check = self._check, None
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Give them back."""
+        self.on_train_end(trainer, pl_module)
 
 
 def _owners(trainer: Trainer, module: LightningModule) -> Iterator[tuple[Any, type]]:

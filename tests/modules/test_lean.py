@@ -4,17 +4,17 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.profilers import SimpleProfiler
+from lightning.pytorch.profilers import PassThroughProfiler, SimpleProfiler
 
-from lightning_gen import GANModule
+from lightning_gen import GANModule, cli
 from lightning_gen.callbacks import MaxImages
 from lightning_gen.data import Digits
-from lightning_gen.modules import base
 from lightning_gen.modules.lean import BATCH_HOOKS, fuse
 from lightning_gen.networks import DenseDiscriminator, DenseGenerator
 from lightning_gen.objectives import NonSaturating
@@ -65,9 +65,22 @@ def test_hooks_that_somebody_has_are_called_and_no_others(tmp_path):
     assert {hook for hook, called in asked.of_module.items() if called} == own
 
 
-def test_hooks_are_back_after_the_run(tmp_path):
+class Fails(Callback):
+    """Ends a run by an error."""
+
+    def on_train_batch_end(self, *args):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_all_is_as_it_was_after_the_run(tmp_path, monkeypatch, fails):
+    monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     asked, trained = Asked(), module()
-    fit(trained, tmp_path, [asked])
+    profiler = PassThroughProfiler()
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+        fit(trained, tmp_path, [asked, *([Fails()] if fails else [])], profiler=profiler)
+    assert trained.trainer.profiler is profiler
+    assert os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] == "1"
     assert all(callable(getattr(owner, hook)) for owner in (asked, trained) for hook in BATCH_HOOKS)
 
 
@@ -158,6 +171,8 @@ def test_freed_memory_is_kept_unless_the_user_has_chosen(chosen):
 
 def test_a_fit_on_a_cpu_keeps_its_memory(tmp_path, monkeypatch):
     kept = []
-    monkeypatch.setattr(base, "keep_memory", lambda: kept.append(True))
+    monkeypatch.setattr(cli, "keep_memory", lambda: kept.append(True))
     fit(module(), tmp_path, images=64)
+    assert kept == [], "what is for the whole process is left to its owner"
+    cli.main(["fit", "--config=gan/dense", "--data.size=8", "--trainer.fast_dev_run=1", f"--runs_dir={tmp_path}"])
     assert kept == [True]
