@@ -1,6 +1,6 @@
 """The records that pass between the parts: a batch of data, a code, a reconstruction, a judgement."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
+from torch.utils.data import default_collate
+from torch.utils.data._utils.collate import default_collate_fn_map
 
 from lightning_gen.errors import InputError
 
@@ -15,16 +17,48 @@ Shape: TypeAlias = tuple[int, ...]
 """Shape of one sample: ``(channels, height, width)`` for images, ``(dimensions,)`` for points."""
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Batch:
     """A batch of data.
+
+    ``x, labels = batch`` unpacks the first two parts, all that a batch had in version 0.1.
 
     Attributes:
         x: Samples, ``(n, *shape)``; images are floats in [-1, 1] once they are on the device.
         labels: Class indices ``(n,)``, or None where the data has no classes.
+        target: What each sample is to be made into, ``(n, *target_shape)``, as `x` is; None where the data has none.
     """
 
     x: Tensor
     labels: Tensor | None = None
+    target: Tensor | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from (self.x, self.labels)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with each of its tensors changed."""
+        return Batch(*(None if each is None else change(each) for each in self._parts))  # type: ignore[arg-type]
+
+    def split(self, parts: int) -> Iterator["Batch"]:
+        """The batch in at most so many parts, of equal sizes but for the last; each tensor is split along its first
+        dimension.
+        """
+        chunks = [None if each is None else each.chunk(parts) for each in self._parts]
+        for index in range(len(chunks[0] or ())):
+            yield Batch(*(None if each is None else each[index] for each in chunks))  # type: ignore[arg-type]
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
+        """The batch on a device."""
+        return self.map(lambda each: each.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> "Batch":
+        """The batch in memory from which a GPU reads at once; torch's loaders ask for it."""
+        return self.map(Tensor.pin_memory)
+
+    @property
+    def _parts(self) -> tuple[Tensor | None, ...]:
+        return self.x, self.labels, self.target
 
     @classmethod
     def of(cls, batch: Any, dtype: torch.dtype = torch.float32) -> "Batch":
@@ -39,10 +73,15 @@ class Batch(NamedTuple):
             InputError: The batch is none of these, or the samples are neither floats nor uint8.
         """
         given = cls.unpacked(batch)
-        x, labels = given
-        if x.dtype is dtype and (labels is None or (labels.dtype is torch.int64 and labels.ndim < 2)):
+        labels, target = given.labels, given.target
+        classes = labels is None or (labels.dtype is torch.int64 and labels.ndim < 2)
+        if given.x.dtype is dtype and classes and (target is None or target.dtype is dtype):
             return given
-        return cls(_floats(x, dtype), None if labels is None else _class_indices(labels))
+        return cls(
+            _floats(given.x, dtype),
+            None if labels is None else _class_indices(labels),
+            None if target is None else _floats(target, dtype),
+        )
 
     @classmethod
     def unpacked(cls, batch: Any) -> "Batch":
@@ -66,6 +105,15 @@ class Batch(NamedTuple):
             f"a batch of type {type(batch).__name__} is not understood: let the DataLoader yield a tensor of samples, "
             "a pair (samples, labels), or lightning_gen.Batch"
         )
+
+
+def collated(samples: Sequence[Batch], **options: Any) -> Batch:
+    """Single samples as a batch: what torch's loaders make of a dataset that yields them as `Batch`."""
+    parts = zip(*(sample._parts for sample in samples), strict=True)
+    return Batch(*(None if part[0] is None else default_collate(list(part)) for part in parts))  # type: ignore[arg-type]
+
+
+default_collate_fn_map[Batch] = collated
 
 
 def _floats(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -48,6 +48,7 @@ OF_MODULES = {
     "torch._functorch.config.donated_buffer": "--compile of losses differentiated twice, callbacks/execution.py",
     "torch._dynamo.exc.TorchDynamoException": "the sentence where a network cannot be compiled, callbacks/execution.py",
     "torch.distributed.distributed_c10d._get_default_store": "one error for all processes, cluster.py",
+    "torch.utils.data._utils.collate.default_collate_fn_map": "datasets that yield Batch, records.py",
     "torch.utils._pytree.tree_leaves": "bench's memory, bench/memory.py",
 }
 """Names of modules, and what depends on them."""

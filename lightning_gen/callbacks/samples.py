@@ -57,8 +57,7 @@ class SampleGrid(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, DataModule) and len(data.val_set):
             rows = list(range(min(self.count // 2, len(data.val_set))))
-            x, labels = data.scaled(data.val_set.__getitems__(rows))
-            self._held_out = Batch(x.to(pl_module.device), None if labels is None else labels.to(pl_module.device))
+            self._held_out = data.scaled(data.val_set.__getitems__(rows)).to(pl_module.device)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Draw where the batch passed a multiple of `every_images`."""
@@ -74,9 +73,7 @@ class SampleGrid(Callback):
     ) -> None:
         """Keep the first held-out images to reconstruct, of other data."""
         if self._held_out is None:
-            x, labels = Batch.of(batch)
-            count = self.count // 2
-            self._held_out = Batch(x[:count].clone(), None if labels is None else labels[:count].clone())
+            self._held_out = Batch.of(batch).map(lambda each: each[: self.count // 2].clone())
 
     def _draw(self, trainer: Trainer, module: GenerativeModule) -> None:
         if not trainer.is_global_zero:

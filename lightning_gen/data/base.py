@@ -42,8 +42,7 @@ class BatchedDataset(Dataset[Batch], ABC):
     def __getitem__(self, index: int | slice) -> Batch:
         if isinstance(index, slice):
             return self.__getitems__(list(range(*index.indices(len(self)))))
-        x, labels = self.__getitems__([range(len(self))[index]])  # which counts -1 from the end
-        return Batch(x[0], None if labels is None else labels[0])
+        return self.__getitems__([range(len(self))[index]]).map(lambda each: each[0])  # which counts -1 from the end
 
 
 class ArrayDataset(BatchedDataset):
@@ -234,9 +233,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         """Move a batch to the device, without waiting for it."""
         if not isinstance(batch, Batch):
             return super().transfer_batch_to_device(batch, device, dataloader_idx)
-        x, labels = batch
-        labels = None if labels is None else labels.to(device, non_blocking=True)
-        return Batch(x.to(device, non_blocking=True), labels)
+        return batch.to(device, non_blocking=True)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Batch:
         """Scale uint8 images to float32 in [-1, 1], on the device; floats stay as they are."""

@@ -241,7 +241,8 @@ class AlternatingModule(GenerativeModule):
         for parameter in player.parameters:
             parameter.grad = None
         with self._frozen_but(player):
-            paid = [self._pay(player, part, len(part.x) / len(batch.x)) for part in self._parts(batch)]
+            parts = [batch] if self.accumulate == 1 else batch.split(self.accumulate)
+            paid = [self._pay(player, part, len(part.x) / len(batch.x)) for part in parts]
         total, before = sum(paid[1:], paid[0]), self._latest.get(player.name)
         self.note_loss(player.name, total.total, total.terms)
         self.average_gradients(player.parameters)
@@ -270,14 +271,6 @@ class AlternatingModule(GenerativeModule):
         optimizer = self.trainer.optimizers[index]
         configs = self.trainer.lr_scheduler_configs
         return next((config.scheduler for config in configs if config.scheduler.optimizer is optimizer), None)
-
-    def _parts(self, batch: Batch) -> Iterator[Batch]:
-        if self.accumulate == 1:
-            yield batch
-            return
-        labels = batch.labels.chunk(self.accumulate) if batch.labels is not None else ()
-        for index, x in enumerate(batch.x.chunk(self.accumulate)):
-            yield Batch(x, labels[index] if labels else None)
 
     @contextlib.contextmanager
     def _frozen_but(self, player: Player) -> Iterator[None]:

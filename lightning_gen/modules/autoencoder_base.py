@@ -128,8 +128,7 @@ class Autoencoder(CodeDrawing):
     def _given(self, x: Any, labels: Tensor | None) -> Batch:
         """Samples and labels on the device and in the type of the module."""
         batch = self.batch_of(x)
-        labels = batch.labels if labels is None else labels
-        return Batch(batch.x.to(self.device), None if labels is None else labels.to(self.device))
+        return (batch if labels is None else replace(batch, labels=labels)).to(self.device)
 
     # a pass --------------------------------------------------------------------------------------------------------
 

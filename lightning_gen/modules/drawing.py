@@ -158,10 +158,10 @@ class CodeDrawing(GenerativeModule, ABC):
         """Codes of training samples, drawn from the posterior in evaluation mode, flat: ``(n, width)``, on the CPU."""
         codes = []
         with evaluating(self):
-            for x, labels in batches_of(data):
-                x = self.observe(x.to(self.device), generator)
-                classes = None if labels is None else labels.to(self.device)
-                codes.append(self.bottleneck(self.encoder(x, classes), generator).sample.flatten(1).float().cpu())
+            for batch in batches_of(data):
+                x, labels = batch.to(self.device)
+                x = self.observe(x, generator)
+                codes.append(self.bottleneck(self.encoder(x, labels), generator).sample.flatten(1).float().cpu())
         return torch.cat(codes)
 
     def progress(self) -> dict[str, Any]:

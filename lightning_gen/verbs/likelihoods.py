@@ -1,6 +1,7 @@
 """What ``evaluate`` says of how probable a model finds the test split, and of how much of its code is in use."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from math import log
 
@@ -220,7 +221,7 @@ def held_out(
     else:
         batches = picked(data, data.test_set, samples, generator, size)
     if change is not None:
-        batches = (Batch(change(x, generator), labels) for x, labels in batches)
+        batches = (replace(batch, x=change(batch.x, generator)) for batch in batches)
     return observed(module, batches, generator)
 
 

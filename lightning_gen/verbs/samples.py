@@ -1,7 +1,7 @@
 """Samples that are compared: real ones and drawn ones, batch by batch."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -69,7 +69,7 @@ def observed(module: Autoencoder, batches: Iterable[Batch], generator: torch.Gen
 
     Generators in the same state and batches of the same size draw the same samples.
     """
-    return (Batch(module.observe(x, generator), labels) for x, labels in batches)
+    return (replace(batch, x=module.observe(batch.x, generator)) for batch in batches)
 
 
 def pick(data: DataModule, split: Samples, count: int, seed: int) -> Tensor:
