@@ -48,7 +48,7 @@ from lightning_gen.command import Command
 from lightning_gen.data import DataModule, workers
 from lightning_gen.errors import InputError
 from lightning_gen.help import EXAMPLES, PROGRAM, VERB_HELP, HelpFormatter, shorten_help
-from lightning_gen.links import add_links, configured
+from lightning_gen.links import Links, configured
 from lightning_gen.messages import explain
 from lightning_gen.modules import AlternatingModule, GenerativeModule
 from lightning_gen.modules.lean import keep_memory
@@ -88,6 +88,10 @@ class Parser(LightningArgumentParser):
 
 class CLI(LightningCLI):
     """LightningCLI with runs in fixed folders, lengths in images, and parts that learn of each other."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.links = Links()
+        super().__init__(*args, **kwargs)
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what a run is called and how long it is."""
@@ -134,7 +138,7 @@ class CLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link what one part must know of another."""
-        add_links(parser)
+        self.links.add(parser)
 
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
@@ -189,6 +193,14 @@ class CLI(LightningCLI):
         if self.config.subcommand == "fit" and not self.settings.trainer.fast_dev_run:
             model = self.settings.model.class_path
             check_folder(self.folder, self.settings.ckpt_path, self.goes_on, model)
+
+    def instantiate_classes(self) -> None:
+        """Build what the command describes; its data were built when the networks asked for their shape."""
+        described = self.config.clone()
+        described[described.subcommand].data = self.links.built(self.settings.data)
+        self.config_init = self.parser.instantiate_classes(described)
+        self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
+        self.trainer = self.instantiate_trainer()
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The Trainer with the callbacks of every run, a logger in the run's folder, and checkpoints written whole."""

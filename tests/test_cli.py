@@ -1,5 +1,6 @@
 """The command line as its users know it."""
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from lightning_gen import GANModule, GenerativeModule
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
 from lightning_gen.command import Command
+from lightning_gen.data import Digits
 
 TINY = ["--data.size=8", "--model.generator.width=4", "--model.discriminator.width=4", "--model.generator.latent_dim=8"]
 QUIET = ["--trainer.limit_val_batches=1", "--trainer.num_sanity_val_steps=0"]
@@ -364,3 +366,17 @@ def test_minutes_between_checkpoints_are_those_of_the_command_and_stay():
     assert yaml.safe_load(Path("runs/a/config.yaml").read_text())["checkpoint_every_minutes"] == 7.5
     main(["fit", *TINY, *QUIET, "--max_images=64", "--name=b"])
     assert yaml.safe_load(Path("runs/b/config.yaml").read_text())["checkpoint_every_minutes"] == 5
+
+
+@pytest.mark.parametrize("recipe", ["gan/dcgan", "autoencoder/vae"])
+def test_the_data_are_built_once(recipe, monkeypatch):
+    built, original = [], Digits.__init__
+
+    @functools.wraps(original)
+    def noted(self, *args, **options):
+        built.append(self)
+        original(self, *args, **options)
+
+    monkeypatch.setattr(Digits, "__init__", noted)
+    main(["fit", f"--config={recipe}", "--data.size=8", "--trainer.fast_dev_run=1"])
+    assert len(built) == 1
