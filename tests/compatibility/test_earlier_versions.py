@@ -4,8 +4,8 @@ import importlib
 import json
 from pathlib import Path
 
+import earlier_versions
 import pytest
-import recorded
 import torch
 import yaml
 
@@ -20,7 +20,9 @@ DESCRIBED = [
     for version in VERSIONS
     for name, content in json.loads((version / "recipes.json").read_text()).items()
 ]
-STATES = [pytest.param(version, name, id=f"{version.name}-{name}") for version in VERSIONS for name in recorded.RUNS]
+STATES = [
+    pytest.param(version, name, id=f"{version.name}-{name}") for version in VERSIONS for name in earlier_versions.RUNS
+]
 ROUNDING = {"rtol": 0, "atol": 2e-3}
 """What Adam makes of the last bits of another machine in a few steps; another draw of a random number makes 1."""
 
@@ -34,7 +36,7 @@ def one_thread():
 
 
 def tolerance(after):
-    return {"rtol": 0, "atol": 0} if after["machine"] == recorded.machine() else ROUNDING
+    return {"rtol": 0, "atol": 0} if after["machine"] == earlier_versions.machine() else ROUNDING
 
 
 def rebuilt(kind, described):
@@ -88,7 +90,7 @@ PUBLIC = [
 def test_public_names_and_their_arguments_stay(package, names):
     found = importlib.import_module(package)
     for name, taken in names.items():
-        now = recorded.arguments(getattr(found, name))
+        now = earlier_versions.arguments(getattr(found, name))
         hands_on = now is not None and {"args", "kwargs"} <= set(now)
         assert taken is None or hands_on or set(taken) <= set(now), f"{package}.{name}"
 
@@ -117,13 +119,13 @@ def test_a_configuration_runs(content, tmp_path):
 @pytest.mark.parametrize(("version", "name"), STATES)
 def test_a_checkpoint_gives_what_it_gave(version, name):
     after = torch.load(version / f"{name}.after.pt", weights_only=True)
-    found = recorded.outputs(version / f"{name}.ckpt")
+    found = earlier_versions.outputs(version / f"{name}.ckpt")
     torch.testing.assert_close(found, after["outputs"], **tolerance(after))
 
 
 @pytest.mark.parametrize(("version", "name"), STATES)
 def test_a_checkpoint_goes_on_as_it_went_on(version, name, tmp_path):
     after = torch.load(version / f"{name}.after.pt", weights_only=True)
-    path = recorded.train(name, tmp_path, recorded.ENDED, version / f"{name}.ckpt")
+    path = earlier_versions.train(name, tmp_path, earlier_versions.ENDED, version / f"{name}.ckpt")
     weights = checkpoints.read(path)["state_dict"]
     torch.testing.assert_close(weights, after["weights"], **tolerance(after))

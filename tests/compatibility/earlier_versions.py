@@ -1,6 +1,6 @@
 """What a version writes, and what comes of it: made once by that version, and compared with by all that follow.
 
-``python tests/compatibility/recorded.py FOLDER`` records what the package of the working tree writes:
+``python tests/compatibility/earlier_versions.py FOLDER`` records what the package of the working tree writes:
 
 - ``recipes.json``: for each recipe, at the size of tests, the descriptions in its checkpoint, the names and shapes of
   its tensors, and its ``config.yaml``;
