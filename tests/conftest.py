@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from functools import partial
 from unittest import mock
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
-from lightning_gen import AutoencoderModule, GANModule
+from lightning_gen import AutoencoderModule, GANModule, signals
 from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck
 from lightning_gen.networks import DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
 from lightning_gen.objectives import BernoulliLikelihood, NonSaturating
@@ -17,6 +18,18 @@ from lightning_gen.regularizers import KLDivergence
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+
+@pytest.fixture(autouse=True)
+def _listening():
+    """Signals as a shell in the foreground gives them: nohup and shells in the background have some ignored."""
+    before = {number: signal.getsignal(number) for number in signals.SIGNALS}
+    for number in before:
+        if before[number] is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

@@ -7,18 +7,6 @@ import pytest
 from lightning_gen import signals
 
 
-@pytest.fixture(autouse=True)
-def listening():
-    """A process that was started without nohup, whatever started the tests."""
-    before = {number: signal.getsignal(number) for number in signals.SIGNALS}
-    for number in before:
-        if before[number] is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.parametrize("number", [number for number in signals.SIGNALS if number != signal.SIGINT])
 def test_a_command_leaves_and_clears_up_undisturbed(number):
     before, cleared = signal.getsignal(number), []
