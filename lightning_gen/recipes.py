@@ -4,7 +4,7 @@ import difflib
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -88,7 +88,7 @@ def load(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} holds no settings (a {type(content).__name__}): a recipe is a mapping such as 'model: ...'"
         )
-    return cast(dict[str, Any], upgraded(content))
+    return upgraded(content)
 
 
 def parsed(text: str) -> Any:

@@ -44,6 +44,9 @@ class Batch:
         """The batch in at most so many parts, of equal sizes but for the last; each tensor is split along its first
         dimension.
         """
+        if parts == 1:
+            yield self
+            return
         chunks = [None if each is None else each.chunk(parts) for each in self._parts]
         for index in range(len(chunks[0] or ())):
             yield Batch(*(None if each is None else each[index] for each in chunks))  # type: ignore[arg-type]

@@ -241,8 +241,7 @@ class AlternatingModule(GenerativeModule):
         for parameter in player.parameters:
             parameter.grad = None
         with self._frozen_but(player):
-            parts = [batch] if self.accumulate == 1 else batch.split(self.accumulate)
-            paid = [self._pay(player, part, len(part.x) / len(batch.x)) for part in parts]
+            paid = [self._pay(player, part, len(part.x) / len(batch.x)) for part in batch.split(self.accumulate)]
         total, before = sum(paid[1:], paid[0]), self._latest.get(player.name)
         self.note_loss(player.name, total.total, total.terms)
         self.average_gradients(player.parameters)
