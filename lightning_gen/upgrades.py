@@ -5,11 +5,37 @@ name the package from which users import it, ``lightning_gen.networks.DCGANGener
 split. Both are read.
 """
 
+import importlib
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 from lightning_gen.reflection import class_path, imported
 
 OURS = "lightning_gen."
+
+RENAMED: dict[str, str] = {}
+"""Public paths of version 0.1 that are called otherwise now, and what they are called; read for one more version."""
+
+
+def aliases(package: str) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a package, which finds its public names of version 0.1 under their names of today.
+
+    Args:
+        package: Its dotted path.
+    """
+
+    def find(name: str) -> Any:
+        today = RENAMED.get(f"{package}.{name}")
+        if today is None:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        warnings.warn(
+            f"{package}.{name} is {today} now: the old name is gone in version 0.3", DeprecationWarning, stacklevel=2
+        )
+        module, _, attribute = today.rpartition(".")
+        return getattr(importlib.import_module(module), attribute)
+
+    return find
 
 
 def upgraded(described: Any) -> Any:
@@ -32,7 +58,8 @@ def upgraded_path(path: Any) -> Any:
         return path
     *packages, name = path.split(".")
     while packages:
-        kind = imported(".".join([*packages, name]))
+        found = ".".join([*packages, name])
+        kind = imported(RENAMED.get(found, found))
         if kind is not None:
             return class_path(kind)
         packages.pop()

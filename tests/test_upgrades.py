@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from lightning_gen.reflection import class_path
+from lightning_gen import upgrades
+from lightning_gen.reflection import class_path, imported
+from lightning_gen.regularizers import R1
 from lightning_gen.upgrades import upgraded, upgraded_checkpoint, upgraded_path
 
 
@@ -63,3 +65,18 @@ def test_classes_that_are_in_no_package_are_called_by_their_modules():
     assert class_path(Local) == f"{__name__}.{Local.__qualname__}"
     assert class_path(torch.optim.Adam) == "torch.optim.Adam"
     assert class_path(torch.nn.Linear) == "torch.nn.Linear"
+
+
+def test_a_name_of_an_earlier_version_is_found_under_its_name_of_today(monkeypatch):
+    monkeypatch.setitem(upgrades.RENAMED, "lightning_gen.regularizers.Older", "lightning_gen.regularizers.R1")
+    assert upgraded_path("lightning_gen.regularizers.a_file.Older") == "lightning_gen.regularizers.R1"
+    find = upgrades.aliases("lightning_gen.regularizers")
+    with pytest.warns(DeprecationWarning, match=r"lightning_gen\.regularizers\.R1"):
+        assert find("Older") is R1
+    with pytest.raises(AttributeError, match="never"):
+        find("never")
+
+
+@pytest.mark.parametrize("today", upgrades.RENAMED.values())
+def test_what_names_are_now_there_is(today):
+    assert class_path(imported(today)) == today
