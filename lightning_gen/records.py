@@ -313,13 +313,12 @@ class DiscriminatorOutput:
 
     def split(self) -> tuple["DiscriminatorOutput", "DiscriminatorOutput"]:
         """The output for the first and for the second half of the samples."""
-        fields: tuple[Any, ...] = (self.logits, self.features, self.labels, self.class_logits)
-        parts = [(None, None) if each is None else each.chunk(2) for each in fields]
+        parts = [(None, None) if each is None else each.chunk(2) for each in (self.labels, self.class_logits)]
         maps = [each.chunk(2) for each in self.hidden]
-        first, second = zip(*parts, strict=True)
+        (logits, features), (labels, class_logits) = (self.logits.chunk(2), self.features.chunk(2)), parts
         return (
-            DiscriminatorOutput(*first, hidden=tuple(each[0] for each in maps)),
-            DiscriminatorOutput(*second, hidden=tuple(each[1] for each in maps)),
+            DiscriminatorOutput(logits[0], features[0], labels[0], class_logits[0], tuple(each[0] for each in maps)),
+            DiscriminatorOutput(logits[1], features[1], labels[1], class_logits[1], tuple(each[1] for each in maps)),
         )
 
 
