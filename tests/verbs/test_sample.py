@@ -150,7 +150,7 @@ def test_points_are_floats_or_a_map_and_no_pictures(points, tmp_path):
     sample(points, n=20, out=str(tmp_path / "map.png"))
     with Image.open(tmp_path / "map.png") as drawn:
         assert drawn.size == (400, 400)
-    with pytest.raises(InputError, match="points go into one file: give a .png or .npy file"):
+    with pytest.raises(InputError, match=r"points go into one file: give a \.png or \.npy file"):
         sample(points, n=20, out=str(tmp_path / "folder"))
 
 
