@@ -10,7 +10,7 @@ from lightning_gen import recipes
 from lightning_gen.callbacks.run import CONFIG
 from lightning_gen.errors import InputError
 from lightning_gen.files import require_free
-from lightning_gen.modules.devices import SPLITS
+from lightning_gen.training.strategies import SPLITS
 
 
 def check_trainer(trainer: Namespace) -> None:

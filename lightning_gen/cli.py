@@ -50,10 +50,10 @@ from lightning_gen.errors import InputError
 from lightning_gen.help import EXAMPLES, PROGRAM, VERB_HELP, HelpFormatter, shorten_help
 from lightning_gen.links import Links, configured
 from lightning_gen.messages import explain
-from lightning_gen.modules import AlternatingModule, GenerativeModule
-from lightning_gen.modules.lean import keep_memory
 from lightning_gen.reflection import nameless
 from lightning_gen.terminal import say
+from lightning_gen.training import AlternatingModule, GenerativeModule
+from lightning_gen.training.overhead import keep_memory
 from lightning_gen.verbs import VERBS
 
 COUNTS = {

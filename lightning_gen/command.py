@@ -24,9 +24,9 @@ from lightning_gen.checks import checkpoints_in
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import DOWNLOAD, harmless, origin
 from lightning_gen.errors import InputError
-from lightning_gen.modules import GenerativeModule
 from lightning_gen.reflection import argument_hints
 from lightning_gen.terminal import say
+from lightning_gen.training import GenerativeModule
 
 OF_A_RUN = ("seed_everything", "nonfinite_rollbacks", "keep_checkpoints", "channels_last", "compile")
 """Settings of a run, beside those that count images or minutes, with which it goes on."""

@@ -14,9 +14,10 @@ from lightning_gen.callbacks.lengths import counted, require_images
 from lightning_gen.data import DataModule
 from lightning_gen.media.files import save
 from lightning_gen.media.rows import ROWS, rows_of
-from lightning_gen.modules import Autoencoder, GenerativeModule
-from lightning_gen.modules.modes import evaluating
+from lightning_gen.modules import Autoencoder
 from lightning_gen.records import Batch
+from lightning_gen.training import GenerativeModule
+from lightning_gen.training.contexts import evaluating
 
 POINTS = 10_000
 """Samples drawn where a preview shows how dense they lie and not each of them."""

@@ -10,10 +10,11 @@ from lightning_gen.data import DataModule, GaussianMixture, Sprites, StackedImag
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import Report
 from lightning_gen.metrics.report import compact
-from lightning_gen.modules import Autoencoder, GANModule, GenerativeModule
-from lightning_gen.modules.classes import check_classes
-from lightning_gen.modules.modes import evaluating
+from lightning_gen.modules import Autoencoder, GANModule
 from lightning_gen.samplers import SAMPLERS, LatentSampler
+from lightning_gen.training import GenerativeModule
+from lightning_gen.training.classes import check_classes
+from lightning_gen.training.contexts import evaluating
 from lightning_gen.verbs.codes import comparison
 from lightning_gen.verbs.disentangled import disentanglement
 from lightning_gen.verbs.features import features, stacked

@@ -11,11 +11,12 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium
 from lightning_gen.media.rows import ROWS, rows_of
-from lightning_gen.modules import Autoencoder, GANModule, GenerativeModule
+from lightning_gen.modules import Autoencoder, GANModule
 from lightning_gen.outputs import PICTURE, check_place
 from lightning_gen.paths import written
 from lightning_gen.records import Shape
 from lightning_gen.terminal import say
+from lightning_gen.training import GenerativeModule
 from lightning_gen.verbs.stored import chosen_sampler
 
 COPIES = 3

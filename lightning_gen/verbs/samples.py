@@ -9,9 +9,10 @@ from torch import Tensor
 from lightning_gen.data import DataModule, Loader, Samples
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium
-from lightning_gen.modules import Autoencoder, GenerativeModule
+from lightning_gen.modules import Autoencoder
 from lightning_gen.records import Batch
 from lightning_gen.samplers import LatentSampler
+from lightning_gen.training import GenerativeModule
 
 BATCH = 512
 """Samples that pass through the model at a time."""

@@ -12,10 +12,11 @@ from lightning_gen.data import DataModule
 from lightning_gen.data.stored import harmless, origin
 from lightning_gen.errors import InputError
 from lightning_gen.files import replacing
-from lightning_gen.modules import Autoencoder, GenerativeModule
+from lightning_gen.modules import Autoencoder
 from lightning_gen.recipes import suggest
 from lightning_gen.samplers import SAMPLERS, LatentSampler
 from lightning_gen.terminal import say
+from lightning_gen.training import GenerativeModule
 
 
 def stored_data(stored: dict[str, Any], path: str) -> DataModule:
