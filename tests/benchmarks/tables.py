@@ -24,8 +24,9 @@ import torch
 from torch.nn.functional import interpolate
 
 from lightning_gen import checkpoint, recipes
+from lightning_gen.media.files import save
+from lightning_gen.media.images import image_grid
 from lightning_gen.modules import Autoencoder
-from lightning_gen.pictures import image_grid, save
 from lightning_gen.verbs.stored import stored_data
 
 
