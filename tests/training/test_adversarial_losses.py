@@ -8,9 +8,10 @@ from torch.utils.data import DataLoader
 from lightning_gen import InputError
 from lightning_gen.networks import DenseDiscriminator, PatchDiscriminator
 from lightning_gen.objectives import FeatureMatching, Hinge, NonSaturating, RelativisticPaired
-from lightning_gen.records import DiscriminatorOutput, RealFakePair, outputs_of
+from lightning_gen.records import DiscriminatorOutput, RealFakePair
 from lightning_gen.regularizers import R1, R2, GradientPenalty, LeCam
 from lightning_gen.training import AdversarialLosses
+from lightning_gen.training.adversarial import outputs_of
 
 SHAPE = (1, 8, 8)
 
@@ -47,8 +48,7 @@ def losses(discriminator, objective, penalties=(), terms=()):
 
 
 def of_discriminator(adversarial):
-    passes = adversarial.passes(pair(), adversarial.penalties, rng())
-    return adversarial.of_discriminator(passes, adversarial.penalties, 0)
+    return adversarial.of_discriminator(adversarial.passes(pair(), rng()), 0)
 
 
 @pytest.mark.parametrize("objective", [NonSaturating(), Hinge(), RelativisticPaired()], ids=lambda o: type(o).__name__)
@@ -127,7 +127,7 @@ def test_gradient_penalties_on_patches_are_refused_in_a_sentence():
     both = RealFakePair(torch.rand(2, 1, 16, 16), torch.rand(2, 1, 16, 16))
     adversarial = losses(discriminator, Hinge(), {"penalty": GradientPenalty()})
     with pytest.raises(InputError, match="one logit a sample"):
-        adversarial.of_discriminator(adversarial.passes(both, {}, rng()), adversarial.penalties, 0)
+        adversarial.of_discriminator(adversarial.passes(both, rng()), 0)
 
 
 @pytest.mark.parametrize("result", [None, {"logits": 1}, [], "logits"])
