@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
+from lightning_gen.links import Link, Parts, num_classes, shape
 from lightning_gen.modules.base import SETTLED_IMAGES, named
 from lightning_gen.modules.drawing import CodeDrawing
 from lightning_gen.modules.first_batch import PixelsOnly
@@ -23,6 +24,12 @@ from lightning_gen.schedules import at
 from lightning_gen.terms import Term
 
 
+def outputs_of(parts: Parts) -> int | None:
+    """The channels of the decoder's output that the likelihood reads; None where the objective has none."""
+    likelihood = parts.first("objective", Likelihood)
+    return None if likelihood is None else likelihood.outputs(parts.data.shape[0])
+
+
 class Autoencoder(CodeDrawing):
     """An encoder and a decoder with a bottleneck between them.
 
@@ -33,6 +40,16 @@ class Autoencoder(CodeDrawing):
     Attributes:
         population: Number of training samples, or None before the first training; kept in checkpoints.
     """
+
+    links: ClassVar[tuple[Link, ...]] = (
+        shape("encoder.shape"),
+        shape("decoder.shape"),
+        num_classes("encoder"),
+        num_classes("decoder"),
+        Link("encoder.features", lambda parts: parts.part("bottleneck").features),
+        Link("decoder.latent_dim", lambda parts: parts.part("bottleneck").latent_dim),
+        Link("decoder.outputs", outputs_of),
+    )
 
     def assemble(
         self,

@@ -6,7 +6,7 @@ import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
+from lightning_gen.links import Link
 from lightning_gen.modules.axis import ImageAxis
 from lightning_gen.modules.classes import check_classes
 from lightning_gen.modules.devices import check_equal_sizes, check_strategy, check_synchronized, of_all_devices
@@ -72,6 +73,9 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         rng: This process's own generator for latents, noise and augmentation, on the module's device. Seeded from the
             global seed and the rank, so that no two processes draw the same numbers; kept in checkpoints.
     """
+
+    links: ClassVar[tuple[Link, ...]] = ()
+    """Arguments of its parts that follow from the data and from other parts; the command line fills them in."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ import copy
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lightning_gen.augmentations import AdaptiveAugmentation, Augmentation
 from lightning_gen.errors import InputError
+from lightning_gen.links import Link, num_classes, shape
 from lightning_gen.metrics import SlicedWasserstein
 from lightning_gen.modules.alternating import AlternatingModule, Loss, Player, check_clip
 from lightning_gen.modules.base import named
@@ -71,6 +72,13 @@ class GANModule(AlternatingModule):
         InputError: A number is out of range, shared samples are to be accumulated, or generator and discriminator do
             not fit each other.
     """
+
+    links: ClassVar[tuple[Link, ...]] = (
+        shape("generator.shape"),
+        shape("discriminator.shape"),
+        num_classes("generator"),
+        num_classes("discriminator"),
+    )
 
     def __init__(
         self,
