@@ -76,8 +76,8 @@ def test_the_codebook_is_that_of_a_loop_by_hand(restart_below, trainer):
     hand = compare(module, trainer, rounds=5)
     (codebook,) = code.each_codebook()
     for name in ("vectors", "use", "averages"):
-        close(getattr(codebook, name), getattr(hand.coded, name))
-    assert (hand.coded.use < 0.9 * 6 * 16 / CODES).any() == (restart_below == 0), "dead codes start again"
+        close(getattr(codebook, name), getattr(hand.code, name))
+    assert (hand.code.use < 0.9 * 6 * 16 / CODES).any() == (restart_below == 0), "dead codes start again"
 
 
 def test_what_is_not_written_by_hand_is_refused(autoencoder):
