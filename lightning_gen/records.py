@@ -1,4 +1,4 @@
-"""The records that pass between the parts: a batch of data, a code, a reconstruction, a judgement."""
+"""The records that pass between the parts: a batch of data, a code, a reconstruction, the output of a discriminator."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 from torch.utils.data import default_collate
-from torch.utils.data._utils.collate import default_collate_fn_map
 
+from lightning_gen import private
 from lightning_gen.errors import InputError
 
 Shape: TypeAlias = tuple[int, ...]
@@ -116,7 +116,7 @@ def collated(samples: Sequence[Batch], **options: Any) -> Batch:
     return Batch(*(None if part[0] is None else default_collate(list(part)) for part in parts))  # type: ignore[arg-type]
 
 
-default_collate_fn_map[Batch] = collated
+private.collate_by(Batch, collated)
 
 
 def _floats(x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -202,8 +202,8 @@ class Code:
     levels: tuple[Level, ...] = ()
     quantizations: tuple[Quantization, ...] = ()
 
-    def settled(self) -> "Code":
-        """The code once its batch is learned from: without its graph and its levels."""
+    def detached(self) -> "Code":
+        """The code without its graph and its levels, as a codebook is updated by it."""
         quantizations = tuple(
             Quantization(each.features.detach(), each.vectors.detach(), each.indices, each.size)
             for each in self.quantizations
@@ -212,7 +212,7 @@ class Code:
 
 
 def joined(codes: Sequence[Code]) -> Code:
-    """The settled codes of the parts of a batch as those of the whole batch."""
+    """The detached codes of the parts of a batch as those of the whole batch."""
     if len(codes) == 1:
         return codes[0]
     quantizations = tuple(
@@ -267,14 +267,14 @@ class Reconstruction:
 
 
 @dataclass(frozen=True)
-class Sides:
+class RealFakePair:
     """What a discriminator is to tell apart.
 
     Attributes:
         real: Real samples, or codes as they should be, ``(n, *shape)``.
-        fake: The work of the other player, ``(k n, *shape)`` with a whole number k.
-        real_labels: Classes of the real side, ``(n,)``, or None.
-        fake_labels: Classes of the fake side, ``(k n,)``, or None.
+        fake: Samples of the network that it is trained against, ``(k n, *shape)`` with a whole number k.
+        real_labels: Classes of the real samples, ``(n,)``, or None.
+        fake_labels: Classes of the fake samples, ``(k n,)``, or None.
     """
 
     real: Tensor
@@ -282,18 +282,18 @@ class Sides:
     real_labels: Tensor | None = None
     fake_labels: Tensor | None = None
 
-    def settled(self) -> "Sides":
-        """Both sides without a graph and no narrower than float32, as a discriminator learns from them."""
+    def detached(self) -> "RealFakePair":
+        """Both without a graph and no narrower than float32, as a discriminator learns from them."""
         real, fake = (side.detach() for side in (self.real, self.fake))
         real, fake = (side.to(torch.promote_types(side.dtype, torch.float32)) for side in (real, fake))
-        return Sides(real, fake, self.real_labels, self.fake_labels)
+        return RealFakePair(real, fake, self.real_labels, self.fake_labels)
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What a discriminator makes of samples, all that a term of a GAN's losses may look at.
+class DiscriminatorOutput:
+    """What a discriminator gives for samples, all that a term of adversarial losses may look at.
 
-    With packing m it judges m samples at a time, so there are n / m rows for n samples.
+    With packing m it reads m samples at a time, so there are n / m rows for n samples.
 
     Attributes:
         logits: One a row, ``(rows,)``; positive for real.
@@ -301,15 +301,41 @@ class Judgement:
         labels: Classes of the samples, ``(n,)``, or None.
         class_logits: Unnormalised log-probabilities of the classes, ``(rows, num_classes)``, from a discriminator with
             an auxiliary classifier; else None.
+        hidden: Feature maps of its layers from the first on, ``(n, channels, ...)`` each, from a discriminator that
+            gives them; else none.
     """
 
     logits: Tensor
     features: Tensor
     labels: Tensor | None = None
     class_logits: Tensor | None = None
+    hidden: tuple[Tensor, ...] = ()
 
-    def halves(self) -> tuple["Judgement", "Judgement"]:
-        """The judgements of the first and of the second half of the samples."""
-        parts = [[None, None] if field is None else field.chunk(2) for field in vars(self).values()]
+    def split(self) -> tuple["DiscriminatorOutput", "DiscriminatorOutput"]:
+        """The output for the first and for the second half of the samples."""
+        fields: tuple[Any, ...] = (self.logits, self.features, self.labels, self.class_logits)
+        parts = [(None, None) if each is None else each.chunk(2) for each in fields]
+        maps = [each.chunk(2) for each in self.hidden]
         first, second = zip(*parts, strict=True)
-        return Judgement(*first), Judgement(*second)
+        return (
+            DiscriminatorOutput(*first, hidden=tuple(each[0] for each in maps)),
+            DiscriminatorOutput(*second, hidden=tuple(each[1] for each in maps)),
+        )
+
+
+def outputs_of(result: Any) -> tuple[DiscriminatorOutput, ...]:
+    """What a discriminator returned as its outputs: one, several of them, or logits alone.
+
+    Raises:
+        InputError: It is none of these.
+    """
+    if isinstance(result, DiscriminatorOutput):
+        return (result,)
+    if isinstance(result, Tensor):
+        return (DiscriminatorOutput(result.flatten(), result.flatten(1) if result.ndim > 1 else result[:, None]),)
+    if isinstance(result, (tuple, list)) and result:
+        return tuple(output for each in result for output in outputs_of(each))
+    raise InputError(
+        f"a discriminator returned a {type(result).__name__}: let its forward return logits (n,), a "
+        "lightning_gen.records.DiscriminatorOutput, or several of either"
+    )

@@ -14,7 +14,15 @@ from lightning_gen.reflection import class_path, imported
 
 OURS = "lightning_gen."
 
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "lightning_gen.modules.AlternatingModule": "lightning_gen.AlternatingModule",
+    "lightning_gen.modules.EMA": "lightning_gen.EMA",
+    "lightning_gen.modules.GenerativeModule": "lightning_gen.GenerativeModule",
+    "lightning_gen.modules.Loss": "lightning_gen.training.Loss",
+    "lightning_gen.modules.Player": "lightning_gen.training.earlier.Player",
+    "lightning_gen.modules.UnwrappedDDPStrategy": "lightning_gen.training.UnwrappedDDPStrategy",
+    "lightning_gen.regularizers.Contest": "lightning_gen.regularizers.DiscriminatorPass",
+}
 """Public paths of version 0.1 that are called otherwise now, and what they are called; read for one more version."""
 
 

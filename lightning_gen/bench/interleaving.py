@@ -23,7 +23,8 @@ from lightning_gen.bench.reference_gan import ReferenceGAN
 from lightning_gen.callbacks import Compile
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.errors import InputError
-from lightning_gen.modules import AutoencoderModule, GANModule, GenerativeModule
+from lightning_gen.modules import AutoencoderModule, GANModule
+from lightning_gen.training import GenerativeModule
 
 Found = TypeVar("Found")
 Plan: TypeAlias = Generator[None, None, Found]

@@ -26,7 +26,7 @@ from lightning_gen.objectives import (
     RelativisticPaired,
     Wasserstein,
 )
-from lightning_gen.records import Judgement
+from lightning_gen.records import DiscriminatorOutput
 from lightning_gen.regularizers import DRAGAN, R1, R2, GradientPenalty, Penalty, WeightClipping
 from lightning_gen.schedules import at
 
@@ -73,11 +73,11 @@ def around(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
     return real + 0.5 * real.std() * torch.rand(real.shape, generator=rng, device=rng.device)
 
 
-def classified(judgement: Judgement, labels: Tensor | None) -> Tensor:
+def classified(output: DiscriminatorOutput, labels: Tensor | None) -> Tensor:
     """The cross-entropy of the classes."""
-    assert judgement.class_logits is not None
+    assert output.class_logits is not None
     assert labels is not None
-    return cross_entropy(judgement.class_logits, labels)
+    return cross_entropy(output.class_logits, labels)
 
 
 POSITIONS = {GradientPenalty: between, DRAGAN: around}
@@ -97,6 +97,8 @@ def check(module: GANModule) -> None:
     slopes = {type(penalty): at(penalty.weight, 0) for penalty in penalties}
     if slopes.get(R1) != slopes.get(R2) or (R1 in slopes and module.discriminator.mixes_samples):
         raise NotImplementedError("by hand there are R1 and R2 together only, of one weight and without BatchNorm")
+    if module.generator_penalties or any(penalty.every > 1 for penalty in penalties):
+        raise NotImplementedError("by hand penalties are on the discriminator and part of each update")
     if penalties and module.discriminator.packing > 1:
         raise NotImplementedError("by hand penalties are on single samples, without packing")
     clips = (module.generator_clip, module.discriminator_clip)
@@ -140,7 +142,7 @@ class ReferenceGAN:
         self.losses = LOSSES[type(module.objective)]
         self.updates, self.shares = module.discriminator_updates, module.shared_samples
         self.networks = [part for part in (self.generator, self.discriminator, self.average) if part is not None]
-        discriminator, generator = module.players()
+        discriminator, generator = (phase.trains for phase in module.phases())
         self.d_optimizer = module.make_optimizer(discriminator.optimizer, self.discriminator.parameters())
         self.g_optimizer = module.make_optimizer(generator.optimizer, self.generator.parameters())
         self.optimizers = [self.d_optimizer, self.g_optimizer]
@@ -189,7 +191,7 @@ class ReferenceGAN:
         if self.gamma is not None and not self.precision.narrow:
             seen[0].requires_grad_()
         judged = [self.judge(x, y) for x, y in zip(seen, classes, strict=True)]
-        on_real, on_fake = judged[0].halves() if self.one_pass else judged
+        on_real, on_fake = judged[0].split() if self.one_pass else judged
         loss = self.losses.discriminator(on_real.logits, on_fake.logits)
         if self.class_weight is not None:
             loss = loss + self.class_weight * (classified(on_real, labels) + classified(on_fake, labels))
@@ -211,11 +213,11 @@ class ReferenceGAN:
         self.discriminator.requires_grad_(False)
         with self.precision.autocast():
             fake = self.augment(fake)
-            real_logits = self.discriminator(self.augment(real), labels) if self.losses.compares else None
-            judgement = self.discriminator.judge(fake, labels)
-            loss = self.losses.generator(real_logits, judgement.logits)
+            real_logits = self.discriminator(self.augment(real), labels).logits if self.losses.compares else None
+            output = self.discriminator(fake, labels)
+            loss = self.losses.generator(real_logits, output.logits)
             if self.class_weight is not None:
-                loss = loss + self.class_weight * classified(judgement, labels)
+                loss = loss + self.class_weight * classified(output, labels)
         self.g_optimizer.zero_grad()
         self.precision.update(loss, self.g_optimizer)
         self.discriminator.requires_grad_(True)
@@ -224,9 +226,9 @@ class ReferenceGAN:
         """The pass of the generator that trains it."""
         return self.generator(latents, labels)
 
-    def judge(self, x: Tensor, labels: Tensor | None) -> Judgement:
+    def judge(self, x: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
         """A pass of the discriminator that trains it."""
-        return self.discriminator.judge(x, labels)
+        return self.discriminator(x, labels)
 
     def latents(self, n: int) -> Tensor:
         """Draw from N(0, I)."""

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from lightning_gen.callbacks.lengths import counted, require_images
 from lightning_gen.data import DataModule
-from lightning_gen.modules import Autoencoder, GenerativeModule
-from lightning_gen.modules.modes import evaluating
+from lightning_gen.modules import Autoencoder
 from lightning_gen.pictures import ROWS, picture, rows_of, save
 from lightning_gen.records import Batch
+from lightning_gen.training import GenerativeModule
+from lightning_gen.training.contexts import evaluating
 
 POINTS = 10_000
 """Points drawn where the data are points, to see their density."""

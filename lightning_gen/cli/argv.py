@@ -25,9 +25,9 @@ from lightning_gen.cli.folders import checkpoints_in, runs_in
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import DOWNLOAD, harmless, origin
 from lightning_gen.errors import InputError
-from lightning_gen.modules import GenerativeModule
 from lightning_gen.reflection import argument_hints
 from lightning_gen.terminal import say
+from lightning_gen.training import GenerativeModule
 
 OF_A_RUN = ("seed_everything", "nonfinite_rollbacks", "keep_checkpoints", "channels_last", "compile")
 """Settings of a run, beside those that count images or minutes, with which it goes on."""

@@ -3,7 +3,7 @@
 from jsonargparse import Namespace
 
 from lightning_gen.errors import InputError
-from lightning_gen.modules.devices import SPLITS
+from lightning_gen.training.strategies import SPLITS
 
 
 def check_trainer(trainer: Namespace) -> None:

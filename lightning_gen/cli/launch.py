@@ -15,6 +15,7 @@ from lightning.pytorch.plugins.environments import (
 )
 from lightning.pytorch.strategies import ParallelStrategy
 
+from lightning_gen import private
 from lightning_gen.errors import InputError
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
@@ -43,7 +44,7 @@ def check_launch(trainer: Trainer) -> None:
             the environment does not fit the run, or the CPU is asked to be very many devices.
         ValueError: The Trainer is of another size than what was started; the message is Lightning's.
     """
-    launcher = trainer._accelerator_connector.cluster_environment
+    launcher = private.cluster_environment(trainer)
     if trainer.world_size == 1:
         check_alone()
     if isinstance(launcher, LightningEnvironment):

@@ -8,8 +8,8 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link
-from lightning_gen.modules import GenerativeModule
 from lightning_gen.reflection import imported, required_arguments
+from lightning_gen.training import GenerativeModule
 
 
 class Links:

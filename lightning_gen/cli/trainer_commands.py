@@ -24,9 +24,9 @@ from lightning_gen.cli.parser import Parser, command_parser, first_line
 from lightning_gen.commands import COMMANDS
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
-from lightning_gen.modules import AlternatingModule, GenerativeModule
-from lightning_gen.modules.lean import keep_memory
 from lightning_gen.spelling import suggest
+from lightning_gen.training import AlternatingModule, GenerativeModule
+from lightning_gen.training.overhead import keep_memory
 
 
 class CLI(LightningCLI):

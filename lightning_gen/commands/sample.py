@@ -12,12 +12,13 @@ from torch import Tensor
 from lightning_gen.commands.samplers import chosen_sampler
 from lightning_gen.commands.trained import Trained
 from lightning_gen.errors import InputError
-from lightning_gen.modules import Autoencoder, GANModule, GenerativeModule
+from lightning_gen.modules import Autoencoder, GANModule
 from lightning_gen.outputs import ARRAY, PICTURE, check_place, writing
 from lightning_gen.paths import written
 from lightning_gen.pictures import CELL, ROWS, displayable, picture, rows_of, save, to_uint8
 from lightning_gen.records import Shape
 from lightning_gen.terminal import say
+from lightning_gen.training import GenerativeModule
 
 COPIES = 3
 """How often samples are in memory at once at most, on their way from the decoder to a file."""

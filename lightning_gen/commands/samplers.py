@@ -13,10 +13,11 @@ from lightning_gen.data.stored import harmless
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.compatibility import check_shape
 from lightning_gen.files import replacing
-from lightning_gen.modules import Autoencoder, GenerativeModule
+from lightning_gen.modules import Autoencoder
 from lightning_gen.samplers import SAMPLERS, LatentSampler
 from lightning_gen.spelling import suggest
 from lightning_gen.terminal import say
+from lightning_gen.training import GenerativeModule
 
 
 def check_sampler(module: GenerativeModule, name: str | None) -> None:

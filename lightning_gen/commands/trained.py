@@ -10,8 +10,8 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import harmless, origin
 from lightning_gen.errors import InputError
-from lightning_gen.modules import GenerativeModule
 from lightning_gen.terminal import say
+from lightning_gen.training import GenerativeModule
 
 
 @dataclass(frozen=True)

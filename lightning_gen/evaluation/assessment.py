@@ -17,10 +17,11 @@ from lightning_gen.evaluation.measures import coverage, distance
 from lightning_gen.evaluation.samples import Source
 from lightning_gen.metrics import Report
 from lightning_gen.metrics.report import compact
-from lightning_gen.modules import Autoencoder, GANModule, GenerativeModule
-from lightning_gen.modules.classes import check_classes
-from lightning_gen.modules.modes import evaluating
+from lightning_gen.modules import Autoencoder, GANModule
 from lightning_gen.samplers import SAMPLERS, LatentSampler
+from lightning_gen.training import GenerativeModule
+from lightning_gen.training.classes import check_classes
+from lightning_gen.training.contexts import evaluating
 
 MIXTURE_SAMPLES, STACKED_SAMPLES = 100_000, 26_000
 """Samples that modes are counted on: on mixtures of Gaussians, and on stacked pictures, where 26,000 are usual."""

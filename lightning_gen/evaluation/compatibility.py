@@ -2,7 +2,7 @@
 
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
-from lightning_gen.modules import GenerativeModule
+from lightning_gen.training import GenerativeModule
 
 
 def check_shape(module: GenerativeModule, data: DataModule) -> None:

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from lightning_gen.data import DataModule, Loader, Samples
 from lightning_gen.errors import InputError
-from lightning_gen.modules import Autoencoder, GenerativeModule
+from lightning_gen.modules import Autoencoder
 from lightning_gen.pictures import to_uint8
 from lightning_gen.records import Batch
 from lightning_gen.samplers import LatentSampler
+from lightning_gen.training import GenerativeModule
 
 BATCH = 512
 """Samples that pass through the model at a time."""

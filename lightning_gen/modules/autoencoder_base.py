@@ -11,17 +11,17 @@ from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link, Parts, num_classes, shape
-from lightning_gen.modules.base import SETTLED_IMAGES, named
-from lightning_gen.modules.drawing import CodeDrawing
-from lightning_gen.modules.first_batch import PixelsOnly
-from lightning_gen.modules.halves import check_halves, likelihood_of
-from lightning_gen.modules.modes import uncompiled
+from lightning_gen.modules.code_sampling import CodeDrawing
+from lightning_gen.modules.compatibility import check_autoencoder, likelihood_of
 from lightning_gen.networks import Decoder, Encoder
 from lightning_gen.objectives import Likelihood
 from lightning_gen.ranges import COUNT
 from lightning_gen.records import Batch, Code, Corrupted, Reconstruction, Shape
 from lightning_gen.schedules import at
 from lightning_gen.terms import Term
+from lightning_gen.training.contexts import uncompiled
+from lightning_gen.training.first_batch import PixelsOnly
+from lightning_gen.training.module import END_OF_SCHEDULES, named
 
 
 def outputs_of(parts: Parts) -> int | None:
@@ -68,7 +68,7 @@ class Autoencoder(CodeDrawing):
         """
         if draws not in COUNT:
             raise InputError(f"draws must be at least 1, not {draws}: it is the number of codes drawn for each sample")
-        check_halves(encoder, bottleneck, decoder, objective)
+        check_autoencoder(encoder, bottleneck, decoder, objective)
         self.encoder = encoder
         self.decoder = decoder
         self.bottleneck = bottleneck
@@ -235,7 +235,7 @@ class Autoencoder(CodeDrawing):
 
     def _settled_loss(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         record = self.reconstruction(x, self.evaluation_rng, corrupt=True, labels=labels)
-        return self.loss(replace(record, images=SETTLED_IMAGES))
+        return self.loss(replace(record, images=END_OF_SCHEDULES))
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Reconstructions of a batch, ``(n, *shape)``."""

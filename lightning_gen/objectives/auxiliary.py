@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import FROM_0, require
-from lightning_gen.records import Judgement
+from lightning_gen.records import DiscriminatorOutput
 from lightning_gen.terms import at_least_float32
 
 
@@ -34,12 +34,12 @@ class AuxiliaryTerm(nn.Module, ABC):
         require(self, "weight", weight, FROM_0)
         self.weight = weight
 
-    def discriminator(self, real: Judgement, fake: Judgement) -> Tensor | None:
+    def discriminator(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor | None:
         """What the discriminator pays, a scalar, or None."""
         return None
 
     @abstractmethod
-    def generator(self, real: Judgement | None, fake: Judgement) -> Tensor | None:
+    def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor | None:
         """What the generator pays, a scalar, or None; `real` is there where the term needs it."""
 
 
@@ -54,7 +54,7 @@ class FeatureMatching(AuxiliaryTerm):
 
     needs_real_for_generator = True
 
-    def generator(self, real: Judgement | None, fake: Judgement) -> Tensor:
+    def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor:
         """Return the squared distance of the mean features, in squared features."""
         if real is None:
             raise InputError("FeatureMatching compares with real samples: pass their judgement to generator() too")
@@ -77,7 +77,7 @@ class FeatureReconstruction(AuxiliaryTerm):
 
     needs_real_for_generator = True
 
-    def generator(self, real: Judgement | None, fake: Judgement) -> Tensor:
+    def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor:
         """Return the mean over the samples of half the squared distance of the features, in nats per sample."""
         if real is None:
             raise InputError(
@@ -105,17 +105,17 @@ class Classification(AuxiliaryTerm):
         super().__init__(weight)
         self.on_fake = on_fake
 
-    def discriminator(self, real: Judgement, fake: Judgement) -> Tensor:
+    def discriminator(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:
         """Return the cross-entropy of the classes of real, and of fake samples, in nats."""
         loss = classification(real)
         return loss + classification(fake) if self.on_fake else loss
 
-    def generator(self, real: Judgement | None, fake: Judgement) -> Tensor:
+    def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor:
         """Return the cross-entropy of the classes of fake samples, in nats."""
         return classification(fake)
 
 
-def classification(judgement: Judgement) -> Tensor:
+def classification(judgement: DiscriminatorOutput) -> Tensor:
     """The cross-entropy of the classes of judged samples, in nats.
 
     Raises:

@@ -11,7 +11,7 @@ from lightning_gen import GANModule
 from lightning_gen.augmentations import AdaptiveAugmentation
 from lightning_gen.bench.data import Real
 from lightning_gen.bench.reference_gan import ReferenceGAN
-from lightning_gen.records import Judgement
+from lightning_gen.records import DiscriminatorOutput
 
 
 class Passes(nn.Module):
@@ -40,14 +40,14 @@ class DDPByHand(ReferenceGAN):
         options = {"broadcast_buffers": False, "gradient_as_bucket_view": True}
         self._generate = DistributedDataParallel(self.generator, **options)
         self._judge = DistributedDataParallel(
-            Passes({"discriminator": self.discriminator}, self.discriminator.judge), **options
+            Passes({"discriminator": self.discriminator}, self.discriminator), **options
         )
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """The pass of the generator that trains it."""
         return self._generate(latents, labels)
 
-    def judge(self, x: Tensor, labels: Tensor | None) -> Judgement:
+    def judge(self, x: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
         """A pass of the discriminator that trains it."""
         return self._judge(x, labels)
 
@@ -58,7 +58,7 @@ class WholeDDPByHand(ReferenceGAN):
     def __init__(self, module: GANModule, batches: Iterator[Real], rng: torch.Generator) -> None:
         super().__init__(module, batches, rng)
         networks = {"generator": self.generator, "discriminator": self.discriminator}
-        passes = {"generator": self.generator, "discriminator": self.discriminator.judge}
+        passes = {"generator": self.generator, "discriminator": self.discriminator}
         self._whole = DistributedDataParallel(
             Passes(networks, lambda name, *inputs: passes[name](*inputs)),
             broadcast_buffers=False,
@@ -69,6 +69,6 @@ class WholeDDPByHand(ReferenceGAN):
         """The pass of the generator that trains it."""
         return self._whole("generator", latents, labels)
 
-    def judge(self, x: Tensor, labels: Tensor | None) -> Judgement:
+    def judge(self, x: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
         """A pass of the discriminator that trains it."""
         return self._whole("discriminator", x, labels)

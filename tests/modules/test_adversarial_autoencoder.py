@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning_gen.modules.adversary import spared
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, relu, softplus
 from torch.utils.data import DataLoader
@@ -26,7 +27,6 @@ from lightning_gen.adversaries import (
 from lightning_gen.augmentations import Binarization
 from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck
 from lightning_gen.callbacks import SampleGrid, best_checkpoint
-from lightning_gen.modules.adversary import spared
 from lightning_gen.networks import (
     Concatenation,
     DCGANDiscriminator,

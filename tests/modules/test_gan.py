@@ -36,7 +36,7 @@ from lightning_gen.objectives import (
     Wasserstein,
 )
 from lightning_gen.priors import Normal, Uniform
-from lightning_gen.records import Sides
+from lightning_gen.records import RealFakePair
 from lightning_gen.regularizers import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam, WeightClipping
 from lightning_gen.schedules import Linear
 
@@ -418,10 +418,10 @@ def test_the_weight_of_a_penalty_follows_its_schedule(gan):
 def test_one_pass_over_real_and_fake_gives_the_logits_and_gradients_of_two(gan, penalties, packing):
     module = gan(discriminator=DenseDiscriminator((1, 8, 8), (16,), packing=packing))
     real, fake = torch.rand(6, 1, 8, 8), torch.rand(6, 1, 8, 8)
-    alone = [module.discriminator.judge(x) for x in (real, fake)]
+    alone = [module.discriminator(x) for x in (real, fake)]
     passes = []
     hook = module.discriminator.layers.register_forward_hook(lambda m, args, out: passes.append(len(args[0])))
-    contest = judging.contest(module.discriminator, Sides(real, fake), penalties, torch.Generator())
+    contest = judging.contest(module.discriminator, RealFakePair(real, fake), penalties, torch.Generator())
     assert len(passes) == (2 if len(penalties) == 1 else 1), "no gradient is computed that nobody asks for"
     hook.remove()
     for ours, theirs in zip((contest.on_real, contest.on_fake), alone, strict=True):
@@ -439,7 +439,9 @@ def test_a_discriminator_that_mixes_samples_sees_real_and_fake_apart(gan, option
     module = gan(generator=DCGANGenerator(shape, 4, 4), discriminator=discriminator).train()
     sizes = []
     module.discriminator.layers.register_forward_hook(lambda m, args, out: sizes.append(len(args[0])))
-    judging.contest(module.discriminator, Sides(torch.rand(6, *shape), torch.rand(6, *shape)), (), torch.Generator())
+    judging.contest(
+        module.discriminator, RealFakePair(torch.rand(6, *shape), torch.rand(6, *shape)), (), torch.Generator()
+    )
     assert sizes == [6, 6]
 
 

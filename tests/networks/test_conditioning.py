@@ -123,7 +123,7 @@ def test_projection_by_hand():
     """Equation 3 of https://arxiv.org/abs/1802.05637."""
     discriminator = DenseDiscriminator((4,), (5,), conditioning=Projection(CLASSES)).double()
     x = numbers(6, 4)
-    judgement = discriminator.judge(x, LABELS)
+    judgement = discriminator(x, LABELS)
     w, b = weights_of(discriminator.layers[1])
     hidden = x.numpy() @ w.T + b
     hidden = np.where(hidden > 0, hidden, 0.2 * hidden)
@@ -137,7 +137,7 @@ def test_projection_by_hand():
 
 def test_auxiliary_classifier_by_hand():
     discriminator = DenseDiscriminator((4,), (5,), conditioning=AuxiliaryClassifier(CLASSES)).double()
-    judgement = discriminator.judge(numbers(6, 4), LABELS)
+    judgement = discriminator(numbers(6, 4), LABELS)
     features = judgement.features.detach().numpy()
     w, b = weights_of(discriminator.head.classes)
     assert w.shape == (CLASSES, 5)
@@ -164,7 +164,7 @@ def test_a_pack_holds_the_class_of_each_sample():
     w, b = weights_of(discriminator.layers[1])
     hidden = rows @ w.T + b
     np.testing.assert_allclose(
-        discriminator.judge(x, LABELS).features.detach().numpy(), np.where(hidden > 0, hidden, 0.2 * hidden)
+        discriminator(x, LABELS).features.detach().numpy(), np.where(hidden > 0, hidden, 0.2 * hidden)
     )
 
 
@@ -182,10 +182,10 @@ def test_minibatch_standard_deviation_by_hand(cls, arguments):
     """Section 3 of https://arxiv.org/abs/1710.10196, with one group and one number for all features."""
     discriminator = cls((2, 8, 8), minibatch_std=True, **arguments).double().eval()
     x = numbers(6, 2, 8, 8)
-    features = discriminator.judge(x).features.detach().numpy()
+    features = discriminator(x).features.detach().numpy()
     np.testing.assert_allclose(features[:, -1], features[:, :-1].std(0).mean(), rtol=1e-4)
     assert features.shape[1] == discriminator.features(x).flatten(1).shape[1] + 1
-    same = discriminator.judge(x[:1].expand(6, -1, -1, -1)).features[:, -1]
+    same = discriminator(x[:1].expand(6, -1, -1, -1)).features[:, -1]
     assert (same < 2e-4).all()
 
 
@@ -197,10 +197,8 @@ def test_minibatch_standard_deviation_by_hand(cls, arguments):
 def test_halves_are_the_judgements_of_either_half(cls, arguments, options):
     discriminator = cls((1, 8, 8), **arguments, **options).double().eval()
     real, fake = numbers(6, 1, 8, 8), numbers(6, 1, 8, 8)
-    halves = discriminator.judge(torch.cat([real, fake]), torch.cat([LABELS, LABELS.flip(0)])).halves()
-    for half, alone in zip(
-        halves, (discriminator.judge(real, LABELS), discriminator.judge(fake, LABELS.flip(0))), strict=True
-    ):
+    halves = discriminator(torch.cat([real, fake]), torch.cat([LABELS, LABELS.flip(0)])).split()
+    for half, alone in zip(halves, (discriminator(real, LABELS), discriminator(fake, LABELS.flip(0))), strict=True):
         torch.testing.assert_close(vars(half), vars(alone))
 
 
@@ -227,9 +225,7 @@ def test_a_discriminator_judges_each_class_its_own_way(cls, arguments, condition
 def test_an_auxiliary_classifier_does_not_read_the_class_it_guesses():
     discriminator = DenseDiscriminator((4,), (5,), conditioning=AuxiliaryClassifier(CLASSES))
     x = torch.randn(6, 4)
-    torch.testing.assert_close(
-        discriminator.judge(x, LABELS).class_logits, discriminator.judge(x, 0 * LABELS).class_logits
-    )
+    torch.testing.assert_close(discriminator(x, LABELS).class_logits, discriminator(x, 0 * LABELS).class_logits)
 
 
 @pytest.mark.parametrize(("cls", "conditioning", "arguments"), CONDITIONAL_GENERATORS)

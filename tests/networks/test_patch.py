@@ -8,7 +8,7 @@ from torch import nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks import Concatenation, PatchDiscriminator
-from lightning_gen.regularizers import R1, Contest
+from lightning_gen.regularizers import R1, DiscriminatorPass
 
 
 def paper(channels):
@@ -48,7 +48,7 @@ def test_a_logit_sees_its_patch_alone(depth, side, patch):
 def test_every_parameter_learns_and_arguments_are_attributes(options, shape):
     discriminator = PatchDiscriminator(shape, width=4, depth=2, **options)
     labels = torch.arange(4) % 3 if "conditioning" in options else None
-    judgement = discriminator.judge(torch.randn(4, *shape), labels)
+    judgement = discriminator(torch.randn(4, *shape), labels)
     assert len(judgement.logits) % 4 == 0
     assert len(judgement.features) == 4
     (judgement.logits * torch.randn_like(judgement.logits)).sum().backward()
@@ -61,17 +61,15 @@ def test_every_parameter_learns_and_arguments_are_attributes(options, shape):
 def test_halves_of_a_judgement_are_those_of_the_pictures():
     discriminator = PatchDiscriminator((1, 16, 16), width=4, depth=1, batch_norm=False)
     x = torch.randn(6, 1, 16, 16)
-    for half, part in zip(discriminator.judge(x).halves(), x.chunk(2), strict=True):
-        torch.testing.assert_close(half.logits, discriminator.judge(part).logits)
-        torch.testing.assert_close(half.features, discriminator.judge(part).features)
+    for half, part in zip(discriminator(x).split(), x.chunk(2), strict=True):
+        torch.testing.assert_close(half.logits, discriminator(part).logits)
+        torch.testing.assert_close(half.features, discriminator(part).features)
 
 
 def test_a_gradient_penalty_of_patches_is_refused():
     discriminator = PatchDiscriminator((1, 16, 16), width=4, depth=1, batch_norm=False)
     real, fake = torch.randn(2, 1, 16, 16), torch.randn(2, 1, 16, 16)
-    contest = Contest(
-        discriminator, real, fake, discriminator.judge(real), discriminator.judge(fake), torch.Generator()
-    )
+    contest = DiscriminatorPass(discriminator, real, fake, discriminator(real), discriminator(fake), torch.Generator())
     with pytest.raises(InputError, match="one a patch"):
         R1()(contest)
 

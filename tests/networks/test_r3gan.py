@@ -152,4 +152,4 @@ def test_a_discriminator_reads_each_channel_of_the_smallest_map_on_its_own():
     depthwise = discriminator.layers[-1]
     x = torch.randn(2, 8, 5, 9).double()
     torch.testing.assert_close(depthwise(x)[..., 0, 0], torch.einsum("nchw,chw->nc", x, depthwise.weight[:, 0]))
-    assert discriminator.judge(torch.randn(2, 1, 10, 18).double()).features.shape == (2, 8)
+    assert discriminator(torch.randn(2, 1, 10, 18).double()).features.shape == (2, 8)

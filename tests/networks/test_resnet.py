@@ -98,7 +98,7 @@ def test_discriminator_by_hand():
         h = branch + average(block.shortcut[1](h))
     first, second = parts(last.branch, nn.Conv2d)
     h = h + second(relu(first(relu(h))))
-    judgement = discriminator.judge(x)
+    judgement = discriminator(x)
     torch.testing.assert_close(judgement.features, relu(h).sum((2, 3)))
     torch.testing.assert_close(judgement.logits, discriminator.head.logit(relu(h).sum((2, 3)))[:, 0])
 

@@ -9,14 +9,14 @@ from torch.distributions import Categorical
 
 from lightning_gen.errors import InputError
 from lightning_gen.objectives import Classification, FeatureMatching, FeatureReconstruction
-from lightning_gen.records import Judgement
+from lightning_gen.records import DiscriminatorOutput
 
 TERMS = (FeatureMatching, Classification)
 
 
 def judgement(n=9, seed=0, features=6, classes=4):
     random = torch.Generator().manual_seed(seed)
-    return Judgement(
+    return DiscriminatorOutput(
         logits=torch.randn(n, generator=random).double(),
         features=torch.randn(n, features, generator=random).double().requires_grad_(),
         labels=torch.randint(classes, (n,), generator=random),
@@ -37,8 +37,8 @@ def test_matched_features():
 
 def test_features_of_half_precision_are_averaged_in_float32():
     """10,000 features of 2, against 2 less 2^-7 in half of the samples: bfloat16 has no number in between."""
-    real = Judgement(torch.zeros(2), torch.full((2, 10_000), 2.0).bfloat16())
-    fake = Judgement(torch.zeros(2), torch.tensor([[2.0], [2 - 2**-7]]).expand(2, 10_000).bfloat16())
+    real = DiscriminatorOutput(torch.zeros(2), torch.full((2, 10_000), 2.0).bfloat16())
+    fake = DiscriminatorOutput(torch.zeros(2), torch.tensor([[2.0], [2 - 2**-7]]).expand(2, 10_000).bfloat16())
     loss = FeatureMatching().generator(real, fake)
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(10_000 * 2.0**-16, rel=1e-3)
@@ -70,7 +70,7 @@ def test_classification_is_the_surprise_at_the_class(on_fake):
 @pytest.mark.parametrize("missing", ["class_logits", "labels"])
 def test_a_discriminator_that_guesses_no_classes_is_refused(missing):
     real = judgement()
-    bare = Judgement(**{**vars(real), missing: None})
+    bare = DiscriminatorOutput(**{**vars(real), missing: None})
     for pay in (Classification().discriminator, Classification().generator):
         with pytest.raises(InputError, match="AuxiliaryClassifier"):
             pay(bare, bare)
@@ -78,14 +78,14 @@ def test_a_discriminator_that_guesses_no_classes_is_refused(missing):
 
 def test_the_halves_of_a_judgement_are_those_of_its_samples():
     both = judgement(8)
-    packed = Judgement(both.logits[:4], both.features[:4], both.labels)  # two samples a row
+    packed = DiscriminatorOutput(both.logits[:4], both.features[:4], both.labels)  # two samples a row
     for judged, rows in ((both, 4), (packed, 2)):
-        first, second = judged.halves()
+        first, second = judged.split()
         for part, start in ((first, 0), (second, 1)):
             assert torch.equal(part.logits, judged.logits[start * rows :][:rows])
             assert torch.equal(part.features, judged.features[start * rows :][:rows])
             assert torch.equal(part.labels, judged.labels[start * 4 :][:4])
-    assert packed.halves()[0].class_logits is None
+    assert packed.split()[0].class_logits is None
 
 
 @pytest.mark.parametrize("cls", TERMS)
@@ -99,7 +99,7 @@ def test_constructor_arguments_are_attributes_and_terms_unweighted(cls):
 def test_features_are_compared_sample_by_sample_and_generated_ones_left_out():
     real, fake = torch.randn(4, 3), torch.randn(8, 3, requires_grad=True)
     expected = sum(0.5 * (real[i] - fake[i]).square().sum() for i in range(4)) / 4
-    judgements = [Judgement(x.sum(1), x) for x in (real.requires_grad_(), fake)]
+    judgements = [DiscriminatorOutput(x.sum(1), x) for x in (real.requires_grad_(), fake)]
     found = FeatureReconstruction().generator(*judgements)
     torch.testing.assert_close(found, expected)
     found.backward()

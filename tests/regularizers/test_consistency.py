@@ -3,8 +3,8 @@
 import pytest
 import torch
 import yaml
-from contests import contest, linear, samples, source
 from jsonargparse import ArgumentParser
+from passes import contest, linear, samples, source
 
 from lightning_gen.augmentations import Augmentation, GaussianNoise, Masking
 from lightning_gen.networks import DenseDiscriminator

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 import torch
-from contests import contest, linear, quadratic, samples, source
+from passes import contest, linear, quadratic, samples, source
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks import DCGANDiscriminator, DenseDiscriminator

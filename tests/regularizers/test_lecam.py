@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
-from contests import contest, source
+from passes import contest, source
 
 from lightning_gen.errors import InputError
 from lightning_gen.objectives import Wasserstein

@@ -1,121 +1,16 @@
-"""What a resumed run needs beyond what Lightning puts back: random state, and settings that the user has changed."""
+"""Settings of optimizers and schedulers that a user changes between two runs: they win over the state of the first."""
 
 import copy
-import random
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from lightning_gen.errors import InputError
+from lightning_gen import private
 from lightning_gen.schedules import ImageSchedule
-
-
-def random_state(rng: torch.Generator) -> dict[str, Any]:
-    """The state of all random numbers of this process, as plain data.
-
-    Args:
-        rng: The module's own generator; its device's global state is kept as well.
-    """
-    kind, keys, position, has_gauss, cached = np.random.get_state()
-    version, internal, gauss = random.getstate()
-    state = {
-        "rng": rng.get_state(),
-        "torch": torch.get_rng_state(),
-        "numpy": [str(kind), np.asarray(keys).tolist(), int(position), int(has_gauss), float(cached)],
-        "python": [version, list(internal), gauss],
-    }
-    return state | ({"cuda": torch.cuda.get_rng_state(rng.device)} if rng.device.type == "cuda" else {})
-
-
-def set_random_state(rng: torch.Generator, state: dict[str, Any]) -> None:
-    """Put back what `random_state` gave."""
-    torch.set_rng_state(state["torch"].cpu())
-    np.random.set_state(tuple(state["numpy"]))
-    version, internal, gauss = state["python"]
-    random.setstate((version, tuple(internal), gauss))
-    if rng.device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"].cpu(), rng.device)
-    if state["rng"].numel() == rng.get_state().numel():  # another device type has another kind of state
-        rng.set_state(state["rng"].cpu())
-
-
-def another_number(before: int, now: int) -> str:
-    """What a run that goes on with another number of processes is told."""
-    return (
-        f"the checkpoint is of a run on {before} devices and this one is on {now}: the same samples follow in the same "
-        "order, but random numbers start anew, so it is no longer to the bit the run that was interrupted; take "
-        "as many devices as before for that"
-    )
-
-
-NAMED = 3
-"""Tensors that a message names."""
-
-
-def check_weights(module: nn.Module, stored: dict[str, Tensor]) -> None:
-    """Check that weights are those of a model like this one.
-
-    Raises:
-        InputError: Tensors are missing, too many, or of another shape.
-    """
-    own = module.state_dict()
-    shapes = {name: (size(stored, name), size(own, name)) for name in {**own, **stored}}
-    differ = [f"{name}: {theirs}, here {ours}" for name, (theirs, ours) in shapes.items() if theirs != ours]
-    if differ:
-        more = f"; and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
-        raise InputError(
-            f"the checkpoint's weights do not fit this {type(module).__name__} ({'; '.join(differ[:NAMED])}{more}): "
-            "take the model and the size of the data from the checkpoint's own run, its config.yaml"
-        )
-
-
-def check_class(module: nn.Module, stored: dict[str, Any]) -> None:
-    """Check that a checkpoint is of a module of the same class.
-
-    Args:
-        module: The module that goes on.
-        stored: The checkpoint's description of its module.
-
-    Raises:
-        InputError: It is of another.
-    """
-    ours, theirs = type(module).__name__, str(stored.get("_class_path", type(module).__name__)).rsplit(".")[-1]
-    if ours != theirs:
-        raise InputError(
-            f"the checkpoint is of a run of {theirs} and this is {ours}: leave out --config to go on with that run as "
-            "it is, or give the new run a name of its own with --name"
-        )
-
-
-def size(tensors: dict[str, Tensor], name: str) -> str:
-    """A tensor's shape, as 64 x 3 x 4 x 4."""
-    return (" x ".join(map(str, tensors[name].shape)) or "a number") if name in tensors else "missing"
-
-
-def check_optimizers(stored: dict[str, Any], own: dict[str, Any]) -> None:
-    """Check that the state of optimizers and schedulers was written by ones of the same classes.
-
-    Args:
-        stored: The checkpoint's description of its module.
-        own: The description of the module that goes on.
-
-    Raises:
-        InputError: One is of another class.
-    """
-    for name, described in own.items():
-        before = stored.get(name)
-        if name.endswith(("optimizer", "scheduler")) and isinstance(described, dict) and isinstance(before, dict):
-            old, new = before["class_path"].rsplit(".")[-1], described["class_path"].rsplit(".")[-1]
-            if old != new:
-                raise InputError(
-                    f"the checkpoint holds the state of {old} and --model.{name} is {new}: keep the class and change "
-                    "its numbers, or start a new run"
-                )
 
 
 def as_built(optimizers: Sequence[Optimizer], schedulers: Sequence[LRScheduler]) -> dict[str, Any]:
@@ -141,25 +36,6 @@ def as_built(optimizers: Sequence[Optimizer], schedulers: Sequence[LRScheduler])
 def options_of(group: dict[str, Any]) -> dict[str, Any]:
     """The options of a parameter group, without its parameters."""
     return {name: value for name, value in group.items() if name != "params"}
-
-
-def check_groups(stored: Sequence[dict[str, Any]], optimizers: Sequence[Optimizer]) -> None:
-    """Check that the state of optimizers is of as many parameters in as many groups.
-
-    Args:
-        stored: The checkpoint's states.
-        optimizers: Those that go on.
-
-    Raises:
-        InputError: It is not.
-    """
-    before = [[len(group["params"]) for group in state["param_groups"]] for state in stored]
-    now = [[len(group["params"]) for group in optimizer.param_groups] for optimizer in optimizers]
-    if before != now:
-        raise InputError(
-            f"the checkpoint's optimizers have groups of {before} parameters and these have {now}: build the groups "
-            "as before, or start a new run"
-        )
 
 
 def apply_settings(
@@ -206,7 +82,7 @@ def apply_settings(
         state = now if then is None else merged(then, now, states[place])
         scheduler.load_state_dict(copy.deepcopy(state))
         if then != now:
-            scheduler._last_lr = [group["lr"] for group in scheduler.optimizer.param_groups]
+            private.set_latest_rates(scheduler)
         if isinstance(scheduler, ImageSchedule):
             scheduler.images = scheduler.images if then is not None and "images" in then else images_seen
             scheduler.apply()
@@ -267,9 +143,9 @@ def unmoved_state(now: dict[str, Any], moved: dict[str, Any]) -> dict[str, Any]:
     """What a scheduler may have been built with, by its state: as now, but for its learning rates."""
     rates = {"base_lrs": moved["base_lrs"]} if "base_lrs" in now and "base_lrs" in moved else {}
     inner = {}
-    if "_schedulers" in now and "_schedulers" in moved:
-        pairs = zip(now["_schedulers"], moved["_schedulers"], strict=False)
-        inner = {"_schedulers": [unmoved_state(*pair) for pair in pairs]}
+    several = private.INNER_SCHEDULERS
+    if several in now and several in moved:
+        inner = {several: [unmoved_state(*pair) for pair in zip(now[several], moved[several], strict=False)]}
     return now | rates | inner
 
 

@@ -1,12 +1,17 @@
-"""What all devices must agree on."""
-
-from typing import Any
+"""How a run is distributed: strategies that are right here, and what is refused of them."""
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy, SingleDeviceStrategy, Strategy
-from torch import Tensor, nn
+from lightning.pytorch.strategies import (
+    DDPStrategy,
+    DeepSpeedStrategy,
+    SingleDeviceStrategy,
+    Strategy,
+    StrategyRegistry,
+)
+from torch import nn
 
+from lightning_gen import private
 from lightning_gen.errors import InputError
 
 SPLITS = (
@@ -16,18 +21,33 @@ SPLITS = (
 """Why FSDP, DeepSpeed and ModelParallel are refused."""
 
 
-def sum_over_devices(x: Tensor) -> Tensor:
-    """The sum of a tensor over all processes, in place; the tensor itself where there is only one."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(x)
-    return x
+class UnwrappedDDPStrategy(DDPStrategy):
+    """DDP for modules that average their gradients themselves: no DistributedDataParallel around the module.
+
+    Its reducer sets aside room for the gradients of all trained parameters once more, 4 bytes each, which an
+    `AlternatingModule` never fills. Weights are equal to the bit to those of ``ddp``. Registered as ``ddp_unwrapped``.
+    """
+
+    def configure_ddp(self) -> None:
+        """Give all processes the weights of the first one, which is all that is left to do.
+
+        Raises:
+            InputError: The module waits for DistributedDataParallel to average its gradients.
+        """
+        assert self.lightning_module is not None
+        if self.lightning_module.automatic_optimization:
+            raise InputError(
+                f"ddp_unwrapped would not average the gradients of {type(self.lightning_module).__name__}: use "
+                "--trainer.strategy ddp"
+            )
+        private.broadcast_module(self.lightning_module)
 
 
-def min_over_devices(x: Tensor) -> Tensor:
-    """The least of a tensor over all processes, in place; the tensor itself where there is only one."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(x, torch.distributed.ReduceOp.MIN)
-    return x
+StrategyRegistry.register(
+    "ddp_unwrapped",
+    UnwrappedDDPStrategy,
+    description="DDP for networks that are trained in turn, without the memory of DistributedDataParallel's buckets",
+)
 
 
 def gradient_type(strategy: Strategy) -> torch.dtype | None:
@@ -36,59 +56,19 @@ def gradient_type(strategy: Strategy) -> torch.dtype | None:
     Raises:
         InputError: The hook does something else.
     """
-    hook = getattr(strategy, "_ddp_comm_hook", None)
+    hook, wrapper = private.communication_hook(strategy)
     if hook is None:
         return None
     # not at the top: a torch without distributed has no hooks
     from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook, fp16_compress_hook
 
     sent_as = {bf16_compress_hook: torch.bfloat16, fp16_compress_hook: torch.float16}.get(hook)
-    if sent_as is None or getattr(strategy, "_ddp_comm_wrapper", None) is not None:
+    if sent_as is None or wrapper is not None:
         raise InputError(
             "networks that take turns know the communication hooks bf16_compress_hook and fp16_compress_hook, without "
             f"a wrapper: give --trainer.strategy.ddp_comm_hook {bf16_compress_hook.__module__}.bf16_compress_hook"
         )
     return sent_as
-
-
-@torch.no_grad()
-def means_over_devices(tensors: list[Tensor], sent_as: torch.dtype | None = None) -> list[Tensor]:
-    """Averages of tensors over all processes, with one collective a dtype; each with the strides of its tensor.
-
-    Args:
-        tensors: The same shapes and strides, without gaps in memory, in the same order on every process.
-        sent_as: The type in which they are sent and summed; None for their own.
-
-    Returns:
-        Parts of one piece of memory a dtype.
-    """
-    means: dict[int, Tensor] = {}
-    for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
-        group = [tensor for tensor in tensors if tensor.dtype == dtype]
-        flat = torch.cat([tensor.as_strided((tensor.numel(),), (1,)) for tensor in group])  # in the order of memory
-        flat /= torch.distributed.get_world_size()  # first: the sum could be too large for float16
-        sent = flat.to(sent_as or dtype)
-        torch.distributed.all_reduce(sent)
-        pieces = sent.to(dtype).split([tensor.numel() for tensor in group])
-        for tensor, piece in zip(group, pieces, strict=True):
-            means[id(tensor)] = piece.as_strided(tensor.shape, tensor.stride())
-    return [means[id(tensor)] for tensor in tensors]
-
-
-@torch.no_grad()
-def all_reduce_mean(tensors: list[Tensor]) -> None:
-    """Average tensors over all processes, in place; see `means_over_devices`."""
-    if tensors:
-        torch._foreach_copy_(tensors, means_over_devices(tensors))
-
-
-def of_all_devices(value: Any) -> list[Any]:
-    """What each process has, by rank; a list of one where there is only one process."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return [value]
-    values: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(values, value)
-    return values
 
 
 def check_strategy(strategy: Strategy) -> None:
@@ -131,4 +111,17 @@ def check_equal_sizes(sizes: list[int]) -> None:
         raise InputError(
             f"process 0 sees {sizes[0]:,} training samples and process {other} sees {sizes[other]:,}: give all "
             "machines the same files, a shared folder or copies of it"
+        )
+
+
+def check_precision(precision: object) -> None:
+    """Check that the weights themselves are kept in float32.
+
+    Raises:
+        InputError: They are not.
+    """
+    if str(precision).endswith("-true") and precision != "32-true":
+        raise InputError(
+            f"--trainer.precision {precision} is not supported, an average of the weights would stand still in it: use "
+            "bf16-mixed, 16-mixed or 32-true"
         )

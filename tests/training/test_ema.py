@@ -11,9 +11,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from lightning_gen import EMA, InputError
-from lightning_gen.modules.ema import Tensors
 from lightning_gen.networks import DenseGenerator
 from lightning_gen.schedules import Exponential, Linear
+from lightning_gen.training.ema import Tensors
 
 
 def test_half_of_a_weight_is_left_after_a_half_life():

@@ -1,4 +1,4 @@
-"""One update of a discriminator, as its penalties see it."""
+"""Real and fake samples through a discriminator, as its penalties see them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_gen.errors import InputError
-from lightning_gen.records import Judgement
+from lightning_gen.records import DiscriminatorOutput
 from lightning_gen.terms import at_least_float32
 
 Critic: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
@@ -17,29 +17,29 @@ Critic: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
-class Contest:
-    """Real and fake samples before a discriminator, all that a penalty may look at.
+class DiscriminatorPass:
+    """Real and fake samples through a discriminator, all that a penalty may look at.
 
     A gradient at the samples themselves costs no pass of its own where the samples require one: it is read off the pass
-    that judged them, for real and fake samples in one backward pass.
+    they made, for real and fake samples in one backward pass.
 
     Attributes:
         critic: The discriminator.
         real: Real samples as it sees them, augmented; ``(n, *shape)``.
         fake: Generated samples, likewise; no gradient flows back to the generator.
-        on_real: Its judgement of the real samples.
-        on_fake: Its judgement of the fake samples.
+        on_real: Its output for the real samples.
+        on_fake: Its output for the fake samples.
         generator: Source of whatever a penalty draws.
         labels: Classes of the samples, real and fake alike, ``(n,)``, or None.
         both: Real and fake samples in one tensor that requires a gradient, of which `real` and `fake` are the halves,
-            where one pass judged them so; else None.
+            where they went through it together; else None.
     """
 
     critic: Critic
     real: Tensor
     fake: Tensor
-    on_real: Judgement
-    on_fake: Judgement
+    on_real: DiscriminatorOutput
+    on_fake: DiscriminatorOutput
     generator: torch.Generator
     labels: Tensor | None = None
     both: Tensor | None = None
@@ -92,4 +92,5 @@ def by_row(gradient: Tensor, logits: Tensor) -> Tensor:
             "gradient penalties are of one logit a sample and the discriminator gives one a patch: leave them out, or "
             "use another discriminator, such as DCGANDiscriminator"
         )
-    return at_least_float32(gradient.reshape(len(logits), -1))
+    rows = gradient.reshape(len(logits), -1)
+    return rows if rows.dtype is torch.float32 else at_least_float32(rows)

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.parametrize import is_parametrized
 from torch.nn.utils.spectral_norm import SpectralNorm
 
+from lightning_gen import private
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import ABOVE_0, FROM_0, require
 from lightning_gen.schedules import Schedule, at
@@ -53,7 +53,7 @@ def settle_spectral_norms(average: nn.Module) -> None:
                     hook.compute_weight(part, do_power_iteration=True)
         chains: Any = part.parametrizations if is_parametrized(part) else {}
         for name, chain in chains.items():
-            norms = [each for each in chain if isinstance(each, _SpectralNorm)]
+            norms = [each for each in chain if isinstance(each, private.SpectralParametrization)]
             modes = [norm.training for norm in norms]
             for norm in norms:
                 norm.train()
@@ -113,6 +113,6 @@ class EMA:
             images: Images that the update of `source` used, over all devices.
             images_seen: Images seen in all, this update included.
         """
-        torch._foreach_lerp_(average.weights, source.weights, 1.0 - self.decay(images, images_seen))
+        private.lerp_all(average.weights, source.weights, 1.0 - self.decay(images, images_seen))
         if average.buffers:
-            torch._foreach_copy_(average.buffers, source.buffers)
+            private.copy_all(average.buffers, source.buffers)

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from lightning_gen import GenerativeModule, InputError
 from lightning_gen.cli import main
-from lightning_gen.modules import UnwrappedDDPStrategy
+from lightning_gen.training import UnwrappedDDPStrategy
 
 NETWORKS = ("generator", "discriminator")
 

@@ -1,4 +1,4 @@
-"""Other ways for networks to run, for a while."""
+"""Context managers: evaluation mode, eager execution of compiled networks."""
 
 import contextlib
 from collections.abc import Iterator

@@ -15,9 +15,9 @@ from lightning.pytorch.profilers import PassThroughProfiler, SimpleProfiler
 from lightning_gen import GANModule, cli
 from lightning_gen.callbacks import MaxImages
 from lightning_gen.data import Digits
-from lightning_gen.modules.lean import BATCH_HOOKS, fuse
 from lightning_gen.networks import DenseDiscriminator, DenseGenerator
 from lightning_gen.objectives import NonSaturating
+from lightning_gen.training.overhead import BATCH_HOOKS, fuse
 
 
 class Asked(Callback):
@@ -142,7 +142,7 @@ def test_an_optimizer_without_a_fused_step_stays_as_it_is():
 FAULTS = """
 import resource
 import torch
-from lightning_gen.modules.lean import keep_memory
+from lightning_gen.training.overhead import keep_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

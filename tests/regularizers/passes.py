@@ -2,8 +2,8 @@
 
 import torch
 
-from lightning_gen.records import Judgement
-from lightning_gen.regularizers import Contest
+from lightning_gen.records import DiscriminatorOutput
+from lightning_gen.regularizers import DiscriminatorPass
 
 
 def source(seed=0):
@@ -28,5 +28,5 @@ def quadratic(a):
 def contest(critic, real, fake, watched=False, labels=None, seed=0):
     """What a module shows to penalties; watched, the samples require a gradient before they are judged."""
     real, fake = (x.detach().requires_grad_(watched) for x in (real, fake))
-    on_real, on_fake = (Judgement(critic(x, labels), x.flatten(1), labels) for x in (real, fake))
-    return Contest(critic, real, fake, on_real, on_fake, source(seed), labels)
+    on_real, on_fake = (DiscriminatorOutput(critic(x, labels), x.flatten(1), labels) for x in (real, fake))
+    return DiscriminatorPass(critic, real, fake, on_real, on_fake, source(seed), labels)

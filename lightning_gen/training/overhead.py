@@ -1,4 +1,4 @@
-"""A training step without what it does for nobody: empty hooks, vain checks, slow optimizers, memory given away."""
+"""Overhead of a training step that can be left out: empty hooks, a profiler without records, memory given back."""
 
 import contextlib
 import ctypes
@@ -12,7 +12,6 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.strategies import Strategy
-from torch.optim import Optimizer
 
 BATCH_HOOKS = (
     "on_train_batch_start",
@@ -83,22 +82,6 @@ def _owners(trainer: Trainer, module: LightningModule) -> Iterator[tuple[Any, ty
     yield from ((callback, Callback) for callback in trainer.callbacks)  # type: ignore[attr-defined]
     yield module, LightningModule
     yield trainer.strategy, Strategy
-
-
-def fuse(optimizer: Optimizer) -> None:
-    """Let an optimizer update all weights in one kernel, where it can and the user has not chosen how.
-
-    Args:
-        optimizer: Before its first step.
-    """
-    chosen = any(optimizer.defaults.get(name) for name in ("foreach", "capturable", "differentiable"))
-    if chosen or optimizer.defaults.get("fused", False) is not None:
-        return
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    if any(weight.device.type not in ("cpu", "cuda") or not weight.is_floating_point() for weight in weights):
-        return
-    for settings in (optimizer.defaults, *optimizer.param_groups):
-        settings["fused"] = True
 
 
 def keep_memory() -> None:

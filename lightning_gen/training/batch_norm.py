@@ -1,11 +1,12 @@
-"""Standing statistics: those of BatchNorm, measured over many passes."""
+"""BatchNorm recalibration: statistics measured anew over many passes."""
 
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
-from lightning_gen.modules.modes import evaluating
+from lightning_gen import private
+from lightning_gen.training.contexts import evaluating
 
 
 @torch.no_grad()
@@ -17,7 +18,7 @@ def measure_statistics(network: nn.Module, pass_through: Callable[[], object], b
         pass_through: Passes one batch through it.
         batches: How many batches; none leaves the statistics as they are.
     """
-    norms = [part for part in network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    norms = private.batch_norms(network.modules())
     if not norms or batches < 1:
         return
     momenta = [norm.momentum for norm in norms]

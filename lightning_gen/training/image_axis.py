@@ -1,9 +1,11 @@
 """The x-axis of every logger: images."""
 
-import functools
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Trainer
+
+from lightning_gen import private
 
 
 class ImageAxis:
@@ -20,11 +22,10 @@ class ImageAxis:
     def put(self, trainer: Trainer, images: int) -> None:
         """Let what is logged next stand at so many images."""
         self._images = images
-        connector = trainer._logger_connector
-        connector.log_metrics = functools.partial(self._log, type(connector).log_metrics, connector)  # type: ignore[method-assign]
+        private.replace_log_metrics(trainer, self._log)
 
-    def _log(self, log: Any, connector: Any, metrics: dict[str, Any], step: int | None = None) -> None:
+    def _log(self, log: Callable[..., None], metrics: dict[str, Any], step: int | None) -> None:
         if step is None:
             images, self._images = self._images, None
             step = None if "step" in metrics else images  # there the user says where
-        log(connector, metrics, step)
+        log(metrics, step)
