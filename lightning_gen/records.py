@@ -64,13 +64,20 @@ class Batch:
         return self.x, self.labels, self.target
 
     @classmethod
-    def of(cls, batch: Any, dtype: torch.dtype = torch.float32) -> "Batch":
-        """Read what a DataLoader yields, as models see it: uint8 scaled to [-1, 1], floats and class indices cast.
+    def of(
+        cls,
+        batch: Any,
+        dtype: torch.dtype = torch.float32,
+        to_model: Callable[[Tensor, torch.dtype], Tensor] | None = None,
+    ) -> "Batch":
+        """Read what a DataLoader yields, as models see it: stored values scaled, floats and class indices cast.
 
         Args:
             batch: A Batch, a tensor, or a pair ``(x, labels)``. Labels ``(n, 1)`` become ``(n,)``, and integers of any
                 width int64; other labels stay as they are, for models that do not look at them.
             dtype: The type of the samples to come.
+            to_model: What stored values become, as `lightning_gen.media.Medium.to_model` says; None for uint8 in
+                [-1, 1]. Floats are the models' own values and only cast.
 
         Raises:
             InputError: The batch is none of these, or the samples are neither floats nor uint8.
@@ -80,10 +87,11 @@ class Batch:
         classes = labels is None or (labels.dtype is torch.int64 and labels.ndim < 2)
         if given.x.dtype is dtype and classes and (target is None or target.dtype is dtype):
             return given
+        read = to_model or floats
         return cls(
-            _floats(given.x, dtype),
+            read(given.x, dtype),
             None if labels is None else _class_indices(labels),
-            None if target is None else _floats(target, dtype),
+            None if target is None else read(target, dtype),
         )
 
     @classmethod
@@ -119,7 +127,12 @@ def collated(samples: Sequence[Batch], **options: Any) -> Batch:
 private.collate_by(Batch, collated)
 
 
-def _floats(x: Tensor, dtype: torch.dtype) -> Tensor:
+def floats(x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Samples as models see them: uint8 from 0 to 255 in [-1, 1], floats as they are.
+
+    Raises:
+        InputError: They are of another type.
+    """
     if x.dtype == torch.uint8:
         return x.to(torch.float32).div_(127.5).sub_(1).to(dtype)
     if x.is_floating_point():
@@ -313,13 +326,12 @@ class DiscriminatorOutput:
 
     def split(self) -> tuple["DiscriminatorOutput", "DiscriminatorOutput"]:
         """The output for the first and for the second half of the samples."""
-        fields: tuple[Any, ...] = (self.logits, self.features, self.labels, self.class_logits)
-        parts = [(None, None) if each is None else each.chunk(2) for each in fields]
+        parts = [(None, None) if each is None else each.chunk(2) for each in (self.labels, self.class_logits)]
         maps = [each.chunk(2) for each in self.hidden]
-        first, second = zip(*parts, strict=True)
+        (logits, features), (labels, class_logits) = (self.logits.chunk(2), self.features.chunk(2)), parts
         return (
-            DiscriminatorOutput(*first, hidden=tuple(each[0] for each in maps)),
-            DiscriminatorOutput(*second, hidden=tuple(each[1] for each in maps)),
+            DiscriminatorOutput(logits[0], features[0], labels[0], class_logits[0], tuple(each[0] for each in maps)),
+            DiscriminatorOutput(logits[1], features[1], labels[1], class_logits[1], tuple(each[1] for each in maps)),
         )
 
 

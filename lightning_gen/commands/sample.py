@@ -5,17 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from lightning_gen.commands.samplers import chosen_sampler
 from lightning_gen.commands.trained import Trained
 from lightning_gen.errors import InputError
+from lightning_gen.media import Medium
+from lightning_gen.media.rows import ROWS, rows_of
 from lightning_gen.modules import Autoencoder, GANModule
-from lightning_gen.outputs import ARRAY, PICTURE, check_place, writing
+from lightning_gen.outputs import PICTURE, check_place
 from lightning_gen.paths import written
-from lightning_gen.pictures import CELL, ROWS, displayable, picture, rows_of, save, to_uint8
 from lightning_gen.records import Shape
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
@@ -55,13 +54,13 @@ def sample(
     """
     target = written(out)
     trained = Trained.open(checkpoint)
-    module = trained.module
-    replaced = check_target(target, module.data_shape, n, trained.described_data)
+    module, medium = trained.module, trained.medium
+    replaced = check_target(target, medium, n, trained.described_data)
     asked = [labels] if isinstance(labels, int) else labels
     check_draw(module, n, asked, truncation, standing_batches)
-    check_memory(module.data_shape, n, target)
+    check_memory(module.data_shape, medium, n, target)
     wanted, columns = None if asked is None else torch.tensor(asked), None
-    if target.suffix == ".png" and len(module.data_shape) == 3 and module.num_classes is not None:
+    if target.suffix == PICTURE.ending and medium.tiled and module.num_classes is not None:
         wanted, columns = rows_of(asked or range(min(module.num_classes, ROWS)), n)
     options: dict[str, Any] = {} if truncation is None else {"truncation": truncation}
     fitted = chosen_sampler(trained, sampler)
@@ -71,7 +70,7 @@ def sample(
     if isinstance(module, GANModule):
         module.standing_statistics(standing_batches, generator=torch.Generator().manual_seed(seed))
     samples = module.sample(n, labels=wanted, generator=generator, **options)
-    write(samples, target, None if wanted is None or len(set(wanted.tolist())) == 1 else columns)
+    medium.write(samples, target, None if wanted is None or len(set(wanted.tolist())) == 1 else columns)
     say(f"{n} samples in {target}" + (" (files of the same name were replaced)" if replaced else ""))
 
 
@@ -93,13 +92,13 @@ def check_draw(
         raise InputError("--truncation and --standing_batches are for GANs: leave them out")
 
 
-def check_memory(shape: Shape, n: int, target: Path) -> None:
+def check_memory(shape: Shape, medium: Medium, n: int, target: Path) -> None:
     """Check that as many samples can be held in memory as are to be drawn.
 
     Raises:
         InputError: They cannot.
     """
-    enlarged = shape[0] * CELL * CELL if len(shape) == 3 and target.suffix == ".png" else 0
+    enlarged = medium.preview_values(shape) if target.suffix == PICTURE.ending else 0
     each, free = COPIES * (4 * torch.Size(shape).numel() + enlarged), memory()
     if n * each > free:
         raise InputError(
@@ -113,12 +112,12 @@ def memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def check_target(target: Path, shape: Shape, n: int, data: Mapping[str, Any]) -> list[Path]:
+def check_target(target: Path, medium: Medium, n: int, data: Mapping[str, Any]) -> list[Path]:
     """Check that samples can be written where a user wants them.
 
     Args:
         target: The file or folder.
-        shape: Of a sample.
+        medium: What a sample is.
         n: How many samples.
         data: The description of the data that the model was trained on.
 
@@ -126,21 +125,23 @@ def check_target(target: Path, shape: Shape, n: int, data: Mapping[str, Any]) ->
         The files that will be replaced.
 
     Raises:
-        InputError: The file's ending is unknown, points are to be written as a folder of pictures, or what would be
-            replaced is of another kind or belongs to those data.
+        InputError: The file's ending is unknown, samples without files of their own are to be written as a folder of
+            these, or what would be replaced is of another kind or belongs to those data.
     """
-    if target.suffix not in (".png", ".npy", ""):
-        raise InputError(f"--out {target} ends in {target.suffix}: give a .png or .npy file, or a folder")
-    if not target.suffix and len(shape) != 3:
-        raise InputError("points are no pictures: give --out a .npy file, or a .png file for a map of them")
-    kind = ARRAY if target.suffix == ARRAY.ending else PICTURE
+    kind, places = medium.kind_of(target), f"a {' or '.join(medium.endings)} file"
+    places += ", or a folder" if medium.single is not None else ""
+    if kind is None:
+        found = f"ends in {target.suffix}" if target.suffix else f"would be a folder and {medium.noun} go into one file"
+        raise InputError(f"--out {target} {found}: give {places}")
     if target.suffix:
         files = [target]
     elif target.exists() and not target.is_dir():
-        raise InputError(f"--out {target} is a file and would be a folder: give a folder, or a .png or .npy file")
+        raise InputError(f"--out {target} is a file and would be a folder: give {places}")
     else:
-        present = sorted(target.glob("[0-9]*.png"))
-        files = [path for path in present if path.stem.isdecimal() and int(path.stem) < n] or [target / indexed(0)]
+        present = sorted(target.glob(f"[0-9]*{kind.ending}"))
+        files = [path for path in present if path.stem.isdecimal() and int(path.stem) < n] or [
+            target / medium.name_of(0)
+        ]
     for file in files:
         check_place(file, kind)
         check_data(file, data)
@@ -157,20 +158,3 @@ def check_data(file: Path, data: Mapping[str, Any]) -> None:
     for place in places if file.exists() else ():
         if place in (file.resolve(), *file.resolve().parents):
             raise InputError(f"{file} is part of the data that the model was trained on, {place}: give another --out")
-
-
-def indexed(index: int) -> str:
-    """What a picture is called in a folder."""
-    return f"{index:06d}.png"
-
-
-def write(samples: Tensor, target: Path, columns: int | None = None) -> None:
-    """Write samples ``(n, *shape)`` as one picture, as an array, or as a folder of pictures; see `sample`."""
-    if target.suffix == ".png":
-        save(picture(samples, columns), target)
-    elif target.suffix == ".npy":
-        with writing(target) as file:
-            np.save(file, (to_uint8(samples) if samples.ndim == 4 else samples).numpy())
-    else:
-        for index, image in enumerate(displayable(to_uint8(samples))):
-            save(image, target / indexed(index), lasting=False)

@@ -10,6 +10,7 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import harmless, origin
 from lightning_gen.errors import InputError
+from lightning_gen.media import Medium
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
 
@@ -44,6 +45,11 @@ class Trained:
         stored = checkpoints.read(path)
         module = checkpoints.restore(GenerativeModule, stored, path)  # type: ignore[type-abstract]
         return cls(module.to(device), path, stored, torch.device(device))
+
+    @property
+    def medium(self) -> Medium:
+        """What a sample is: how it is stored, shown and written to files."""
+        return self.module.medium
 
     @property
     def described_data(self) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def drawing(source: Source, data: DataModule, seed: int, samples: int | None, ex
     report = Report(card={"samples": drawn_from(source)}) + distance(source, data, seed)
     if isinstance(data, GaussianMixture):
         return report + coverage(source, data, seed, samples or MIXTURE_SAMPLES)
-    if len(data.shape) != 3:
+    if not data.medium.dimensions:
         return report
     if not extractor:
         return report + Report(omitted={"figures of a classifier": "they were switched off by --extractor false"})
@@ -130,7 +130,6 @@ def check_numbers(samples: int | None, draws: int | None) -> None:
 
 def card_of(module: GenerativeModule, data: DataModule, checkpoint: str | None) -> dict[str, Any]:
     """What was evaluated: model, data and versions."""
-    images = len(data.shape) == 3
     return {
         "checkpoint": checkpoint,
         "module": type(module).__name__,
@@ -144,6 +143,6 @@ def card_of(module: GenerativeModule, data: DataModule, checkpoint: str | None) 
             "val": len(data.val_set),
             "test": len(data.test_set),
         },
-        "range": "pixels in [0, 1], reconstructions clipped" if images else "coordinates as they are",
+        "range": data.medium.compared_as,
         "versions": {"torch": torch.__version__, "lightning_gen": lightning_gen.__version__},
     }

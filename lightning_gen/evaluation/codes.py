@@ -84,9 +84,8 @@ class Rival:
 @torch.no_grad()
 def comparison(module: Autoencoder, data: DataModule, seed: int) -> Report:
     """What an autoencoder gives back and what can be read off its codes, and the same of its rivals."""
-    code, dimensions = code_size(module, data, seed), torch.Size(data.shape).numel()
-    kind = "pixels" if len(data.shape) == 3 else "coordinates"
-    raw = Rival("raw_", f"raw {kind}", dimensions, f", which are raw {kind}", lambda batch: batch.x)
+    code, dimensions, values = code_size(module, data, seed), torch.Size(data.shape).numel(), data.medium.values
+    raw = Rival("raw_", f"raw {values}", dimensions, f", which are raw {values}", lambda batch: batch.x)
     model = Rival("", "this model", code, "", partial(encoded, module), partial(reconstructed, module))
     rivals, report = [raw, model], Report(card=card_of(module, code))
     reason = pca_obstacle(code, dimensions, len(data.train_set))
@@ -108,12 +107,12 @@ def reconstruction(module: Autoencoder, data: DataModule, rivals: list[Rival], s
     for rival in reversed(rivals):
         if rival.reconstruct is not None:
             test = observed(module, labelled(data, data.test_set), seeded(seed))
-            error = reconstruction_error((batch.x, rival.reconstruct(batch)) for batch in test)
+            error = reconstruction_error(((batch.x, rival.reconstruct(batch)) for batch in test), data.medium)
             figures += error.figures(rival.prefix, rival.by)
-    reason = ssim_obstacle(data.shape)
+    reason = ssim_obstacle(data.shape, data.medium)
     if reason is None:
         return Report(figures, {"ssim": SSIM_PROTOCOL})
-    return Report(figures, omitted={"ssim": reason} if len(data.shape) == 3 else {})
+    return Report(figures, omitted={"ssim": reason} if data.medium.dimensions else {})
 
 
 def codebooks(module: Autoencoder, data: DataModule, seed: int) -> Report:

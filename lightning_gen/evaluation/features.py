@@ -40,7 +40,7 @@ def features(source: Source, data: DataModule, seed: int) -> Report:
         extractor.kept_features(partial(real_pictures, data, split, count, seed), count)
         for split in (data.test_set, data.train_set)
     )
-    fake = extractor.features(rounded(drawn(source, count, seed)))
+    fake = extractor.features(rounded(drawn(source, count, seed), data.medium))
     found, ceiling = precision_recall(real, fake), precision_recall(real, other)
     distance = f"Fréchet distance from the test split in the features of {extractor.name}, not FID, lower is better"
     precise = "share of samples that are like real pictures (quality), higher is better"
@@ -67,7 +67,7 @@ def features(source: Source, data: DataModule, seed: int) -> Report:
 
 def real_pictures(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Tensor]:
     """Pictures of a split taken at random, as they would be read from 8-bit files, batch by batch."""
-    return rounded(picks(data, split, count, seed))
+    return rounded(picks(data, split, count, seed), data.medium)
 
 
 def labels(source: Source, data: DataModule, extractor: Extractor, count: int, seed: int) -> Report:
@@ -79,7 +79,7 @@ def labels(source: Source, data: DataModule, extractor: Extractor, count: int, s
         reason = f"the model knows {known} classes and {type(data).__name__} has {data.num_classes}"
         return Report(omitted={"label_accuracy": reason})
     wanted = torch.arange(count) % known
-    pictures = rounded(drawn(source, count, seed, wanted))
+    pictures = rounded(drawn(source, count, seed, wanted), data.medium)
     seen = stacked_classes(extractor, pictures) if isinstance(data, StackedImages) else extractor.classes(pictures)
     meaning = "share of samples in which the classifier sees the class that was asked for, higher is better"
     return Report((Figure("label_accuracy", (seen == wanted).double().mean().item(), meaning),))
@@ -91,9 +91,9 @@ def stacked(source: Source, data: StackedImages, seed: int, samples: int) -> Rep
     if reason is not None:
         return Report(omitted={"modes": reason})
     extractor, modes = trained_extractor(data.singles), data.num_classes or 1
-    found = stacked_modes(stacked_classes(extractor, rounded(drawn(source, samples, seed))), modes)
+    found = stacked_modes(stacked_classes(extractor, rounded(drawn(source, samples, seed), data.medium)), modes)
     held_out = data.stack(data.singles.test_set, samples, HELD_OUT_KEY)
-    real = stacked_modes(stacked_classes(extractor, rounded(picks(data, held_out, samples, seed))), modes)
+    real = stacked_modes(stacked_classes(extractor, rounded(picks(data, held_out, samples, seed), data.medium)), modes)
     same = f"the same of {samples} stacks of test pictures instead of samples of the model"
     figures = (
         Figure("modes", found.modes, "modes with a sample, higher is better"),

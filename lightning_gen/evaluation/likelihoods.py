@@ -81,8 +81,9 @@ def bound(module: Autoencoder, data: DataModule, seed: int) -> Report:
     meaning += scale_note(module, data, seed)
     found = Report((Figure("elbo_nats", elbo, meaning),), {"elbo": elbo_protocol(module, data, seed)})
     meaning = "-ELBO in bits per dimension, lower is better"
-    if len(data.shape) == 3 and not module.likelihood.discrete:
-        if data.test_set.__getitems__([0]).x.dtype != torch.uint8:
+    step = data.medium.step
+    if step is not None and not module.likelihood.discrete:
+        if data.test_set.__getitems__([0]).x.is_floating_point():
             reason = (
                 "the likelihood is a density of pixels, and of pixels that are not 8-bit numbers it is worth no bits"
             )
@@ -90,7 +91,7 @@ def bound(module: Autoencoder, data: DataModule, seed: int) -> Report:
         meaning += ", pixels dequantised"
         if not dequantizes(module):
             elbo = mean_over(module, data, seed, elbos, Dequantization())
-    return found + Report((Figure("bits_per_dim", module.likelihood.bits_per_dim(-elbo, data.shape), meaning),))
+    return found + Report((Figure("bits_per_dim", module.likelihood.bits_per_dim(-elbo, data.shape, step), meaning),))
 
 
 def elbo_protocol(module: Autoencoder, data: DataModule, seed: int) -> dict[str, str | int]:

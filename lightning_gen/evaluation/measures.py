@@ -20,8 +20,7 @@ def distance(source: Source, data: DataModule, seed: int) -> Report:
     real, other = pick(data, data.test_set, count, seed), pick(data, data.train_set, count, seed)
     drawn = float(sliced_wasserstein(draw(source, count, seed), real, PROJECTIONS))
     floor = float(sliced_wasserstein(other, real, PROJECTIONS))
-    unit = "pixels in [-1, 1]" if len(data.shape) == 3 else "units of the data"
-    meaning = f"distance of samples from the test split in {unit}, not FID, lower is better"
+    meaning = f"distance of samples from the test split in {data.medium.unit}, not FID, lower is better"
     figures = (
         Figure("sliced_wasserstein", drawn, meaning),
         Figure(

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from lightning_gen.data import DataModule, Loader, Samples
 from lightning_gen.errors import InputError
+from lightning_gen.media import Medium
 from lightning_gen.modules import Autoencoder
-from lightning_gen.pictures import to_uint8
 from lightning_gen.records import Batch
 from lightning_gen.samplers import LatentSampler
 from lightning_gen.training import GenerativeModule
@@ -109,6 +109,6 @@ def draw(source: Source, count: int, seed: int) -> Tensor:
     return torch.cat(list(drawn(source, count, seed)))
 
 
-def rounded(images: Iterable[Tensor]) -> Iterator[Tensor]:
-    """Batches of images in [-1, 1] as they would be read from 8-bit files."""
-    return (DataModule.scaled(Batch(to_uint8(x))).x for x in images)
+def rounded(batches: Iterable[Tensor], medium: Medium) -> Iterator[Tensor]:
+    """Batches of samples as they would be read from files: images in [-1, 1] rounded to 8 bits."""
+    return (medium.to_model(medium.to_stored(x)) for x in batches)

@@ -231,7 +231,7 @@ class Autoencoder(CodeDrawing):
             total, terms = self._settled_loss(x, batch.labels)
         error = (self.reconstruct(x, batch.labels) - x).float().square().mean()
         figures = {name: value.detach() for name, value in {"loss": total, **terms}.items()}
-        return {**figures, "mse": error / 4 if x.ndim == 4 else error}
+        return {**figures, "mse": error * self.medium.error_scale}
 
     def _settled_loss(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         record = self.reconstruction(x, self.evaluation_rng, corrupt=True, labels=labels)

@@ -163,7 +163,7 @@ class GANModule(AlternatingModule):
     @property
     def pixels_only(self) -> PixelsOnly | None:
         """A GAN of pictures as a whole: what its generator draws is taken for pixels everywhere."""
-        if len(self.data_shape) != 3:
+        if not self.medium.bounded:
             return None
         return PixelsOnly(type(self).__name__, "clip what a resizing filter made of them, x.clamp(-1, 1)")
 

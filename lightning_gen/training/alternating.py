@@ -81,6 +81,17 @@ class AlternatingModule(GenerativeModule):
     def prepare(self, part: MicroBatch) -> None:
         """Compute the `results` that several phases use, before any network is frozen; nothing by default."""
 
+    def after_update(self, phase: Phase, images: int, loss: Loss) -> None:
+        """Called after the update of a phase: calls what the phase itself says.
+
+        Args:
+            phase: The phase.
+            images: Images that the update used, over all devices.
+            loss: Its loss on them, without a graph.
+        """
+        if phase.after is not None:
+            phase.after(images, loss)
+
     # setting up ----------------------------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> Any:
@@ -198,8 +209,7 @@ class AlternatingModule(GenerativeModule):
             self.lr_scheduler_step(scheduler)
         # a term that is not part of each update is logged as it was last
         self._latest[phase.name] = Loss(loss.total, {**(before.terms if before else {}), **loss.terms})
-        if phase.after is not None:
-            phase.after(images, loss)
+        self.after_update(phase, images, loss)
 
     def _backward(self, phase: Phase, part: MicroBatch) -> Loss:
         """One backward; returns the part's share of the loss, without its graph."""

@@ -7,6 +7,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_gen.errors import InputError
+from lightning_gen.media import Medium
 from lightning_gen.records import Batch, Shape
 
 ROUNDING = 1e-3
@@ -25,13 +26,16 @@ class PixelsOnly(NamedTuple):
     otherwise: str
 
 
-def check_first_batch(batch: Batch, place: str, shape: Shape, classes: int | None, limit: PixelsOnly | None) -> None:
+def check_first_batch(
+    batch: Batch, place: str, shape: Shape, medium: Medium, classes: int | None, limit: PixelsOnly | None
+) -> None:
     """Check that a batch can be trained on, or judged; warn of pictures in another range.
 
     Args:
         batch: Samples ``(n, *shape)`` as models see them, with their labels.
         place: What it is called in sentences.
         shape: Shape of the samples that the model is of.
+        medium: What a sample is.
         classes: Number of classes that the model knows; None where it looks at no labels.
         limit: What is for pictures in [-1, 1] alone; None where all numbers will do.
 
@@ -54,17 +58,17 @@ def check_first_batch(batch: Batch, place: str, shape: Shape, classes: int | Non
             f"{place} holds values that are not finite, first in its sample {first}: remove such samples from the data"
         )
     if len(x):
-        _check_range(x, place, limit)
+        _check_range(x, place, medium.bounded, limit)
 
 
-def _check_range(x: Tensor, place: str, limit: PixelsOnly | None) -> None:
+def _check_range(x: Tensor, place: str, bounded: bool, limit: PixelsOnly | None) -> None:
     low, high = float(x.min()), float(x.max())
     if limit is not None and max(-low, high) > 1 + ROUNDING:
         raise InputError(
             f"{limit.part} is for pictures in [-1, 1] and {place} goes from {low:.3g} to {high:.3g}: hand them over as "
             f"uint8, scale them (x / 127.5 - 1 where they go from 0 to 255), or {limit.otherwise}"
         )
-    if x.ndim == 4 and 0 <= low < high:
+    if bounded and 0 <= low < high:
         rank_zero_warn(
             "pictures are in [-1, 1] here and no pixel of the first batch is below 0: if yours are in [0, 1], scale "
             "them by x * 2 - 1 or hand them over as uint8, or else figures such as mse are wrong"

@@ -19,6 +19,8 @@ from lightning_gen import private
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link
+from lightning_gen.media import Medium, medium_of
+from lightning_gen.media.kept import classes_of, described, medium_said_by, rebuilt
 from lightning_gen.records import Batch, Shape
 from lightning_gen.training import optimizers
 from lightning_gen.training.classes import check_classes
@@ -55,6 +57,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     """Base of the modules: counts images, owns this process's generator, logs on an axis of images.
 
     Attributes:
+        class_names: Names of the classes of the data that it was trained on, or None; kept in checkpoints.
         images_seen: Training images seen so far by all devices together; the unit of run length, schedules, EMA and
             every axis. Kept in checkpoints.
         batch_images: Images of the latest batch, over all devices.
@@ -71,7 +74,9 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         super().__init__()
         self.images_seen = 0
         self.batch_images = 0
+        self.class_names: tuple[str, ...] | None = None
         self.finiteness: FiniteRecords | None = None
+        self._medium: Medium | None = None
         self._axis = ImageAxis()
         self._rng: torch.Generator | None = None
         self._resumption = Resumption()
@@ -81,6 +86,19 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
     @abstractmethod
     def data_shape(self) -> Shape:
         """Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``."""
+
+    @property
+    def medium(self) -> Medium:
+        """What a sample is: that of the data that it was trained on, kept in checkpoints, else that of the shape.
+
+        Raises:
+            InputError: Nothing says it and the shape does not tell it.
+        """
+        return self._medium or medium_of(self.data_shape)
+
+    @medium.setter
+    def medium(self, medium: Medium | None) -> None:
+        self._medium = medium
 
     @property
     def has_prior(self) -> bool:
@@ -118,7 +136,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
 
     def batch_of(self, batch: Any) -> Batch:
         """What a DataLoader yields, as the networks see it and in their precision; see `Batch.of`."""
-        return Batch.of(batch, cast(torch.dtype, self.dtype))
+        to_model = None if self._medium is None else self._medium.to_model
+        return Batch.of(batch, cast(torch.dtype, self.dtype), to_model)
 
     # counting ------------------------------------------------------------------------------------------------------
 
@@ -154,7 +173,14 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         pending = self._resumption.pending  # until the first batch of a resumed run, that is still in its checkpoint
         own = of_all_devices(self.own_state()) if pending is None else pending
         built = {} if self._resumption.built is None else {"built": self._resumption.built}
-        checkpoint["lightning_gen"] = {"images_seen": self.images_seen, "processes": own, **built, **self.progress()}
+        checkpoint["lightning_gen"] = {
+            "images_seen": self.images_seen,
+            "medium": described(self._medium),
+            "classes": None if self.class_names is None else list(self.class_names),
+            "processes": own,
+            **built,
+            **self.progress(),
+        }
         checkpoints.carry(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -176,6 +202,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
             check_optimizers(described, self.hparams)
         progress = checkpoint.get("lightning_gen", {})
         self.images_seen = progress.get("images_seen", 0)
+        self.medium = rebuilt(progress.get("medium"))
+        self.class_names = classes_of(progress.get("classes"))
         if trained:
             self._resumption.load(progress, checkpoint.get("lr_schedulers", []))
         self.load_progress(progress)
@@ -227,6 +255,9 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
             check_equal_sizes(of_all_devices(len(data.train_set)))
         if self.num_classes is not None and hasattr(data, "num_classes"):
             check_classes(self.num_classes, data.num_classes)
+        self.medium = medium_said_by(data) or self._medium
+        self.class_names = classes_of(getattr(data, "classes", None)) or self.class_names
+        described(self.medium)  # which is refused at once where no checkpoint could keep it
         check_strategy(self.trainer.strategy)
         check_synchronized(self)
         check_precision(self.trainer.precision)
@@ -264,7 +295,8 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         if split not in self._checked_splits:
             self._checked_splits.add(split)
             place = f"batch {index} of the {split} data"
-            check_first_batch(self.batch_of(batch), place, self.data_shape, self.num_classes, self.pixels_only)
+            shape, medium = self.data_shape, self.medium
+            check_first_batch(self.batch_of(batch), place, shape, medium, self.num_classes, self.pixels_only)
 
     def after_rollback(self) -> None:
         """Called when a run went back to a checkpoint: settings stay the user's, random numbers go on as they are.

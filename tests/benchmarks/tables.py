@@ -25,7 +25,8 @@ from torch.nn.functional import interpolate
 
 from lightning_gen.cli import recipes
 from lightning_gen.commands.trained import Trained
-from lightning_gen.pictures import image_grid, save
+from lightning_gen.media.files import save
+from lightning_gen.media.images import image_grid
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from lightning_gen.data import Digits, Grid, ImageFolder, Ring, Sprites, Stacked
 from lightning_gen.data.cache import default_cache_dir
 from lightning_gen.evaluation import assess, codes
 from lightning_gen.evaluation.samples import Source, batches, drawn, labelled, observed, rounded, seeded
+from lightning_gen.media import Images
 from lightning_gen.metrics import Figure, PictureClassifier, Report, fit_pca, probe_accuracy, sliced_wasserstein
 from lightning_gen.networks import (
     Concatenation,
@@ -34,6 +35,7 @@ from lightning_gen.networks import (
     Generator,
 )
 from lightning_gen.objectives import GaussianLikelihood
+from lightning_gen.records import Batch
 from lightning_gen.samplers import GaussianMixtureSampler
 
 
@@ -439,7 +441,7 @@ def test_pictures_of_one_kind_are_farther_from_the_data_than_the_data_are(gan):
 
 def repeating(gan, split, conditional=False):
     """A GAN that has learned a split by heart."""
-    x, labels = Digits.scaled(split[:])
+    x, labels = Batch.of(split[:])
     classes = {1: 10, 3: 1000}[x.shape[1]] if conditional else None
     told = Concatenation(classes) if classes else None
     discriminator = DenseDiscriminator(tuple(x.shape[1:]), widths=(8,), conditioning=told)
@@ -476,7 +478,7 @@ def test_real_pictures_are_read_once(gan, monkeypatch, tmp_path):
     read.clear()
     again = assess(module, data, seed=1)
     assert (again.figures, again.card) == (first.figures, first.card)
-    samples = torch.cat(list(rounded(drawn(Source(module.eval()), 180, 1))))
+    samples = torch.cat(list(rounded(drawn(Source(module.eval()), 180, 1), Images())))
     assert torch.equal(torch.cat(read), samples)
 
 

@@ -14,8 +14,9 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
 from lightning_gen.commands.sample import sample
 from lightning_gen.data import Digits, Ring, Tensors
+from lightning_gen.media import preview
+from lightning_gen.media.images import to_uint8
 from lightning_gen.networks import Concatenation, DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
-from lightning_gen.pictures import picture, to_uint8
 from lightning_gen.samplers import FlowSampler, GaussianMixtureSampler
 
 verb = sys.modules[sample.__module__]
@@ -94,7 +95,7 @@ def test_a_conditional_model_is_drawn_with_one_class_a_row(checkpoint, tmp_path)
     ):
         count = len(rows)
         sample(path, n=count, out=str(tmp_path / f"{name}.png"), labels=labels)
-        expected = picture(module.sample(count, rows, source.manual_seed(0)), {"all": 3, "some": 2}.get(name))
+        expected = preview(module.sample(count, rows, source.manual_seed(0)), {"all": 3, "some": 2}.get(name))
         with Image.open(tmp_path / f"{name}.png") as drawn:
             assert np.array_equal(np.asarray(drawn), expected[0].numpy())
 
@@ -149,7 +150,7 @@ def test_points_are_floats_or_a_map_and_no_pictures(points, tmp_path):
     sample(points, n=20, out=str(tmp_path / "map.png"))
     with Image.open(tmp_path / "map.png") as drawn:
         assert drawn.size == (400, 400)
-    with pytest.raises(InputError, match="points are no pictures"):
+    with pytest.raises(InputError, match=r"points go into one file: give a \.png or \.npy file"):
         sample(points, n=20, out=str(tmp_path / "folder"))
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_gen.data import DataModule, Digits
+from lightning_gen.data import Digits
 from lightning_gen.errors import InputError
 from lightning_gen.modules import GANModule
 from lightning_gen.networks import Concatenation, DenseDiscriminator, DenseGenerator
@@ -16,7 +16,7 @@ from lightning_gen.records import Batch
 SHAPE = (1, 8, 8)
 PIXELS = torch.randint(0, 256, (64, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 PIXELS[::16, 0, 0, 0], PIXELS[1::16, 0, 0, 0] = 0, 255
-SCALED = DataModule.scaled(PIXELS).x
+SCALED = Batch.of(PIXELS).x
 LABELS = torch.arange(64) % 10
 
 

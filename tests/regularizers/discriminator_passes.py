@@ -1,8 +1,8 @@
-"""Contests for penalties to look at: a critic, samples and its judgement of them."""
+"""Discriminator passes for penalties to look at."""
 
 import torch
 
-from lightning_gen.records import DiscriminatorOutput
+from lightning_gen.records import DiscriminatorOutput, outputs_of
 from lightning_gen.regularizers import DiscriminatorPass
 
 
@@ -25,8 +25,12 @@ def quadratic(a):
     return lambda x, labels=None: 0.5 * ((x @ a) * x).sum(1)
 
 
-def contest(critic, real, fake, watched=False, labels=None, seed=0):
-    """What a module shows to penalties; watched, the samples require a gradient before they are judged."""
+def discriminator_pass(critic, real, fake, watched=False, labels=None, seed=0):
+    """What a module shows to penalties; watched, the samples require a gradient before their pass."""
+
+    def logits(x, labels=None):
+        return outputs_of(critic(x, labels))[0].logits
+
     real, fake = (x.detach().requires_grad_(watched) for x in (real, fake))
-    on_real, on_fake = (DiscriminatorOutput(critic(x, labels), x.flatten(1), labels) for x in (real, fake))
-    return DiscriminatorPass(critic, real, fake, on_real, on_fake, source(seed), labels)
+    on_real, on_fake = (DiscriminatorOutput(logits(x, labels), x.flatten(1), labels) for x in (real, fake))
+    return DiscriminatorPass(logits, real, fake, on_real, on_fake, source(seed), labels)
