@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -13,6 +13,7 @@ from lightning_gen.adversaries import AdaptiveWeight, Contrast, last_weight
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
+from lightning_gen.links import Link, Parts, num_classes
 from lightning_gen.modules.autoencoder_base import Autoencoder
 from lightning_gen.modules.compatibility import check_adversarial_losses, check_discriminator
 from lightning_gen.networks import Decoder, Discriminator, Encoder
@@ -28,6 +29,12 @@ from lightning_gen.training.collectives import sum_over_devices
 from lightning_gen.training.module import named
 from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_clip
 from lightning_gen.training.stop_gradient import stop_gradient_at
+
+
+def judged_shape(parts: Parts) -> list[int]:
+    """The shape of what the contrast shows the discriminator."""
+    latent_dim = parts.part("bottleneck").latent_dim
+    return list(parts.part("contrast").judged_shape(parts.data.shape, latent_dim))
 
 
 class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
@@ -68,6 +75,12 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
     Raises:
         InputError: The parts do not fit each other, no term is a likelihood, or a number is out of range.
     """
+
+    links: ClassVar[tuple[Link, ...]] = (
+        *Autoencoder.links,
+        Link("discriminator.shape", judged_shape),
+        num_classes("discriminator"),
+    )
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lightning_gen.augmentations import AdaptiveAugmentation, Augmentation
 from lightning_gen.errors import InputError
+from lightning_gen.links import Link, num_classes, shape
 from lightning_gen.metrics import SlicedWasserstein
 from lightning_gen.modules.compatibility import check_adversarial_terms, check_generator
 from lightning_gen.networks import Discriminator, Generator
@@ -75,6 +76,13 @@ class GANModule(AlternatingModule):
         InputError: A number is out of range, shared samples are to be accumulated, or generator and discriminator do
             not fit each other.
     """
+
+    links: ClassVar[tuple[Link, ...]] = (
+        shape("generator.shape"),
+        shape("discriminator.shape"),
+        num_classes("generator"),
+        num_classes("discriminator"),
+    )
 
     def __init__(
         self,
