@@ -11,7 +11,7 @@ import yaml
 from host_reads import Reads
 from PIL import Image
 from same_run import assert_same
-from small_recipes import RECIPES, small, tiny
+from small_recipes import DIFFERENT, RECIPES, small, tiny
 
 from lightning_gen import GenerativeModule, recipes
 from lightning_gen import checkpoint as checkpoints
@@ -33,6 +33,12 @@ EMBEDDED = [
 DOWNLOADED = [name for name in recipes.names() if name.startswith("data/") and name not in EMBEDDED]
 
 
+every_recipe = pytest.mark.parametrize("name", RECIPES)
+different_recipes = pytest.mark.parametrize(
+    "name", [name if name in DIFFERENT else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES]
+)
+
+
 def last(folder):
     (path,) = folder.glob("*/checkpoints/last.ckpt")
     return path
@@ -47,7 +53,7 @@ def outputs(module):
     return found + ([module(x, labels)] if isinstance(module, Autoencoder) else [])
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@every_recipe
 def test_a_recipe_trains_and_its_checkpoint_gives_the_same_outputs(name, tmp_path, monkeypatch):
     trained = {}
     original = GenerativeModule.on_fit_end
@@ -62,7 +68,7 @@ def test_a_recipe_trains_and_its_checkpoint_gives_the_same_outputs(name, tmp_pat
     assert saved["model"]["class_path"].endswith(type(loaded).__name__)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@different_recipes
 def test_a_recipe_runs_from_its_saved_configuration(name, tmp_path):
     common = ["--trainer.fast_dev_run=1", f"--runs_dir={tmp_path}"]
     main(["fit", "--config", name, "--config", "trainer/smoke", f"--runs_dir={tmp_path}", *small(name)])
@@ -70,7 +76,7 @@ def test_a_recipe_runs_from_its_saved_configuration(name, tmp_path):
     main(["fit", "--config", str(saved), *common])
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@different_recipes
 def test_a_recipe_goes_on_to_the_bits_of_an_uninterrupted_run(name, tmp_path):
     fit = ["fit", *tiny(name), f"--runs_dir={tmp_path}"]
     main([*fit, "--name=whole", "--max_images=96"])
@@ -79,7 +85,7 @@ def test_a_recipe_goes_on_to_the_bits_of_an_uninterrupted_run(name, tmp_path):
     assert_same(*(tmp_path / run / "checkpoints/last.ckpt" for run in ("parts", "whole")))
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@different_recipes
 def test_the_host_waits_for_nothing_between_log_points(name, tmp_path, monkeypatch):
     # torch's own looks at the classes, but on a CPU alone
     monkeypatch.setattr(conditioning, "one_hot", lambda labels, count: labels[:, None] == torch.arange(count))
