@@ -196,6 +196,7 @@ def test_the_trainers_debug_flags_work(flag):
 )
 def test_one_callback_one_plugin_and_barebones_work(option):
     main(["fit", *TINY, "--max_images=128", f"--trainer.{option}"])
+    assert last("dcgan").exists() == (option != "barebones=true")
 
 
 @pytest.mark.parametrize("flag", ["max_epochs=1", "max_steps=6", "max_time=00:00:00:02"])

@@ -70,10 +70,10 @@ def test_a_recipe_trains_and_its_checkpoint_gives_the_same_outputs(name, tmp_pat
 
 @different_recipes
 def test_a_recipe_runs_from_its_saved_configuration(name, tmp_path):
-    common = ["--trainer.fast_dev_run=1", f"--runs_dir={tmp_path}"]
-    main(["fit", "--config", name, "--config", "trainer/smoke", f"--runs_dir={tmp_path}", *small(name)])
-    saved = last(tmp_path).parent.parent / "config.yaml"
-    main(["fit", "--config", str(saved), *common])
+    common = ["fit", f"--runs_dir={tmp_path}"]
+    main([*common, "--name=first", "--config", name, "--config", "trainer/smoke", *small(name)])
+    main([*common, "--name=again", "--config", str(tmp_path / "first/config.yaml")])
+    assert_same(*(tmp_path / run / "checkpoints/last.ckpt" for run in ("first", "again")))
 
 
 @different_recipes
