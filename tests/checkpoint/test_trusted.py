@@ -290,6 +290,7 @@ print(AutoencoderModule.load_from_checkpoint("mine.ckpt").objective["features"].
 """
 
 
+@pytest.mark.slow
 def test_classes_of_a_script_are_its_own():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
     assert done.stdout.split()[-1:] == ["2"], done.stderr

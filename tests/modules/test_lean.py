@@ -158,13 +158,9 @@ print(first, faults())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "chosen",
-    [
-        {},
-        pytest.param({"MALLOC_ARENA_MAX": "2"}, marks=pytest.mark.slow),
-        pytest.param({"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=1048576"}, marks=pytest.mark.slow),
-    ],
+    "chosen", [{}, {"MALLOC_ARENA_MAX": "2"}, {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=1048576"}]
 )
 def test_freed_memory_is_kept_unless_the_user_has_chosen(chosen):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
