@@ -1,15 +1,9 @@
 """Autoencoders and GANs on PyTorch Lightning: any part on any part, right on several GPUs, resumed exactly."""
 
 from lightning_gen.errors import InputError
-from lightning_gen.modules import (
-    EMA,
-    AdversarialAutoencoderModule,
-    AlternatingModule,
-    AutoencoderModule,
-    GANModule,
-    GenerativeModule,
-)
+from lightning_gen.modules import AdversarialAutoencoderModule, AutoencoderModule, GANModule
 from lightning_gen.records import Batch, Code, Reconstruction
+from lightning_gen.training import EMA, AlternatingModule, GenerativeModule
 
 __version__ = "0.1.0"
 

@@ -1,4 +1,4 @@
-"""The records that pass between the parts: a batch of data, a code, a reconstruction, a judgement."""
+"""The records that pass between the parts: a batch of data, a code, a reconstruction, the output of a discriminator."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 from torch.utils.data import default_collate
-from torch.utils.data._utils.collate import default_collate_fn_map
 
+from lightning_gen import private
 from lightning_gen.errors import InputError
 
 Shape: TypeAlias = tuple[int, ...]
@@ -64,13 +64,20 @@ class Batch:
         return self.x, self.labels, self.target
 
     @classmethod
-    def of(cls, batch: Any, dtype: torch.dtype = torch.float32) -> "Batch":
-        """Read what a DataLoader yields, as models see it: uint8 scaled to [-1, 1], floats and class indices cast.
+    def of(
+        cls,
+        batch: Any,
+        dtype: torch.dtype = torch.float32,
+        to_model: Callable[[Tensor, torch.dtype], Tensor] | None = None,
+    ) -> "Batch":
+        """Read what a DataLoader yields, as models see it: stored values scaled, floats and class indices cast.
 
         Args:
             batch: A Batch, a tensor, or a pair ``(x, labels)``. Labels ``(n, 1)`` become ``(n,)``, and integers of any
                 width int64; other labels stay as they are, for models that do not look at them.
             dtype: The type of the samples to come.
+            to_model: What stored values become, as `lightning_gen.media.Medium.to_model` says; None for uint8 in
+                [-1, 1]. Floats are the models' own values and only cast.
 
         Raises:
             InputError: The batch is none of these, or the samples are neither floats nor uint8.
@@ -80,10 +87,11 @@ class Batch:
         classes = labels is None or (labels.dtype is torch.int64 and labels.ndim < 2)
         if given.x.dtype is dtype and classes and (target is None or target.dtype is dtype):
             return given
+        read = to_model or floats
         return cls(
-            _floats(given.x, dtype),
+            read(given.x, dtype),
             None if labels is None else _class_indices(labels),
-            None if target is None else _floats(target, dtype),
+            None if target is None else read(target, dtype),
         )
 
     @classmethod
@@ -116,10 +124,15 @@ def collated(samples: Sequence[Batch], **options: Any) -> Batch:
     return Batch(*(None if part[0] is None else default_collate(list(part)) for part in parts))  # type: ignore[arg-type]
 
 
-default_collate_fn_map[Batch] = collated
+private.collate_by(Batch, collated)
 
 
-def _floats(x: Tensor, dtype: torch.dtype) -> Tensor:
+def floats(x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Samples as models see them: uint8 from 0 to 255 in [-1, 1], floats as they are.
+
+    Raises:
+        InputError: They are of another type.
+    """
     if x.dtype == torch.uint8:
         return x.to(torch.float32).div_(127.5).sub_(1).to(dtype)
     if x.is_floating_point():
@@ -202,8 +215,8 @@ class Code:
     levels: tuple[Level, ...] = ()
     quantizations: tuple[Quantization, ...] = ()
 
-    def settled(self) -> "Code":
-        """The code once its batch is learned from: without its graph and its levels."""
+    def detached(self) -> "Code":
+        """The code without its graph and its levels, as a codebook is updated by it."""
         quantizations = tuple(
             Quantization(each.features.detach(), each.vectors.detach(), each.indices, each.size)
             for each in self.quantizations
@@ -212,7 +225,7 @@ class Code:
 
 
 def joined(codes: Sequence[Code]) -> Code:
-    """The settled codes of the parts of a batch as those of the whole batch."""
+    """The detached codes of the parts of a batch as those of the whole batch."""
     if len(codes) == 1:
         return codes[0]
     quantizations = tuple(
@@ -267,14 +280,14 @@ class Reconstruction:
 
 
 @dataclass(frozen=True)
-class Sides:
+class RealFakePair:
     """What a discriminator is to tell apart.
 
     Attributes:
         real: Real samples, or codes as they should be, ``(n, *shape)``.
-        fake: The work of the other player, ``(k n, *shape)`` with a whole number k.
-        real_labels: Classes of the real side, ``(n,)``, or None.
-        fake_labels: Classes of the fake side, ``(k n,)``, or None.
+        fake: Samples of the network that it is trained against, ``(k n, *shape)`` with a whole number k.
+        real_labels: Classes of the real samples, ``(n,)``, or None.
+        fake_labels: Classes of the fake samples, ``(k n,)``, or None.
     """
 
     real: Tensor
@@ -282,18 +295,18 @@ class Sides:
     real_labels: Tensor | None = None
     fake_labels: Tensor | None = None
 
-    def settled(self) -> "Sides":
-        """Both sides without a graph and no narrower than float32, as a discriminator learns from them."""
+    def detached(self) -> "RealFakePair":
+        """Both without a graph and no narrower than float32, as a discriminator learns from them."""
         real, fake = (side.detach() for side in (self.real, self.fake))
         real, fake = (side.to(torch.promote_types(side.dtype, torch.float32)) for side in (real, fake))
-        return Sides(real, fake, self.real_labels, self.fake_labels)
+        return RealFakePair(real, fake, self.real_labels, self.fake_labels)
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What a discriminator makes of samples, all that a term of a GAN's losses may look at.
+class DiscriminatorOutput:
+    """What a discriminator gives for samples, all that a term of adversarial losses may look at.
 
-    With packing m it judges m samples at a time, so there are n / m rows for n samples.
+    With packing m it reads m samples at a time, so there are n / m rows for n samples.
 
     Attributes:
         logits: One a row, ``(rows,)``; positive for real.
@@ -301,15 +314,22 @@ class Judgement:
         labels: Classes of the samples, ``(n,)``, or None.
         class_logits: Unnormalised log-probabilities of the classes, ``(rows, num_classes)``, from a discriminator with
             an auxiliary classifier; else None.
+        hidden: Feature maps of its layers from the first on, ``(n, channels, ...)`` each, from a discriminator that
+            gives them; else none.
     """
 
     logits: Tensor
     features: Tensor
     labels: Tensor | None = None
     class_logits: Tensor | None = None
+    hidden: tuple[Tensor, ...] = ()
 
-    def halves(self) -> tuple["Judgement", "Judgement"]:
-        """The judgements of the first and of the second half of the samples."""
-        parts = [[None, None] if field is None else field.chunk(2) for field in vars(self).values()]
-        first, second = zip(*parts, strict=True)
-        return Judgement(*first), Judgement(*second)
+    def split(self) -> tuple["DiscriminatorOutput", "DiscriminatorOutput"]:
+        """The output for the first and for the second half of the samples."""
+        parts = [(None, None) if each is None else each.chunk(2) for each in (self.labels, self.class_logits)]
+        maps = [each.chunk(2) for each in self.hidden]
+        (logits, features), (labels, class_logits) = (self.logits.chunk(2), self.features.chunk(2)), parts
+        return (
+            DiscriminatorOutput(logits[0], features[0], labels[0], class_logits[0], tuple(each[0] for each in maps)),
+            DiscriminatorOutput(logits[1], features[1], labels[1], class_logits[1], tuple(each[1] for each in maps)),
+        )

@@ -14,7 +14,16 @@ from lightning_gen.reflection import class_path, imported
 
 OURS = "lightning_gen."
 
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "lightning_gen.modules.AlternatingModule": "lightning_gen.AlternatingModule",
+    "lightning_gen.modules.EMA": "lightning_gen.EMA",
+    "lightning_gen.modules.GenerativeModule": "lightning_gen.GenerativeModule",
+    "lightning_gen.modules.Loss": "lightning_gen.training.Loss",
+    "lightning_gen.modules.Player": "lightning_gen.training.earlier.Player",
+    "lightning_gen.modules.UnwrappedDDPStrategy": "lightning_gen.training.UnwrappedDDPStrategy",
+    "lightning_gen.regularizers.Contest": "lightning_gen.regularizers.DiscriminatorPass",
+    "lightning_gen.pictures.picture": "lightning_gen.media.preview",
+}
 """Public paths of version 0.1 that are called otherwise now, and what they are called; read for one more version."""
 
 
@@ -73,6 +82,8 @@ def upgraded_checkpoint(checkpoint: Any) -> Any:
     described = ("hyper_parameters", "datamodule_hyper_parameters")
     found = {**checkpoint, **{key: upgraded(checkpoint[key]) for key in described if key in checkpoint}}
     progress = checkpoint.get("lightning_gen")
+    if isinstance(progress, dict) and "medium" in progress:
+        progress = found["lightning_gen"] = {**progress, "medium": upgraded(progress["medium"])}
     if isinstance(progress, dict) and isinstance(progress.get("samplers"), dict):
         samplers = {upgraded_path(path): upgraded(stored) for path, stored in progress["samplers"].items()}
         found["lightning_gen"] = {**progress, "samplers": samplers}

@@ -1,10 +1,13 @@
 """Names that earlier versions wrote are read, wherever the files are now."""
 
+import importlib
+
 import pytest
 import torch
 
-from lightning_gen import upgrades
-from lightning_gen.reflection import class_path, imported
+from lightning_gen import pictures, upgrades
+from lightning_gen.media import preview
+from lightning_gen.reflection import class_path
 from lightning_gen.regularizers import R1
 from lightning_gen.upgrades import upgraded, upgraded_checkpoint, upgraded_path
 
@@ -79,4 +82,10 @@ def test_a_name_of_an_earlier_version_is_found_under_its_name_of_today(monkeypat
 
 @pytest.mark.parametrize("today", upgrades.RENAMED.values())
 def test_what_names_are_now_there_is(today):
-    assert class_path(imported(today)) == today
+    module, _, name = today.rpartition(".")
+    assert class_path(getattr(importlib.import_module(module), name)) == today
+
+
+def test_the_picture_of_an_earlier_version_is_a_preview():
+    with pytest.warns(DeprecationWarning, match=r"lightning_gen\.media\.preview"):
+        assert pictures.picture is preview

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lightning_gen.errors import InputError
-from lightning_gen.records import Reconstruction, Shape, Sides
+from lightning_gen.records import RealFakePair, Reconstruction, Shape
 
 Decode: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 """Codes ``(n, latent_dim, ...)`` and their classes ``(n,)`` or None to samples ``(n, *shape)``: a decoder."""
@@ -37,7 +37,7 @@ class Contrast(ABC):
         return (latent_dim,) if self.judges_codes else tuple(shape)
 
     @abstractmethod
-    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> Sides:
+    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> RealFakePair:
         """Return both sides of a pass.
 
         Args:
@@ -57,12 +57,12 @@ class PriorContrast(Contrast):
     judges_codes = True
     needs_prior = True
 
-    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> Sides:
+    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> RealFakePair:
         """Return as many draws as codes, and the codes."""
         code = record.code.sample
         drawn = draws(record).to(code)
         labels = of_places(record.labels, code)
-        return Sides(places(drawn).detach(), places(code), labels, labels)
+        return RealFakePair(places(drawn).detach(), places(code), labels, labels)
 
 
 class IndependenceContrast(Contrast):
@@ -78,11 +78,11 @@ class IndependenceContrast(Contrast):
 
     judges_codes = True
 
-    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> Sides:
+    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> RealFakePair:
         """Return the codes with each dimension shuffled, and the codes."""
         code = places(record.code.sample)
         labels = of_places(record.labels, record.code.sample)
-        return Sides(shuffled(code.detach(), generator), code, labels, labels)
+        return RealFakePair(shuffled(code.detach(), generator), code, labels, labels)
 
 
 class ReconstructionContrast(Contrast):
@@ -97,9 +97,9 @@ class ReconstructionContrast(Contrast):
     def __init__(self, spare_encoder: bool = False) -> None:
         self.spare_encoder = spare_encoder
 
-    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> Sides:
+    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> RealFakePair:
         """Return the samples and their reconstructions."""
-        return Sides(record.x.detach(), record.samples, record.labels, record.labels)
+        return RealFakePair(record.x.detach(), record.samples, record.labels, record.labels)
 
 
 class GenerationContrast(Contrast):
@@ -119,11 +119,11 @@ class GenerationContrast(Contrast):
     def __init__(self, spare_encoder: bool = True) -> None:
         self.spare_encoder = spare_encoder
 
-    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> Sides:
+    def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> RealFakePair:
         """Return the samples, and reconstructions followed by generated samples."""
         generated = decode(draws(record).to(record.code.sample), record.labels)
         labels = None if record.labels is None else record.labels.repeat(2)
-        return Sides(record.x.detach(), torch.cat([record.samples, generated]), record.labels, labels)
+        return RealFakePair(record.x.detach(), torch.cat([record.samples, generated]), record.labels, labels)
 
 
 def draws(record: Reconstruction) -> Tensor:

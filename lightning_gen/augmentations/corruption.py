@@ -4,6 +4,7 @@ Paper: Stacked Denoising Autoencoders, https://www.jmlr.org/papers/v11/vincent10
 """
 
 from abc import ABC
+from math import prod
 
 import torch
 from torch import Tensor
@@ -72,10 +73,10 @@ class Masking(Corruption):
 
 
 class PatchMasking(Corruption):
-    """Hides whole square patches of a picture, as many in each, all channels together.
+    """Hides whole square patches of a picture, cubes of a volume or spans of a signal, as many in each sample.
 
     Where the sides are no multiples of `size`, the last patches of a row or column are cut off. Where the encoder has
-    no use for fewer patches, as a convolution has not, hidden ones are filled with one value.
+    no use for fewer patches, as a convolution has not, hidden ones are filled with one value, in all channels.
 
     Paper: Masked Autoencoders Are Scalable Vision Learners, https://arxiv.org/abs/2111.06377, section 3
 
@@ -103,19 +104,19 @@ class PatchMasking(Corruption):
         return self.corrupt(x, generator).x
 
     def corrupt(self, x: Tensor, generator: torch.Generator) -> Corrupted:
-        """Return x with patches replaced by `value`, and which were, ``(n, 1, h, w)``.
+        """Return x with patches replaced by `value`, and which were, ``(n, 1, *sides)``.
 
         Raises:
-            InputError: The samples are not pictures.
+            InputError: The samples have no sides.
         """
-        if x.ndim != 4:
+        if x.dim() < 3:
             raise InputError(f"PatchMasking hides patches of pictures and got {tuple(x.shape)}: use Masking for points")
-        rows, columns = (-(-side // self.size) for side in x.shape[2:])
-        patches = rows * columns
+        places = [-(-side // self.size) for side in x.shape[2:]]
+        patches = prod(places)
         order = torch.rand(len(x), patches, generator=generator, device=generator.device).argsort(1)
-        hidden = (order < round(self.fraction * patches)).view(len(x), 1, rows, columns).to(x.device)
-        hidden = hidden.repeat_interleave(self.size, 2).repeat_interleave(self.size, 3)
-        hidden = hidden[:, :, : x.shape[2], : x.shape[3]]
+        hidden = (order < round(self.fraction * patches)).view(len(x), 1, *places).to(x.device)
+        for axis, side in enumerate(x.shape[2:], start=2):
+            hidden = hidden.repeat_interleave(self.size, axis).narrow(axis, 0, side)
         return Corrupted(x.masked_fill(hidden, self.value), hidden)
 
 

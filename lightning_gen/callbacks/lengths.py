@@ -7,8 +7,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from lightning_gen.errors import InputError
-from lightning_gen.modules.base import GenerativeModule
 from lightning_gen.records import Batch
+from lightning_gen.training.module import GenerativeModule
 
 
 def counted(module: LightningModule) -> GenerativeModule:

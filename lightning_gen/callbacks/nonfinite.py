@@ -9,23 +9,24 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from lightning_gen import private
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.callbacks.run import hide_after
 from lightning_gen.errors import InputError, NonFiniteError
-from lightning_gen.modules import AlternatingModule, GenerativeModule
-from lightning_gen.modules.devices import min_over_devices, of_all_devices
-from lightning_gen.modules.notes import Blame, Note
 from lightning_gen.ranges import COUNT, COUNT_FROM_0
 from lightning_gen.terminal import say
+from lightning_gen.training import AlternatingModule, GenerativeModule
+from lightning_gen.training.collectives import min_over_devices, of_all_devices
+from lightning_gen.training.finiteness import FiniteRecord, FiniteRecords, NonFinite
 
 NEVER = sys.maxsize
-"""Place of the first bad note where there is none."""
+"""Place of the first record that is not finite where there is none."""
 
 
 class NonFiniteGuard(Callback):
     """Looks whether losses, gradients and weights are finite; ends the run, or lets it go back to its checkpoint.
 
-    Modules note scalars that are on the device anyway; every `every_batches` they are looked at together, which the
+    Modules record scalars that are on the device anyway; every `every_batches` they are looked at together, which the
     host waits for once. Several processes find the first that was bad on any of them, so that all of them act after the
     same batch and say the same. Before validation, before `ImageCheckpoint` writes and at the end of training the guard
     looks at the weights as well.
@@ -63,10 +64,10 @@ class NonFiniteGuard(Callback):
     # when it looks -------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the module note."""
+        """Let the module record."""
         self._batches, self._done, self._hides = 0, 0, False
         self.good = None if trainer.ckpt_path is None else Path(trainer.ckpt_path)
-        counted(pl_module).notes = []
+        counted(pl_module).finiteness = FiniteRecords()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Hide the last that was logged of the way that led nowhere: it is written after a batch has ended."""
@@ -96,27 +97,29 @@ class NonFiniteGuard(Callback):
         Raises:
             NonFiniteError: They are not, and the run does not go back.
         """
-        module.note_weights()
+        if module.finiteness is not None:
+            module.finiteness.add_weights("weights", module.trained, module.images_seen)
+            module.finiteness.add_weights("averaged weights", module.averaged, module.images_seen)
         return self._look(trainer, module)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Let the module note nothing."""
-        counted(pl_module).notes = None
+        """Let the module record nothing."""
+        counted(pl_module).finiteness = None
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Let the module note nothing."""
-        counted(pl_module).notes = None
+        """Let the module record nothing."""
+        counted(pl_module).finiteness = None
 
     # what it does --------------------------------------------------------------------------------------------------
 
     def _look(self, trainer: Trainer, module: GenerativeModule) -> bool:
-        if module.notes is None:  # nothing is trained
+        if module.finiteness is None:  # nothing is trained
             return True
-        notes, module.notes = module.notes, []
+        records, module.finiteness = module.finiteness, FiniteRecords()
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         if scaler is not None and scaler.get_scale() >= 1:
-            notes = [note for note in notes if not note.scaled]
-        found = first_bad(notes, module.device)
+            records = FiniteRecords(record for record in records if not record.scaled)
+        found = first_non_finite(records, module.device)
         if found is None:
             return True
         exists = trainer.strategy.broadcast(self.good is not None and self.good.is_file())
@@ -128,21 +131,16 @@ class NonFiniteGuard(Callback):
             say(f"{found}: back to the {module.images_seen:,} of {self.good}, {times}", sys.stderr)
         return False
 
-    def _sentence(self, found: Blame, trainer: Trainer, module: GenerativeModule, exists: bool) -> str:
+    def _sentence(self, found: NonFinite, trainer: Trainer, module: GenerativeModule, exists: bool) -> str:
         name = "last" if self.good is not None and self.good.name == "last.ckpt" else self.good
         tried = f", after {self._done} rollback{'s' if self._done > 1 else ''}" if self._done else ""
         start = f"go on from {self.good}, the last good checkpoint, with --ckpt_path {name} and"
         start = start if exists else "there is no checkpoint yet to go back to, start again with"
-        return f"{found}{tried}: {start} {remedy(found.player, trainer, module)}"
+        return f"{found}{tried}: {start} {remedy(found.phase, trainer, module)}"
 
     def _roll_back(self, trainer: Trainer, module: GenerativeModule) -> None:
         """Restore what the Trainer restores at a start, apart from the loops, the callbacks and the data."""
-        connector = trainer._checkpoint_connector
-        connector.resume_start(self.good, weights_only=True)
-        connector.restore_model()
-        connector.restore_precision_plugin_state()
-        connector.restore_optimizers_and_schedulers()
-        connector.resume_end()
+        private.restore(trainer, self.good)
         module.after_rollback()
         trainer.should_stop = False  # who wants to stop says so again after the next batch
         self._done += 1
@@ -155,21 +153,21 @@ class NonFiniteGuard(Callback):
             hide_after(trainer, module.images_seen)
 
 
-def first_bad(notes: Sequence[Note], device: torch.device) -> Blame | None:
-    """The first of the notes that is not finite on any process; None if there is none.
+def first_non_finite(records: Sequence[FiniteRecord], device: torch.device) -> NonFinite | None:
+    """The first of some records that is not finite on any process; None if there is none.
 
     Args:
-        notes: Equally many in the same order on every process.
+        records: Equally many in the same order on every process.
         device: Where they are.
     """
     place = torch.full((), NEVER, device=device)
-    if notes:
-        finite = torch.stack([note.value for note in notes]).isfinite()
-        place = torch.where(finite, NEVER, torch.arange(len(notes), device=device)).amin()
+    if records:
+        finite = torch.stack([record.value for record in records]).isfinite()
+        place = torch.where(finite, NEVER, torch.arange(len(records), device=device)).amin()
     first = int(min_over_devices(place))
     if first == NEVER:
         return None
-    return next(blame for blame in of_all_devices(notes[first].blame()) if blame is not None)
+    return next(found for found in of_all_devices(records[first].non_finite()) if found is not None)
 
 
 def remedy(player: str, trainer: Trainer, module: GenerativeModule) -> str:

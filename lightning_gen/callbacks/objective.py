@@ -1,9 +1,9 @@
 """What an autoencoder is trained for, said in two lines: which terms, with what weights, in what units."""
 
 from lightning_gen.modules import Autoencoder
-from lightning_gen.modules.base import SETTLED_IMAGES
 from lightning_gen.regularizers import KLDivergence
 from lightning_gen.schedules import Schedule, at
+from lightning_gen.training.module import END_OF_SCHEDULES
 
 LOOKS = 1000
 """Places on the way through a run at which a schedule is looked at."""
@@ -50,6 +50,6 @@ def course(weight: float | Schedule, other: float | Schedule, images: int | None
 
 def places(schedules: list[Schedule], images: int | None) -> list[int]:
     """Where schedules are looked at: evenly through the run, and where their warm-ups are over."""
-    end = SETTLED_IMAGES if images is None else images
+    end = END_OF_SCHEDULES if images is None else images
     tops = {schedule.warmup_images for schedule in schedules if schedule.warmup_images <= end}
     return sorted(tops.union(end * look // LOOKS for look in range(LOOKS + 1)))

@@ -16,9 +16,9 @@ from lightning_gen.callbacks.checkpoints import ImageCheckpoint
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.callbacks.run import command_line
 from lightning_gen.errors import InputError
-from lightning_gen.modules import GenerativeModule
 from lightning_gen.signals import INTERRUPTED, LeftEarly, Preempted, forget_terminal, heeded, status_of
 from lightning_gen.terminal import say
+from lightning_gen.training import GenerativeModule
 
 LEAVE_AT_ONCE = getattr(signal, "SIGKILL", signal.SIGTERM)
 """What no process can put off."""

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from lightning_gen.callbacks.lengths import MaxImages
-from lightning_gen.modules.base import GenerativeModule
 from lightning_gen.terminal import printable, say
+from lightning_gen.training.module import GenerativeModule
 
 REFRESH_SECONDS = 0.5
 LINE_SECONDS = 10.0

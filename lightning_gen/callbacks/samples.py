@@ -12,13 +12,15 @@ from torch import Tensor
 
 from lightning_gen.callbacks.lengths import counted, require_images
 from lightning_gen.data import DataModule
-from lightning_gen.modules import Autoencoder, GenerativeModule
-from lightning_gen.modules.modes import evaluating
-from lightning_gen.pictures import ROWS, picture, rows_of, save
+from lightning_gen.media.files import save
+from lightning_gen.media.rows import ROWS, rows_of
+from lightning_gen.modules import Autoencoder
 from lightning_gen.records import Batch
+from lightning_gen.training import GenerativeModule
+from lightning_gen.training.contexts import evaluating
 
 POINTS = 10_000
-"""Points drawn where the data are points, to see their density."""
+"""Samples drawn where a preview shows how dense they lie and not each of them."""
 
 
 class SampleGrid(Callback):
@@ -88,18 +90,19 @@ class SampleGrid(Callback):
 
     @torch.no_grad()
     def _pictures(self, module: GenerativeModule) -> Iterator[tuple[str, Tensor]]:
-        images = len(module.data_shape) == 3
+        medium = module.medium
         if module.has_prior:
             source = torch.Generator().manual_seed(self.seed)
-            if module.num_classes is not None and images:
+            if module.num_classes is not None and medium.tiled:
                 classes = range(min(module.num_classes, ROWS))
                 labels, columns = rows_of(classes, len(classes) * max(1, round(self.count**0.5)))
-                yield "samples", picture(module.sample(len(labels), labels, source), columns)
+                yield "samples", medium.preview(module.sample(len(labels), labels, source), columns)
             else:
-                yield "samples", picture(module.sample(self.count if images else POINTS, generator=source))
-        if isinstance(module, Autoencoder) and self._held_out is not None and images:
+                count = self.count if medium.tiled else POINTS
+                yield "samples", medium.preview(module.sample(count, generator=source))
+        if isinstance(module, Autoencoder) and self._held_out is not None and medium.tiled:
             shown = self._reconstructed(module, self._held_out)
-            yield "reconstructions", picture(torch.stack(shown, dim=1).flatten(0, 1), columns=4 * len(shown))
+            yield "reconstructions", medium.preview(torch.stack(shown, dim=1).flatten(0, 1), columns=4 * len(shown))
 
     def _reconstructed(self, module: Autoencoder, batch: Batch) -> list[Tensor]:
         """Images as the model is of them, what the encoder sees where that is less, and what becomes of it."""

@@ -13,7 +13,7 @@ import numpy as np
 from lightning.fabric.utilities.data import AttributeDict
 from torch import nn
 
-from lightning_gen.reflection import argument_names, class_path, nameless, rest
+from lightning_gen.reflection import argument_names, class_path, rest, var_positional
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 WRITTEN_IN_PYTHON = 1 << 9  # the flag of classes that a class statement has made
@@ -34,7 +34,7 @@ def arguments(part: object) -> dict[str, Any]:
     try:
         names = argument_names(kind)
         own_constructor = kind.__init__ is not nn.Module.__init__  # that one says *args and takes none
-        several = nameless(kind) if own_constructor else None
+        several = var_positional(kind) if own_constructor else None
     except ValueError:
         names, several = None, None
     if names is None or not kind.__flags__ & WRITTEN_IN_PYTHON:
@@ -96,7 +96,7 @@ def describe(value: Any) -> Any:
         return [describe(item) for item in value]
     if isinstance(value, (dict, nn.ModuleDict)):
         return {str(key): describe(item) for key, item in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if is_record(value):
         return {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init}
     if isinstance(value, functools.partial):
         # jsonargparse wraps the class as the last positional argument of its own instantiator
@@ -107,6 +107,11 @@ def describe(value: Any) -> Any:
         raise Undescribable(f"{value!r} cannot be written into a checkpoint: give a functools.partial of a class")
     described = {"class_path": class_path(type(value)), "init_args": arguments(value)}
     return described | ({"dict_kwargs": more} if (more := others(value)) else {})
+
+
+def is_record(value: Any) -> bool:
+    """Whether a value is a dataclass on its own; one that is derived from another class is a part, named by its own."""
+    return not isinstance(value, type) and all(map(dataclasses.is_dataclass, type(value).__mro__[:-1]))
 
 
 def plain(value: Any) -> Any:

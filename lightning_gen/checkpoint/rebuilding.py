@@ -19,16 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lightning.pytorch import LightningDataModule
 from torch import Tensor, nn
 
 from lightning_gen.checkpoint.descriptions import PLAIN
 from lightning_gen.checkpoint.trusted import trusted
 from lightning_gen.errors import InputError
-from lightning_gen.recipes import suggest
 from lightning_gen.reflection import UNKNOWN, argument_hints, imported, required_arguments, rest
+from lightning_gen.spelling import suggest
 
-Owner = TypeVar("Owner", bound=nn.Module | LightningDataModule)
+Owner = TypeVar("Owner")
 
 TEXTS = (str, os.PathLike, Path)
 SEQUENCES = (list, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)

@@ -19,6 +19,7 @@ from lightning_gen.data.loader import Loader, Samples, seeded
 from lightning_gen.data.mapped import Mapped
 from lightning_gen.data.stored import harmless
 from lightning_gen.errors import InputError
+from lightning_gen.media import Medium, medium_of
 from lightning_gen.records import Batch, Shape
 
 
@@ -95,6 +96,8 @@ class DataModule(Described, pl.LightningDataModule, ABC):
     Attributes:
         shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
         num_classes: Number of classes, or None where the data has no labels.
+        classes: Names of the classes in the order of their numbers, or None where they have none.
+        medium: What a sample is; a subclass may say another than that of its shape, see `medium_of`.
         batch_size: Samples per optimizer step **over all devices**: every device gets `batch_size` / devices of them,
             rows of one and the same global batch, which is what makes a run the same whatever the number of devices.
         seed: Seeds the splits and the order of the training samples, and nothing else; at least 0.
@@ -110,6 +113,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
     train_set: Samples
     val_set: Samples
     test_set: Samples
+    classes: tuple[str, ...] | None = None
 
     def __init__(
         self, *, shape: Shape, num_classes: int | None, batch_size: int = 64, seed: int = 0, num_workers: int = 0
@@ -123,6 +127,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         self.batch_size = batch_size
         self.seed = seed
         self.num_workers = num_workers
+        self._medium: Medium | None = None
         self._train_loader: Loader | None = None
         self._position: dict[str, int] | None = None
 
@@ -143,6 +148,19 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         if not described or "_class_path" not in described:
             raise InputError(f"{checkpoint_path} does not say what data it was trained on: make the data anew")
         return checkpoints.rebuild(cls, harmless(described), str(checkpoint_path), **given)
+
+    @property
+    def medium(self) -> Medium:
+        """What a sample is: images, points, or what a subclass sets or overrides this with.
+
+        Raises:
+            InputError: Nothing says it and the shape does not tell it.
+        """
+        return self._medium or medium_of(self.shape)
+
+    @medium.setter
+    def medium(self, medium: Medium | None) -> None:
+        self._medium = medium
 
     @abstractmethod
     def splits(self) -> Splits:
@@ -236,13 +254,12 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         return batch.to(device, non_blocking=True)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Batch:
-        """Scale uint8 images to float32 in [-1, 1], on the device; floats stay as they are."""
+        """Stored values to those of the models, on the device: uint8 images to float32 in [-1, 1]; floats stay."""
         return self.scaled(batch)
 
-    @staticmethod
-    def scaled(batch: Batch) -> Batch:
+    def scaled(self, batch: Any) -> Batch:
         """A batch as models see it, uint8 images as float32 in [-1, 1]; ``scaled(data.test_set[:])``: a whole split."""
-        return Batch.of(batch)
+        return Batch.of(batch, to_model=self.medium.to_model)
 
     def _loader(
         self,

@@ -30,6 +30,8 @@ class Digits(DataModule):
         InputError: An argument is out of range.
     """
 
+    classes = tuple("0123456789")
+
     def __init__(
         self,
         size: int = 32,

@@ -109,14 +109,14 @@ class ImageFolder(DataModule):
         return Layout.of(self.names, self.folder)
 
     @property
-    def classes(self) -> list[str]:
-        """Names of the class sub-folders, sorted; empty if some picture to train on lies in none."""
-        return self.layout.classes
+    def classes(self) -> tuple[str, ...] | None:  # type: ignore[override]
+        """Names of the class sub-folders, sorted; None if some picture to train on lies in none."""
+        return tuple(self.layout.classes) or None
 
     @property
     def num_classes(self) -> int | None:
         """Number of class sub-folders, found by listing the folder; None where there are none."""
-        return len(self.classes) or None
+        return len(self.layout.classes) or None
 
     @num_classes.setter
     def num_classes(self, value: int | None) -> None:
@@ -137,7 +137,7 @@ class ImageFolder(DataModule):
                 f"{self.skipped[0]} ({images.skipped[self.skipped[0]]})"
             )
         rows = self._deal([self.layout.places[row].split for row in images.kept])
-        index = {name: label for label, name in enumerate(self.classes)}
+        index = {name: label for label, name in enumerate(self.layout.classes)}
         labels = torch.tensor([index.get(self.layout.places[row].label or "", -1) for row in images.kept])
         return Splits(
             *(
@@ -173,8 +173,8 @@ class ImageFolder(DataModule):
         ]
         train = self.train_set
         if isinstance(train, ArrayDataset) and train.labels is not None and train.rows is not None:
-            counts = torch.bincount(train.labels[train.rows], minlength=len(self.classes))
-            lines.append(listed(Counter(dict(zip(self.classes, counts.tolist(), strict=True)))))
+            counts = torch.bincount(train.labels[train.rows], minlength=len(self.layout.classes))
+            lines.append(listed(Counter(dict(zip(self.layout.classes, counts.tolist(), strict=True)))))
         return lines
 
     def _decode(self) -> DecodedImages:

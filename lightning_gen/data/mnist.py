@@ -71,6 +71,7 @@ class MNIST(_MNISTLike):
     link = "https://ossci-datasets.s3.amazonaws.com/mnist"
     folder_name = "MNIST"
     source = datasets.MNIST
+    classes = tuple("0123456789")
 
 
 class FashionMNIST(_MNISTLike):
@@ -85,6 +86,9 @@ class FashionMNIST(_MNISTLike):
     link = "https://github.com/zalandoresearch/fashion-mnist"
     folder_name = "FashionMNIST"
     source = datasets.FashionMNIST
+    classes = (
+        "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
+    )  # fmt: skip
     debian_folder = Path("/usr/share/datasets/fashion-mnist")
 
     def places(self) -> list[Path]:

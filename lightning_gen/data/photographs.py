@@ -44,6 +44,7 @@ class CIFAR10(_CIFAR):
     native_classes = 10
     files = (*(f"cifar-10-batches-py/data_batch_{part}" for part in range(1, 6)), "cifar-10-batches-py/test_batch")
     source = datasets.CIFAR10
+    classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 class CIFAR100(_CIFAR):
@@ -92,6 +93,7 @@ class SVHN(_InTwoFiles):
     native_classes = 10
     files = ("train_32x32.mat", "test_32x32.mat")
     source = datasets.SVHN
+    classes = tuple("0123456789")
 
 
 class STL10(_InTwoFiles):
@@ -108,6 +110,7 @@ class STL10(_InTwoFiles):
     native_classes = 10
     files = tuple(f"stl10_binary/{name}.bin" for name in ("train_X", "train_y", "test_X", "test_y", "unlabeled_X"))
     source = datasets.STL10
+    classes = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 
 
 class CelebA(PublishedData):

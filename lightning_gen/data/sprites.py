@@ -53,6 +53,8 @@ class Sprites(DataModule):
         InputError: An argument is out of range.
     """
 
+    classes = SHAPES
+
     def __init__(
         self,
         size: int = 32,

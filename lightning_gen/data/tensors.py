@@ -22,7 +22,7 @@ FLOATS = (np.float16, np.float32, np.float64)
 class Tensors(DataModule):
     """Images or points from a file of numpy's or torch's; files that could run code are refused.
 
-    Images are uint8 ``(n, channels, height, width)`` or ``(n, height, width)``, or floats in [-1, 1]
+    Images are uint8 ``(n, channels, height, width)`` or grey ones ``(n, height, width)``, or floats in [-1, 1]
     ``(n, channels, height, width)``; points are floats ``(n, dimensions)``. A seeded permutation makes the splits.
 
     Attributes:
@@ -73,7 +73,7 @@ class Tensors(DataModule):
         """Check the values and split."""
         x, labels = self._whole.x, self._whole.labels
         assert isinstance(x, np.ndarray)
-        _check_values(x, self.shape, self.path)
+        _check_values(x, self.shape, self.medium.bounded, self.path)
         rows = split_rows(len(x), round(len(x) * self.val_fraction), round(len(x) * self.test_fraction), self.seed)
         return Splits(*(ArrayDataset(x, labels, part) for part in rows))
 
@@ -131,6 +131,12 @@ def _samples(x: np.ndarray, path: str) -> np.ndarray:
         raise InputError(
             f"{path} holds an empty array of shape {x.shape}: save one whose first dimension counts samples"
         )
+    if x.ndim == 3 and ((images and x.shape[1] == 1) or floats):
+        raise InputError(
+            f"{path} holds {x.dtype} of shape {x.shape}, which may be grey pictures (n, height, width) as well as "
+            "signals (n, channels, length): save pictures as (n, channels, height, width), x[:, None] where these are "
+            "grey ones, and signals as rows of numbers, float32 (n, dimensions)"
+        )
     if images and x.ndim == 3:
         return x[:, None]
     if (images and x.ndim == 4) or (floats and x.ndim in (2, 4)):
@@ -150,7 +156,7 @@ def _class_indices(labels: np.ndarray, count: int, path: str) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def _check_values(x: np.ndarray, shape: Shape, path: str) -> None:
+def _check_values(x: np.ndarray, shape: Shape, bounded: bool, path: str) -> None:
     if x.dtype == np.uint8:
         return
     for start in range(0, len(x), CHECKED_AT_ONCE):
@@ -160,7 +166,7 @@ def _check_values(x: np.ndarray, shape: Shape, path: str) -> None:
             raise InputError(
                 f"{path} holds values that are not finite, first in sample {first}: remove the samples with inf or nan"
             )
-        if len(shape) == 3 and largest.max() > 1:
+        if bounded and largest.max() > 1:
             first = start + int(np.argmax(largest > 1))
             raise InputError(
                 f"{path} holds float images outside of [-1, 1], first in sample {first}: save them as uint8, or scale "

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
-from lightning_gen.data import DataModule, Loader, Samples
+from lightning_gen.data import Loader, Samples
 from lightning_gen.errors import InputError
 from lightning_gen.records import Batch, Shape
 
@@ -112,4 +112,4 @@ def fit_classifier(samples: Samples, shape: Shape, num_classes: int, seed: int =
 def _endless(loader: Loader) -> Iterator[Batch]:
     while True:
         for batch in loader:
-            yield DataModule.scaled(batch)
+            yield Batch.of(batch)

@@ -14,6 +14,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.metrics.classifier import BATCH, VERSION, PictureClassifier, fit_classifier, training_steps
 from lightning_gen.metrics.kept import digest, kept, tell
 from lightning_gen.paths import expanded
+from lightning_gen.records import Batch
 
 READ_AT_ONCE = 512
 
@@ -70,8 +71,8 @@ class Extractor:
 def obstacle(data: DataModule) -> str | None:
     """Why no classifier can be trained on a data set that was set up: one sentence, or None if one can."""
     name = type(data).__name__
-    if len(data.shape) != 3:
-        return f"{name} holds points, and the features are those of a classifier of pictures"
+    if data.medium.dimensions != 2:
+        return f"{name} holds {data.medium.noun}, and the features are those of a classifier of pictures"
     if data.num_classes is None or data.num_classes < 2:
         return f"{name} has no classes, and the features are those of a classifier"
     for split, samples in (("training", data.train_set), ("test", data.test_set)):
@@ -115,10 +116,10 @@ def trained_extractor(data: DataModule, seed: int = 0, cache_dir: str | None = N
 
 @torch.no_grad()
 def accuracy_of(module: PictureClassifier, samples: Samples) -> float:
-    """Share of samples that a classifier puts in their own class."""
+    """Share of pictures that a classifier puts in their own class."""
     right = 0
     for batch in Loader(samples, READ_AT_ONCE):
-        x, labels = DataModule.scaled(batch)
+        x, labels = Batch.of(batch)
         right += int((module(x).argmax(dim=1) == labels).sum())
     return right / len(samples)
 

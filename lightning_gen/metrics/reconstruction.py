@@ -10,6 +10,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image import PeakSignalNoiseRatio
 
 from lightning_gen.errors import InputError
+from lightning_gen.media import Medium, medium_of
 from lightning_gen.metrics.report import Figure
 from lightning_gen.records import Shape
 
@@ -27,17 +28,19 @@ class ReconstructionError:
     """What `reconstruction_error` found.
 
     Attributes:
-        mse: Mean squared error: of pixels in [0, 1], or in the squared units of the data.
-        psnr_db: Peak signal-to-noise ratio in dB, the mean of every image's own; None for points. Infinite where an
-            image was given back exactly.
+        mse: Mean squared error, in the medium's `error_unit`: of pixels in [0, 1], or in squared units of the data.
+        psnr_db: Peak signal-to-noise ratio in dB, the mean of every image's own; None for samples without bounds.
+            Infinite where an image was given back exactly.
         ssim: Mean structural similarity, at most 1; None where there is an `ssim_obstacle`.
         samples: Samples compared.
+        unit: What the squared error is of.
     """
 
     mse: float
     psnr_db: float | None
     ssim: float | None
     samples: int
+    unit: str
 
     def figures(self, prefix: str = "", by: str = "") -> tuple[Figure, ...]:
         """The numbers with what they mean.
@@ -46,8 +49,7 @@ class ReconstructionError:
             prefix: Put before each name.
             by: Put behind each meaning, such as `` by PCA with 8 dimensions``.
         """
-        unit = "in squared units of the data" if self.psnr_db is None else "of pixels in [0, 1]"
-        found = [Figure(f"{prefix}mse", self.mse, f"mean squared error {unit}{by}, lower is better")]
+        found = [Figure(f"{prefix}mse", self.mse, f"mean squared error {self.unit}{by}, lower is better")]
         if self.psnr_db is not None:
             meaning = f"peak signal-to-noise ratio in dB, mean over images{by}, higher is better"
             found.append(Figure(f"{prefix}psnr_db", self.psnr_db, meaning))
@@ -58,7 +60,7 @@ class ReconstructionError:
 
 
 @torch.no_grad()
-def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]]) -> ReconstructionError:
+def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]], medium: Medium | None = None) -> ReconstructionError:
     r"""Compare samples with their reconstructions, batch by batch; errors are summed in float64.
 
     Images are compared as pixels in [0, 1], reconstructions clipped to that range for all figures. PSNR is
@@ -68,12 +70,13 @@ def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]]) -> Reconstructi
     Args:
         pairs: Batches of samples and of their reconstructions, both ``(n, *shape)``: images ``(n, c, h, w)`` in
             [-1, 1], or points ``(n, dimensions)``, which are compared as they are.
+        medium: What the samples are; None for what their shape says, see `medium_of`.
 
     Raises:
         InputError: There is no batch, or a reconstruction is not finite.
     """
     mse = MeanSquaredError().set_dtype(torch.float64)
-    psnr = PeakSignalNoiseRatio(data_range=(0.0, 1.0), dim=(1, 2, 3)).set_dtype(torch.float64)
+    psnr = PeakSignalNoiseRatio(data_range=(0.0, 1.0), dim=1).set_dtype(torch.float64)
     ssim = MeanMetric().set_dtype(torch.float64)
     samples, shape = 0, torch.Size()
     for x, output in pairs:
@@ -82,21 +85,22 @@ def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]]) -> Reconstructi
                 "some reconstructions are not finite: the training diverged, evaluate an earlier checkpoint"
             )
         shape = x.shape[1:]
-        x, output = x.double().cpu(), output.double().cpu()
-        if len(shape) == 3:
-            x, output = (x + 1) / 2, ((output + 1) / 2).clamp(0, 1)
-            psnr.update(output, x)
-        if ssim_obstacle(shape) is None:
+        medium = medium or medium_of(shape)
+        x, output = medium.comparable(x.double().cpu(), output.double().cpu())
+        if medium.bounded:
+            psnr.update(output.flatten(1), x.flatten(1))
+        if ssim_obstacle(shape, medium) is None:
             ssim.update(similarity(output, x))
         mse.update(output.flatten(1), x.flatten(1))
         samples += len(x)
-    if not samples:
+    if not samples or medium is None:
         raise InputError("there is no sample to reconstruct: give a split that holds some")
     return ReconstructionError(
         float(mse.compute()),
-        float(psnr.compute()) if len(shape) == 3 else None,
-        float(ssim.compute()) if ssim_obstacle(shape) is None else None,
+        float(psnr.compute()) if medium.bounded else None,
+        float(ssim.compute()) if ssim_obstacle(shape, medium) is None else None,
         samples,
+        medium.error_unit,
     )
 
 
@@ -114,10 +118,10 @@ def similarity(output: Tensor, x: Tensor) -> Tensor:
     return found[1][..., edge:-edge, edge:-edge].flatten(1).mean(1)
 
 
-def ssim_obstacle(shape: Shape) -> str | None:
+def ssim_obstacle(shape: Shape, medium: Medium) -> str | None:
     """Why no structural similarity of samples of a shape can be measured: one sentence, or None if it can."""
-    if len(shape) != 3:
-        return "it compares pictures, and the samples are points"
+    if medium.dimensions != 2 or not medium.bounded:
+        return f"it compares pictures, and the samples are {medium.noun}"
     if min(shape[1:]) < SSIM_WINDOW:
         return f"pictures of {shape[1]} x {shape[2]} pixels are smaller than its {SSIM_WINDOW} x {SSIM_WINDOW} window"
     return None

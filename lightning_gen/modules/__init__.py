@@ -1,23 +1,11 @@
-"""The LightningModules: the only room that sees an optimizer or a trainer."""
+"""The LightningModules: what is trained, on which losses, in which phases."""
 
 from lightning_gen.modules.adversarial_autoencoder import AdversarialAutoencoderModule
-from lightning_gen.modules.alternating import AlternatingModule, Loss, Player
 from lightning_gen.modules.autoencoder import AutoencoderModule
 from lightning_gen.modules.autoencoder_base import Autoencoder
-from lightning_gen.modules.base import GenerativeModule
-from lightning_gen.modules.ema import EMA
 from lightning_gen.modules.gan import GANModule
-from lightning_gen.modules.strategy import UnwrappedDDPStrategy
+from lightning_gen.upgrades import aliases
 
-__all__ = [
-    "EMA",
-    "AdversarialAutoencoderModule",
-    "AlternatingModule",
-    "Autoencoder",
-    "AutoencoderModule",
-    "GANModule",
-    "GenerativeModule",
-    "Loss",
-    "Player",
-    "UnwrappedDDPStrategy",
-]
+__all__ = ["AdversarialAutoencoderModule", "Autoencoder", "AutoencoderModule", "GANModule"]
+
+__getattr__ = aliases(__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -13,32 +13,40 @@ from lightning_gen.adversaries import AdaptiveWeight, Contrast, last_weight
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
-from lightning_gen.modules.adversary import check_adversary, check_payments, even, paired, spared
-from lightning_gen.modules.alternating import AlternatingModule, Loss, Player, check_clip
+from lightning_gen.links import Link, Parts, num_classes
 from lightning_gen.modules.autoencoder_base import Autoencoder
-from lightning_gen.modules.base import named
-from lightning_gen.modules.devices import sum_over_devices
-from lightning_gen.modules.judging import contest
+from lightning_gen.modules.compatibility import check_adversarial_losses, check_discriminator
 from lightning_gen.networks import Decoder, Discriminator, Encoder
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
 from lightning_gen.ranges import FROM_0, require
-from lightning_gen.records import Batch, Code, Judgement, Reconstruction, Sides, joined
+from lightning_gen.records import Code, joined
 from lightning_gen.regularizers import Penalty
-from lightning_gen.regularizers.penalty import due, factor
 from lightning_gen.schedules import Schedule, at
 from lightning_gen.terms import Term
+from lightning_gen.training.adversarial import AdversarialLosses
+from lightning_gen.training.alternating import AlternatingModule
+from lightning_gen.training.collectives import sum_over_devices
+from lightning_gen.training.module import named
+from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_clip
+from lightning_gen.training.stop_gradient import stop_gradient_at
+
+
+def judged_shape(parts: Parts) -> list[int]:
+    """The shape of what the contrast shows the discriminator."""
+    latent_dim = parts.part("bottleneck").latent_dim
+    return list(parts.part("contrast").judged_shape(parts.data.shape, latent_dim))
 
 
 class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
-    """An autoencoder that a discriminator takes part in training.
+    """An autoencoder that is trained against a discriminator as well.
 
     ``x → autoencoder → Reconstruction → Σ weightₖ · termₖ(record) + weight · adversarial(discriminator(fake))``
     ``Reconstruction → contrast → real, fake → discriminator → adversarial(real, fake) + Σ weight · penalty``
 
-    Each batch passes the autoencoder once. The autoencoder plays first, against the frozen discriminator; then the
-    discriminator plays on what that pass gave, detached. In this order the graph of a pass is gone when the next one
-    is made, so that `accumulate` saves the memory that it is there for. Before `discriminator_start_images` the
-    discriminator is not run, and the autoencoder trains as `AutoencoderModule` does.
+    Each batch passes the autoencoder once. The autoencoder is updated first, against the frozen discriminator; then the
+    discriminator on what that pass gave, detached. In this order the graph of a pass is gone when the next one is made,
+    so that `accumulate` saves the memory that it is there for. Before `discriminator_start_images` the discriminator is
+    not run, and the autoencoder trains as `AutoencoderModule` does.
 
     Args:
         encoder: Samples ``(n, *shape)`` to features ``(n, features)``, or to maps of them.
@@ -67,6 +75,12 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
     Raises:
         InputError: The parts do not fit each other, no term is a likelihood, or a number is out of range.
     """
+
+    links: ClassVar[tuple[Link, ...]] = (
+        *Autoencoder.links,
+        Link("discriminator.shape", judged_shape),
+        num_classes("discriminator"),
+    )
 
     def __init__(
         self,
@@ -115,103 +129,86 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         self.autoencoder_clip = autoencoder_clip
         self.discriminator_clip = discriminator_clip
         self._codes: list[Code] = []
-        self._sides: list[Sides] = []
-        check_adversary(self.autoencoder, encoder, bottleneck, discriminator, contrast)
-        check_payments(discriminator, contrast, adversarial_weight, judgement_terms or {})
+        check_discriminator(self.autoencoder, encoder, bottleneck, discriminator, contrast)
+        check_adversarial_losses(discriminator, contrast, adversarial_weight, judgement_terms or {})
 
-    # the game ------------------------------------------------------------------------------------------------------
+    # training ----------------------------------------------------------------------------------------------------
 
     @property
     def autoencoder(self) -> nn.ModuleList:
         """All that the autoencoder's optimizer trains, the parameters of the objective among them."""
         return nn.ModuleList([self.encoder, self.bottleneck, self.decoder, self.objective])
 
-    def players(self) -> Sequence[Player]:
+    @property
+    def losses(self) -> AdversarialLosses:
+        """The adversarial losses, with the penalties that are part of the discriminator's update at hand."""
+        update, found = self.updates.get("discriminator", 0), cast(dict[str, Penalty], self.penalties)
+        penalties = {name: penalty for name, penalty in found.items() if update % penalty.every == 0}
+        return AdversarialLosses(self.discriminator, self.adversarial, cast(Any, dict(self.judgement_terms)), penalties)
+
+    def phases(self) -> Sequence[Phase]:
         """The autoencoder, then the discriminator."""
+        autoencoder = OptimizedNetwork(
+            "autoencoder",
+            self.autoencoder,
+            self.autoencoder_optimizer or partial(torch.optim.Adam, lr=1e-3),
+            self.autoencoder_scheduler,
+            self.autoencoder_clip,
+        )
+        discriminator = OptimizedNetwork(
+            "discriminator",
+            self.discriminator,
+            self.discriminator_optimizer or partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999)),
+            self.discriminator_scheduler,
+            self.discriminator_clip,
+        )
+        start = self.discriminator_start_images
         return (
-            Player(
-                "autoencoder",
-                self.autoencoder,
-                self.autoencoder_optimizer or partial(torch.optim.Adam, lr=1e-3),
-                self.autoencoder_loss,
-                self.autoencoder_scheduler,
-                self.autoencoder_clip,
-            ),
-            Player(
-                "discriminator",
-                self.discriminator,
-                self.discriminator_optimizer or partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999)),
-                self.discriminator_loss,
-                self.discriminator_scheduler,
-                self.discriminator_clip,
-                start_images=self.discriminator_start_images,
-            ),
+            Phase("autoencoder", autoencoder, self.autoencoder_loss, after=self._after_autoencoder),
+            Phase("discriminator", discriminator, self.discriminator_loss, start_images=start),
         )
 
-    def autoencoder_loss(self, batch: Batch) -> Loss:
-        """What the autoencoder pays: its objective and, once the discriminator plays, the judgement of its work."""
-        record = self.reconstruction(self.observe(batch.x, self.rng), self.rng, corrupt=True, labels=batch.labels)
+    def autoencoder_loss(self, part: MicroBatch) -> Loss:
+        """The loss of the autoencoder: its objective and, once the discriminator is trained, the adversarial losses.
+
+        Leaves real and fake samples for the discriminator in the part's results.
+        """
+        labels = part.batch.labels
+        record = self.reconstruction(self.observe(part.batch.x, self.rng), self.rng, corrupt=True, labels=labels)
         record = replace(record, images=self.images_seen - self.batch_images)  # schedules see what was learned from
         total, terms = self.loss(record)
-        self._codes.append(record.code.settled())
-        paid = Loss(total, {**terms, "loss": total})
-        return self._judged(record, paid) if self.started(self.discriminator_start_images) else paid
-
-    def _judged(self, record: Reconstruction, paid: Loss) -> Loss:
-        """The loss with what is paid for the judgement of a pass; both sides are kept for the discriminator."""
-        sides = self.contrast(record, self.decode, self.rng)
-        self._sides.append(sides.settled())
-        on_real, on_fake = self._on_real(sides), self.discriminator.judge(sides.fake, sides.fake_labels)
-        expected = None if on_real is None else even(on_real, on_fake)
-        adversarial = self.adversarial.generator(expected, on_fake.logits)
-        weight = self._weight(paid.total, adversarial, record.images)
-        charged = spared(adversarial, record.code.sample) if self.contrast.spare_encoder else adversarial
-        figures = {"adversarial": adversarial}
+        self._codes.append(record.code.detached())
+        loss = Loss(total, {**terms, "loss": total})
+        if not self.started(self.discriminator_start_images):
+            return loss
+        pair = self.contrast(record, self.decode, self.rng)
+        part.results["pair"] = pair.detached()
+        found = self.losses.of_generator(pair.fake, pair.fake_labels, pair.real, pair.real_labels)
+        weight = self._weight(total, found.adversarial, record.images)
+        adversarial = found.adversarial
+        if self.contrast.spare_encoder:
+            adversarial = stop_gradient_at(record.code.sample, adversarial)
+        logged = {"adversarial": found.adversarial}
         if not isinstance(self.adversarial_weight, (int, float)):
-            figures["adversarial_weight"] = torch.as_tensor(weight)
-        loss = Loss(paid.total + weight * charged, {**paid.terms, **figures})
-        for name, term in self._judgement_terms():
-            loss = loss.plus(f"autoencoder_{name}", term.generator(on_real, on_fake), term.weight)
-        return loss
-
-    def _on_real(self, sides: Sides) -> Judgement | None:
-        """The judgement of the real side for the autoencoder, which does not act on it; None where nothing asks."""
-        asked = any(term.needs_real_for_generator for _, term in self._judgement_terms())
-        if not asked and not self.adversarial.uses_real_logits_for_generator:
-            return None
-        with torch.no_grad():
-            return self.discriminator.judge(sides.real, sides.real_labels)
+            logged["adversarial_weight"] = torch.as_tensor(weight)
+        return found.added_to(Loss(total + weight * adversarial, {**loss.terms, **logged}), "autoencoder")
 
     def _weight(self, objective: Tensor, adversarial: Tensor, images: int) -> Tensor | float:
         if isinstance(self.adversarial_weight, AdaptiveWeight):
             return self.adversarial_weight(objective, adversarial, last_weight(self.decoder), images)
         return at(self.adversarial_weight, images)
 
-    def discriminator_loss(self, batch: Batch) -> Loss:
-        """What the discriminator pays on what the autoencoder's pass over the batch gave."""
-        sides = self._sides.pop(0)
-        penalties = due(cast(dict[str, Penalty], self.penalties), self.updates.get("discriminator", 0))
-        held = contest(self.discriminator, sides, penalties.values(), self.rng)
-        on_real, on_fake = held.on_real, held.on_fake
-        total = self.adversarial.discriminator(even(on_real, on_fake), on_fake.logits)
-        loss = Loss(total, {"real_logit": on_real.logits.mean(), "fake_logit": on_fake.logits.mean()})
-        for name, term in self._judgement_terms():
-            loss = loss.plus(f"discriminator_{name}", term.discriminator(on_real, on_fake), term.weight)
-        held = paired(held)
-        for name, penalty in penalties.items():
-            loss = loss.plus(name, penalty(held), factor(penalty, self.images_seen))
-        return loss
+    def discriminator_loss(self, part: MicroBatch) -> Loss:
+        """The loss of the discriminator on what the autoencoder's pass over the batch gave."""
+        losses = self.losses
+        return losses.of_discriminator(losses.passes(part.results.pop("pair"), self.rng), self.images_seen)
 
-    def _judgement_terms(self) -> Sequence[tuple[str, AuxiliaryTerm]]:
-        return [(name, cast(AuxiliaryTerm, term)) for name, term in self.judgement_terms.items()]
+    def _after_autoencoder(self, images: int, loss: Loss) -> None:
+        """Let the bottleneck follow the codes of the batch."""
+        codes, self._codes = self._codes, []
+        self.bottleneck.adapt(joined(codes), self.rng, sum_over_devices)
 
-    def training_step(self, batch: Any, batch_idx: int) -> None:
-        """Play one round on a batch."""
-        self._codes, self._sides = [], []
-        super().training_step(batch, batch_idx)
-
-    def after_update(self, player: Player, images: int, paid: Loss) -> None:
-        """Let the bottleneck follow the codes of the batch after each update of the autoencoder."""
-        if player.name == "autoencoder":
-            self.bottleneck.adapt(joined(self._codes), self.rng, sum_over_devices)
-            self._codes = []
+    def after_rollback(self) -> None:
+        """Forget the codes of an update that was not made as well."""
+        super().after_rollback()
+        self._codes = []

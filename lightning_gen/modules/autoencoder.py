@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.modules.autoencoder_base import Autoencoder
-from lightning_gen.modules.devices import sum_over_devices
 from lightning_gen.networks import Decoder, Encoder
 from lightning_gen.records import Code, joined
 from lightning_gen.terms import Term
+from lightning_gen.training.collectives import sum_over_devices
 
 
 class AutoencoderModule(Autoencoder):
@@ -74,9 +74,10 @@ class AutoencoderModule(Autoencoder):
         if again:
             return self.loss(replace(record, images=self.images_seen - self.batch_images))[0]
         total, terms = self.loss(record)
-        self._codes.append(record.code.settled())
+        self._codes.append(record.code.detached())
         self.count(batch)
-        self.note_loss("autoencoder", total, terms)
+        if self.finiteness is not None:
+            self.finiteness.add_loss("autoencoder", total, terms, self.images_seen)
         if self.logs_now:
             rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
             named = {f"train/{name}": value for name, value in terms.items()}
@@ -95,7 +96,8 @@ class AutoencoderModule(Autoencoder):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the norm of the gradient, before clipping."""
-        self.note_gradient("autoencoder", optimizer.param_groups[0]["params"])
+        if self.finiteness is not None:
+            self.finiteness.add_gradient("autoencoder", optimizer.param_groups[0]["params"], self.images_seen)
         if self.logs_now:
             gradients = [p.grad for p in self.parameters() if p.grad is not None]
             self.report({"train/gradient_norm": nn.utils.get_total_norm(gradients)})

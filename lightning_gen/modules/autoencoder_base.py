@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -10,17 +10,24 @@ from torch import Tensor
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
-from lightning_gen.modules.base import SETTLED_IMAGES, named
-from lightning_gen.modules.drawing import CodeDrawing
-from lightning_gen.modules.first_batch import PixelsOnly
-from lightning_gen.modules.halves import check_halves, likelihood_of
-from lightning_gen.modules.modes import uncompiled
+from lightning_gen.links import Link, Parts, num_classes, shape
+from lightning_gen.modules.code_sampling import CodeDrawing
+from lightning_gen.modules.compatibility import check_autoencoder, likelihood_of
 from lightning_gen.networks import Decoder, Encoder
 from lightning_gen.objectives import Likelihood
 from lightning_gen.ranges import COUNT
 from lightning_gen.records import Batch, Code, Corrupted, Reconstruction, Shape
 from lightning_gen.schedules import at
 from lightning_gen.terms import Term
+from lightning_gen.training.contexts import uncompiled
+from lightning_gen.training.first_batch import PixelsOnly
+from lightning_gen.training.module import END_OF_SCHEDULES, named
+
+
+def outputs_of(parts: Parts) -> int | None:
+    """The channels of the decoder's output that the likelihood reads; None where the objective has none."""
+    likelihood = parts.first("objective", Likelihood)
+    return None if likelihood is None else likelihood.outputs(parts.data.shape[0])
 
 
 class Autoencoder(CodeDrawing):
@@ -33,6 +40,16 @@ class Autoencoder(CodeDrawing):
     Attributes:
         population: Number of training samples, or None before the first training; kept in checkpoints.
     """
+
+    links: ClassVar[tuple[Link, ...]] = (
+        shape("encoder.shape"),
+        shape("decoder.shape"),
+        num_classes("encoder"),
+        num_classes("decoder"),
+        Link("encoder.features", lambda parts: parts.part("bottleneck").features),
+        Link("decoder.latent_dim", lambda parts: parts.part("bottleneck").latent_dim),
+        Link("decoder.outputs", outputs_of),
+    )
 
     def assemble(
         self,
@@ -51,7 +68,7 @@ class Autoencoder(CodeDrawing):
         """
         if draws not in COUNT:
             raise InputError(f"draws must be at least 1, not {draws}: it is the number of codes drawn for each sample")
-        check_halves(encoder, bottleneck, decoder, objective)
+        check_autoencoder(encoder, bottleneck, decoder, objective)
         self.encoder = encoder
         self.decoder = decoder
         self.bottleneck = bottleneck
@@ -214,11 +231,11 @@ class Autoencoder(CodeDrawing):
             total, terms = self._settled_loss(x, batch.labels)
         error = (self.reconstruct(x, batch.labels) - x).float().square().mean()
         figures = {name: value.detach() for name, value in {"loss": total, **terms}.items()}
-        return {**figures, "mse": error / 4 if x.ndim == 4 else error}
+        return {**figures, "mse": error * self.medium.error_scale}
 
     def _settled_loss(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         record = self.reconstruction(x, self.evaluation_rng, corrupt=True, labels=labels)
-        return self.loss(replace(record, images=SETTLED_IMAGES))
+        return self.loss(replace(record, images=END_OF_SCHEDULES))
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Reconstructions of a batch, ``(n, *shape)``."""

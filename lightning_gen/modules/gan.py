@@ -2,9 +2,10 @@
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -12,24 +13,25 @@ from torch import Tensor, nn
 
 from lightning_gen.augmentations import AdaptiveAugmentation, Augmentation
 from lightning_gen.errors import InputError
+from lightning_gen.links import Link, num_classes, shape
 from lightning_gen.metrics import SlicedWasserstein
-from lightning_gen.modules.alternating import AlternatingModule, Loss, Player, check_clip
-from lightning_gen.modules.base import named
-from lightning_gen.modules.classes import drawn_classes
-from lightning_gen.modules.devices import all_reduce_mean
-from lightning_gen.modules.ema import EMA, Tensors, settle_spectral_norms
-from lightning_gen.modules.first_batch import PixelsOnly
-from lightning_gen.modules.judging import contest
-from lightning_gen.modules.modes import evaluating
-from lightning_gen.modules.opponents import check_opponents, check_terms
-from lightning_gen.modules.standing import measure_statistics
+from lightning_gen.modules.compatibility import check_adversarial_terms, check_generator
 from lightning_gen.networks import Discriminator, Generator
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
 from lightning_gen.priors import LatentPrior, Normal
 from lightning_gen.ranges import COUNT, require
-from lightning_gen.records import Batch, Shape, Sides
-from lightning_gen.regularizers import Constraint, Penalty
-from lightning_gen.regularizers.penalty import due, factor
+from lightning_gen.records import Batch, RealFakePair, Shape
+from lightning_gen.regularizers import Constraint, GeneratorPass, GeneratorPenalty, LazyPenalty, Penalty
+from lightning_gen.training.adversarial import AdversarialLosses, generator_penalties, mean, outputs_of
+from lightning_gen.training.alternating import AlternatingModule
+from lightning_gen.training.batch_norm import measure_statistics
+from lightning_gen.training.classes import drawn_classes
+from lightning_gen.training.collectives import all_reduce_mean
+from lightning_gen.training.contexts import evaluating
+from lightning_gen.training.ema import EMA, Tensors, settle_spectral_norms
+from lightning_gen.training.first_batch import PixelsOnly
+from lightning_gen.training.module import named
+from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_clip
 
 
 class GANModule(AlternatingModule):
@@ -38,15 +40,15 @@ class GANModule(AlternatingModule):
     ``latent → generator → augment(real), augment(fake) → discriminator
     → objective + Σ weight · term + Σ weight · penalty``
 
-    Each batch gives the discriminator one update on fresh real images; the generator plays on every
+    Each batch gives the discriminator one update on fresh real images; the generator has one on every
     `discriminator_updates`-th batch. Conditional networks draw and judge fake samples of the classes of the real batch.
     Generative Adversarial Nets, Goodfellow et al. 2014 (https://arxiv.org/abs/1406.2661), Algorithm 1.
 
     Args:
         generator: Latents ``(n, latent_dim)`` to samples ``(n, *shape)``.
         discriminator: Samples ``(n, *shape)`` to logits ``(n / packing,)``.
-        objective: What both players pay, from both logits.
-        terms: Named terms of both losses beside the objective, from the discriminator's judgements.
+        objective: The losses of both networks, from both logits.
+        terms: Named terms of both losses beside the objective, from the discriminator's outputs.
         penalties: Named terms of the discriminator's loss beside it, computed without autocast.
         constraint: What the discriminator's weights must satisfy after each of its updates, or None.
         augmentation: Differentiable change of real and fake samples alike, ``(x, rng) -> x``, or None.
@@ -59,10 +61,13 @@ class GANModule(AlternatingModule):
         discriminator_clip: The same for the discriminator.
         discriminator_updates: Updates of the discriminator for one of the generator, at least 1.
         accumulate: Parts that each batch is split into to save memory, at least 1.
-        shared_samples: Whether the generator plays with the samples that the discriminator has just been shown, anew
-            augmented, and not with fresh ones: a pass of the generator is spared, and its graph waits in memory. Many
-            loops by hand do so, PyTorch's example of a DCGAN among them. Not together with `accumulate`.
+        shared_samples: Whether the generator is trained on the samples that the discriminator has just seen, anew
+            augmented, and not on fresh ones: a pass of the generator is saved, and its graph waits in memory. Many
+            training loops do so, PyTorch's example of a DCGAN among them. Not together with `accumulate`.
         ema: Average of the generator's weights that sampling uses; None to sample with the trained weights.
+        generator_penalties: Named terms of the generator's loss beside its objective, such as `PathLength`.
+        separate_penalties: Whether a penalty with an interval is an update of its own, as in StyleGAN2, and not part of
+            the update that it falls on. It is due on every `every`-th batch then.
 
     Attributes:
         generator_ema: The averaged generator in float32, or None.
@@ -71,6 +76,13 @@ class GANModule(AlternatingModule):
         InputError: A number is out of range, shared samples are to be accumulated, or generator and discriminator do
             not fit each other.
     """
+
+    links: ClassVar[tuple[Link, ...]] = (
+        shape("generator.shape"),
+        shape("discriminator.shape"),
+        num_classes("generator"),
+        num_classes("discriminator"),
+    )
 
     def __init__(
         self,
@@ -92,6 +104,8 @@ class GANModule(AlternatingModule):
         accumulate: int = 1,
         shared_samples: bool = False,
         ema: EMA | None = EMA(),  # noqa: B008 - frozen, so it can be shared
+        generator_penalties: dict[str, GeneratorPenalty] | None = None,
+        separate_penalties: bool = False,
     ) -> None:
         super().__init__()
         self.shared_samples = shared_samples
@@ -100,13 +114,15 @@ class GANModule(AlternatingModule):
             raise InputError(f"discriminator_updates must be at least 1, not {discriminator_updates}")
         check_clip(self, "generator_clip", generator_clip)
         check_clip(self, "discriminator_clip", discriminator_clip)
-        check_opponents(generator, discriminator)
-        check_terms(discriminator, terms or {})
+        check_generator(generator, discriminator)
+        check_adversarial_terms(discriminator, terms or {})
         self.generator = generator
         self.discriminator = discriminator
         self.objective = objective
         self.terms = named(terms or {})
         self.penalties = named(penalties or {})
+        self.generator_penalties = named(generator_penalties or {})
+        self.separate_penalties = separate_penalties
         self.constraint = constraint
         self.augmentation = augmentation
         self.prior = prior
@@ -117,7 +133,6 @@ class GANModule(AlternatingModule):
         self.generator_clip = generator_clip
         self.discriminator_clip = discriminator_clip
         self.discriminator_updates = discriminator_updates
-        self._shared: Tensor | None = None
         self.ema = ema
         self.generator_ema = copy.deepcopy(generator).requires_grad_(False).eval() if ema else None
         self._averaged: Tensors | None = None
@@ -149,7 +164,7 @@ class GANModule(AlternatingModule):
     @property
     def pixels_only(self) -> PixelsOnly | None:
         """A GAN of pictures as a whole: what its generator draws is taken for pixels everywhere."""
-        if len(self.data_shape) != 3:
+        if not self.medium.bounded:
             return None
         return PixelsOnly(type(self).__name__, "clip what a resizing filter made of them, x.clamp(-1, 1)")
 
@@ -257,33 +272,55 @@ class GANModule(AlternatingModule):
 
         measure_statistics(self.sampler, draw, batches)
 
-    # the game ------------------------------------------------------------------------------------------------------
+    # training ------------------------------------------------------------------------------------------------------
 
-    def players(self) -> Sequence[Player]:
-        """The discriminator, then the generator."""
+    @property
+    def losses(self) -> AdversarialLosses:
+        """The losses of both networks, with the penalties that are part of the discriminator's update at hand."""
+        penalties = self._due(self.penalties, "discriminator")
+        return AdversarialLosses(self.discriminator, self.objective, cast(Any, dict(self.terms)), penalties)
+
+    def phases(self) -> Sequence[Phase]:
+        """The discriminator, then the generator, each followed by the penalties that are updates of their own."""
         default = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
+        discriminator = OptimizedNetwork(
+            "discriminator",
+            self.discriminator,
+            self.discriminator_optimizer or default,
+            self.discriminator_scheduler,
+            self.discriminator_clip,
+        )
+        generator = OptimizedNetwork(
+            "generator",
+            self.generator,
+            self.generator_optimizer or default,
+            self.generator_scheduler,
+            self.generator_clip,
+        )
+        every = self.discriminator_updates
         return (
-            Player(
-                "discriminator",
-                self.discriminator,
-                self.discriminator_optimizer or default,
-                self.discriminator_loss,
-                self.discriminator_scheduler,
-                self.discriminator_clip,
-            ),
-            Player(
-                "generator",
-                self.generator,
-                self.generator_optimizer or default,
-                self.generator_loss,
-                self.generator_scheduler,
-                self.generator_clip,
-                every=self.discriminator_updates,
-            ),
+            Phase("discriminator", discriminator, self.discriminator_loss, after=self._after_discriminator),
+            *self._penalty_phases(discriminator, self.penalties, self.discriminator_penalty),
+            Phase("generator", generator, self.generator_loss, every, after=self._after_generator),
+            *self._penalty_phases(generator, self.generator_penalties, self.generator_penalty),
         )
 
+    def _penalty_phases(self, network: OptimizedNetwork, penalties: nn.ModuleDict, loss: Any) -> Iterator[Phase]:
+        """A phase for each penalty with an interval, where these are updates of their own."""
+        for name, penalty in cast(Mapping[str, LazyPenalty], penalties).items():
+            if self._is_separate(penalty):
+                yield Phase(name, network, partial(loss, {name: penalty}), penalty.every)
+
+    def _is_separate(self, penalty: LazyPenalty) -> bool:
+        return self.separate_penalties and penalty.every > 1
+
+    def _due(self, penalties: nn.ModuleDict, phase: str) -> dict[str, Any]:
+        """The penalties that are part of the update of a phase at hand."""
+        update, found = self.updates.get(phase, 0), cast(Mapping[str, LazyPenalty], penalties)
+        return {name: each for name, each in found.items() if update % each.every == 0 and not self._is_separate(each)}
+
     def configure_optimizers(self) -> Any:
-        """As every game does; the networks are where they are trained by now."""
+        """As every alternating module does; the networks are where they are trained by now."""
         self._trained = Tensors.of(self.generator)
         self._averaged = None if self.generator_ema is None else Tensors.of(self.generator_ema)
         return super().configure_optimizers()
@@ -292,7 +329,7 @@ class GANModule(AlternatingModule):
         """Split each batch into so many parts from now on.
 
         Raises:
-            InputError: `accumulate` is below 1, or the players share samples, which cannot be split.
+            InputError: `accumulate` is below 1, or both networks share samples, which cannot be split.
         """
         if accumulate > 1 and self.shared_samples:
             raise InputError(
@@ -301,74 +338,78 @@ class GANModule(AlternatingModule):
             )
         super().split_batches(accumulate)
 
-    def training_step(self, batch: Any, batch_idx: int) -> None:
-        """Play one round on a batch; where the players share samples, these are drawn before it."""
-        batch = self.batch_of(batch)
+    def prepare(self, part: MicroBatch) -> None:
+        """Draw the samples that both networks are trained on, where they share them and both are due."""
         if self.shared_samples and (self.rounds + 1) % self.discriminator_updates == 0:
-            self._shared = self._generate(batch)
-        try:
-            super().training_step(batch, batch_idx)
-        finally:
-            self._shared = None
+            part.results["fake"] = self._generate(part.batch)
 
     def _generate(self, batch: Batch) -> Tensor:
-        """Samples of the classes of a batch: those that both players share in this round, or else fresh ones."""
-        return self.generator(self.latents(len(batch.x)), batch.labels) if self._shared is None else self._shared
+        """Fresh samples of the classes of a batch."""
+        return self.generator(self.latents(len(batch.x)), batch.labels)
 
-    def discriminator_loss(self, batch: Batch) -> Loss:
-        """What the discriminator pays: its objective on real and fake samples, its terms, and the penalties due."""
+    def _fake(self, part: MicroBatch) -> Tensor:
+        """The samples that both networks share in this step, or else fresh ones."""
+        return part.results["fake"] if part.results else self._generate(part.batch)
+
+    def _pair(self, part: MicroBatch) -> RealFakePair:
+        """Real and fake samples as the discriminator sees them, without a graph."""
         with torch.no_grad():
-            fake = self._generate(batch).detach()
-        sides = Sides(self.augment(batch.x), self.augment(fake), batch.labels, batch.labels)
-        penalties = due(cast(dict[str, Penalty], self.penalties), self.updates.get("discriminator", 0))
-        held = contest(self.discriminator, sides, penalties.values(), self.rng)
-        on_real, on_fake = held.on_real, held.on_fake
-        total = self.objective.discriminator(on_real.logits, on_fake.logits)
-        loss = Loss(total, {"real_logit": on_real.logits.mean(), "fake_logit": on_fake.logits.mean()})
-        for name, term in self._terms():
-            loss = loss.plus(f"discriminator_{name}", term.discriminator(on_real, on_fake), term.weight)
-        for name, penalty in penalties.items():
-            loss = loss.plus(name, penalty(held), factor(penalty, self.images_seen))
+            fake = self._fake(part).detach()
+        real, labels = part.batch.x, part.batch.labels
+        if self.augmentation is not None:
+            real, fake = self.augmentation(real, self.rng), self.augmentation(fake, self.rng)
+        return RealFakePair(real, fake, labels, labels)
+
+    def discriminator_loss(self, part: MicroBatch) -> Loss:
+        """The loss of the discriminator: its objective on real and fake samples, its terms, and the penalties due."""
+        losses = self.losses
+        passes = losses.passes(self._pair(part), self.rng)
+        loss = losses.of_discriminator(passes, self.images_seen)
         if isinstance(self.augmentation, AdaptiveAugmentation):
-            sign = {"real_sign": on_real.logits.detach().sign().mean(), **self.augmentation.figures()}
-            return Loss(loss.total, loss.terms | sign)
+            sign = {"real_sign": mean([each.on_real.logits.detach().sign().mean() for each in passes])}
+            return Loss(loss.total, loss.terms | sign | self.augmentation.figures())
         return loss
 
-    def generator_loss(self, batch: Batch) -> Loss:
-        """What the generator pays: its objective against the frozen discriminator, and its terms."""
-        fake = self.augment(self._generate(batch))
-        needs_real = self.objective.uses_real_logits_for_generator
-        on_real = None
-        if needs_real or any(term.needs_real_for_generator for _, term in self._terms()):
-            with torch.no_grad():  # nothing that the generator does changes it
-                on_real = self.discriminator.judge(self.augment(batch.x), batch.labels)
-        on_fake = self.discriminator.judge(fake, batch.labels)
-        loss = Loss(self.objective.generator(None if on_real is None else on_real.logits, on_fake.logits))
-        for name, term in self._terms():
-            loss = loss.plus(f"generator_{name}", term.generator(on_real, on_fake), term.weight)
-        return loss
+    def discriminator_penalty(self, penalties: dict[str, Penalty], part: MicroBatch) -> Loss:
+        """Penalties of the discriminator in an update of their own."""
+        losses, nothing = replace(self.losses, penalties=penalties), Loss(part.batch.x.new_zeros(()))
+        return losses.penalized(nothing, losses.passes(self._pair(part), self.rng), self.images_seen)
 
-    def _terms(self) -> Sequence[tuple[str, AuxiliaryTerm]]:
-        return [(name, cast(AuxiliaryTerm, term)) for name, term in self.terms.items()]
+    def generator_loss(self, part: MicroBatch) -> Loss:
+        """The loss of the generator: its objective against the frozen discriminator, its terms and penalties."""
+        fake, real, labels = self._fake(part), part.batch.x, part.batch.labels
+        losses = self.losses
+        if self.augmentation is not None:
+            fake = self.augmentation(fake, self.rng)
+            real = self.augmentation(real, self.rng) if losses.needs_real else real
+        found = losses.of_generator(fake, labels, real, labels)
+        loss = found.added_to(Loss(found.adversarial), "generator")
+        penalties = self._due(self.generator_penalties, "generator")
+        return self.generator_penalty(penalties, part, loss) if penalties else loss
 
-    def augment(self, x: Tensor) -> Tensor:
-        """Samples as the discriminator sees them."""
-        return x if self.augmentation is None else self.augmentation(x, self.rng)
+    def generator_penalty(
+        self, penalties: dict[str, GeneratorPenalty], part: MicroBatch, loss: Loss | None = None
+    ) -> Loss:
+        """Penalties of the generator, beside a loss or in an update of their own."""
+        latents = self.latents(len(part.batch.x))
+        record = GeneratorPass(self.generator, latents, part.batch.labels, self.rng)
+        return generator_penalties(loss or Loss(latents.new_zeros(())), penalties, record, self.images_seen)
 
-    def after_update(self, player: Player, images: int, paid: Loss) -> None:
-        """Move the average after each update of the generator; constrain the discriminator after each of its own."""
-        if player.network is self.generator:
-            if self.ema is not None and self._averaged is not None:
-                self.ema.update(self._averaged, self._trained, images, self.images_seen)
-                self._settled = False
-            return
+    def _after_discriminator(self, images: int, loss: Loss) -> None:
+        """Constrain the discriminator, and adapt the augmentation."""
         if self.constraint is not None:
             self.constraint(self.discriminator)
         if isinstance(self.augmentation, AdaptiveAugmentation):
-            sign = paid.terms["real_sign"]
+            sign = loss.terms["real_sign"]
             if self.trainer.world_size > 1:
                 all_reduce_mean([sign])
             self.augmentation.adapt(sign, images)
+
+    def _after_generator(self, images: int, loss: Loss) -> None:
+        """Move the average of the weights."""
+        if self.ema is not None and self._averaged is not None:
+            self.ema.update(self._averaged, self._trained, images, self.images_seen)
+            self._settled = False
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Write the average as it is used; the weights to be written are the module's own tensors."""
@@ -394,8 +435,9 @@ class GANModule(AlternatingModule):
         self.distance.update(batch.x, fake)
         packs = -(-len(batch.x) // self.discriminator.packing)
         rows = torch.arange(packs * self.discriminator.packing, device=fake.device) % len(fake)  # fills the last pack
-        told = None if batch.labels is None else batch.labels[rows]
-        on_real, on_fake = (self.discriminator(x[rows], told).mean() for x in (batch.x, fake))
+        labels = None if batch.labels is None else batch.labels[rows]
+        outputs = [outputs_of(self.discriminator(x[rows], labels)) for x in (batch.x, fake)]
+        on_real, on_fake = (mean([output.logits.mean() for output in each]) for each in outputs)
         return {"real_logit": on_real, "fake_logit": on_fake}
 
     def evaluation_start(self) -> None:

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from lightning_gen.networks.conditioning import Conditioning
-from lightning_gen.networks.requirements import require_labels, require_positive
+from lightning_gen.networks.requirements import require_labels, require_positive, require_shape
 from lightning_gen.records import Shape
 
 
@@ -38,4 +38,20 @@ class Network(nn.Module):
         Raises:
             InputError: It is conditional and not told the classes.
         """
+        return x if self.conditioning is None else self.conditioning.join(x, require_labels(self, labels))
+
+    def prepare(self, x: Tensor, shape: Shape, argument: str, labels: Tensor | None) -> Tensor:
+        """Inputs ``(n, *shape)``, checked, with their classes ``(n,)`` beside them where it is conditional.
+
+        Args:
+            x: The inputs.
+            shape: The shape of one of them.
+            argument: The constructor's argument that fixed the shape.
+            labels: The classes, or None.
+
+        Raises:
+            InputError: The inputs have another shape, or it is conditional and not told the classes.
+        """
+        if x.shape[1:] != shape:
+            require_shape(self, x, shape, argument)
         return x if self.conditioning is None else self.conditioning.join(x, require_labels(self, labels))

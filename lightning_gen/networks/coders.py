@@ -11,7 +11,7 @@ from torch import Tensor
 from lightning_gen.errors import InputError
 from lightning_gen.networks.base import Network
 from lightning_gen.networks.conditioning import Concatenation
-from lightning_gen.networks.requirements import require_positive, require_shape
+from lightning_gen.networks.requirements import require_positive
 from lightning_gen.records import Shape
 
 
@@ -47,8 +47,7 @@ class Encoder(Network, ABC):
         Raises:
             InputError: The samples have another shape, or a conditional encoder is not told the classes.
         """
-        require_shape(self, x, self.shape, "shape")
-        return self.encode(self.join(x, labels))
+        return self.encode(self.prepare(x, self.shape, "shape", labels))
 
     @abstractmethod
     def encode(self, x: Tensor) -> Tensor:
@@ -105,8 +104,7 @@ class Decoder(Network, ABC):
             InputError: The codes have another shape, a conditional decoder is not told the classes, or `decode` gives
                 another shape than it should.
         """
-        require_shape(self, code, (self.latent_dim, *self.map_size), "latent_dim")
-        output = self.decode(self.join(code, labels))
+        output = self.decode(self.prepare(code, (self.latent_dim, *self.map_size), "latent_dim", labels))
         if output.shape[1:] != self.output_shape:
             expected, got = (", ".join(map(str, size)) for size in (self.output_shape, output.shape[1:]))
             raise InputError(

@@ -1,18 +1,18 @@
-"""Heads: the last map of a discriminator, from features to a judgement."""
+"""Heads: the last map of a discriminator, from features to logits."""
 
 from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from lightning_gen.records import Judgement
+from lightning_gen.records import DiscriminatorOutput
 
 
 class Head(nn.Module, ABC):
-    """Reads a judgement off features."""
+    """Reads logits off features."""
 
     @abstractmethod
-    def forward(self, features: Tensor, labels: Tensor | None) -> Judgement:
-        """Judge features ``(rows, features)`` of samples of classes `labels`."""
+    def forward(self, features: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
+        """Map features ``(rows, features)`` of samples of classes `labels`."""
 
 
 class LinearHead(Head):
@@ -27,9 +27,9 @@ class LinearHead(Head):
         super().__init__()
         self.logit = nn.Linear(features, 1, bias=bias)
 
-    def forward(self, features: Tensor, labels: Tensor | None) -> Judgement:
+    def forward(self, features: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
         """Read a logit off each row of features."""
-        return Judgement(self.logit(features).squeeze(1), features, labels)
+        return DiscriminatorOutput(self.logit(features).squeeze(1), features, labels)
 
 
 class ProjectionHead(LinearHead):
@@ -46,10 +46,10 @@ class ProjectionHead(LinearHead):
         self.embedding = nn.Embedding(num_classes, features)
         nn.init.normal_(self.embedding.weight, std=features**-0.5)
 
-    def forward(self, features: Tensor, labels: Tensor | None) -> Judgement:
+    def forward(self, features: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
         """Read a logit off each row of features, given its class."""
         unconditional = self.logit(features).squeeze(1)
-        return Judgement(unconditional + (self.embedding(labels) * features).sum(1), features, labels)
+        return DiscriminatorOutput(unconditional + (self.embedding(labels) * features).sum(1), features, labels)
 
 
 class ClassifierHead(LinearHead):
@@ -65,6 +65,6 @@ class ClassifierHead(LinearHead):
         super().__init__(features, bias)
         self.classes = nn.Linear(features, num_classes)
 
-    def forward(self, features: Tensor, labels: Tensor | None) -> Judgement:
+    def forward(self, features: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
         """Read a logit and the classes off each row of features."""
-        return Judgement(self.logit(features).squeeze(1), features, labels, self.classes(features))
+        return DiscriminatorOutput(self.logit(features).squeeze(1), features, labels, self.classes(features))

@@ -11,8 +11,8 @@ from lightning_gen.networks.conditioning import Concatenation
 from lightning_gen.networks.dcgan import draw_weights
 from lightning_gen.networks.players import Discriminator, normalize_spectrally
 from lightning_gen.networks.pyramid import doubling
-from lightning_gen.networks.requirements import require_labels, require_positive, require_shape
-from lightning_gen.records import Judgement, Shape
+from lightning_gen.networks.requirements import require_positive
+from lightning_gen.records import DiscriminatorOutput, Shape
 
 
 class PatchDiscriminator(Discriminator):
@@ -78,17 +78,18 @@ class PatchDiscriminator(Discriminator):
                 f"{3 << self.depth} and got {self.shape[1]} x {self.shape[2]}: set its depth lower"
             )
 
-    def judge(self, x: Tensor, labels: Tensor | None = None) -> Judgement:
-        """Judge the patches of pictures ``(n, *shape)``, of classes ``(n,)`` where it is conditional.
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+        """Map images ``(n, *shape)``, of classes ``(n,)`` where it is conditional, to the logits of their patches.
 
         Returns:
-            Logits ``(n · h · w,)``; features ``(n, ...)``, one row a picture.
+            Logits ``(n · h · w,)``; features ``(n, ...)``, one row an image; the hidden maps after each activation.
         """
-        require_shape(self, x, self.shape, "shape")
-        if self.conditioning is not None:
-            x = self.conditioning.join(x, require_labels(self, labels))
-        features = self.features(x)
-        return Judgement(self.logits(features).flatten(), features.flatten(1), labels)
+        x, hidden = self.prepare(x, self.shape, "shape", labels), []
+        for layer in self.layers:
+            x = layer(x)
+            if isinstance(layer, nn.LeakyReLU):
+                hidden.append(x)
+        return DiscriminatorOutput(self.logits(x).flatten(), x.flatten(1), labels, hidden=tuple(hidden))
 
     def features(self, x: Tensor) -> Tensor:
         """Map inputs ``(n, *input_shape)`` to the last hidden map, ``(n, channels, height, width)``."""

@@ -1,4 +1,4 @@
-"""What the networks of a GAN promise: a generator makes samples, a discriminator judges them.
+"""Bases of the networks of a GAN: a generator makes samples, a discriminator tells them from real ones.
 
 Each knows the shape of one sample and builds itself for it. Neither knows a loss, so any of them goes with any
 objective.
@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from lightning_gen import private
 from lightning_gen.errors import InputError
 from lightning_gen.networks.base import Network
 from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning, plain_batch_norm
 from lightning_gen.networks.heads import Head, LinearHead
-from lightning_gen.networks.requirements import require_positive, require_shape
-from lightning_gen.records import Judgement, Shape
+from lightning_gen.networks.requirements import require_positive
+from lightning_gen.records import DiscriminatorOutput, Shape
 
 
 class Generator(Network, ABC):
@@ -53,8 +54,7 @@ class Generator(Network, ABC):
         Raises:
             InputError: The latents have another width, or a conditional generator is not told the classes.
         """
-        require_shape(self, latent, (self.latent_dim,), "latent_dim")
-        return self.draw(self.join(latent, labels), labels)
+        return self.draw(self.prepare(latent, (self.latent_dim,), "latent_dim", labels), labels)
 
     @abstractmethod
     def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
@@ -109,38 +109,34 @@ class Discriminator(Network, ABC):
     @cached_property
     def mixes_samples(self) -> bool:
         """Whether a logit depends on the rest of the batch, as with BatchNorm."""
-        return self.minibatch_std or any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.modules())
+        return self.minibatch_std or bool(private.batch_norms(self.modules()))
 
     def make_head(self, features: int, bias: bool = True) -> Head:
-        """Make what reads judgements off what `features` gives, flattened to `features` numbers."""
+        """Make what reads logits off what `features` gives, flattened to `features` numbers."""
         features += self.minibatch_std
         return LinearHead(features, bias) if self.conditioning is None else self.conditioning.head(features, bias)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map samples ``(n, *shape)``, and classes ``(n,)`` where it is conditional, to logits ``(n / packing,)``."""
-        return self.judge(x, labels).logits
-
-    def judge(self, x: Tensor, labels: Tensor | None = None) -> Judgement:
-        """Judge samples ``(n, *shape)``, of classes ``(n,)`` where it is conditional.
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+        """Map samples ``(n, *shape)``, of classes ``(n,)`` where it is conditional, to ``n / packing`` rows of output.
 
         Raises:
             InputError: The samples have another shape, a conditional discriminator is not told the classes, or the
                 samples cannot be divided into packs.
         """
-        require_shape(self, x, self.shape, "shape")
-        features = self.features(packed(self.join(x, labels), self.packing)).flatten(1)
+        x = self.prepare(x, self.shape, "shape", labels)
+        features = self.features(x if self.packing == 1 else packed(x, self.packing)).flatten(1)
         if self.minibatch_std:
             features = torch.cat([features, spread(features)], dim=1)
         return self.head(features, labels)
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile its judgement in place, as ``torch.compile`` does; state-dict keys stay as they are."""
-        vars(self)["judge"] = torch.compile(self.judge, *args, **kwargs)
+    def judge(self, x: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+        """What version 0.1 called `forward`."""
+        return self(x, labels)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()  # type: ignore[misc]
-        state.pop("judge", None)  # a copy is not compiled, as copies of other modules
-        return state
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "judge" in vars(cls) and "forward" not in vars(cls):  # written for version 0.1
+            cls.forward = cls.judge  # type: ignore[method-assign]
 
     @abstractmethod
     def features(self, x: Tensor) -> Tensor:

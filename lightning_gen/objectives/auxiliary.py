@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, l1_loss
 
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import FROM_0, require
-from lightning_gen.records import Judgement
+from lightning_gen.records import DiscriminatorOutput
 from lightning_gen.terms import at_least_float32
 
 
@@ -34,12 +35,12 @@ class AuxiliaryTerm(nn.Module, ABC):
         require(self, "weight", weight, FROM_0)
         self.weight = weight
 
-    def discriminator(self, real: Judgement, fake: Judgement) -> Tensor | None:
+    def discriminator(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor | None:
         """What the discriminator pays, a scalar, or None."""
         return None
 
     @abstractmethod
-    def generator(self, real: Judgement | None, fake: Judgement) -> Tensor | None:
+    def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor | None:
         """What the generator pays, a scalar, or None; `real` is there where the term needs it."""
 
 
@@ -54,7 +55,7 @@ class FeatureMatching(AuxiliaryTerm):
 
     needs_real_for_generator = True
 
-    def generator(self, real: Judgement | None, fake: Judgement) -> Tensor:
+    def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor:
         """Return the squared distance of the mean features, in squared features."""
         if real is None:
             raise InputError("FeatureMatching compares with real samples: pass their judgement to generator() too")
@@ -77,7 +78,7 @@ class FeatureReconstruction(AuxiliaryTerm):
 
     needs_real_for_generator = True
 
-    def generator(self, real: Judgement | None, fake: Judgement) -> Tensor:
+    def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor:
         """Return the mean over the samples of half the squared distance of the features, in nats per sample."""
         if real is None:
             raise InputError(
@@ -86,6 +87,42 @@ class FeatureReconstruction(AuxiliaryTerm):
         expected = at_least_float32(real.features).detach()
         residual = expected - at_least_float32(fake.features[: len(expected)])
         return 0.5 * residual.square().flatten(1).sum(1).mean()
+
+
+class LayerwiseFeatureMatching(AuxiliaryTerm):
+    """Samples have the feature maps of the real samples that they stand for: Σᵢ mean |Dᵢ(x) - Dᵢ(x̃)|.
+
+    Dᵢ is the i-th hidden map of the discriminator and the mean is over all its elements; a discriminator of several
+    scales has the sum of its scales. For fake sides that begin with one sample for each real one, such as
+    reconstructions and translations. Needs a discriminator that gives its hidden maps, such as `PatchDiscriminator`.
+
+    Paper: High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs,
+    https://arxiv.org/abs/1711.11585, equation 4, with weight 10
+
+    Args:
+        weight: Factor of the term in the generator's loss.
+    """
+
+    needs_real_for_generator = True
+
+    def __init__(self, weight: float = 10.0) -> None:
+        super().__init__(weight)
+
+    def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor:
+        """Return the sum over the hidden maps of the mean absolute difference.
+
+        Raises:
+            InputError: The discriminator gives no hidden maps.
+        """
+        if real is None or not real.hidden or not fake.hidden:
+            raise InputError(
+                "LayerwiseFeatureMatching compares the hidden maps of real and fake samples and the discriminator "
+                "gives none: use PatchDiscriminator, or let yours return DiscriminatorOutput(..., hidden=maps)"
+            )
+        values = [
+            l1_loss(ours[: len(theirs)], theirs.detach()) for theirs, ours in zip(real.hidden, fake.hidden, strict=True)
+        ]
+        return torch.stack(values).sum()
 
 
 class Classification(AuxiliaryTerm):
@@ -105,17 +142,17 @@ class Classification(AuxiliaryTerm):
         super().__init__(weight)
         self.on_fake = on_fake
 
-    def discriminator(self, real: Judgement, fake: Judgement) -> Tensor:
+    def discriminator(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:
         """Return the cross-entropy of the classes of real, and of fake samples, in nats."""
         loss = classification(real)
         return loss + classification(fake) if self.on_fake else loss
 
-    def generator(self, real: Judgement | None, fake: Judgement) -> Tensor:
+    def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor:
         """Return the cross-entropy of the classes of fake samples, in nats."""
         return classification(fake)
 
 
-def classification(judgement: Judgement) -> Tensor:
+def classification(judgement: DiscriminatorOutput) -> Tensor:
     """The cross-entropy of the classes of judged samples, in nats.
 
     Raises:

@@ -69,18 +69,19 @@ class Likelihood(Term, ABC):
         """
         raise InputError(f"{type(self).__name__} cannot draw samples: take those that it expects, by `mean`")
 
-    def bits_per_dim(self, nats: Nats, shape: Shape) -> Nats:
-        """Turn nats per sample into bits per dimension, for pixels those of one of 256 values.
+    def bits_per_dim(self, nats: Nats, shape: Shape, step: float | None) -> Nats:
+        """Turn nats per sample into bits per dimension, where values are steps of a scale those of one step.
 
-        nats / (D log 2), with D the number of dimensions; a density of pixels in [-1, 1] is given log2(256 / 2) = 7
-        more, since each of the 256 values takes 2 / 256 of that range.
+        nats / (D log 2), with D the number of dimensions; a density is given -log2(step) more, as each stored value
+        takes a step of the scale: 7 for 8-bit pixels in [-1, 1], each of which takes 2 / 256.
 
         Args:
             nats: -log p(x), or a bound on it, in nats per sample.
             shape: Shape of one sample.
+            step: Width of a stored value, `Medium.step`; None where values are no such steps.
         """
-        continuous_pixels = not self.discrete and len(shape) == 3
-        return nats / (torch.Size(shape).numel() * log(2)) + (log2(256 / 2) if continuous_pixels else 0.0)
+        stepped = step is not None and not self.discrete
+        return nats / (torch.Size(shape).numel() * log(2)) - (log2(step) if stepped and step else 0.0)
 
     def forward(self, record: Reconstruction) -> Tensor:
         """Return the mean over the batch of -log p(x|z), in nats per sample."""

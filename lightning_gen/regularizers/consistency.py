@@ -5,7 +5,7 @@ from torch import Tensor
 
 from lightning_gen.augmentations.base import AdaptiveAugmentation, Augmentation
 from lightning_gen.errors import InputError
-from lightning_gen.regularizers.contest import Contest
+from lightning_gen.regularizers.discriminator_pass import DiscriminatorPass
 from lightning_gen.regularizers.penalty import Penalty
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import at_least_float32
@@ -43,21 +43,21 @@ class Consistency(Penalty):
         self.augmentation = augmentation
         self.balanced = balanced
 
-    def forward(self, contest: Contest) -> Tensor:
+    def forward(self, record: DiscriminatorPass) -> Tensor:
         """Return E[(D(real) - D(T(real)))²], and the same of fake samples where balanced, in squared logits."""
-        change = self.change(contest, contest.real, contest.on_real.logits)
+        change = self.change(record, record.real, record.on_real.logits)
         if not self.balanced:
             return change
-        return change + self.change(contest, contest.fake.to(contest.real.dtype), contest.on_fake.logits)
+        return change + self.change(record, record.fake.to(record.real.dtype), record.on_fake.logits)
 
-    def change(self, contest: Contest, x: Tensor, logits: Tensor) -> Tensor:
+    def change(self, record: DiscriminatorPass, x: Tensor, logits: Tensor) -> Tensor:
         """Return E[(D(x) - D(T(x)))²] of samples ``(n, *shape)`` that were given logits ``(rows,)``.
 
         The difference of two half-precision logits would be mostly rounding, so both are computed without autocast.
         """
         with torch.no_grad():
-            augmented = self.augmentation(x, contest.generator)
+            augmented = self.augmentation(x, record.generator)
         with torch.autocast(x.device.type, enabled=False):
             if logits.dtype != at_least_float32(logits).dtype:
-                logits = contest.critic(x, contest.labels)
-            return (logits - contest.critic(augmented, contest.labels)).square().mean()
+                logits = record.critic(x, record.labels)
+            return (logits - record.critic(augmented, record.labels)).square().mean()

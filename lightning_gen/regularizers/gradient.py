@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from lightning_gen.ranges import FROM_0, require
-from lightning_gen.regularizers.contest import Contest
+from lightning_gen.regularizers.discriminator_pass import DiscriminatorPass
 from lightning_gen.regularizers.penalty import Penalty
 from lightning_gen.schedules import Schedule
 
@@ -42,12 +42,12 @@ class GradientPenalty(Penalty):
         self.centre = centre
         self.one_sided = one_sided
 
-    def forward(self, contest: Contest) -> Tensor:
+    def forward(self, record: DiscriminatorPass) -> Tensor:
         """Return E[(‖∇D(x̂)‖ - centre)²] between real and fake samples, as many of each."""
-        real, fake, generator = contest.real.detach(), contest.fake.detach(), contest.generator
+        real, fake, generator = record.real.detach(), record.fake.detach(), record.generator
         size = (len(real), *[1] * (real.dim() - 1))
         u = torch.rand(size, generator=generator, device=generator.device).to(real)
-        return distance(contest.gradient(torch.lerp(fake.to(real), real, u)), self.centre, self.one_sided)
+        return distance(record.gradient(torch.lerp(fake.to(real), real, u)), self.centre, self.one_sided)
 
 
 class DRAGAN(Penalty):
@@ -71,11 +71,11 @@ class DRAGAN(Penalty):
         require(self, "spread", spread, FROM_0)
         self.spread = spread
 
-    def forward(self, contest: Contest) -> Tensor:
+    def forward(self, record: DiscriminatorPass) -> Tensor:
         """Return E[(‖∇D(x̂)‖ - 1)²] around the real samples."""
-        real, generator = contest.real.detach(), contest.generator
+        real, generator = record.real.detach(), record.generator
         u = torch.rand(real.shape, generator=generator, device=generator.device).to(real)
-        return distance(contest.gradient(real + self.spread * real.std() * u), 1.0)
+        return distance(record.gradient(real + self.spread * real.std() * u), 1.0)
 
 
 class R1(Penalty):
@@ -96,9 +96,9 @@ class R1(Penalty):
     def __init__(self, weight: float | Schedule = 10.0, every: int = 1) -> None:
         super().__init__(weight, every)
 
-    def forward(self, contest: Contest) -> Tensor:
+    def forward(self, record: DiscriminatorPass) -> Tensor:
         """Return ½ E[‖∇D(real)‖²]; fake samples are not used."""
-        return 0.5 * contest.real_gradient.square().sum(1).mean()
+        return 0.5 * record.real_gradient.square().sum(1).mean()
 
 
 class R2(Penalty):
@@ -119,9 +119,9 @@ class R2(Penalty):
     def __init__(self, weight: float | Schedule = 10.0, every: int = 1) -> None:
         super().__init__(weight, every)
 
-    def forward(self, contest: Contest) -> Tensor:
+    def forward(self, record: DiscriminatorPass) -> Tensor:
         """Return ½ E[‖∇D(fake)‖²]; real samples are not used."""
-        return 0.5 * contest.fake_gradient.square().sum(1).mean()
+        return 0.5 * record.fake_gradient.square().sum(1).mean()
 
 
 def distance(gradient: Tensor, centre: float, one_sided: bool = False) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from lightning_gen.ranges import BELOW_1, require
-from lightning_gen.regularizers.contest import Contest
+from lightning_gen.regularizers.discriminator_pass import DiscriminatorPass
 from lightning_gen.regularizers.penalty import Penalty
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import at_least_float32
@@ -65,9 +65,9 @@ class LeCam(Penalty):
         """α_fake, a scalar; 0 before the first update."""
         return self.fake_sum / self.weight_sum.clamp_min(torch.finfo(torch.float32).tiny)
 
-    def forward(self, contest: Contest) -> Tensor:
+    def forward(self, record: DiscriminatorPass) -> Tensor:
         """Return E[(D(real) - α_fake)²] + E[(D(fake) - α_real)²], in squared logits."""
-        real, fake = at_least_float32(contest.on_real.logits), at_least_float32(contest.on_fake.logits)
+        real, fake = at_least_float32(record.on_real.logits), at_least_float32(record.on_fake.logits)
         if self.training:
             self.follow(real, fake)
         real_excess, fake_excess = real - self.fake_average, self.real_average - fake

@@ -1,41 +1,32 @@
-"""What a penalty promises."""
+"""What penalties promise: summands of a loss of a GAN beside its objective, each with a weight and an interval."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import COUNT, FROM_0, require
-from lightning_gen.regularizers.contest import Contest
-from lightning_gen.schedules import Schedule, at
+from lightning_gen.regularizers.discriminator_pass import DiscriminatorPass
+from lightning_gen.regularizers.generator_pass import GeneratorPass
+from lightning_gen.schedules import Schedule
 
 
-class Penalty(nn.Module, ABC):
-    """One summand of a discriminator's loss beside the objective, and the weight it carries in the sum.
+class LazyPenalty(nn.Module, ABC):
+    """A penalty that may be part of every so many-th update only.
 
-    Calling a penalty gives its *unweighted* value, a mean over the batch; whoever sums multiplies by the weight. With
-    an interval it is computed on every `every`-th update only and counts `every` times there, which costs less and
-    pulls as hard on average: **unsafe where modes must be covered**, R1 and R2 on every 8th update failed outright on
-    mixtures of Gaussians and on Stacked MNIST (https://arxiv.org/abs/2501.05441, appendix E).
+    Calling a penalty gives its *unweighted* value, a mean over the batch; whoever sums multiplies by `factor`. With an
+    interval it counts `every` times in the updates that it is part of, which costs less and pulls as hard on average:
+    **unsafe where modes must be covered**, R1 and R2 on every 8th update failed outright on mixtures of Gaussians and
+    on Stacked MNIST (https://arxiv.org/abs/2501.05441, appendix E).
 
     Args:
-        weight: Factor of the penalty in the discriminator's loss, at least 0, or a schedule of it.
-        every: It is due on every so many-th update of the discriminator.
-
-    Attributes:
-        at_real: Whether it reads `Contest.real_gradient`.
-        at_fake: Whether it reads `Contest.fake_gradient`.
-        for_single_samples: Whether it is defined only where no sample's logit depends on another's.
+        weight: Factor of the penalty in the loss, at least 0, or a schedule of it.
+        every: It is part of every so many-th update.
 
     Raises:
         InputError: The weight is negative or not finite, or the interval is below 1.
     """
-
-    at_real: ClassVar[bool] = False
-    at_fake: ClassVar[bool] = False
-    for_single_samples: ClassVar[bool] = False
 
     def __init__(self, weight: float | Schedule, every: int = 1) -> None:
         super().__init__()
@@ -45,16 +36,32 @@ class Penalty(nn.Module, ABC):
         self.weight = weight
         self.every = every
 
+    def factor(self, images: int) -> float:
+        """What its value is multiplied by in the loss of an update that it is part of, after so many images."""
+        return self.every * (self.weight(images) if isinstance(self.weight, Schedule) else self.weight)
+
+
+class Penalty(LazyPenalty):
+    """One summand of a discriminator's loss beside the objective; see `LazyPenalty`.
+
+    Attributes:
+        at_real: Whether it reads `DiscriminatorPass.real_gradient`.
+        at_fake: Whether it reads `DiscriminatorPass.fake_gradient`.
+        for_single_samples: Whether it is defined only where no sample's logit depends on another's.
+    """
+
+    at_real: ClassVar[bool] = False
+    at_fake: ClassVar[bool] = False
+    for_single_samples: ClassVar[bool] = False
+
     @abstractmethod
-    def forward(self, contest: Contest) -> Tensor:
+    def forward(self, record: DiscriminatorPass) -> Tensor:
         """Return the unweighted penalty, a scalar that can be differentiated by the critic's parameters."""
 
 
-def due(penalties: Mapping[str, Penalty], update: int) -> dict[str, Penalty]:
-    """The penalties that are paid with the discriminator's update of that number, counted from 0."""
-    return {name: penalty for name, penalty in penalties.items() if update % penalty.every == 0}
+class GeneratorPenalty(LazyPenalty):
+    """One summand of a generator's loss beside the objective; see `LazyPenalty`."""
 
-
-def factor(penalty: Penalty, images: int) -> float:
-    """What a penalty that is due is multiplied by in the loss, after so many images."""
-    return penalty.every * at(penalty.weight, images)
+    @abstractmethod
+    def forward(self, record: GeneratorPass) -> Tensor:
+        """Return the unweighted penalty, a scalar that can be differentiated by the generator's parameters."""

@@ -58,7 +58,7 @@ def test_gradients_reach_the_autoencoder_through_the_fake_side_alone(contrast):
     assert not sides.real.requires_grad
     (gradient,) = torch.autograd.grad(sides.fake.square().sum(), record.code.sample)
     assert gradient.abs().min() > 0
-    assert not sides.settled().fake.requires_grad
+    assert not sides.detached().fake.requires_grad
 
 
 def test_the_places_of_a_map_are_codes_with_the_classes_of_their_samples():

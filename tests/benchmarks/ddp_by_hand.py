@@ -9,9 +9,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lightning_gen import GANModule
 from lightning_gen.augmentations import AdaptiveAugmentation
-from lightning_gen.bench.gan_by_hand import GANByHand
-from lightning_gen.bench.stream import Real
-from lightning_gen.records import Judgement
+from lightning_gen.bench.data import Real
+from lightning_gen.bench.reference_gan import ReferenceGAN
+from lightning_gen.records import DiscriminatorOutput
 
 
 class Passes(nn.Module):
@@ -23,7 +23,7 @@ class Passes(nn.Module):
         self.forward = passes
 
 
-class DDPByHand(GANByHand):
+class DDPByHand(ReferenceGAN):
     """One DistributedDataParallel a network, as one would write it in plain PyTorch.
 
     Passes that train nothing go round it. Statistics of BatchNorm stay each process's own, as in the library: a
@@ -40,25 +40,25 @@ class DDPByHand(GANByHand):
         options = {"broadcast_buffers": False, "gradient_as_bucket_view": True}
         self._generate = DistributedDataParallel(self.generator, **options)
         self._judge = DistributedDataParallel(
-            Passes({"discriminator": self.discriminator}, self.discriminator.judge), **options
+            Passes({"discriminator": self.discriminator}, self.discriminator), **options
         )
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """The pass of the generator that trains it."""
         return self._generate(latents, labels)
 
-    def judge(self, x: Tensor, labels: Tensor | None) -> Judgement:
+    def judge(self, x: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
         """A pass of the discriminator that trains it."""
         return self._judge(x, labels)
 
 
-class WholeDDPByHand(GANByHand):
+class WholeDDPByHand(ReferenceGAN):
     """One DistributedDataParallel around both networks: Lightning's ``strategy=ddp_find_unused_parameters_true``."""
 
     def __init__(self, module: GANModule, batches: Iterator[Real], rng: torch.Generator) -> None:
         super().__init__(module, batches, rng)
         networks = {"generator": self.generator, "discriminator": self.discriminator}
-        passes = {"generator": self.generator, "discriminator": self.discriminator.judge}
+        passes = {"generator": self.generator, "discriminator": self.discriminator}
         self._whole = DistributedDataParallel(
             Passes(networks, lambda name, *inputs: passes[name](*inputs)),
             broadcast_buffers=False,
@@ -69,6 +69,6 @@ class WholeDDPByHand(GANByHand):
         """The pass of the generator that trains it."""
         return self._whole("generator", latents, labels)
 
-    def judge(self, x: Tensor, labels: Tensor | None) -> Judgement:
+    def judge(self, x: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
         """A pass of the discriminator that trains it."""
         return self._whole("discriminator", x, labels)

@@ -101,7 +101,7 @@ def trained(bottleneck, seed):
         terms += [Commitment()(record)] if code.quantizations else []
         terms += [CodebookDistance()(record)] if any(each.vectors.requires_grad for each in code.quantizations) else []
         torch.stack(terms).sum().backward()
-        bottleneck.adapt(code.settled(), source(seed), lambda x: x)
+        bottleneck.adapt(code.detached(), source(seed), lambda x: x)
     return reads.found
 
 

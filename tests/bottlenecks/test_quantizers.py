@@ -38,7 +38,7 @@ def built(cls, arguments):
     """A quantizer that has seen one batch."""
     quantizer = cls(**arguments)
     x = torch.randn(64, 4, 3, 2, generator=source(7))
-    quantizer.adapt(quantizer(x).settled(), source(), lambda x: x)
+    quantizer.adapt(quantizer(x).detached(), source(), lambda x: x)
     return quantizer
 
 
@@ -85,7 +85,7 @@ def test_in_evaluation_nothing_changes(cls, arguments):
     quantizer = built(cls, arguments).eval()
     before = {name: value.clone() for name, value in quantizer.state_dict().items()}
     code = quantizer(torch.randn(64, 4), source())
-    quantizer.adapt(code.settled(), source(), lambda x: x)
+    quantizer.adapt(code.detached(), source(), lambda x: x)
     assert all(torch.equal(value, before[name]) for name, value in quantizer.state_dict().items())
 
 
@@ -99,7 +99,7 @@ def test_a_copied_state_goes_on_to_the_bit(cls, arguments):
                 theirs.load_state_dict(ours.state_dict())
             for quantizer in (ours, theirs) if step >= first else (ours,):
                 x = torch.randn(64, 4, generator=source(step))
-                quantizer.adapt(quantizer(x).settled(), source(step), lambda x: x)
+                quantizer.adapt(quantizer(x).detached(), source(step), lambda x: x)
         assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in ours.state_dict().items())
 
 
@@ -110,7 +110,7 @@ def test_a_state_from_before_the_start_is_started_anew(cls, arguments):
     ours.load_state_dict(fresh.state_dict())
     for quantizer in (ours, fresh):
         x = 100 + torch.randn(64, 4, generator=source(3))
-        quantizer.adapt(quantizer(x).settled(), source(5), lambda x: x)
+        quantizer.adapt(quantizer(x).detached(), source(5), lambda x: x)
     assert all(torch.equal(value, ours.state_dict()[name]) for name, value in fresh.state_dict().items())
     assert ours.snap(x).mean() > 90
 
@@ -120,7 +120,7 @@ def test_features_that_are_not_finite_are_refused_before_they_spoil_the_codes(cl
     """At once in the first batch of a run, and soon later on; until then they change no code to what is not finite."""
 
     def learn(quantizer, x):
-        quantizer.adapt(quantizer(x).settled(), source(), lambda x: x)
+        quantizer.adapt(quantizer(x).detached(), source(), lambda x: x)
 
     x = torch.randn(64, 4)
     bad = x.index_fill(0, torch.tensor(3), torch.nan)
@@ -141,7 +141,7 @@ def test_features_that_are_not_finite_on_one_device_stop_all(cls, arguments):
     """Else the others would wait for it for ever; here it is the other one of two that has a bad number."""
     quantizer, x = cls(**arguments), torch.randn(64, 4)
     with pytest.raises(InputError, match="no longer finite"):
-        quantizer.adapt(quantizer(x).settled(), source(), lambda mine: mine + 1)
+        quantizer.adapt(quantizer(x).detached(), source(), lambda mine: mine + 1)
 
 
 def resumed(quantizer):

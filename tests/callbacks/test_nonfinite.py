@@ -24,13 +24,13 @@ from lightning_gen.callbacks import ImageCheckpoint, MaxImages, NonFiniteGuard, 
 from lightning_gen.cli import main
 from lightning_gen.data import Digits
 from lightning_gen.errors import InputError, NonFiniteError
-from lightning_gen.modules import Loss
 from lightning_gen.networks import DenseDecoder, DenseDiscriminator, DenseEncoder
 from lightning_gen.objectives import BernoulliLikelihood, NonSaturating
 from lightning_gen.priors import Normal
 from lightning_gen.regularizers import Penalty
 from lightning_gen.schedules import Constant, ImageSchedule, Schedule
 from lightning_gen.terms import Term
+from lightning_gen.training import Loss
 
 SHAPE = (1, 8, 8)
 

@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader
 from lightning_gen.augmentations import Masking
 from lightning_gen.callbacks import MaxImages, SampleGrid
 from lightning_gen.data import Digits, Ring
+from lightning_gen.media import preview
 from lightning_gen.networks import Concatenation, DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
-from lightning_gen.pictures import picture
 
 
 def names(folder):
@@ -56,7 +56,7 @@ def test_the_same_latents_are_drawn_every_time(gan, trainer, tmp_path):
     first, *others = (pixels(path) for path in sorted(tmp_path.iterdir()))
     assert len(others) == 2
     assert all(np.array_equal(first, other) for other in others), "a generator that stands still draws the same"
-    expected = picture(module.sample(64, generator=torch.Generator().manual_seed(0)))
+    expected = preview(module.sample(64, generator=torch.Generator().manual_seed(0)))
     assert np.array_equal(first, expected[0].numpy())
 
 
@@ -102,7 +102,7 @@ def test_an_autoencoder_without_a_prior_shows_reconstructions_alone(autoencoder,
     batch = data.on_after_batch_transfer(next(iter(data.val_dataloader())))
     with torch.no_grad():
         pairs = torch.stack([batch.x[:32], module.eval().reconstruct(batch.x[:32])], dim=1).flatten(0, 1)
-    assert np.array_equal(pixels(next(tmp_path.iterdir())), picture(pairs, columns=8)[0].numpy())
+    assert np.array_equal(pixels(next(tmp_path.iterdir())), preview(pairs, columns=8)[0].numpy())
 
 
 def test_what_a_corruption_hides_is_shown_between_original_and_reconstruction(autoencoder, trainer, tmp_path):
@@ -112,7 +112,7 @@ def test_what_a_corruption_hides_is_shown_between_original_and_reconstruction(au
     with torch.no_grad():
         hidden = torch.full_like(x, -1)
         rows = torch.stack([x, hidden, module.eval().reconstruct(hidden)], dim=1).flatten(0, 1)
-    assert np.array_equal(pixels(next(tmp_path.iterdir())), picture(rows, columns=12)[0].numpy())
+    assert np.array_equal(pixels(next(tmp_path.iterdir())), preview(rows, columns=12)[0].numpy())
 
 
 def test_reconstructions_of_a_conditional_autoencoder_are_told_the_classes(autoencoder, trainer, tmp_path):
@@ -125,7 +125,7 @@ def test_reconstructions_of_a_conditional_autoencoder_are_told_the_classes(autoe
     x, labels = data.on_after_batch_transfer(next(iter(data.val_dataloader())))
     with torch.no_grad():
         pairs = torch.stack([x[:32], module.eval().reconstruct(x[:32], labels[:32])], dim=1).flatten(0, 1)
-    assert np.array_equal(pixels(next(tmp_path.iterdir())), picture(pairs, columns=8)[0].numpy())
+    assert np.array_equal(pixels(next(tmp_path.iterdir())), preview(pairs, columns=8)[0].numpy())
 
 
 def test_an_autoencoder_without_held_out_images_shows_none(autoencoder, trainer, tmp_path):

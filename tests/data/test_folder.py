@@ -120,7 +120,7 @@ class TestConstruction:
 class TestClasses:
     def test_first_subfolders_sorted_by_name(self, classes):
         data = ImageFolder(str(classes), size=8)
-        assert data.classes == ["Banana", "apple", "cherry"]
+        assert data.classes == ("Banana", "apple", "cherry")
         assert data.num_classes == 3
 
     def test_labels_stay_with_their_pictures(self, classes):
@@ -144,7 +144,7 @@ class TestClasses:
         data = ImageFolder(str(flat), size=8)
         data.setup()
         assert data.num_classes is None
-        assert data.classes == []
+        assert data.classes is None
         assert data.train_set[0].labels is None
 
     def test_a_picture_beside_the_subfolders_makes_it_flat(self, classes):
@@ -162,7 +162,7 @@ class TestSplitFolders:
         folder = split_folders(train={"cat": 6, "dog": 4}, test={"cat": 2, "dog": 1})
         data = ImageFolder(str(folder), size=8, val_fraction=0.3, test_fraction=0.3)
         data.setup()
-        assert data.classes == ["cat", "dog"]
+        assert data.classes == ("cat", "dog")
         assert [len(split) for split in (data.train_set, data.val_set, data.test_set)] == [7, 3, 3]
         trained = levels(data.train_set) + levels(data.val_set)
         assert sorted(trained) == [level for level, (split, _) in PLACES.items() if split == "train"]
@@ -182,7 +182,7 @@ class TestSplitFolders:
         folder = split_folders(**{train: {"cat": 5, "dog": 5}, val: {"cat": 2}, test: {"dog": 3, "emu": 1}})
         data = ImageFolder(str(folder), size=8, val_fraction=0.5, test_fraction=0.4)
         data.setup()
-        assert data.classes == ["cat", "dog", "emu"]
+        assert data.classes == ("cat", "dog", "emu")
         for name, split in {train: data.train_set, val: data.val_set, test: data.test_set}.items():
             assert sorted(levels(split)) == [level for level, (place, _) in PLACES.items() if place == name]
         assert labels_are_those_of_the_folders(data, data.train_set, data.val_set, data.test_set)
@@ -205,7 +205,7 @@ class TestSplitFolders:
     def test_a_split_without_classes_has_no_labels(self, split_folders):
         data = ImageFolder(str(split_folders(train={"cat": 4, "dog": 4}, test={"": 3})), size=8, val_fraction=0.25)
         data.setup()
-        assert data.classes == ["cat", "dog"]
+        assert data.classes == ("cat", "dog")
         assert data.test_set[:].labels is None
         assert labels_are_those_of_the_folders(data, data.train_set, data.val_set)
 

@@ -13,7 +13,7 @@ from small_recipes import RECIPES, tiny
 
 from lightning_gen import GenerativeModule
 from lightning_gen.cli import main
-from lightning_gen.modules.devices import of_all_devices
+from lightning_gen.training.collectives import of_all_devices
 
 TWO = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
 BRAIN = "--trainer.precision=bf16-mixed"

@@ -7,6 +7,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from lightning_gen import InputError
+from lightning_gen.media import Images, Points
 from lightning_gen.metrics import reconstruction_error
 from lightning_gen.metrics.reconstruction import ssim_obstacle
 
@@ -53,9 +54,9 @@ def test_ssim_is_that_of_the_paper(shape):
 def test_ssim_needs_pictures_as_large_as_its_window():
     x = uniform(2, 1, 10, 28)
     assert reconstruction_error([(x, x)]).ssim is None
-    assert "10 x 28 pixels are smaller than its 11 x 11 window" in ssim_obstacle(x.shape[1:])
-    assert ssim_obstacle((1, 11, 11)) is None
-    assert "points" in ssim_obstacle((2,))
+    assert "10 x 28 pixels are smaller than its 11 x 11 window" in ssim_obstacle(x.shape[1:], Images())
+    assert ssim_obstacle((1, 11, 11), Images()) is None
+    assert "points" in ssim_obstacle((2,), Points())
 
 
 def test_batches_of_unequal_size_give_what_one_batch_gives():

@@ -123,27 +123,27 @@ def test_projection_by_hand():
     """Equation 3 of https://arxiv.org/abs/1802.05637."""
     discriminator = DenseDiscriminator((4,), (5,), conditioning=Projection(CLASSES)).double()
     x = numbers(6, 4)
-    judgement = discriminator.judge(x, LABELS)
+    output = discriminator(x, LABELS)
     w, b = weights_of(discriminator.layers[1])
     hidden = x.numpy() @ w.T + b
     hidden = np.where(hidden > 0, hidden, 0.2 * hidden)
-    np.testing.assert_allclose(judgement.features.detach().numpy(), hidden)
+    np.testing.assert_allclose(output.features.detach().numpy(), hidden)
     psi, bias = weights_of(discriminator.head.logit)
     embedding = ONE_HOT @ discriminator.head.embedding.weight.detach().numpy()
     expected = (hidden @ psi.T + bias)[:, 0] + (embedding * hidden).sum(1)
-    np.testing.assert_allclose(judgement.logits.detach().numpy(), expected)
-    assert judgement.class_logits is None
+    np.testing.assert_allclose(output.logits.detach().numpy(), expected)
+    assert output.class_logits is None
 
 
 def test_auxiliary_classifier_by_hand():
     discriminator = DenseDiscriminator((4,), (5,), conditioning=AuxiliaryClassifier(CLASSES)).double()
-    judgement = discriminator.judge(numbers(6, 4), LABELS)
-    features = judgement.features.detach().numpy()
+    output = discriminator(numbers(6, 4), LABELS)
+    features = output.features.detach().numpy()
     w, b = weights_of(discriminator.head.classes)
     assert w.shape == (CLASSES, 5)
-    np.testing.assert_allclose(judgement.class_logits.detach().numpy(), features @ w.T + b)
+    np.testing.assert_allclose(output.class_logits.detach().numpy(), features @ w.T + b)
     w, b = weights_of(discriminator.head.logit)
-    np.testing.assert_allclose(judgement.logits.detach().numpy(), (features @ w.T + b)[:, 0])
+    np.testing.assert_allclose(output.logits.detach().numpy(), (features @ w.T + b)[:, 0])
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 4, 5)])
@@ -164,7 +164,7 @@ def test_a_pack_holds_the_class_of_each_sample():
     w, b = weights_of(discriminator.layers[1])
     hidden = rows @ w.T + b
     np.testing.assert_allclose(
-        discriminator.judge(x, LABELS).features.detach().numpy(), np.where(hidden > 0, hidden, 0.2 * hidden)
+        discriminator(x, LABELS).features.detach().numpy(), np.where(hidden > 0, hidden, 0.2 * hidden)
     )
 
 
@@ -172,9 +172,9 @@ def test_a_pack_holds_the_class_of_each_sample():
 def test_packs_are_judged_one_by_one(cls, arguments):
     discriminator = cls((2, 8, 8), packing=3, **arguments).double().eval()
     x = numbers(6, 2, 8, 8)
-    logits = discriminator(x)
-    torch.testing.assert_close(logits, torch.stack([discriminator(x[:3])[0], discriminator(x[3:])[0]]))
-    assert not torch.allclose(logits, discriminator(x.flip(0)).flip(0), rtol=1e-9)
+    logits = discriminator(x).logits
+    torch.testing.assert_close(logits, torch.stack([discriminator(x[:3]).logits[0], discriminator(x[3:]).logits[0]]))
+    assert not torch.allclose(logits, discriminator(x.flip(0)).logits.flip(0), rtol=1e-9)
 
 
 @every_discriminator
@@ -182,10 +182,10 @@ def test_minibatch_standard_deviation_by_hand(cls, arguments):
     """Section 3 of https://arxiv.org/abs/1710.10196, with one group and one number for all features."""
     discriminator = cls((2, 8, 8), minibatch_std=True, **arguments).double().eval()
     x = numbers(6, 2, 8, 8)
-    features = discriminator.judge(x).features.detach().numpy()
+    features = discriminator(x).features.detach().numpy()
     np.testing.assert_allclose(features[:, -1], features[:, :-1].std(0).mean(), rtol=1e-4)
     assert features.shape[1] == discriminator.features(x).flatten(1).shape[1] + 1
-    same = discriminator.judge(x[:1].expand(6, -1, -1, -1)).features[:, -1]
+    same = discriminator(x[:1].expand(6, -1, -1, -1)).features[:, -1]
     assert (same < 2e-4).all()
 
 
@@ -195,10 +195,8 @@ def test_halves_are_the_judgements_of_either_half(cls, arguments):
     for options in ({}, packs, {"conditioning": guesses}):
         discriminator = cls((1, 8, 8), **arguments, **options).double().eval()
         real, fake = numbers(6, 1, 8, 8), numbers(6, 1, 8, 8)
-        halves = discriminator.judge(torch.cat([real, fake]), torch.cat([LABELS, LABELS.flip(0)])).halves()
-        for half, alone in zip(
-            halves, (discriminator.judge(real, LABELS), discriminator.judge(fake, LABELS.flip(0))), strict=True
-        ):
+        halves = discriminator(torch.cat([real, fake]), torch.cat([LABELS, LABELS.flip(0)])).split()
+        for half, alone in zip(halves, (discriminator(real, LABELS), discriminator(fake, LABELS.flip(0))), strict=True):
             torch.testing.assert_close(vars(half), vars(alone))
 
 
@@ -217,7 +215,7 @@ def test_a_generator_draws_each_class_its_own_way(cls, conditioning, arguments):
 def test_a_discriminator_judges_each_class_its_own_way(cls, arguments):
     for conditioning in (Concatenation, Projection):
         discriminator = cls((1, 8, 8), conditioning=conditioning(CLASSES), **arguments).double().eval()
-        logits = discriminator(numbers(1, 1, 8, 8).expand(3, -1, -1, -1), torch.arange(3))
+        logits = discriminator(numbers(1, 1, 8, 8).expand(3, -1, -1, -1), torch.arange(3)).logits
         assert torch.pdist(logits[:, None]).min() > 1e-5
         assert discriminator.num_classes == CLASSES
 
@@ -225,9 +223,7 @@ def test_a_discriminator_judges_each_class_its_own_way(cls, arguments):
 def test_an_auxiliary_classifier_does_not_read_the_class_it_guesses():
     discriminator = DenseDiscriminator((4,), (5,), conditioning=AuxiliaryClassifier(CLASSES))
     x = torch.randn(6, 4)
-    torch.testing.assert_close(
-        discriminator.judge(x, LABELS).class_logits, discriminator.judge(x, 0 * LABELS).class_logits
-    )
+    torch.testing.assert_close(discriminator(x, LABELS).class_logits, discriminator(x, 0 * LABELS).class_logits)
 
 
 @pytest.mark.parametrize(("cls", "conditioning", "arguments"), CONDITIONAL_GENERATORS)

@@ -154,9 +154,9 @@ def test_in_all_else_it_is_the_likelihood_that_it_is_given(likelihood):
     assert torch.equal(bound.log_prob(found.output, found.x), likelihood.log_prob(found.output, found.x))
     assert torch.equal(bound.mean(found.output), likelihood.mean(found.output))
     assert torch.equal(bound.sample(found.output, source()), likelihood.sample(found.output, source()))
-    assert (bound.discrete, bound.bits_per_dim(500.0, (3, 4, 4))) == (
+    assert (bound.discrete, bound.bits_per_dim(500.0, (3, 4, 4), 2 / 256)) == (
         likelihood.discrete,
-        likelihood.bits_per_dim(500.0, (3, 4, 4)),
+        likelihood.bits_per_dim(500.0, (3, 4, 4), 2 / 256),
     )
     assert set(inspect.signature(ImportanceWeightedBound).parameters) == {"likelihood", "weight"}
 

@@ -71,7 +71,7 @@ def test_uniform_pixels_cost_8_bits(channels):
     parameters = torch.stack([torch.zeros(256), VALUES.float(), torch.full((256,), -20.0)])
     output = parameters.expand(256, channels, -1, -1).reshape(256, -1, 1, 1).double()
     nats = -likelihood.log_prob(output, VALUES.view(256, 1, 1, 1).expand(-1, channels, 1, 1))
-    bits = likelihood.bits_per_dim(nats, (channels, 1, 1))
+    bits = likelihood.bits_per_dim(nats, (channels, 1, 1), 2 / 256)
     torch.testing.assert_close(bits, torch.full((256,), 8.0).double(), atol=1e-5, rtol=0)
 
 

@@ -149,15 +149,15 @@ def test_likelihoods_cannot_all_draw():
 def test_a_uniform_density_of_pixels_costs_8_bits(shape):
     dimensions = torch.Size(shape).numel()
     nats = dimensions * log(2.0)  # the density is 1/2 on [-1, 1]
-    assert GaussianLikelihood().bits_per_dim(nats, shape) == pytest.approx(8)
-    tensor = GaussianLikelihood().bits_per_dim(torch.tensor(nats), shape)
+    assert GaussianLikelihood().bits_per_dim(nats, shape, 2 / 256) == pytest.approx(8)
+    tensor = GaussianLikelihood().bits_per_dim(torch.tensor(nats), shape, 2 / 256)
     torch.testing.assert_close(tensor, torch.tensor(8.0))
 
 
 def test_probabilities_of_pixels_and_densities_of_points_are_given_no_bits():
-    assert LogisticMixtureLikelihood().bits_per_dim(12 * log(256), (3, 2, 2)) == pytest.approx(8)
-    assert BernoulliLikelihood().bits_per_dim(12 * log(2), (3, 2, 2)) == pytest.approx(1)
-    assert GaussianLikelihood().bits_per_dim(2 * log(2), (2,)) == pytest.approx(1)
+    assert LogisticMixtureLikelihood().bits_per_dim(12 * log(256), (3, 2, 2), 2 / 256) == pytest.approx(8)
+    assert BernoulliLikelihood().bits_per_dim(12 * log(2), (3, 2, 2), 2 / 256) == pytest.approx(1)
+    assert GaussianLikelihood().bits_per_dim(2 * log(2), (2,), None) == pytest.approx(1)
 
 
 # each of them -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,114 @@
+"""Samples that are compared: real ones and drawn ones, batch by batch."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from lightning_gen.data import DataModule, Loader, Samples
+from lightning_gen.errors import InputError
+from lightning_gen.media import Medium
+from lightning_gen.modules import Autoencoder
+from lightning_gen.records import Batch
+from lightning_gen.samplers import LatentSampler
+from lightning_gen.training import GenerativeModule
+
+BATCH = 512
+"""Samples that pass through the model at a time."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where drawn samples come from.
+
+    Attributes:
+        module: The model.
+        sampler: What its codes are drawn from; None for its own prior.
+    """
+
+    module: GenerativeModule
+    sampler: LatentSampler | None = None
+
+    def sample(self, count: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        """Draw samples ``(count, *shape)``, of the classes asked for where there are any."""
+        if isinstance(self.module, Autoencoder):
+            return self.module.sample(count, labels, generator, self.sampler)
+        return self.module.sample(count, labels, generator)
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A new source of random numbers, on the CPU."""
+    return torch.Generator().manual_seed(seed)
+
+
+def labelled(data: DataModule, split: Samples, size: int = BATCH) -> Iterator[Batch]:
+    """All samples of a split in order, as the model sees them, ``(size, *shape)``; the last batch may be smaller."""
+    return (data.scaled(batch) for batch in Loader(split, size))
+
+
+def batches(data: DataModule, split: Samples, size: int = BATCH) -> Iterator[Tensor]:
+    """The same without labels."""
+    return (batch.x for batch in labelled(data, split, size))
+
+
+def picked(
+    data: DataModule, split: Samples, count: int, generator: torch.Generator, size: int = BATCH
+) -> Iterator[Batch]:
+    """Samples of a split taken at random without repetition, as the model sees them, batch by batch."""
+    rows = torch.randperm(len(split), generator=generator)[:count]
+    return (data.scaled(split.__getitems__(part.tolist())) for part in rows.split(size))
+
+
+def picks(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Tensor]:
+    """The same without labels."""
+    return (batch.x for batch in picked(data, split, count, seeded(seed)))
+
+
+def observed(module: Autoencoder, batches: Iterable[Batch], generator: torch.Generator) -> Iterator[Batch]:
+    """Samples as an autoencoder is of them: drawn from those of the data where it has an `observation`.
+
+    Generators in the same state and batches of the same size draw the same samples.
+    """
+    return (replace(batch, x=module.observe(batch.x, generator)) for batch in batches)
+
+
+def pick(data: DataModule, split: Samples, count: int, seed: int) -> Tensor:
+    """All `picks` in one tensor, ``(count, *shape)``."""
+    return torch.cat(list(picks(data, split, count, seed)))
+
+
+def drawn(source: Source, count: int, seed: int, labels: Tensor | None = None) -> Iterator[Tensor]:
+    """Samples of a model, drawn batch by batch from one seeded generator.
+
+    Args:
+        source: The model, and what it draws from.
+        count: How many.
+        seed: Of the generator.
+        labels: The classes to draw, ``(count,)``, for a conditional model; None for classes at random.
+
+    Raises:
+        InputError: Some are not finite.
+    """
+    generator = seeded(seed)
+    for start in range(0, count, BATCH):
+        size = min(BATCH, count - start)
+        wanted = None if labels is None else labels[start : start + size]
+        samples = source.sample(size, wanted, generator)
+        if not samples.isfinite().all():
+            raise InputError("some samples are not finite: the training diverged, evaluate an earlier checkpoint")
+        yield samples
+
+
+def draw(source: Source, count: int, seed: int) -> Tensor:
+    """All `drawn` in one tensor, ``(count, *shape)``.
+
+    Raises:
+        InputError: Some are not finite.
+    """
+    return torch.cat(list(drawn(source, count, seed)))
+
+
+def rounded(batches: Iterable[Tensor], medium: Medium) -> Iterator[Tensor]:
+    """Batches of samples as they would be read from files: images in [-1, 1] rounded to 8 bits."""
+    return (medium.to_model(medium.to_stored(x)) for x in batches)

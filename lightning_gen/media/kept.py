@@ -1,0 +1,48 @@
+"""What data say of their samples, as plain data in checkpoints: the medium and the names of the classes."""
+
+from typing import Any
+
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen.errors import InputError
+from lightning_gen.media.base import Medium
+
+
+def described(medium: Medium | None) -> dict[str, Any] | None:
+    """A medium as ``{class_path, init_args}``; None for none.
+
+    Raises:
+        InputError: It cannot be written as plain data.
+    """
+    try:
+        return None if medium is None else checkpoints.describe(medium)
+    except checkpoints.Undescribable as reason:
+        raise InputError(
+            f"the medium of the data cannot be kept in checkpoints ({reason}): make it a frozen dataclass of plain data"
+        ) from None
+
+
+def rebuilt(stored: Any) -> Medium | None:
+    """The medium that `described` wrote; None for none, as in checkpoints of version 0.1.
+
+    Raises:
+        InputError: It is no medium, or its class may not be built.
+    """
+    if stored is None:
+        return None
+    arguments = stored["init_args"] | {"_class_path": stored["class_path"]}
+    return checkpoints.rebuild(Medium, arguments, "the checkpoint")  # type: ignore[type-abstract]
+
+
+def medium_said_by(data: Any) -> Medium | None:
+    """The medium that data say they are of; None where they say none.
+
+    Raises:
+        InputError: They are ours, and do not say it, and their shape does not tell it.
+    """
+    medium = getattr(data, "medium", None)
+    return medium if isinstance(medium, Medium) else None
+
+
+def classes_of(classes: Any) -> tuple[str, ...] | None:
+    """Names of classes, as data or a checkpoint say them; None where they say none."""
+    return tuple(map(str, classes)) if isinstance(classes, (tuple, list)) else None

@@ -1,0 +1,185 @@
+"""How an autoencoder draws: from the prior of its bottleneck, or from a sampler that was fitted to its codes."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from lightning_gen.bottlenecks import Bottleneck
+from lightning_gen.data import DataModule, Loader
+from lightning_gen.errors import InputError
+from lightning_gen.networks import Encoder
+from lightning_gen.records import Batch
+from lightning_gen.reflection import class_path
+from lightning_gen.samplers import LatentSampler
+from lightning_gen.samplers.kept import described, rebuilt, weights_key
+from lightning_gen.training.classes import drawn_classes
+from lightning_gen.training.contexts import evaluating
+from lightning_gen.training.module import GenerativeModule
+
+BATCH = 512
+"""Samples that are encoded or decoded at a time."""
+
+Kind = TypeVar("Kind", bound=LatentSampler)
+
+
+class CodeDrawing(GenerativeModule, ABC):
+    """A module with an encoder, a bottleneck and a decoder that turns drawn codes into samples.
+
+    Attributes:
+        samplers: What `fit_sampler` fitted, as plain data by the path of its class; kept in checkpoints as long as the
+            encoder and the bottleneck have the weights that it was fitted to.
+    """
+
+    encoder: Encoder
+    bottleneck: Bottleneck
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.samplers: dict[str, dict[str, Any]] = {}
+
+    @abstractmethod
+    def observe(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Samples as the model is of them."""
+
+    @abstractmethod
+    def decode(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Samples ``(n, *shape)`` from codes ``(n, latent_dim, *map_size)``."""
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        labels: Tensor | Sequence[int] | int | None = None,
+        generator: torch.Generator | None = None,
+        sampler: LatentSampler | None = None,
+        batch_size: int = BATCH,
+    ) -> Tensor:
+        """Decode draws from the prior, or from a fitted sampler, in evaluation mode.
+
+        Args:
+            n: How many.
+            labels: Class or classes to draw, repeated until there are n; None for classes at random. For conditional
+                models, whose codes are drawn independently of the class.
+            generator: Source of the codes; the same seed gives the same samples. None for this process's own.
+            sampler: What `fit_sampler` or `fitted_sampler` gave; None for the prior of the bottleneck.
+            batch_size: Codes that are decoded at a time.
+
+        Returns:
+            ``(n, *shape)``; images in [-1, 1].
+
+        Raises:
+            InputError: `n` is below 1, the model knows no such class, the code has no prior to draw from, or the
+                sampler was fitted to other weights.
+        """
+        if n < 1:
+            raise InputError(f"the number of samples must be at least 1, not {n}")
+        source = generator or self.rng
+        classes: Sequence[Tensor | None] = [None] * -(-n // batch_size)
+        if self.num_classes is not None or labels is not None:
+            classes = drawn_classes(self.num_classes, n, labels, source).to(self.device).split(batch_size)
+        with evaluating(self):
+            codes = self.draw_codes(n, source, sampler).split(batch_size)
+            return torch.cat([self.decode(code, each) for code, each in zip(codes, classes, strict=True)])
+
+    def draw_codes(self, n: int, generator: torch.Generator, sampler: LatentSampler | None = None) -> Tensor:
+        """Draw codes ``(n, latent_dim, *map_size)`` from the prior or a fitted sampler, on the module's device.
+
+        Raises:
+            InputError: There is no prior, or the sampler was fitted to other weights.
+        """
+        if sampler is not None:
+            if sampler.encoded_by != self.code_key():
+                raise InputError(
+                    "the sampler was fitted to other codes than this encoder gives now: fit it to them, "
+                    "module.fit_sampler(sampler, data)"
+                )
+            code = sampler.draw(n, generator).view(n, self.bottleneck.latent_dim, *self.encoder.map_size)
+            return self.bottleneck.snap(code.to(self.device))
+        self.check_prior()
+        return self.bottleneck.sample_prior(n, generator, self.encoder.map_size).to(self.device)
+
+    def check_prior(self) -> None:
+        """Check that codes can be drawn without a fitted sampler.
+
+        Raises:
+            InputError: There is no prior.
+        """
+        if not self.has_prior:
+            raise InputError(
+                f"the code of {type(self.bottleneck).__name__} has no prior to draw from: --sampler gmm fits a density "
+                "to the codes of the training data and draws from that; in Python, module.fit_sampler"
+            )
+
+    # samplers ------------------------------------------------------------------------------------------------------
+
+    def fit_sampler(self, sampler: Kind, data: DataModule | Iterable[Any], seed: int = 0) -> Kind:
+        """Fit a sampler to the codes of the training data, for ``sample(n, sampler=sampler)``; checkpoints keep it.
+
+        Codes are drawn from the posterior where there is one: so were those that the decoder was trained on, and their
+        density is that of q(z), while that of the posteriors' means is narrower.
+
+        Paper: From Variational to Deterministic Autoencoders, https://arxiv.org/abs/1903.12436, section 4
+
+        Args:
+            sampler: Such as ``GaussianMixtureSampler()``.
+            data: A DataModule, whose training split is encoded, or batches as the model sees them.
+            seed: Of the posterior's draws and of the fit.
+
+        Returns:
+            The sampler, fitted.
+
+        Raises:
+            InputError: The sampler cannot be fitted to these codes.
+        """
+        codes = self.codes_of(data, torch.Generator(self.device).manual_seed(seed))
+        sampler.fit(codes, torch.Generator().manual_seed(seed))
+        sampler.encoded_by = self.code_key()
+        self.samplers[class_path(type(sampler))] = described(sampler)
+        return sampler
+
+    def fitted_sampler(self, kind: type[Kind]) -> Kind | None:
+        """The sampler of a class that was fitted to the codes as they are now; None if there is none."""
+        return rebuilt(kind, self.samplers[class_path(kind)]) if self.keeps(kind) else None
+
+    def keeps(self, kind: type[LatentSampler]) -> bool:
+        """Whether a sampler of a class was fitted to the codes as they are now."""
+        stored = self.samplers.get(class_path(kind))
+        return stored is not None and stored["encoded_by"] == self.code_key()
+
+    def code_key(self) -> str:
+        """A key of the weights that codes come from."""
+        return weights_key(self.encoder, self.bottleneck)
+
+    @torch.no_grad()
+    def codes_of(self, data: DataModule | Iterable[Any], generator: torch.Generator) -> Tensor:
+        """Codes of training samples, drawn from the posterior in evaluation mode, flat: ``(n, width)``, on the CPU."""
+        codes = []
+        with evaluating(self):
+            for batch in batches_of(data):
+                x, labels = batch.to(self.device)
+                x = self.observe(x, generator)
+                codes.append(self.bottleneck(self.encoder(x, labels), generator).sample.flatten(1).float().cpu())
+        return torch.cat(codes)
+
+    def progress(self) -> dict[str, Any]:
+        """The samplers that belong to the weights, and what other bases keep."""
+        key = self.code_key() if self.samplers else None
+        kept = {name: stored for name, stored in self.samplers.items() if stored["encoded_by"] == key}
+        return {**super().progress(), "samplers": kept}
+
+    def load_progress(self, progress: dict[str, Any]) -> None:
+        """The samplers, and what other bases keep."""
+        super().load_progress(progress)
+        self.samplers = dict(progress.get("samplers", {}))
+
+
+def batches_of(data: DataModule | Iterable[Any]) -> Iterator[Batch]:
+    """The training split of a DataModule in order, scaled, or what a DataLoader yields."""
+    if isinstance(data, DataModule):
+        data.prepare_data()
+        data.setup()
+        return map(data.scaled, Loader(data.train_set, BATCH))
+    return map(Batch.of, data)

@@ -1,0 +1,215 @@
+"""Whether the parts of a module fit each other."""
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from lightning_gen.adversaries import AdaptiveWeight, Contrast
+from lightning_gen.bottlenecks import Bottleneck, GradientDescent
+from lightning_gen.bottlenecks.vector_quantizer import CodebookQuantizer
+from lightning_gen.errors import InputError
+from lightning_gen.networks import AuxiliaryClassifier, Decoder, Discriminator, Encoder, Generator
+from lightning_gen.objectives import (
+    AuxiliaryTerm,
+    Classification,
+    FeatureReconstruction,
+    ImportanceWeightedBound,
+    Likelihood,
+)
+from lightning_gen.regularizers import CodebookDistance, KLDivergence
+from lightning_gen.schedules import Schedule
+from lightning_gen.terms import Term
+from lightning_gen.training.phases import check_apart
+
+
+def likelihood_of(objective: Mapping[str, Term]) -> Likelihood:
+    """The first likelihood of an objective: it says how a decoder's output becomes a sample.
+
+    Raises:
+        InputError: There is none.
+    """
+    for term in objective.values():
+        if isinstance(term, Likelihood):
+            return term
+    raise InputError(
+        "no term of the objective says how the decoder's output becomes a sample: add one of the likelihoods, such as "
+        "reconstruction: BernoulliLikelihood (an objective in a file replaces all terms of the recipe below it, so "
+        "name all there; --model.objective.kl.weight 4 changes a single one)"
+    )
+
+
+def check_autoencoder(
+    encoder: Encoder, bottleneck: Bottleneck, decoder: Decoder, objective: Mapping[str, Term]
+) -> None:
+    """Check that encoder, bottleneck, decoder and objective are made for each other.
+
+    Raises:
+        InputError: They are not.
+    """
+    name = type(bottleneck).__name__
+    if tuple(encoder.shape) != tuple(decoder.shape):
+        raise InputError(
+            f"the encoder reads samples of shape {tuple(encoder.shape)} and the decoder gives {tuple(decoder.shape)}: "
+            "build both for the shape of the data"
+        )
+    if encoder.features != bottleneck.features:
+        raise InputError(
+            f"the encoder gives {encoder.features} features and {name} with latent_dim {bottleneck.latent_dim} takes "
+            f"{bottleneck.features}: set the encoder's features to that"
+        )
+    if decoder.latent_dim != bottleneck.latent_dim:
+        raise InputError(
+            f"{name} gives codes of {bottleneck.latent_dim} and the decoder reads {decoder.latent_dim}: set the "
+            "decoder's latent_dim to that"
+        )
+    if encoder.map_size != decoder.map_size:
+        raise InputError(
+            f"the encoder gives features {encoder.map_size or 'without a map'} and the decoder reads codes "
+            f"{decoder.map_size or 'without a map'}: take an encoder and a decoder of one family and one depth"
+        )
+    if encoder.num_classes != decoder.num_classes:
+        raise InputError(
+            f"the encoder is told of {encoder.num_classes or 'no'} classes and the decoder of "
+            f"{decoder.num_classes or 'no'}: give both a conditioning with the same num_classes, or neither"
+        )
+    check_likelihood(likelihood_of(objective), decoder)
+    check_objective(objective, bottleneck)
+
+
+def check_likelihood(likelihood: Likelihood, decoder: Decoder) -> None:
+    """Check that a decoder gives what a likelihood reads.
+
+    Raises:
+        InputError: It does not.
+    """
+    if likelihood.pixels_only and len(decoder.shape) == 1:
+        raise InputError(
+            f"{type(likelihood).__name__} is for images between black and white and the data are points: use "
+            "GaussianLikelihood, --model.objective.reconstruction GaussianLikelihood"
+        )
+    wanted = likelihood.outputs(decoder.shape[0])
+    if decoder.output_shape[0] != wanted:
+        raise InputError(
+            f"{type(likelihood).__name__} reads {wanted} channels of the decoder's output and it has "
+            f"{decoder.output_shape[0]}: set the decoder's outputs to {wanted}"
+        )
+
+
+def check_objective(objective: Mapping[str, Term], bottleneck: Bottleneck) -> None:
+    """Check that the terms with a weight train what they should and count nothing twice.
+
+    Raises:
+        InputError: They do not.
+    """
+    terms = {name: term for name, term in objective.items() if term.weight != 0}
+    bounds = [name for name, term in terms.items() if isinstance(term, ImportanceWeightedBound)]
+    divergences = [name for name, term in terms.items() if isinstance(term, KLDivergence)]
+    if bounds and divergences:
+        raise InputError(
+            f"the divergence from the prior is part of ImportanceWeightedBound and '{divergences[0]}' counts it again: "
+            f"leave that term out, or only log it, --model.objective.{divergences[0]}.weight 0"
+        )
+    by_gradient = isinstance(bottleneck, CodebookQuantizer) and isinstance(bottleneck.learning, GradientDescent)
+    if by_gradient and not any(isinstance(term, CodebookDistance) for term in terms.values()):
+        raise InputError(
+            "nothing trains a codebook that learns by GradientDescent: add the term CodebookDistance, "
+            "--model.objective.codebook CodebookDistance, or take --model.bottleneck.learning MovingAverage"
+        )
+
+
+def check_generator(generator: Generator, discriminator: Discriminator) -> None:
+    """Check that a generator and a discriminator can be trained against each other.
+
+    Raises:
+        InputError: They are built for different shapes or classes, or share weights.
+    """
+    if tuple(generator.shape) != tuple(discriminator.shape):
+        raise InputError(
+            f"the generator draws {tuple(generator.shape)} and the discriminator reads {tuple(discriminator.shape)}: "
+            "build both for the same shape"
+        )
+    drawn, expected = generator.num_classes, discriminator.num_classes
+    if drawn != expected:
+        raise InputError(
+            f"the generator is told of {drawn or 'no'} classes and the discriminator of {expected or 'no'}: give both "
+            "a conditioning with the same num_classes, or neither"
+        )
+    check_apart({"generator": generator, "discriminator": discriminator})
+
+
+def check_adversarial_terms(discriminator: Discriminator, terms: Mapping[str, AuxiliaryTerm]) -> None:
+    """Check that a discriminator that guesses classes is trained to, and no other is.
+
+    Raises:
+        InputError: It is not.
+    """
+    guesses = isinstance(discriminator.conditioning, AuxiliaryClassifier)
+    learns = any(isinstance(term, Classification) for term in terms.values())
+    if guesses and not learns:
+        raise InputError(
+            "AuxiliaryClassifier learns nothing without its term: add "
+            "--model.terms '{classification: {class_path: Classification}}'"
+        )
+    if learns and not guesses:
+        raise InputError(
+            "the term Classification needs a discriminator that guesses classes: set "
+            "--model.discriminator.conditioning AuxiliaryClassifier, on data with labels"
+        )
+
+
+def check_discriminator(
+    autoencoder: nn.Module, encoder: Encoder, bottleneck: Bottleneck, discriminator: Discriminator, contrast: Contrast
+) -> None:
+    """Check that a discriminator is made for what it is shown of an autoencoder.
+
+    Raises:
+        InputError: It is not, the prior to draw from is missing, or weights are shared.
+    """
+    name = type(contrast).__name__
+    wanted = contrast.judged_shape(tuple(encoder.shape), bottleneck.latent_dim)
+    if tuple(discriminator.shape) != wanted:
+        raise InputError(
+            f"{name} shows the discriminator {'codes' if contrast.judges_codes else 'samples'} of shape {wanted} and "
+            f"it reads {tuple(discriminator.shape)}: build it for that shape"
+        )
+    if contrast.needs_prior and not bottleneck.has_prior:
+        raise InputError(
+            f"{name} draws codes from the prior and {type(bottleneck).__name__} has none: give the bottleneck one, "
+            "such as IdentityBottleneck(prior=Normal()), or use GaussianBottleneck"
+        )
+    if discriminator.packing > 1:
+        raise InputError(
+            f"{name} shows {'codes' if contrast.judges_codes else 'samples'} to be judged one by one and the "
+            f"discriminator joins {discriminator.packing}: set its packing to 1"
+        )
+    if discriminator.num_classes not in (None, encoder.num_classes):
+        raise InputError(
+            f"the discriminator is told of {discriminator.num_classes} classes and the autoencoder of "
+            f"{encoder.num_classes or 'none'}: give encoder and decoder a conditioning with the same num_classes, or "
+            "leave the discriminator's out"
+        )
+    check_apart({"autoencoder": autoencoder, "discriminator": discriminator})
+
+
+def check_adversarial_losses(
+    discriminator: Discriminator,
+    contrast: Contrast,
+    weight: float | Schedule | AdaptiveWeight,
+    terms: Mapping[str, AuxiliaryTerm],
+) -> None:
+    """Check that the adversarial losses of an autoencoder are defined for what the discriminator reads.
+
+    Raises:
+        InputError: It is not.
+    """
+    check_adversarial_terms(discriminator, terms)
+    if contrast.judges_codes and isinstance(weight, AdaptiveWeight):
+        raise InputError(
+            f"AdaptiveWeight compares pulls at the decoder and {type(contrast).__name__} judges codes, which do not "
+            "depend on it: give adversarial_weight a number or a schedule"
+        )
+    if contrast.judges_codes and any(isinstance(term, FeatureReconstruction) for term in terms.values()):
+        raise InputError(
+            f"FeatureReconstruction compares samples with their reconstructions and {type(contrast).__name__} shows "
+            "codes: leave it out, or use GenerationContrast"
+        )

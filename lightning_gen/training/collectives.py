@@ -1,0 +1,62 @@
+"""Collectives: sums, means and lists over all processes of a run."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_gen import private
+
+
+def sum_over_devices(x: Tensor) -> Tensor:
+    """The sum of a tensor over all processes, in place; the tensor itself where there is only one."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(x)
+    return x
+
+
+def min_over_devices(x: Tensor) -> Tensor:
+    """The least of a tensor over all processes, in place; the tensor itself where there is only one."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(x, torch.distributed.ReduceOp.MIN)
+    return x
+
+
+@torch.no_grad()
+def means_over_devices(tensors: list[Tensor], sent_as: torch.dtype | None = None) -> list[Tensor]:
+    """Averages of tensors over all processes, with one collective a dtype; each with the strides of its tensor.
+
+    Args:
+        tensors: The same shapes and strides, without gaps in memory, in the same order on every process.
+        sent_as: The type in which they are sent and summed; None for their own.
+
+    Returns:
+        Parts of one piece of memory a dtype.
+    """
+    means: dict[int, Tensor] = {}
+    for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
+        group = [tensor for tensor in tensors if tensor.dtype == dtype]
+        flat = torch.cat([tensor.as_strided((tensor.numel(),), (1,)) for tensor in group])  # in the order of memory
+        flat /= torch.distributed.get_world_size()  # first: the sum could be too large for float16
+        sent = flat.to(sent_as or dtype)
+        torch.distributed.all_reduce(sent)
+        pieces = sent.to(dtype).split([tensor.numel() for tensor in group])
+        for tensor, piece in zip(group, pieces, strict=True):
+            means[id(tensor)] = piece.as_strided(tensor.shape, tensor.stride())
+    return [means[id(tensor)] for tensor in tensors]
+
+
+@torch.no_grad()
+def all_reduce_mean(tensors: list[Tensor]) -> None:
+    """Average tensors over all processes, in place; see `means_over_devices`."""
+    if tensors:
+        private.copy_all(tensors, means_over_devices(tensors))
+
+
+def of_all_devices(value: Any) -> list[Any]:
+    """What each process has, by rank; a list of one where there is only one process."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return [value]
+    values: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values

@@ -1,0 +1,120 @@
+"""Exponential moving average of a generator's weights, in images."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
+from torch.nn.utils.spectral_norm import SpectralNorm
+
+from lightning_gen import private
+from lightning_gen.errors import InputError
+from lightning_gen.ranges import ABOVE_0, FROM_0, require
+from lightning_gen.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The tensors of a network, gathered once and not at each step.
+
+    Attributes:
+        weights: Its parameters.
+        buffers: Its buffers.
+    """
+
+    weights: list[Tensor]
+    buffers: list[Tensor]
+
+    @classmethod
+    def of(cls, network: nn.Module) -> "Tensors":
+        """Those of a network that will not be moved to another device any more."""
+        return cls(list(network.parameters()), list(network.buffers()))
+
+
+POWER_ITERATIONS = 15
+"""Power iterations for the singular vectors of an average: as many as torch makes where it begins to normalise."""
+
+
+@torch.no_grad()
+def settle_spectral_norms(average: nn.Module) -> None:
+    """Turn singular vectors that were copied from a network to those of the average of its weights.
+
+    A weight that is divided by its largest singular value keeps that one's vectors as buffers, which belong to the
+    weights that they were found for. Both of torch's ways to normalise are known; a network without is left as it is.
+
+    Args:
+        average: The network that holds the average.
+    """
+    for part in average.modules():
+        for hook in part._forward_pre_hooks.values():
+            if isinstance(hook, SpectralNorm):
+                for _ in range(POWER_ITERATIONS):
+                    hook.compute_weight(part, do_power_iteration=True)
+        chains: Any = part.parametrizations if is_parametrized(part) else {}
+        for name, chain in chains.items():
+            norms = [each for each in chain if isinstance(each, private.SpectralParametrization)]
+            modes = [norm.training for norm in norms]
+            for norm in norms:
+                norm.train()
+            for _ in range(POWER_ITERATIONS if norms else 0):
+                getattr(part, name)
+            for norm, mode in zip(norms, modes, strict=True):
+                norm.train(mode)
+
+
+@dataclass(frozen=True)
+class EMA:
+    """How the weights that sampling uses follow the weights that are trained.
+
+    After an update that used `images` images the average moves by ``average += (1 - decay) * (weights - average)`` with
+    ``decay = 0.5 ** (images / half_life)``, so the same half-life means the same whatever the batch size, the number
+    of discriminator updates or of devices. Early in training the half-life is ``ramp_up * images_seen`` where that is
+    shorter, so that the average does not remember the initial weights (Karras et al. 2020, Training Generative
+    Adversarial Networks with Limited Data, https://arxiv.org/abs/2006.06676, where it is half of the weights' memory
+    and called `ema_rampup`). Averaging for GANs: Yazıcı et al. 2019, https://arxiv.org/abs/1806.04498.
+
+    Attributes:
+        half_life_images: Images after which a weight's share in the average has halved, above 0; or a schedule.
+        ramp_up: Fraction of the images seen so far that bounds the half-life, above 0; None for no bound.
+
+    Raises:
+        InputError: A value is not positive, or not finite.
+    """
+
+    half_life_images: float | Schedule = 10_000.0
+    ramp_up: float | None = 0.05
+
+    def __post_init__(self) -> None:
+        if isinstance(self.half_life_images, Schedule):
+            require(self, "half_life_images", self.half_life_images, FROM_0, "a schedule")
+        elif self.half_life_images not in ABOVE_0:
+            raise InputError(
+                f"ema.half_life_images must be above 0, not {self.half_life_images}: to switch the average off, set "
+                "--model.ema null"
+            )
+        if self.ramp_up is not None and self.ramp_up not in ABOVE_0:
+            raise InputError(f"ema.ramp_up must be above 0 or null, not {self.ramp_up}")
+
+    def decay(self, images: int, images_seen: int) -> float:
+        """Share of the average that is kept by an update that used `images` images, after `images_seen` in all."""
+        half_life = self.half_life_images
+        if isinstance(half_life, Schedule):
+            half_life = half_life(images_seen)
+        if self.ramp_up is not None:
+            half_life = min(half_life, self.ramp_up * images_seen)
+        return 0.5 ** (images / max(half_life, 1e-8))
+
+    @torch.no_grad()
+    def update(self, average: Tensors, source: Tensors, images: int, images_seen: int) -> None:
+        """Move `average` towards `source`; buffers (BatchNorm's statistics) are copied, see `settle_spectral_norms`.
+
+        Args:
+            average: The network that holds the average, in float32.
+            source: The network that is trained, of the same structure.
+            images: Images that the update of `source` used, over all devices.
+            images_seen: Images seen in all, this update included.
+        """
+        private.lerp_all(average.weights, source.weights, 1.0 - self.decay(images, images_seen))
+        if average.buffers:
+            private.copy_all(average.buffers, source.buffers)

@@ -1,0 +1,81 @@
+"""Scalars that must be finite in training, kept on the device until somebody looks."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """What was not finite first.
+
+    Attributes:
+        phase: Whose update it was part of.
+        quantity: What it is called.
+        value: nan, inf or -inf.
+        images: Training images seen with the batch.
+    """
+
+    phase: str
+    quantity: str
+    value: float
+    images: int
+
+    def __str__(self) -> str:
+        return f"the {self.phase}'s {self.quantity} became {self.value} in the batch up to {self.images:,} images"
+
+
+@dataclass(frozen=True)
+class FiniteRecord:
+    """A scalar that must be finite; nobody has looked at it yet.
+
+    Attributes:
+        phase: Whose update it is part of.
+        quantity: What it is called.
+        value: The scalar, on the device.
+        images: Training images seen with the batch.
+        parts: Named scalars that it was made of.
+        scaled: Whether it may overflow where a float16 scaler has yet to find its scale.
+    """
+
+    phase: str
+    quantity: str
+    value: Tensor
+    images: int
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+    scaled: bool = False
+
+    def non_finite(self) -> NonFinite | None:
+        """The first part that is not finite, else the scalar; None where the scalar is finite, whatever its parts."""
+        if math.isfinite(float(self.value)):
+            return None
+        values = ((name, float(value)) for name, value in {**self.parts, self.quantity: self.value}.items())
+        name, value = next((name, value) for name, value in values if not math.isfinite(value))
+        return NonFinite(self.phase, name, value, self.images)
+
+
+class FiniteRecords(list[FiniteRecord]):
+    """Scalars of the latest updates that must be finite, in the order of time; no value is read back here."""
+
+    def add_loss(self, phase: str, total: Tensor, terms: Mapping[str, Tensor], images: int) -> None:
+        """Add a loss before its update."""
+        parts = {name: value.detach() for name, value in terms.items()}
+        self.append(FiniteRecord(phase, "loss", total.detach(), images, parts))
+
+    def add_gradient(self, phase: str, parameters: Iterable[nn.Parameter], images: int) -> None:
+        """Add the norm of the first gradient of some parameters, after unscaling and before the update.
+
+        A gradient that is not finite further behind in the network has come down to it; the norm of all gradients
+        would take a pass over them in each step.
+        """
+        first = next((parameter.grad for parameter in parameters if parameter.grad is not None), None)
+        if first is not None:
+            self.append(FiniteRecord(phase, "gradient", torch.linalg.vector_norm(first), images, scaled=True))
+
+    def add_weights(self, quantity: str, networks: Mapping[str, nn.Module], images: int) -> None:
+        """Add the norms of all weights of networks."""
+        norms = {name: nn.utils.get_total_norm(list(network.parameters())) for name, network in networks.items()}
+        self += [FiniteRecord(name, quantity, norm.detach(), images) for name, norm in norms.items()]

@@ -1,0 +1,149 @@
+"""A run that goes on from a checkpoint: what it needs beyond what Lightning puts back, and whether it can."""
+
+import copy
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from lightning_gen.errors import InputError
+from lightning_gen.training.settings import apply_settings, as_built
+
+
+class Resumption:
+    """What a module knows of the run that it goes on with.
+
+    Attributes:
+        progress: What the checkpoint holds of the module, from loading to the first batch; else None.
+        built: What the optimizers and schedulers of this run were built with; None before it begins.
+    """
+
+    def __init__(self) -> None:
+        self.progress: dict[str, Any] | None = None
+        self.built: dict[str, Any] | None = None
+        self._schedulers: list[dict[str, Any]] = []
+
+    def load(self, progress: dict[str, Any], schedulers: list[dict[str, Any]]) -> None:
+        """Take what a checkpoint holds of the module, and the states of its schedulers."""
+        self.progress = progress
+        self._schedulers = copy.deepcopy(schedulers)  # torch takes parts out of what it loads
+
+    def begin(self, optimizers: Sequence[Optimizer], schedulers: Sequence[LRScheduler]) -> None:
+        """Note what optimizers and schedulers were built with, before their state is put back."""
+        self.built = as_built(optimizers, schedulers)
+
+    @property
+    def pending(self) -> list[Any] | None:
+        """The states of the processes that are not put back yet; None where there are none to be put back."""
+        return None if self.progress is None else self.progress.get("processes", [])
+
+    def own_state(self, rank: int, processes: int) -> dict[str, Any] | None:
+        """The state of one process; None where the run had another number of them."""
+        states = self.pending or []
+        return states[rank] if len(states) == processes else None
+
+    def apply_settings(
+        self, optimizers: Sequence[Optimizer], schedulers: Sequence[LRScheduler], images_seen: int
+    ) -> None:
+        """Let what the user has changed between the runs win; see `lightning_gen.training.settings`."""
+        assert self.built is not None
+        before = self.progress.get("built") if self.progress else None
+        apply_settings(optimizers, schedulers, self.built, before, self._schedulers, images_seen)
+
+    def warn_of_other_devices(self, processes: int) -> None:
+        """Warn where the run had another number of processes."""
+        before = len(self.pending or [])
+        if before != processes:
+            warnings.warn(
+                f"the checkpoint is of a run on {before} devices and this one is on {processes}: the same samples "
+                "follow in the same order, but random numbers start anew, so it is no longer to the bit the run that "
+                "was interrupted; take as many devices as before for that",
+                stacklevel=3,
+            )
+
+
+NAMED = 3
+"""Tensors that a message names."""
+
+
+def check_weights(module: nn.Module, stored: dict[str, Tensor]) -> None:
+    """Check that weights are those of a model like this one.
+
+    Raises:
+        InputError: Tensors are missing, too many, or of another shape.
+    """
+    own = module.state_dict()
+    shapes = {name: (size(stored, name), size(own, name)) for name in {**own, **stored}}
+    differ = [f"{name}: {theirs}, here {ours}" for name, (theirs, ours) in shapes.items() if theirs != ours]
+    if differ:
+        more = f"; and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
+        raise InputError(
+            f"the checkpoint's weights do not fit this {type(module).__name__} ({'; '.join(differ[:NAMED])}{more}): "
+            "take the model and the size of the data from the checkpoint's own run, its config.yaml"
+        )
+
+
+def check_class(module: nn.Module, stored: dict[str, Any]) -> None:
+    """Check that a checkpoint is of a module of the same class.
+
+    Args:
+        module: The module that goes on.
+        stored: The checkpoint's description of its module.
+
+    Raises:
+        InputError: It is of another.
+    """
+    ours, theirs = type(module).__name__, str(stored.get("_class_path", type(module).__name__)).rsplit(".")[-1]
+    if ours != theirs:
+        raise InputError(
+            f"the checkpoint is of a run of {theirs} and this is {ours}: leave out --config to go on with that run as "
+            "it is, or give the new run a name of its own with --name"
+        )
+
+
+def size(tensors: dict[str, Tensor], name: str) -> str:
+    """A tensor's shape, as 64 x 3 x 4 x 4."""
+    return (" x ".join(map(str, tensors[name].shape)) or "a number") if name in tensors else "missing"
+
+
+def check_optimizers(stored: dict[str, Any], own: dict[str, Any]) -> None:
+    """Check that the state of optimizers and schedulers was written by ones of the same classes.
+
+    Args:
+        stored: The checkpoint's description of its module.
+        own: The description of the module that goes on.
+
+    Raises:
+        InputError: One is of another class.
+    """
+    for name, described in own.items():
+        before = stored.get(name)
+        if name.endswith(("optimizer", "scheduler")) and isinstance(described, dict) and isinstance(before, dict):
+            old, new = before["class_path"].rsplit(".")[-1], described["class_path"].rsplit(".")[-1]
+            if old != new:
+                raise InputError(
+                    f"the checkpoint holds the state of {old} and --model.{name} is {new}: keep the class and change "
+                    "its numbers, or start a new run"
+                )
+
+
+def check_groups(stored: Sequence[dict[str, Any]], optimizers: Sequence[Optimizer]) -> None:
+    """Check that the state of optimizers is of as many parameters in as many groups.
+
+    Args:
+        stored: The checkpoint's states.
+        optimizers: Those that go on.
+
+    Raises:
+        InputError: It is not.
+    """
+    before = [[len(group["params"]) for group in state["param_groups"]] for state in stored]
+    now = [[len(group["params"]) for group in optimizer.param_groups] for optimizer in optimizers]
+    if before != now:
+        raise InputError(
+            f"the checkpoint's optimizers have groups of {before} parameters and these have {now}: build the groups "
+            "as before, or start a new run"
+        )

@@ -1,0 +1,180 @@
+"""What is left out of a batch is what nobody asked for; optimizers are fused where they can be."""
+
+import os
+import platform
+import subprocess
+import sys
+from contextlib import nullcontext
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.profilers import PassThroughProfiler, SimpleProfiler
+
+from lightning_gen import GANModule, cli
+from lightning_gen.callbacks import MaxImages
+from lightning_gen.data import Digits
+from lightning_gen.networks import DenseDiscriminator, DenseGenerator
+from lightning_gen.objectives import NonSaturating
+from lightning_gen.training.optimizers import fuse
+from lightning_gen.training.overhead import BATCH_HOOKS
+
+
+class Asked(Callback):
+    """Has hooks of its own and one on the instance, as test doubles do."""
+
+    def __init__(self):
+        self.calls = []
+        self.on_after_backward = lambda *args: self.calls.append("on_after_backward")
+
+    def on_train_batch_start(self, trainer, pl_module, *args):
+        self.calls.append("on_train_batch_start")
+        self.hooks = {hook: getattr(self, hook) for hook in BATCH_HOOKS}
+        self.of_module = {hook: getattr(pl_module, hook) for hook in BATCH_HOOKS}
+
+
+class Watched(GANModule):
+    """A module of a user's own."""
+
+    seen = 0
+
+    def on_before_backward(self, loss):
+        self.seen += 1
+
+
+def module(kind=GANModule):
+    generator, discriminator = DenseGenerator((1, 8, 8), 4, [8]), DenseDiscriminator((1, 8, 8), [8])
+    return kind(generator=generator, discriminator=discriminator, objective=NonSaturating())
+
+
+def fit(module, tmp_path, callbacks=(), images=16, **options):
+    settings = {"max_epochs": -1, "accelerator": "cpu", "logger": False, "enable_checkpointing": False}
+    settings |= {"enable_progress_bar": False, "enable_model_summary": False, "limit_val_batches": 0}
+    trainer = Trainer(default_root_dir=tmp_path, callbacks=[MaxImages(images), *callbacks], **settings, **options)
+    trainer.fit(module, Digits(size=8, batch_size=8))
+    return trainer
+
+
+def test_hooks_that_somebody_has_are_called_and_no_others(tmp_path):
+    asked, watched = Asked(), module(Watched)
+    fit(watched, tmp_path, [asked])
+    assert asked.calls == ["on_train_batch_start", "on_after_backward", "on_after_backward"] * 2
+    assert watched.seen == 4
+    assert {hook for hook, called in asked.hooks.items() if called} == {"on_train_batch_start", "on_after_backward"}
+    own = {"on_train_batch_start", "on_before_backward", "on_before_optimizer_step"}
+    assert {hook for hook, called in asked.of_module.items() if called} == own
+
+
+class Fails(Callback):
+    """Ends a run by an error."""
+
+    def on_train_batch_end(self, *args):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_all_is_as_it_was_after_the_run(tmp_path, monkeypatch, fails):
+    monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    asked, trained = Asked(), module()
+    profiler = PassThroughProfiler()
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+        fit(trained, tmp_path, [asked, *([Fails()] if fails else [])], profiler=profiler)
+    assert trained.trainer.profiler is profiler
+    assert os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] == "1"
+    assert all(callable(getattr(owner, hook)) for owner in (asked, trained) for hook in BATCH_HOOKS)
+
+
+def test_a_profiler_of_the_user_records_every_batch(tmp_path):
+    profiler = SimpleProfiler()
+    fit(module(), tmp_path, profiler=profiler)
+    assert len(profiler.recorded_durations["[Strategy]SingleDeviceStrategy.training_step"]) == 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_optimizers_do_not_look_for_a_gpu_at_each_step(tmp_path, monkeypatch):
+    looks = []
+    monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    monkeypatch.setattr(torch.cuda, "_device_count_nvml", lambda: looks.append(1) or 0)
+    fit(module(), tmp_path)
+    looks_of_a_run = len(looks)
+    looks.clear()
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
+    fit(module(), tmp_path, images=160)
+    assert len(looks) == looks_of_a_run
+
+
+def weights():
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((3, 4), (4,))]
+
+
+def trained(optimizer, parameters):
+    for step in range(5):
+        for parameter in parameters:
+            parameter.grad = (parameter * (step + 1)).sin().detach()
+        optimizer.step()
+    return torch.cat([parameter.detach().flatten() for parameter in parameters])
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad])
+def test_a_fused_optimizer_makes_the_same_steps(kind):
+    plain, fused = ([w.clone().requires_grad_() for w in weights()] for _ in range(2))
+    optimizer = kind(fused, lr=0.01)
+    fuse(optimizer)
+    assert all(group["fused"] for group in optimizer.param_groups)
+    torch.testing.assert_close(trained(optimizer, fused), trained(kind(plain, lr=0.01), plain), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("choice", [{"foreach": True}, {"fused": False}, {"foreach": False, "fused": False}])
+def test_what_the_user_has_chosen_stays(choice):
+    optimizer = torch.optim.Adam([torch.ones(1, requires_grad=True)], **choice)
+    before = dict(optimizer.defaults)
+    fuse(optimizer)
+    assert optimizer.defaults == before
+
+
+def test_an_optimizer_without_a_fused_step_stays_as_it_is():
+    optimizer = torch.optim.RMSprop([torch.ones(1, requires_grad=True)])
+    fuse(optimizer)
+    assert "fused" not in optimizer.defaults
+
+
+FAULTS = """
+import resource
+import torch
+from lightning_gen.training.overhead import keep_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        torch.ones(2**24)  # 64 MiB, more than glibc keeps by itself
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+first = faults()
+keep_memory()
+faults()
+print(first, faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "chosen", [{}, {"MALLOC_ARENA_MAX": "2"}, {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=1048576"}]
+)
+def test_freed_memory_is_kept_unless_the_user_has_chosen(chosen):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    command = [sys.executable, "-c", FAULTS]
+    done = subprocess.run(command, env=environment | chosen, capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert (after > 0.9 * before) if chosen else (after < 0.1 * before)
+
+
+def test_a_fit_on_a_cpu_keeps_its_memory(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(cli, "keep_memory", lambda: kept.append(True))
+    fit(module(), tmp_path, images=64)
+    assert kept == [], "what is for the whole process is left to its owner"
+    cli.main(["fit", "--config=gan/dense", "--data.size=8", "--trainer.fast_dev_run=1", f"--runs_dir={tmp_path}"])
+    assert kept == [True]
