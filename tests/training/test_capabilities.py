@@ -55,7 +55,7 @@ def test_previews_of_an_autoencoder_show_each_sample_beside_its_reconstruction(a
     assert torch.equal(shown.samples[1::2], module.reconstruct(batch).detach())
 
 
-def test_data_say_what_is_known_of_them(tmp_path):
+def test_data_say_what_is_known_of_them():
     known = [
         (each.known_factors, each.mixture, each.singles) for each in (Digits(8), Ring(), Sprites(), StackedDigits())
     ]
