@@ -141,9 +141,10 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
 
     @property
     def losses(self) -> AdversarialLosses:
-        """The adversarial losses of both networks."""
-        terms, penalties = (cast(Any, each) for each in (self.judgement_terms, self.penalties))
-        return AdversarialLosses(self.discriminator, self.adversarial, dict(terms), dict(penalties))
+        """The adversarial losses, with the penalties that are part of the discriminator's update at hand."""
+        update, found = self.updates.get("discriminator", 0), cast(dict[str, Penalty], self.penalties)
+        penalties = {name: penalty for name, penalty in found.items() if update % penalty.every == 0}
+        return AdversarialLosses(self.discriminator, self.adversarial, cast(Any, dict(self.judgement_terms)), penalties)
 
     def phases(self) -> Sequence[Phase]:
         """The autoencoder, then the discriminator."""
@@ -182,7 +183,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
             return loss
         pair = self.contrast(record, self.decode, self.rng)
         part.results["pair"] = pair.detached()
-        found = self.losses.of_generator(pair.fake, pair.fake_labels, pair.real, pair.real_labels)
+        found = self.losses.of_generator(pair.fake, pair.fake_labels, pair.real, pair.real_labels, record.images)
         weight = self._weight(total, found.adversarial, record.images)
         adversarial = found.adversarial
         if self.contrast.spare_encoder:
@@ -199,10 +200,8 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
 
     def discriminator_loss(self, part: MicroBatch) -> Loss:
         """The loss of the discriminator on what the autoencoder's pass over the batch gave."""
-        losses, update = self.losses, self.updates.get("discriminator", 0)
-        penalties = {name: penalty for name, penalty in losses.penalties.items() if penalty.due(update)}
-        passes = losses.passes(part.results.pop("pair"), penalties, self.rng)
-        return losses.of_discriminator(passes, penalties, self.images_seen)
+        losses = self.losses
+        return losses.of_discriminator(losses.passes(part.results.pop("pair"), self.rng), self.images_seen)
 
     def _after_autoencoder(self, images: int, loss: Loss) -> None:
         """Let the bottleneck follow the codes of the batch."""

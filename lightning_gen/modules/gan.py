@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, cast
 
@@ -19,9 +20,9 @@ from lightning_gen.networks import Discriminator, Generator
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
 from lightning_gen.priors import LatentPrior, Normal
 from lightning_gen.ranges import COUNT, require
-from lightning_gen.records import Batch, RealFakePair, Shape, outputs_of
+from lightning_gen.records import Batch, RealFakePair, Shape
 from lightning_gen.regularizers import Constraint, GeneratorPass, GeneratorPenalty, LazyPenalty, Penalty
-from lightning_gen.training.adversarial import AdversarialLosses, generator_penalties, mean
+from lightning_gen.training.adversarial import AdversarialLosses, generator_penalties, mean, outputs_of
 from lightning_gen.training.alternating import AlternatingModule
 from lightning_gen.training.batch_norm import measure_statistics
 from lightning_gen.training.classes import drawn_classes
@@ -297,9 +298,9 @@ class GANModule(AlternatingModule):
 
     @property
     def losses(self) -> AdversarialLosses:
-        """The losses of both networks."""
-        terms, penalties = (cast(Any, each) for each in (self.terms, self.penalties))
-        return AdversarialLosses(self.discriminator, self.objective, dict(terms), dict(penalties))
+        """The losses of both networks, with the penalties that are part of the discriminator's update at hand."""
+        penalties = self._due(self.penalties, "discriminator")
+        return AdversarialLosses(self.discriminator, self.objective, cast(Any, dict(self.terms)), penalties)
 
     def phases(self) -> Sequence[Phase]:
         """The discriminator, then the generator, each followed by the penalties that are updates of their own."""
@@ -336,9 +337,9 @@ class GANModule(AlternatingModule):
         return self.separate_penalties and penalty.every > 1
 
     def _due(self, penalties: nn.ModuleDict, phase: str) -> dict[str, Any]:
-        """The penalties that are part of the update of a phase."""
+        """The penalties that are part of the update of a phase at hand."""
         update, found = self.updates.get(phase, 0), cast(Mapping[str, LazyPenalty], penalties)
-        return {name: each for name, each in found.items() if each.due(update) and not self._is_separate(each)}
+        return {name: each for name, each in found.items() if update % each.every == 0 and not self._is_separate(each)}
 
     def configure_optimizers(self) -> Any:
         """As every alternating module does; the networks are where they are trained by now."""
@@ -383,9 +384,9 @@ class GANModule(AlternatingModule):
 
     def discriminator_loss(self, part: MicroBatch) -> Loss:
         """The loss of the discriminator: its objective on real and fake samples, its terms, and the penalties due."""
-        losses, penalties = self.losses, self._due(self.penalties, "discriminator")
-        passes = losses.passes(self._pair(part), penalties, self.rng)
-        loss = losses.of_discriminator(passes, penalties, self.images_seen)
+        losses = self.losses
+        passes = losses.passes(self._pair(part), self.rng)
+        loss = losses.of_discriminator(passes, self.images_seen)
         if isinstance(self.augmentation, AdaptiveAugmentation):
             sign = {"real_sign": mean([each.on_real.logits.detach().sign().mean() for each in passes])}
             return Loss(loss.total, loss.terms | sign | self.augmentation.figures())
@@ -393,10 +394,8 @@ class GANModule(AlternatingModule):
 
     def discriminator_penalty(self, penalties: dict[str, Penalty], part: MicroBatch) -> Loss:
         """Penalties of the discriminator in an update of their own."""
-        losses, nothing = self.losses, Loss(part.batch.x.new_zeros(()))
-        return losses.penalized(
-            nothing, losses.passes(self._pair(part), penalties, self.rng), penalties, self.images_seen
-        )
+        losses, nothing = replace(self.losses, penalties=penalties), Loss(part.batch.x.new_zeros(()))
+        return losses.penalized(nothing, losses.passes(self._pair(part), self.rng), self.images_seen)
 
     def generator_loss(self, part: MicroBatch) -> Loss:
         """The loss of the generator: its objective against the frozen discriminator, its terms and penalties."""
@@ -405,7 +404,7 @@ class GANModule(AlternatingModule):
         if self.augmentation is not None:
             fake = self.augmentation(fake, self.rng)
             real = self.augmentation(real, self.rng) if losses.needs_real else real
-        found = losses.of_generator(fake, labels, real, labels)
+        found = losses.of_generator(fake, labels, real, labels, self.images_seen)
         loss = found.added_to(Loss(found.adversarial), "generator")
         penalties = self._due(self.generator_penalties, "generator")
         return self.generator_penalty(penalties, part, loss) if penalties else loss

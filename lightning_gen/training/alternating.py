@@ -9,6 +9,7 @@ import contextlib
 import inspect
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,6 +27,19 @@ from lightning_gen.training.earlier import phases_of_players
 from lightning_gen.training.module import GenerativeModule
 from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_apart
 from lightning_gen.training.strategies import gradient_type
+
+
+@dataclass
+class Step:
+    """The step at hand.
+
+    Attributes:
+        logs: Whether its losses are logged.
+        phase: The phase at hand; None before the first.
+    """
+
+    logs: bool = False
+    phase: Phase | None = None
 
 
 class AlternatingModule(GenerativeModule):
@@ -58,8 +72,7 @@ class AlternatingModule(GenerativeModule):
         self.updates: dict[str, int] = {}
         self._phases: Sequence[Phase] = ()
         self._networks: Sequence[OptimizedNetwork] = ()
-        self._phase: Phase | None = None
-        self._logs = False
+        self._step = Step()
         self._latest: dict[str, Loss] = {}
         self._norms: dict[str, Tensor] = {}
         self._sent_as: torch.dtype | None = None
@@ -184,7 +197,7 @@ class AlternatingModule(GenerativeModule):
         """Go through the phases that are due on a batch."""
         batch = self.batch_of(batch)
         images = self.count(batch)
-        self._logs = self.logs_now
+        self._step.logs = self.logs_now
         parts = [MicroBatch(part, len(part.x) / len(batch.x)) for part in self._split(batch)]
         for part in parts:
             self.prepare(part)
@@ -192,7 +205,7 @@ class AlternatingModule(GenerativeModule):
             if self.due(phase):
                 self._run(phase, parts, images * phase.every)
         self.rounds += 1
-        if self._logs:
+        if self._step.logs:
             self.report({name: value for phase in self._phases for name, value in self._metrics(phase).items()})
 
     def _split(self, batch: Batch) -> Iterable[Batch]:
@@ -208,7 +221,7 @@ class AlternatingModule(GenerativeModule):
 
     def _run(self, phase: Phase, parts: Sequence[MicroBatch], images: int) -> None:
         """Backward over the parts, then one update of the network of a phase."""
-        self._phase = phase
+        self._step.phase = phase
         parameters = phase.trains.parameters
         for parameter in parameters:
             parameter.grad = None
@@ -304,12 +317,12 @@ class AlternatingModule(GenerativeModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip the gradient of a phase, after unscaling, and keep its norm where this batch is logged."""
-        phase = self._phase
+        phase = self._step.phase
         assert phase is not None
         if self.finiteness is not None:
             self.finiteness.add_gradient(phase.name, phase.trains.parameters, self.images_seen)
         clip = phase.trains.clip
-        if clip is None and phase.every == 1 and not self._logs:
+        if clip is None and phase.every == 1 and not self._step.logs:
             return  # a norm that nobody reads is not computed; that of a rare phase may be read between its updates
         norm = nn.utils.get_total_norm([p.grad for p in phase.trains.parameters if p.grad is not None])
         if clip is not None:

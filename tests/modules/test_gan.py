@@ -3,6 +3,7 @@
 import copy
 import itertools
 import warnings
+from dataclasses import replace
 
 import lightning.pytorch as pl
 import pytest
@@ -422,7 +423,7 @@ def test_one_pass_over_real_and_fake_gives_the_logits_and_gradients_of_two(gan, 
     passes = []
     hook = module.discriminator.layers.register_forward_hook(lambda m, args, out: passes.append(len(args[0])))
     penalties = dict(enumerate(penalties))
-    (record,) = module.losses.passes(RealFakePair(real, fake), penalties, torch.Generator())
+    (record,) = replace(module.losses, penalties=penalties).passes(RealFakePair(real, fake), torch.Generator())
     assert len(passes) == (2 if len(penalties) == 1 else 1), "no gradient is computed that nobody asks for"
     hook.remove()
     for ours, theirs in zip((record.on_real, record.on_fake), alone, strict=True):
@@ -440,7 +441,7 @@ def test_a_discriminator_that_mixes_samples_sees_real_and_fake_apart(gan, option
     module = gan(generator=DCGANGenerator(shape, 4, 4), discriminator=discriminator).train()
     sizes = []
     module.discriminator.layers.register_forward_hook(lambda m, args, out: sizes.append(len(args[0])))
-    module.losses.passes(RealFakePair(torch.rand(6, *shape), torch.rand(6, *shape)), {}, torch.Generator())
+    module.losses.passes(RealFakePair(torch.rand(6, *shape), torch.rand(6, *shape)), torch.Generator())
     assert sizes == [6, 6]
 
 
