@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from lightning_gen.bottlenecks import Bottleneck
+from lightning_gen.checkpoint.samplers import described, rebuilt, weights_key
 from lightning_gen.data import DataModule, Loader
 from lightning_gen.errors import InputError
 from lightning_gen.networks import Encoder
 from lightning_gen.records import Batch
 from lightning_gen.reflection import class_path
 from lightning_gen.samplers import LatentSampler
-from lightning_gen.samplers.kept import described, rebuilt, weights_key
 from lightning_gen.training.classes import drawn_classes
 from lightning_gen.training.contexts import evaluating
 from lightning_gen.training.module import GenerativeModule
