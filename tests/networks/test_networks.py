@@ -246,7 +246,7 @@ def test_kinds_are_only_contracts(cls):
     [
         ((1, 4, 32), "needs pictures of at least 8 x 8 and got 4 x 32: set --data.size 8 or more"),
         ((3, 32, 7), "needs pictures of at least 8 x 8 and got 32 x 7"),
-        ((2,), "needs pictures of shape .channels, height, width. and got samples of shape .2,.: use the Dense"),
+        ((2,), "needs pictures of shape .channels, height, width.*, and got samples of shape .2,.: use the Dense"),
         ((0, 8, 8), "cannot be built with shape 0, 8, 8"),
     ],
 )
