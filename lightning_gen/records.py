@@ -326,29 +326,10 @@ class DiscriminatorOutput:
 
     def split(self) -> tuple["DiscriminatorOutput", "DiscriminatorOutput"]:
         """The output for the first and for the second half of the samples."""
-        fields: tuple[Any, ...] = (self.logits, self.features, self.labels, self.class_logits)
-        parts = [(None, None) if each is None else each.chunk(2) for each in fields]
+        parts = [(None, None) if each is None else each.chunk(2) for each in (self.labels, self.class_logits)]
         maps = [each.chunk(2) for each in self.hidden]
-        first, second = zip(*parts, strict=True)
+        (logits, features), (labels, class_logits) = (self.logits.chunk(2), self.features.chunk(2)), parts
         return (
-            DiscriminatorOutput(*first, hidden=tuple(each[0] for each in maps)),
-            DiscriminatorOutput(*second, hidden=tuple(each[1] for each in maps)),
+            DiscriminatorOutput(logits[0], features[0], labels[0], class_logits[0], tuple(each[0] for each in maps)),
+            DiscriminatorOutput(logits[1], features[1], labels[1], class_logits[1], tuple(each[1] for each in maps)),
         )
-
-
-def outputs_of(result: Any) -> tuple[DiscriminatorOutput, ...]:
-    """What a discriminator returned as its outputs: one, several of them, or logits alone.
-
-    Raises:
-        InputError: It is none of these.
-    """
-    if isinstance(result, DiscriminatorOutput):
-        return (result,)
-    if isinstance(result, Tensor):
-        return (DiscriminatorOutput(result.flatten(), result.flatten(1) if result.ndim > 1 else result[:, None]),)
-    if isinstance(result, (tuple, list)) and result:
-        return tuple(output for each in result for output in outputs_of(each))
-    raise InputError(
-        f"a discriminator returned a {type(result).__name__}: let its forward return logits (n,), a "
-        "lightning_gen.records.DiscriminatorOutput, or several of either"
-    )

@@ -46,7 +46,7 @@ def handed_on(kind: type) -> tuple[str, ...]:
         return ()
 
 
-def nameless(kind: Callable[..., Any]) -> str | None:
+def var_positional(kind: Callable[..., Any]) -> str | None:
     """What a function, or a class's constructor, calls its ``*args``, any number of arguments; None without."""
     return next((p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.VAR_POSITIONAL), None)
 

@@ -1,6 +1,6 @@
 """Every recipe, at a size at which a test can train it."""
 
-from lightning_gen import recipes
+from lightning_gen.cli import recipes
 
 RECIPES = [name for name in recipes.names() if name.split("/")[0] not in ("data", "trainer")]
 SMALL = {

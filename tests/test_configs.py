@@ -13,9 +13,9 @@ from PIL import Image
 from same_run import assert_same
 from small_recipes import RECIPES, small, tiny
 
-from lightning_gen import GenerativeModule, recipes
+from lightning_gen import GenerativeModule
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen.cli import main
+from lightning_gen.cli import main, recipes
 from lightning_gen.data import ArrayDataset, DataModule, PublishedData, Splits
 from lightning_gen.modules import Autoencoder
 from lightning_gen.networks import conditioning

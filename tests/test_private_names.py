@@ -18,7 +18,7 @@ OF_A_TRAINER = {
     "_checkpoint_connector.restore_precision_plugin_state": "going back to a checkpoint, callbacks/nonfinite.py",
     "_checkpoint_connector.restore_optimizers_and_schedulers": "going back to a checkpoint, callbacks/nonfinite.py",
     "_checkpoint_connector.resume_end": "going back to a checkpoint, callbacks/nonfinite.py",
-    "_accelerator_connector.cluster_environment": "the check of who starts the processes, cluster.py",
+    "_accelerator_connector.cluster_environment": "the check of who starts the processes, cli/launch.py",
     "_signal_connector.register_signal_handlers": "leaving by a signal, callbacks/preemption.py",
     "fit_loop._combined_loader": "checkpoints before a batch, callbacks/checkpoints.py",
     "fit_loop._should_accumulate": "logging, lengths and checkpoints between updates, callbacks/checkpoints.py",
@@ -30,8 +30,8 @@ OF_A_TRAINER = {
 }
 """Names below a Trainer, and what depends on them."""
 OF_CLASSES = {
-    (CLI, "_parse_ckpt_path"): "what a checkpoint says lies under what the user says, cli.py",
-    (CLI, "_set_seed"): "checks before anything is built, cli.py",
+    (CLI, "_parse_ckpt_path"): "what a checkpoint says lies under what the user says, cli/trainer_commands.py",
+    (CLI, "_set_seed"): "checks before anything is built, cli/trainer_commands.py",
     (CLI, "_add_instantiators"): "descriptions of what the command line has built, checkpoint/descriptions.py",
 }
 """Names of classes that are overridden or called, and what depends on them."""
@@ -47,7 +47,7 @@ OF_MODULES = {
     "torch._foreach_clamp_max_": "the weight clipping of WGAN, regularizers/constraint.py",
     "torch._functorch.config.donated_buffer": "--compile of losses differentiated twice, callbacks/execution.py",
     "torch._dynamo.exc.TorchDynamoException": "the sentence where a network cannot be compiled, callbacks/execution.py",
-    "torch.distributed.distributed_c10d._get_default_store": "one error for all processes, cluster.py",
+    "torch.distributed.distributed_c10d._get_default_store": "one error for all processes, cli/processes.py",
     "torch.utils.data._utils.collate.default_collate_fn_map": "datasets that yield Batch, records.py",
     "torch.utils._pytree.tree_leaves": "bench's memory, bench/memory.py",
 }
@@ -107,6 +107,6 @@ def test_the_parser_knows_its_commands_and_the_groups_of_its_options():
     parser = Parser()
     commands = parser.add_subcommands()
     commands.add_subcommand("fit", Parser(), help="train")
-    assert parser._subcommands_action is commands, "--help, cli.py"
-    assert [choice.dest for choice in commands._choices_actions] == ["fit"], "--help, cli.py"
-    assert all(hasattr(group, "_group_actions") for group in parser._action_groups), "--help, help.py"
+    assert parser._subcommands_action is commands, "--help, cli/trainer_commands.py"
+    assert [choice.dest for choice in commands._choices_actions] == ["fit"], "--help, cli/trainer_commands.py"
+    assert all(hasattr(group, "_group_actions") for group in parser._action_groups), "--help, cli/help.py"

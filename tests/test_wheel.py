@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_gen import recipes
+from lightning_gen.cli import recipes
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,7 +35,7 @@ def test_a_recipe_is_found_in_an_installed_wheel(tmp_path):
     ]
     done = subprocess.run([sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    script = "from lightning_gen import recipes; print(recipes.folder(), *recipes.names(), sep='\\n')"
+    script = "from lightning_gen.cli import recipes; print(recipes.folder(), *recipes.names(), sep='\\n')"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
     where, *names = done.stdout.split()
     assert Path(where) == tmp_path / "site" / "lightning_gen" / "configs"

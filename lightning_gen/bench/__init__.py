@@ -1,1 +1,1 @@
-"""A training step beside a loop written by hand: what the verb ``bench`` measures."""
+"""A training step beside a reference loop in plain PyTorch: what the command ``bench`` measures."""

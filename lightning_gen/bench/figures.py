@@ -15,22 +15,23 @@ MEGABYTE = 1e6
 
 
 def compared(runs: Sequence[Run]) -> Report:
-    """What the runs of a recipe took, the library's side beside the loop by hand."""
+    """What the runs of a recipe took, the library's side beside the reference loop."""
     return Report(tuple(figures(runs)), card(runs[0]), dict(omissions(runs[0])))
 
 
 def figures(runs: Sequence[Run]) -> Iterator[Figure]:
     """The figures in the order in which they are read; of several runs the median."""
     yield middle("step_ms", (1e3 * run.library.wall for run in runs), "milliseconds of a training step of the library")
-    pairs = [(run.library, run.by_hand) for run in runs if run.by_hand is not None]
+    pairs = [(run.library, run.reference) for run in runs if run.reference is not None]
     if pairs:
         meaning = "the same of a loop by hand in plain PyTorch, on copies of the same networks"
-        yield middle("bare_step_ms", (1e3 * hand.wall for _, hand in pairs), meaning)
+        yield middle("bare_step_ms", (1e3 * reference.wall for _, reference in pairs), meaning)
         meaning = "step_ms / bare_step_ms of each run, 1 is best"
-        yield middle("step_ratio", (library.wall / hand.wall for library, hand in pairs), meaning)
+        yield middle("step_ratio", (library.wall / reference.wall for library, reference in pairs), meaning)
         if runs[0].setting.kind == "cpu":
             meaning = "the same of processor time, which other programs change little; with what comes every few steps"
-            yield middle("processor_ratio", (library.processor / hand.processor for library, hand in pairs), meaning)
+            ratios = (library.processor / reference.processor for library, reference in pairs)
+            yield middle("processor_ratio", ratios, meaning)
     speeds = (run.images / run.library.wall for run in runs)
     yield middle("images_per_second", speeds, "training samples of a step / step_ms")
     meaning = "milliseconds of a step that went into getting batches and scaling them on the device"
@@ -47,13 +48,13 @@ def memory(run: Run) -> Iterator[Figure]:
         return
     meaning = "megabytes that the tensors of the library's side take at most: weights, gradients, optimizers, a step"
     yield Figure("peak_memory_mb", most / MEGABYTE, meaning)
-    if run.by_hand is not None and run.by_hand.memory:
-        yield Figure("peak_memory_ratio", most / run.by_hand.memory, "the same / that of the loop by hand, 1 is best")
+    if run.reference is not None and run.reference.memory:
+        yield Figure("peak_memory_ratio", most / run.reference.memory, "the same / that of the loop by hand, 1 is best")
 
 
 def omissions(run: Run) -> Iterator[tuple[str, str]]:
     """What was not measured, and why."""
-    if run.by_hand is None:
+    if run.reference is None:
         yield "figures of a loop by hand", run.missing
     if run.library.memory is None:
         yield "peak_memory_mb", f"it is not counted on {run.setting.kind}"

@@ -1,4 +1,4 @@
-"""The precision that a loop by hand computes in, as one would write it in plain PyTorch."""
+"""The precision that a reference loop computes in, as one would write it in plain PyTorch."""
 
 import contextlib
 from functools import partial

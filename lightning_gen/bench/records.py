@@ -54,10 +54,10 @@ class Setting:
         kind: Its type, such as ``cuda``.
         precision: What the Trainer calls it.
         memory_format: Of the weights of convolutions, on both sides; None where there are none.
-        compiled: Whether the library's networks are compiled; the copies by hand never are.
+        compiled: Whether the library's networks are compiled; those of the reference loop never are.
         batch_size: Samples in a batch.
         batches: Batches of a step: one for each update of a GAN's discriminator before the generator's.
-        redraws: Whether a generator draws samples for its own turn that it could share with the discriminator's.
+        redraws: Whether a generator draws samples for its own step that it could share with the discriminator's.
     """
 
     device: str
@@ -76,7 +76,7 @@ class Run:
 
     Attributes:
         library: The library's side.
-        by_hand: The loop by hand, or None.
+        reference: The reference loop, or None.
         missing: Why there is none.
         first_step: Seconds from the command to the end of the first step.
         data: Seconds of a step that went into getting batches and scaling them.
@@ -84,7 +84,7 @@ class Run:
     """
 
     library: Side
-    by_hand: Side | None
+    reference: Side | None
     missing: str
     first_step: float
     data: float

@@ -113,7 +113,7 @@ def compilable(module: LightningModule) -> dict[str, nn.Module]:
     return {name: part for name, part in parts.items() if any(p.requires_grad for p in part.parameters())}
 
 
-def trouble(error: BaseException) -> str | None:
+def explanation(error: BaseException) -> str | None:
     """What an error of the compiler means, in one sentence; None for all other errors."""
     if not isinstance(error, torch._dynamo.exc.TorchDynamoException):
         return None

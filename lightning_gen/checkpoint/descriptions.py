@@ -13,7 +13,7 @@ import numpy as np
 from lightning.fabric.utilities.data import AttributeDict
 from torch import nn
 
-from lightning_gen.reflection import argument_names, class_path, nameless, rest
+from lightning_gen.reflection import argument_names, class_path, rest, var_positional
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 WRITTEN_IN_PYTHON = 1 << 9  # the flag of classes that a class statement has made
@@ -34,7 +34,7 @@ def arguments(part: object) -> dict[str, Any]:
     try:
         names = argument_names(kind)
         own_constructor = kind.__init__ is not nn.Module.__init__  # that one says *args and takes none
-        several = nameless(kind) if own_constructor else None
+        several = var_positional(kind) if own_constructor else None
     except ValueError:
         names, several = None, None
     if names is None or not kind.__flags__ & WRITTEN_IN_PYTHON:

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from lightning_gen.checkpoint.descriptions import PLAIN
 from lightning_gen.checkpoint.trusted import trusted
 from lightning_gen.errors import InputError
-from lightning_gen.recipes import suggest
 from lightning_gen.reflection import UNKNOWN, argument_hints, imported, required_arguments, rest
+from lightning_gen.spelling import suggest
 
 Owner = TypeVar("Owner")
 

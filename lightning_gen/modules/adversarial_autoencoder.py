@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -13,6 +13,7 @@ from lightning_gen.adversaries import AdaptiveWeight, Contrast, last_weight
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
+from lightning_gen.links import Link, Parts, num_classes
 from lightning_gen.modules.autoencoder_base import Autoencoder
 from lightning_gen.modules.compatibility import check_adversarial_losses, check_discriminator
 from lightning_gen.networks import Decoder, Discriminator, Encoder
@@ -28,6 +29,12 @@ from lightning_gen.training.collectives import sum_over_devices
 from lightning_gen.training.module import named
 from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_clip
 from lightning_gen.training.stop_gradient import stop_gradient_at
+
+
+def judged_shape(parts: Parts) -> list[int]:
+    """The shape of what the contrast shows the discriminator."""
+    latent_dim = parts.part("bottleneck").latent_dim
+    return list(parts.part("contrast").judged_shape(parts.data.shape, latent_dim))
 
 
 class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
@@ -68,6 +75,12 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
     Raises:
         InputError: The parts do not fit each other, no term is a likelihood, or a number is out of range.
     """
+
+    links: ClassVar[tuple[Link, ...]] = (
+        *Autoencoder.links,
+        Link("discriminator.shape", judged_shape),
+        num_classes("discriminator"),
+    )
 
     def __init__(
         self,
@@ -128,9 +141,10 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
 
     @property
     def losses(self) -> AdversarialLosses:
-        """The adversarial losses of both networks."""
-        terms, penalties = (cast(Any, each) for each in (self.judgement_terms, self.penalties))
-        return AdversarialLosses(self.discriminator, self.adversarial, dict(terms), dict(penalties))
+        """The adversarial losses, with the penalties that are part of the discriminator's update at hand."""
+        update, found = self.updates.get("discriminator", 0), cast(dict[str, Penalty], self.penalties)
+        penalties = {name: penalty for name, penalty in found.items() if update % penalty.every == 0}
+        return AdversarialLosses(self.discriminator, self.adversarial, cast(Any, dict(self.judgement_terms)), penalties)
 
     def phases(self) -> Sequence[Phase]:
         """The autoencoder, then the discriminator."""
@@ -186,10 +200,8 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
 
     def discriminator_loss(self, part: MicroBatch) -> Loss:
         """The loss of the discriminator on what the autoencoder's pass over the batch gave."""
-        losses, update = self.losses, self.updates.get("discriminator", 0)
-        penalties = {name: penalty for name, penalty in losses.penalties.items() if penalty.due(update)}
-        passes = losses.passes(part.results.pop("pair"), penalties, self.rng)
-        return losses.of_discriminator(passes, penalties, self.images_seen)
+        losses = self.losses
+        return losses.of_discriminator(losses.passes(part.results.pop("pair"), self.rng), self.images_seen)
 
     def _after_autoencoder(self, images: int, loss: Loss) -> None:
         """Let the bottleneck follow the codes of the batch."""

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.errors import InputError
+from lightning_gen.links import Link, Parts, num_classes, shape
 from lightning_gen.modules.code_sampling import CodeDrawing
 from lightning_gen.modules.compatibility import check_autoencoder, likelihood_of
 from lightning_gen.networks import Decoder, Encoder
@@ -23,6 +24,12 @@ from lightning_gen.training.first_batch import PixelsOnly
 from lightning_gen.training.module import END_OF_SCHEDULES, named
 
 
+def outputs_of(parts: Parts) -> int | None:
+    """The channels of the decoder's output that the likelihood reads; None where the objective has none."""
+    likelihood = parts.first("objective", Likelihood)
+    return None if likelihood is None else likelihood.outputs(parts.data.shape[0])
+
+
 class Autoencoder(CodeDrawing):
     """An encoder and a decoder with a bottleneck between them.
 
@@ -33,6 +40,16 @@ class Autoencoder(CodeDrawing):
     Attributes:
         population: Number of training samples, or None before the first training; kept in checkpoints.
     """
+
+    links: ClassVar[tuple[Link, ...]] = (
+        shape("encoder.shape"),
+        shape("decoder.shape"),
+        num_classes("encoder"),
+        num_classes("decoder"),
+        Link("encoder.features", lambda parts: parts.part("bottleneck").features),
+        Link("decoder.latent_dim", lambda parts: parts.part("bottleneck").latent_dim),
+        Link("decoder.outputs", outputs_of),
+    )
 
     def assemble(
         self,

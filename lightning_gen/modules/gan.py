@@ -3,8 +3,9 @@
 import copy
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -12,15 +13,16 @@ from torch import Tensor, nn
 
 from lightning_gen.augmentations import AdaptiveAugmentation, Augmentation
 from lightning_gen.errors import InputError
+from lightning_gen.links import Link, num_classes, shape
 from lightning_gen.metrics import SlicedWasserstein
 from lightning_gen.modules.compatibility import check_adversarial_terms, check_generator
 from lightning_gen.networks import Discriminator, Generator
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
 from lightning_gen.priors import LatentPrior, Normal
 from lightning_gen.ranges import COUNT, require
-from lightning_gen.records import Batch, RealFakePair, Shape, outputs_of
+from lightning_gen.records import Batch, RealFakePair, Shape
 from lightning_gen.regularizers import Constraint, GeneratorPass, GeneratorPenalty, LazyPenalty, Penalty
-from lightning_gen.training.adversarial import AdversarialLosses, generator_penalties, mean
+from lightning_gen.training.adversarial import AdversarialLosses, generator_penalties, mean, outputs_of
 from lightning_gen.training.alternating import AlternatingModule
 from lightning_gen.training.batch_norm import measure_statistics
 from lightning_gen.training.classes import drawn_classes
@@ -74,6 +76,13 @@ class GANModule(AlternatingModule):
         InputError: A number is out of range, shared samples are to be accumulated, or generator and discriminator do
             not fit each other.
     """
+
+    links: ClassVar[tuple[Link, ...]] = (
+        shape("generator.shape"),
+        shape("discriminator.shape"),
+        num_classes("generator"),
+        num_classes("discriminator"),
+    )
 
     def __init__(
         self,
@@ -267,9 +276,9 @@ class GANModule(AlternatingModule):
 
     @property
     def losses(self) -> AdversarialLosses:
-        """The losses of both networks."""
-        terms, penalties = (cast(Any, each) for each in (self.terms, self.penalties))
-        return AdversarialLosses(self.discriminator, self.objective, dict(terms), dict(penalties))
+        """The losses of both networks, with the penalties that are part of the discriminator's update at hand."""
+        penalties = self._due(self.penalties, "discriminator")
+        return AdversarialLosses(self.discriminator, self.objective, cast(Any, dict(self.terms)), penalties)
 
     def phases(self) -> Sequence[Phase]:
         """The discriminator, then the generator, each followed by the penalties that are updates of their own."""
@@ -306,9 +315,9 @@ class GANModule(AlternatingModule):
         return self.separate_penalties and penalty.every > 1
 
     def _due(self, penalties: nn.ModuleDict, phase: str) -> dict[str, Any]:
-        """The penalties that are part of the update of a phase."""
+        """The penalties that are part of the update of a phase at hand."""
         update, found = self.updates.get(phase, 0), cast(Mapping[str, LazyPenalty], penalties)
-        return {name: each for name, each in found.items() if each.due(update) and not self._is_separate(each)}
+        return {name: each for name, each in found.items() if update % each.every == 0 and not self._is_separate(each)}
 
     def configure_optimizers(self) -> Any:
         """As every alternating module does; the networks are where they are trained by now."""
@@ -353,9 +362,9 @@ class GANModule(AlternatingModule):
 
     def discriminator_loss(self, part: MicroBatch) -> Loss:
         """The loss of the discriminator: its objective on real and fake samples, its terms, and the penalties due."""
-        losses, penalties = self.losses, self._due(self.penalties, "discriminator")
-        passes = losses.passes(self._pair(part), penalties, self.rng)
-        loss = losses.of_discriminator(passes, penalties, self.images_seen)
+        losses = self.losses
+        passes = losses.passes(self._pair(part), self.rng)
+        loss = losses.of_discriminator(passes, self.images_seen)
         if isinstance(self.augmentation, AdaptiveAugmentation):
             sign = {"real_sign": mean([each.on_real.logits.detach().sign().mean() for each in passes])}
             return Loss(loss.total, loss.terms | sign | self.augmentation.figures())
@@ -363,10 +372,8 @@ class GANModule(AlternatingModule):
 
     def discriminator_penalty(self, penalties: dict[str, Penalty], part: MicroBatch) -> Loss:
         """Penalties of the discriminator in an update of their own."""
-        losses, nothing = self.losses, Loss(part.batch.x.new_zeros(()))
-        return losses.penalized(
-            nothing, losses.passes(self._pair(part), penalties, self.rng), penalties, self.images_seen
-        )
+        losses, nothing = replace(self.losses, penalties=penalties), Loss(part.batch.x.new_zeros(()))
+        return losses.penalized(nothing, losses.passes(self._pair(part), self.rng), self.images_seen)
 
     def generator_loss(self, part: MicroBatch) -> Loss:
         """The loss of the generator: its objective against the frozen discriminator, its terms and penalties."""

@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, l1_loss
 
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import FROM_0, require
@@ -86,6 +87,42 @@ class FeatureReconstruction(AuxiliaryTerm):
         expected = at_least_float32(real.features).detach()
         residual = expected - at_least_float32(fake.features[: len(expected)])
         return 0.5 * residual.square().flatten(1).sum(1).mean()
+
+
+class LayerwiseFeatureMatching(AuxiliaryTerm):
+    """Samples have the feature maps of the real samples that they stand for: Σᵢ mean |Dᵢ(x) - Dᵢ(x̃)|.
+
+    Dᵢ is the i-th hidden map of the discriminator and the mean is over all its elements; a discriminator of several
+    scales has the sum of its scales. For fake sides that begin with one sample for each real one, such as
+    reconstructions and translations. Needs a discriminator that gives its hidden maps, such as `PatchDiscriminator`.
+
+    Paper: High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs,
+    https://arxiv.org/abs/1711.11585, equation 4, with weight 10
+
+    Args:
+        weight: Factor of the term in the generator's loss.
+    """
+
+    needs_real_for_generator = True
+
+    def __init__(self, weight: float = 10.0) -> None:
+        super().__init__(weight)
+
+    def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor:
+        """Return the sum over the hidden maps of the mean absolute difference.
+
+        Raises:
+            InputError: The discriminator gives no hidden maps.
+        """
+        if real is None or not real.hidden or not fake.hidden:
+            raise InputError(
+                "LayerwiseFeatureMatching compares the hidden maps of real and fake samples and the discriminator "
+                "gives none: use PatchDiscriminator, or let yours return DiscriminatorOutput(..., hidden=maps)"
+            )
+        values = [
+            l1_loss(ours[: len(theirs)], theirs.detach()) for theirs, ours in zip(real.hidden, fake.hidden, strict=True)
+        ]
+        return torch.stack(values).sum()
 
 
 class Classification(AuxiliaryTerm):

@@ -36,10 +36,6 @@ class LazyPenalty(nn.Module, ABC):
         self.weight = weight
         self.every = every
 
-    def due(self, update: int) -> bool:
-        """Whether it is part of the network's update of that number, counted from 0."""
-        return update % self.every == 0
-
     def factor(self, images: int) -> float:
         """What its value is multiplied by in the loss of an update that it is part of, after so many images."""
         return self.every * (self.weight(images) if isinstance(self.weight, Schedule) else self.weight)

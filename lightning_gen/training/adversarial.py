@@ -7,16 +7,16 @@ each member of an ensemble. Objective, terms and penalties are summed over the o
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lightning_gen.errors import InputError
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
-from lightning_gen.records import DiscriminatorOutput, RealFakePair, outputs_of
-from lightning_gen.regularizers import DiscriminatorPass, GeneratorPass, GeneratorPenalty, Penalty
+from lightning_gen.records import DiscriminatorOutput, RealFakePair
+from lightning_gen.regularizers import DiscriminatorPass, GeneratorPass, GeneratorPenalty, LazyPenalty, Penalty
 from lightning_gen.training.phases import Loss
-
-Outputs = tuple[DiscriminatorOutput, ...]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class AdversarialLosses:
             them, or to logits alone.
         objective: The loss of both networks, from the logits.
         terms: Named terms of both losses beside the objective, from the outputs.
-        penalties: Named terms of the discriminator's loss, computed without autocast.
+        penalties: Named terms of the discriminator's loss that are part of the update at hand, computed without
+            autocast.
     """
 
     discriminator: nn.Module
@@ -89,14 +90,11 @@ class AdversarialLosses:
                 terms.append((name, total(values), term.weight))
         return GeneratorLosses(adversarial, terms)
 
-    def of_discriminator(
-        self, passes: Sequence[DiscriminatorPass], penalties: Mapping[str, Penalty], images_seen: int
-    ) -> Loss:
-        """The loss of the discriminator.
+    def of_discriminator(self, passes: Sequence[DiscriminatorPass], images_seen: int) -> Loss:
+        """The loss of the discriminator, penalties included.
 
         Args:
             passes: What `passes` gave, one for each of its outputs.
-            penalties: Those of the penalties that are part of this update.
             images_seen: Training images seen so far, for schedules.
         """
         objective = self.objective.discriminator
@@ -112,20 +110,17 @@ class AdversarialLosses:
             values = [value for value in found if value is not None]
             if values:
                 loss = loss.plus(f"discriminator_{name}", total(values), term.weight)
-        return self.penalized(loss, passes, penalties, images_seen) if penalties else loss
+        return self.penalized(loss, passes, images_seen)
 
-    def penalized(
-        self, loss: Loss, passes: Sequence[DiscriminatorPass], penalties: Mapping[str, Penalty], images_seen: int
-    ) -> Loss:
-        """A loss of the discriminator with penalties on it; see `of_discriminator`."""
+    def penalized(self, loss: Loss, passes: Sequence[DiscriminatorPass], images_seen: int) -> Loss:
+        """A loss of the discriminator with the penalties on it; see `of_discriminator`."""
+        if not self.penalties:
+            return loss
         passes = [subsampled(each) for each in passes]
-        for name, penalty in penalties.items():
-            loss = loss.plus(name, total([penalty(each) for each in passes]), penalty.factor(images_seen))
-        return loss
+        values = {name: total([penalty(each) for each in passes]) for name, penalty in self.penalties.items()}
+        return with_penalties(loss, values, self.penalties, images_seen)
 
-    def passes(
-        self, pair: RealFakePair, penalties: Mapping[str, Penalty], generator: torch.Generator
-    ) -> Sequence[DiscriminatorPass]:
+    def passes(self, pair: RealFakePair, generator: torch.Generator) -> Sequence[DiscriminatorPass]:
         """Real and fake samples through the discriminator, with gradients at the samples where a penalty needs them.
 
         The samples themselves, and not only the logits, are concatenated where one pass serves both: one gradient of
@@ -136,7 +131,6 @@ class AdversarialLosses:
 
         Args:
             pair: What it is to tell apart, without a graph.
-            penalties: Those of the penalties that are part of this update.
             generator: Source of whatever a penalty draws.
 
         Returns:
@@ -144,8 +138,8 @@ class AdversarialLosses:
         """
         # under autocast a penalty makes a pass of its own, in float32
         apart = torch.is_autocast_enabled(pair.real.device.type)
-        at_real = not apart and any(penalty.at_real for penalty in penalties.values())
-        at_fake = not apart and any(penalty.at_fake for penalty in penalties.values())
+        at_real = not apart and any(penalty.at_real for penalty in self.penalties.values())
+        at_fake = not apart and any(penalty.at_fake for penalty in self.penalties.values())
         at_fake = at_fake and len(pair.real) == len(pair.fake)
         if not at_real and not at_fake:
             return self._passes(pair, False, False, generator)
@@ -186,9 +180,36 @@ def generator_penalties(
     loss: Loss, penalties: Mapping[str, GeneratorPenalty], record: GeneratorPass, images_seen: int
 ) -> Loss:
     """A loss of a generator with penalties on it."""
-    for name, penalty in penalties.items():
-        loss = loss.plus(name, penalty(record), penalty.factor(images_seen))
-    return loss
+    values = {name: penalty(record) for name, penalty in penalties.items()}
+    return with_penalties(loss, values, penalties, images_seen)
+
+
+def with_penalties(
+    loss: Loss, values: Mapping[str, Tensor], penalties: Mapping[str, LazyPenalty], images_seen: int
+) -> Loss:
+    """A loss with the values of penalties, each times its weight and its interval."""
+    added = loss.total
+    for name, value in values.items():
+        added = added + penalties[name].factor(images_seen) * value
+    return Loss(added, {**loss.terms, **values})
+
+
+def outputs_of(result: Any) -> tuple[DiscriminatorOutput, ...]:
+    """What a discriminator returned as its outputs: one, several of them, or logits alone.
+
+    Raises:
+        InputError: It is none of these.
+    """
+    if isinstance(result, DiscriminatorOutput):
+        return (result,)
+    if isinstance(result, Tensor):
+        return (DiscriminatorOutput(result.flatten(), result.flatten(1) if result.ndim > 1 else result[:, None]),)
+    if isinstance(result, (tuple, list)) and result:
+        return tuple(output for each in result for output in outputs_of(each))
+    raise InputError(
+        f"a discriminator returned a {type(result).__name__}: let its forward return logits (n,), a "
+        "lightning_gen.records.DiscriminatorOutput, or several of either"
+    )
 
 
 def logits(discriminator: nn.Module, index: int, x: Tensor, labels: Tensor | None) -> Tensor:

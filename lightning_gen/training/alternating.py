@@ -9,6 +9,7 @@ import contextlib
 import inspect
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,6 +27,19 @@ from lightning_gen.training.earlier import phases_of_players
 from lightning_gen.training.module import GenerativeModule
 from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_apart
 from lightning_gen.training.strategies import gradient_type
+
+
+@dataclass
+class Step:
+    """The step at hand.
+
+    Attributes:
+        logs: Whether its losses are logged.
+        phase: The phase at hand; None before the first.
+    """
+
+    logs: bool = False
+    phase: Phase | None = None
 
 
 class AlternatingModule(GenerativeModule):
@@ -58,8 +72,7 @@ class AlternatingModule(GenerativeModule):
         self.updates: dict[str, int] = {}
         self._phases: Sequence[Phase] = ()
         self._networks: Sequence[OptimizedNetwork] = ()
-        self._phase: Phase | None = None
-        self._logs = False
+        self._step = Step()
         self._latest: dict[str, Loss] = {}
         self._norms: dict[str, Tensor] = {}
         self._sent_as: torch.dtype | None = None
@@ -80,6 +93,17 @@ class AlternatingModule(GenerativeModule):
 
     def prepare(self, part: MicroBatch) -> None:
         """Compute the `results` that several phases use, before any network is frozen; nothing by default."""
+
+    def after_update(self, phase: Phase, images: int, loss: Loss) -> None:
+        """Called after the update of a phase: calls what the phase itself says.
+
+        Args:
+            phase: The phase.
+            images: Images that the update used, over all devices.
+            loss: Its loss on them, without a graph.
+        """
+        if phase.after is not None:
+            phase.after(images, loss)
 
     # setting up ----------------------------------------------------------------------------------------------------
 
@@ -155,7 +179,7 @@ class AlternatingModule(GenerativeModule):
         """Go through the phases that are due on a batch."""
         batch = self.batch_of(batch)
         images = self.count(batch)
-        self._logs = self.logs_now
+        self._step.logs = self.logs_now
         parts = [MicroBatch(part, len(part.x) / len(batch.x)) for part in self._split(batch)]
         for part in parts:
             self.prepare(part)
@@ -163,7 +187,7 @@ class AlternatingModule(GenerativeModule):
             if self.due(phase):
                 self._run(phase, parts, images * phase.every)
         self.rounds += 1
-        if self._logs:
+        if self._step.logs:
             self.report({name: value for phase in self._phases for name, value in self._metrics(phase).items()})
 
     def _split(self, batch: Batch) -> Iterable[Batch]:
@@ -179,7 +203,7 @@ class AlternatingModule(GenerativeModule):
 
     def _run(self, phase: Phase, parts: Sequence[MicroBatch], images: int) -> None:
         """Backward over the parts, then one update of the network of a phase."""
-        self._phase = phase
+        self._step.phase = phase
         parameters = phase.trains.parameters
         for parameter in parameters:
             parameter.grad = None
@@ -198,8 +222,7 @@ class AlternatingModule(GenerativeModule):
             self.lr_scheduler_step(scheduler)
         # a term that is not part of each update is logged as it was last
         self._latest[phase.name] = Loss(loss.total, {**(before.terms if before else {}), **loss.terms})
-        if phase.after is not None:
-            phase.after(images, loss)
+        self.after_update(phase, images, loss)
 
     def _backward(self, phase: Phase, part: MicroBatch) -> Loss:
         """One backward; returns the part's share of the loss, without its graph."""
@@ -276,12 +299,12 @@ class AlternatingModule(GenerativeModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip the gradient of a phase, after unscaling, and keep its norm where this batch is logged."""
-        phase = self._phase
+        phase = self._step.phase
         assert phase is not None
         if self.finiteness is not None:
             self.finiteness.add_gradient(phase.name, phase.trains.parameters, self.images_seen)
         clip = phase.trains.clip
-        if clip is None and phase.every == 1 and not self._logs:
+        if clip is None and phase.every == 1 and not self._step.logs:
             return  # a norm that nobody reads is not computed; that of a rare phase may be read between its updates
         norm = nn.utils.get_total_norm([p.grad for p in phase.trains.parameters if p.grad is not None])
         if clip is not None:

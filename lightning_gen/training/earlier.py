@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -25,23 +24,22 @@ class Player:
     every: int = 1
     start_images: int = 0
 
-    def phase(self, after_update: Callable[["Player", int, Loss], None] | None) -> Phase:
+    @property
+    def phase(self) -> Phase:
         """The same as a phase."""
         network = OptimizedNetwork(self.name, self.network, self.optimizer, self.scheduler, self.clip)
-        after = None if after_update is None else partial(after_update, self)
-        return Phase(self.name, network, self._loss, self.every, self.start_images, after)
+        return Phase(self.name, network, self._loss, self.every, self.start_images)
 
     def _loss(self, part: MicroBatch) -> Loss:
         return self.loss(part.batch)
 
 
 def phases_of_players(module: Any) -> tuple[Phase, ...]:
-    """The phases of a module that describes them by a method `players`, and perhaps `after_update`.
+    """The phases of a module that describes them by a method `players`.
 
     Raises:
         NotImplementedError: It does not.
     """
     if not hasattr(module, "players"):
         raise NotImplementedError(f"{type(module).__name__} has no phases: let its method phases() return them")
-    after_update = getattr(module, "after_update", None)
-    return tuple(player.phase(after_update) for player in module.players())
+    return tuple(player.phase for player in module.players())

@@ -11,7 +11,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from lightning_gen import private
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import ABOVE_0, FROM_0, require
-from lightning_gen.schedules import Schedule, at
+from lightning_gen.schedules import Schedule
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,9 @@ class EMA:
 
     def decay(self, images: int, images_seen: int) -> float:
         """Share of the average that is kept by an update that used `images` images, after `images_seen` in all."""
-        half_life = at(self.half_life_images, images_seen)
+        half_life = self.half_life_images
+        if isinstance(half_life, Schedule):
+            half_life = half_life(images_seen)
         if self.ramp_up is not None:
             half_life = min(half_life, self.ramp_up * images_seen)
         return 0.5 ** (images / max(half_life, 1e-8))

@@ -18,11 +18,17 @@ class ImageAxis:
 
     def __init__(self) -> None:
         self._images: int | None = None
+        self._trainer: Trainer | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_images": self._images, "_trainer": None}  # a copy of a module has no Trainer
 
     def put(self, trainer: Trainer, images: int) -> None:
         """Let what is logged next stand at so many images."""
         self._images = images
-        private.replace_log_metrics(trainer, self._log)
+        if self._trainer is not trainer:
+            self._trainer = trainer
+            private.replace_log_metrics(trainer, self._log)
 
     def _log(self, log: Callable[..., None], metrics: dict[str, Any], step: int | None) -> None:
         if step is None:

@@ -4,7 +4,7 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -18,6 +18,7 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen import private
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
+from lightning_gen.links import Link
 from lightning_gen.media import Medium, medium_of
 from lightning_gen.media.kept import classes_of, described, medium_said_by, rebuilt
 from lightning_gen.records import Batch, Shape
@@ -65,6 +66,9 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         rng: This process's own generator for latents, noise and augmentation, on the module's device. Seeded from the
             global seed and the rank, so that no two processes draw the same numbers; kept in checkpoints.
     """
+
+    links: ClassVar[tuple[Link, ...]] = ()
+    """Arguments of its parts that follow from the data and from other parts; the command line fills them in."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -118,6 +118,11 @@ class Phase:
         require(self, f"every for the {self.name}", self.every, COUNT)
         require(self, f"start_images for the {self.name}", self.start_images, FROM_0)
 
+    @property
+    def network(self) -> nn.Module:
+        """The network that it trains."""
+        return self.trains.network
+
 
 def check_clip(part: object, name: str, clip: float | None) -> None:
     """Check the largest norm of a gradient: a negative one would turn the gradient round, and 0 stop the network.

@@ -27,8 +27,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from lightning_gen import GANModule, cli
-from lightning_gen.bench.gan_by_hand import GANByHand
-from lightning_gen.bench.stream import batches
+from lightning_gen.bench.data import batches
+from lightning_gen.bench.reference_gan import ReferenceGAN
 
 LINKS = {"25 Gb/s Ethernet": 25e9 / 8, "200 Gb/s InfiniBand": 200e9 / 8, "NVLink 450 GB/s": 450e9}
 """Bytes a second in one direction."""
@@ -128,7 +128,7 @@ class Count(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: GANModule) -> None:
         """Take one step by hand, and no other."""
         stream = batches(trainer.datamodule, pl_module.num_classes is not None, pl_module.device)
-        hand = GANByHand(pl_module, stream, torch.Generator().manual_seed(0))
+        hand = ReferenceGAN(pl_module, stream, torch.Generator().manual_seed(0))
         for optimizer in (hand.d_optimizer, hand.g_optimizer):
             optimizer.param_groups[0]["foreach"] = True  # as on GPUs: all parameters in a few launches
         with Work() as work:

@@ -9,8 +9,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lightning_gen import GANModule
 from lightning_gen.augmentations import AdaptiveAugmentation
-from lightning_gen.bench.gan_by_hand import GANByHand
-from lightning_gen.bench.stream import Real
+from lightning_gen.bench.data import Real
+from lightning_gen.bench.reference_gan import ReferenceGAN
 from lightning_gen.records import DiscriminatorOutput
 
 
@@ -23,7 +23,7 @@ class Passes(nn.Module):
         self.forward = passes
 
 
-class DDPByHand(GANByHand):
+class DDPByHand(ReferenceGAN):
     """One DistributedDataParallel a network, as one would write it in plain PyTorch.
 
     Passes that train nothing go round it. Statistics of BatchNorm stay each process's own, as in the library: a
@@ -52,7 +52,7 @@ class DDPByHand(GANByHand):
         return self._judge(x, labels)
 
 
-class WholeDDPByHand(GANByHand):
+class WholeDDPByHand(ReferenceGAN):
     """One DistributedDataParallel around both networks: Lightning's ``strategy=ddp_find_unused_parameters_true``."""
 
     def __init__(self, module: GANModule, batches: Iterator[Real], rng: torch.Generator) -> None:

@@ -77,17 +77,17 @@ def timed(size: Size, warm_up: int, steps: int) -> Run:
             *("--sample_every_images", str(NEVER), "--checkpoint_every_images", str(NEVER)),
             *("--trainer.accelerator", "cpu"),
         ]
-        return measured(words, warm_up, steps)
+        return measured(cli.fit, words, warm_up, steps)
 
 
 def added(runs: list[Run]) -> list[float]:
     """What the library adds to a step, processor milliseconds of each run."""
-    return [1e3 * (run.library.processor - run.by_hand.processor) for run in runs]
+    return [1e3 * (run.library.processor - run.reference.processor) for run in runs]
 
 
 def by_hand(runs: list[Run]) -> float:
     """Processor milliseconds of a step by hand."""
-    return 1e3 * statistics.median(run.by_hand.processor for run in runs)
+    return 1e3 * statistics.median(run.reference.processor for run in runs)
 
 
 def lines(quantity: str, found: dict[Size, list[Run]]) -> Iterator[str]:
@@ -95,7 +95,7 @@ def lines(quantity: str, found: dict[Size, list[Run]]) -> Iterator[str]:
     for size in sizes(quantity):
         runs = found[size]
         library = 1e3 * statistics.median(run.library.processor for run in runs)
-        ratio = statistics.median(run.library.processor / run.by_hand.processor for run in runs)
+        ratio = statistics.median(run.library.processor / run.reference.processor for run in runs)
         more = added(runs)
         spread = f"{statistics.median(more):.2f} ({min(more):.2f}-{max(more):.2f})"
         label = f"{getattr(size, quantity):>8,} {LABELS[quantity]:22}"

@@ -37,9 +37,9 @@ from sent import Sent
 
 import lightning_gen
 from lightning_gen import GANModule
-from lightning_gen.bench.gan_by_hand import GANByHand
+from lightning_gen.bench.data import batches
 from lightning_gen.bench.records import Spent
-from lightning_gen.bench.stream import batches
+from lightning_gen.bench.reference_gan import ReferenceGAN
 
 SIDES = ("library", "by hand")
 WHOLE = "find_unused"
@@ -73,7 +73,7 @@ class Blocks(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: GANModule) -> None:
         """Copy the networks for the loop by hand."""
-        self._hand = self._copy(DDPByHand if trainer.world_size > 1 else GANByHand, trainer, pl_module)
+        self._hand = self._copy(DDPByHand if trainer.world_size > 1 else ReferenceGAN, trainer, pl_module)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: GANModule, batch: Any, batch_idx: int) -> None:
         """Where a block is over, stop the library's clock, let the other side have its block, start it again."""
@@ -101,7 +101,7 @@ class Blocks(Callback):
         figures = {"images": images, "times": timed, "sent": self.sent}
         Path(self.folder, f"{trainer.global_rank}.json").write_text(json.dumps(figures))
 
-    def _copy(self, kind: type[GANByHand], trainer: Trainer, pl_module: GANModule) -> GANByHand:
+    def _copy(self, kind: type[ReferenceGAN], trainer: Trainer, pl_module: GANModule) -> ReferenceGAN:
         labelled = pl_module.num_classes is not None
         stream = batches(trainer.datamodule, labelled, pl_module.device, trainer.global_rank, trainer.world_size)
         return kind(pl_module, stream, torch.Generator().manual_seed(trainer.global_rank))

@@ -43,7 +43,7 @@ def line(recipe: str, runs: list[Run], report: Report) -> str:
     figures = {figure.name: figure for figure in report.figures}
     milliseconds = [f"{figures[name].value:.2f}" for name in ("step_ms", "bare_step_ms")]
     ratios = [spread(figures[name].value, figures[name].spread) for name in ("step_ratio", "processor_ratio")]
-    more = [1e3 * (run.library.processor - run.by_hand.processor) for run in runs]
+    more = [1e3 * (run.library.processor - run.reference.processor) for run in runs]
     last = (f"{figures['images_per_second'].value:,.0f}", f"{figures['first_step_s'].value:.1f}")
     memory = f"{figures['peak_memory_ratio'].value:.2f}"
     cells = (f"`{recipe}`", *milliseconds, *ratios, f"{statistics.median(more):.2f}", memory, *last)
@@ -75,7 +75,7 @@ def main() -> None:
     found = {}
     for recipe in options.recipes:
         words = ["--config", *shlex.split(recipe), "--trainer.accelerator", "cpu"]
-        runs = [measured(words, options.warm_up, options.steps) for _ in range(options.repeats)]
+        runs = [measured(cli.fit, words, options.warm_up, options.steps) for _ in range(options.repeats)]
         report = compared(runs)
         print(line(recipe, runs, report), flush=True)
         found[recipe] = report.as_dict()

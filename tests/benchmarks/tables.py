@@ -23,11 +23,10 @@ from pathlib import Path
 import torch
 from torch.nn.functional import interpolate
 
-from lightning_gen import checkpoint, recipes
+from lightning_gen.cli import recipes
+from lightning_gen.commands.trained import Trained
 from lightning_gen.media.files import save
 from lightning_gen.media.images import image_grid
-from lightning_gen.modules import Autoencoder
-from lightning_gen.verbs.stored import stored_data
 
 
 @dataclass(frozen=True)
@@ -224,9 +223,8 @@ def reconstructions(runs: list[Path], count: int = 24, size: int = 32) -> torch.
     """The first test pictures, and below them what each autoencoder of some runs makes of them; uint8."""
     rows: list[torch.Tensor] = []
     for run in runs:
-        path = run / "checkpoints" / "last.ckpt"
-        stored = checkpoint.read(path)
-        module, data = checkpoint.restore(Autoencoder, stored, str(path)).eval(), stored_data(stored, str(path))
+        trained = Trained.open(str(run / "checkpoints" / "last.ckpt"))
+        module, data = trained.module.eval(), trained.data()
         data.prepare_data()
         data.setup("test")
         x, labels = data.scaled(data.test_set.__getitems__(list(range(count))))

@@ -10,6 +10,7 @@ from torch._dynamo.utils import counters
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import cli
 from lightning_gen.callbacks import ChannelsLast, Compile
+from lightning_gen.cli import callbacks
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ CONTIGUOUS = "--channels_last=false"
 
 @pytest.mark.parametrize("recipe", PASSES)
 def test_compiled_networks_train_the_same(train, monkeypatch, capsys, recipe):
-    monkeypatch.setattr(cli, "Compile", partial(Compile, backend="aot_eager"))
+    monkeypatch.setattr(callbacks, "Compile", partial(Compile, backend="aot_eager"))
     plain = train("plain", recipe, CONTIGUOUS)
     counters.clear()
     compiled = train("compiled", recipe, CONTIGUOUS, "--compile=true")
@@ -103,7 +104,7 @@ def test_compiled_networks_train_the_same(train, monkeypatch, capsys, recipe):
 
 @pytest.mark.parametrize("recipe", ["gan/dcgan", "autoencoder/vae"])
 def test_validation_compiles_nothing(train, monkeypatch, recipe):
-    monkeypatch.setattr(cli, "Compile", partial(Compile, backend="aot_eager"))
+    monkeypatch.setattr(callbacks, "Compile", partial(Compile, backend="aot_eager"))
     graphs = []
     for batches in (0, 1):
         counters.clear()
@@ -115,7 +116,7 @@ def test_validation_compiles_nothing(train, monkeypatch, recipe):
 
 
 def test_only_the_networks_that_are_named_are_compiled(train, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "Compile", partial(Compile, backend="aot_eager"))
+    monkeypatch.setattr(callbacks, "Compile", partial(Compile, backend="aot_eager"))
     train("named", "gan/dcgan", "--compile=[generator]")
     assert "compiled generator: " in capsys.readouterr().err
     with pytest.raises(SystemExit):
@@ -127,7 +128,7 @@ def test_what_cannot_be_compiled_is_said_in_a_sentence(train, monkeypatch, capsy
     def fails(graph, inputs):
         raise RuntimeError("no compiler found")
 
-    monkeypatch.setattr(cli, "Compile", partial(Compile, backend=fails))
+    monkeypatch.setattr(callbacks, "Compile", partial(Compile, backend=fails))
     with pytest.raises(SystemExit):
         train("run", "gan/dcgan", "--compile=true")
     said = capsys.readouterr().err.strip().splitlines()[-1]
@@ -137,7 +138,7 @@ def test_what_cannot_be_compiled_is_said_in_a_sentence(train, monkeypatch, capsy
 
 
 def test_a_run_that_goes_on_is_compiled_again(train, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "Compile", partial(Compile, backend="aot_eager"))
+    monkeypatch.setattr(callbacks, "Compile", partial(Compile, backend="aot_eager"))
     train("run", "gan/dcgan", "--compile=[generator]", "--channels_last=false")
     capsys.readouterr()
     stored = train("run", "gan/dcgan", "--ckpt_path=last", images=80)

@@ -6,7 +6,7 @@ import pytest
 from local_slurm import local_slurm
 from same_run import assert_same
 
-from lightning_gen import recipes
+from lightning_gen.cli import recipes
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ import pytest
 from same_run import assert_same
 
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen import recipes
+from lightning_gen.cli import recipes
 
 pytestmark = pytest.mark.slow
 

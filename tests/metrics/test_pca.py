@@ -6,8 +6,8 @@ import torch
 
 from lightning_gen import InputError
 from lightning_gen.data import Digits, FashionMNIST
+from lightning_gen.evaluation.samples import batches
 from lightning_gen.metrics import fit_pca, pca, reconstruction_error
-from lightning_gen.verbs.samples import batches
 
 
 @pytest.fixture(scope="module")

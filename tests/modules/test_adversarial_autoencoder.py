@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning_gen.modules.adversary import spared
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, relu, softplus
 from torch.utils.data import DataLoader
@@ -48,6 +47,7 @@ from lightning_gen.objectives import (
 from lightning_gen.priors import Normal
 from lightning_gen.regularizers import R1, R2, GradientPenalty, KLDivergence
 from lightning_gen.schedules import Constant, ImageSchedule, Linear
+from lightning_gen.training.stop_gradient import stop_gradient_at
 
 SHAPE = (1, 16, 16)
 
@@ -151,9 +151,9 @@ def test_the_adversarial_autoencoder_is_the_loop_written_by_hand(trainer):
     hand = Hand(module)
     for x in loader():
         z = hand.e(x)
-        hand.step(hand.of_autoencoder, squared(hand.g(z), x) + 7 * softplus(-hand.d(z)).mean())
+        hand.step(hand.of_autoencoder, squared(hand.g(z), x) + 7 * softplus(-hand.d(z).logits).mean())
         prior, z = hand.normal(16, 3), z.detach()
-        hand.step(hand.of_discriminator, softplus(-hand.d(prior)).mean() + softplus(hand.d(z)).mean())
+        hand.step(hand.of_discriminator, softplus(-hand.d(prior).logits).mean() + softplus(hand.d(z).logits).mean())
     trainer(max_epochs=1).fit(module, loader())
     hand.equals(module)
     assert module.updates == {"autoencoder": 2, "discriminator": 2}
@@ -164,11 +164,11 @@ def test_the_factor_vae_is_the_loop_written_by_hand(trainer):
     hand = Hand(module)
     for x in loader():
         z, kl = hand.posterior(x)
-        total_correlation = -hand.d(z).mean()
+        total_correlation = -hand.d(z).logits.mean()
         hand.step(hand.of_autoencoder, cross_entropy(hand.g(z), x) + kl + 5 * total_correlation)
         z, order = z.detach(), torch.rand(16, 3, generator=hand.rng).argsort(dim=0)
         mixed = torch.stack([z[order[:, i], i] for i in range(3)], dim=1)
-        hand.step(hand.of_discriminator, softplus(-hand.d(mixed)).mean() + softplus(hand.d(z)).mean())
+        hand.step(hand.of_discriminator, softplus(-hand.d(mixed).logits).mean() + softplus(hand.d(z).logits).mean())
     trainer(max_epochs=1).fit(module, loader())
     hand.equals(module)
 
@@ -180,13 +180,13 @@ def test_the_vq_gan_is_the_loop_written_by_hand(trainer):
     last = hand.g.layers[-2].weight
     for x in loader():
         output = hand.g(hand.e(x))
-        objective, judgement = squared(output, x), -hand.d(output).mean()
+        objective, judgement = squared(output, x), -hand.d(output).logits.mean()
         pulls = [torch.autograd.grad(loss, last, retain_graph=True)[0].norm() for loss in (objective, judgement)]
         weight = 0.8 * torch.clamp(pulls[0] / (pulls[1] + 1e-4), 0, 1e4).detach()
         assert weight > 0.8
         hand.step(hand.of_autoencoder, objective + weight * judgement)
         fake = output.detach()
-        hand.step(hand.of_discriminator, relu(1 - hand.d(x)).mean() + relu(1 + hand.d(fake)).mean())
+        hand.step(hand.of_discriminator, relu(1 - hand.d(x).logits).mean() + relu(1 + hand.d(fake).logits).mean())
     trainer(max_epochs=1).fit(module, loader())
     hand.equals(module)
 
@@ -202,9 +202,9 @@ def test_the_vae_gan_is_the_loop_written_by_hand(trainer):
         features = [hand.d.features(each) for each in (x, logits.sigmoid() * 2 - 1)]
         likeness = 0.5 * (features[0].detach() - features[1]).square().sum() / 16
         objective = 0.1 * cross_entropy(logits, x) + kl
-        hand.step(hand.of_autoencoder, objective + softplus(-hand.d(shown)).mean() + 0.5 * likeness)
+        hand.step(hand.of_autoencoder, objective + softplus(-hand.d(shown).logits).mean() + 0.5 * likeness)
         shown = shown.detach()
-        hand.step(hand.of_discriminator, softplus(-hand.d(x)).mean() + softplus(hand.d(shown)).mean())
+        hand.step(hand.of_discriminator, softplus(-hand.d(x).logits).mean() + softplus(hand.d(shown).logits).mean())
     trainer(max_epochs=1).fit(module, loader())
     hand.equals(module)
 
@@ -215,7 +215,7 @@ def test_a_spared_encoder_gets_no_gradient_where_only_the_scaled_loss_has_one(dt
     features, paid = torch.randn(16, 8, requires_grad=True), torch.randn(8, 8).to(dtype).requires_grad_()
     code = features.to(dtype)
     loss = (code @ paid).sum().float() * 1e-9
-    (spared(loss, code) * 65_536).backward()
+    (stop_gradient_at(code, loss) * 65_536).backward()
     assert features.grad.abs().max() == 0
     expected = 65_536e-9 * code.float().sum(0)[:, None].expand(8, 8)
     torch.testing.assert_close(paid.grad.float(), expected, rtol=2e-2, atol=1e-6)
@@ -271,8 +271,7 @@ def test_no_player_moves_the_other_or_leaves_it_a_gradient(make, trainer):
 def test_the_discriminator_is_neither_run_nor_charged_before_its_start(make, trainer):
     module, seen = make(discriminator_start_images=40), []
     before = copy.deepcopy(module.discriminator.state_dict())
-    original = module.discriminator.judge
-    module.discriminator.judge = lambda *args: seen.append(module.images_seen) or original(*args)
+    module.discriminator.register_forward_hook(lambda *args: seen.append(module.images_seen))
     trainer(max_epochs=1, limit_train_batches=3).fit(module, loader(80))
     assert seen == []
     assert module.updates == {"autoencoder": 3, "discriminator": 0}
@@ -375,9 +374,9 @@ def test_penalties_on_the_discriminator_are_paid(penalty, make, precision, train
     module.penalties["penalty"].register_forward_hook(lambda m, args, out: paid.append((args[0], out.item())))
     trainer(max_epochs=1, precision=precision).fit(module, loader())
     assert len(paid) == 2
-    for contest, value in paid:
+    for record, value in paid:
         assert value > 0
-        assert len(contest.real) == len(contest.fake) == len(contest.on_fake.logits) == 16
+        assert len(record.real) == len(record.fake) == len(record.on_fake.logits) == 16
 
 
 @every_module

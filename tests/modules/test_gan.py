@@ -3,6 +3,7 @@
 import copy
 import itertools
 import warnings
+from dataclasses import replace
 
 import lightning.pytorch as pl
 import pytest
@@ -15,7 +16,6 @@ from torch.utils.data import DataLoader
 from lightning_gen import Batch, InputError
 from lightning_gen.augmentations import ADA, GaussianNoise
 from lightning_gen.data import Digits
-from lightning_gen.modules import judging
 from lightning_gen.networks import (
     DCGANDiscriminator,
     DCGANGenerator,
@@ -39,6 +39,7 @@ from lightning_gen.priors import Normal, Uniform
 from lightning_gen.records import RealFakePair
 from lightning_gen.regularizers import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam, WeightClipping
 from lightning_gen.schedules import Linear
+from lightning_gen.training import MicroBatch
 
 OBJECTIVES = (Minimax, NonSaturating, LeastSquares, Hinge, Wasserstein, RelativisticPaired, RelativisticAverage)
 EXTRAS = {
@@ -238,7 +239,7 @@ def assert_same_loss(module, loss, expected):
 def squared_gradient(discriminator, x, labels=None):
     """E‖∇D(x)‖² over packs, by plain torch."""
     x = x.detach().requires_grad_()
-    logits = discriminator(x, labels)
+    logits = discriminator(x, labels).logits
     (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return gradient.pow(2).sum() / len(logits)
 
@@ -260,10 +261,10 @@ def test_the_discriminators_loss_is_the_one_written_by_hand(gan, penalties, pack
         latents,
     )
     module.images_seen = 250
-    loss = module.discriminator_loss(Batch(x, labels if kind else None))
+    loss = module.discriminator_loss(MicroBatch(Batch(x, labels if kind else None)))
     d, given = module.discriminator, labels if kind else None
     fake = module.generator(latents, given).detach()
-    real_logits, fake_logits = d(x, given), d(fake, given)
+    real_logits, fake_logits = d(x, given).logits, d(fake, given).logits
     assert len(real_logits) == 6 // packing
     expected = softplus(-real_logits).mean() + softplus(fake_logits).mean()
     values = {"r1": 0.5 * squared_gradient(d, x, given), "r2": 0.5 * squared_gradient(d, fake, given)}
@@ -285,16 +286,16 @@ def test_both_losses_of_an_auxiliary_classifier_gan_are_those_written_by_hand(ga
     def surprise(samples):
         return cross_entropy(d.head.classes(d.layers(samples)), labels)
 
-    loss = module.discriminator_loss(Batch(x, labels))
+    loss = module.discriminator_loss(MicroBatch(Batch(x, labels)))
     flat = fake.detach()
-    expected = softplus(-d(x, labels)).mean() + softplus(d(flat, labels)).mean()
+    expected = softplus(-d(x, labels).logits).mean() + softplus(d(flat, labels).logits).mean()
     assert_same_loss(module, loss.total, expected + 0.5 * (surprise(x) + surprise(flat)))
     torch.testing.assert_close(loss.terms["discriminator_classes"], surprise(x) + surprise(flat))
     assert "discriminator_match" not in loss.terms
 
-    loss = module.generator_loss(Batch(x, labels))
+    loss = module.generator_loss(MicroBatch(Batch(x, labels)))
     apart = d.layers(x).mean(0).detach() - d.layers(fake).mean(0)
-    expected = softplus(-d(fake, labels)).mean() + 0.5 * surprise(fake) + 0.25 * apart.square().sum()
+    expected = softplus(-d(fake, labels).logits).mean() + 0.5 * surprise(fake) + 0.25 * apart.square().sum()
     torch.testing.assert_close(loss.total, expected)
     weights = list(module.generator.parameters())
     for ours, theirs in zip(*(torch.autograd.grad(v, weights) for v in (loss.total, expected)), strict=True):
@@ -306,7 +307,7 @@ def test_both_losses_of_an_auxiliary_classifier_gan_are_those_written_by_hand(ga
 def test_the_generator_asks_for_real_logits_only_where_they_matter(gan, objective):
     module, judged = gan(objective=objective()), []
     module.discriminator.layers.register_forward_hook(lambda m, args, out: judged.append(len(args[0])))
-    module.generator_loss(Batch(torch.rand(6, 1, 8, 8)))
+    module.generator_loss(MicroBatch(Batch(torch.rand(6, 1, 8, 8))))
     assert sum(judged) == (12 if objective.uses_real_logits_for_generator else 6)
 
 
@@ -386,7 +387,7 @@ def test_a_lazy_penalty_counts_as_often_as_it_is_rare(gan):
     losses = []
     for update in range(5):
         module.updates["discriminator"] = update
-        losses.append(module.discriminator_loss(Batch(x)).total)
+        losses.append(module.discriminator_loss(MicroBatch(Batch(x))).total)
     plain = losses[1].detach()
     value = 0.5 * squared_gradient(module.discriminator, x).item()
     assert [(loss.detach() - plain).item() for loss in losses] == pytest.approx(
@@ -408,7 +409,7 @@ def test_the_weight_of_a_penalty_follows_its_schedule(gan):
     totals = []
     for images in (0, 500, 1000):
         module.images_seen = images
-        totals.append(module.discriminator_loss(Batch(x)).total.item())
+        totals.append(module.discriminator_loss(MicroBatch(Batch(x))).total.item())
     value = 0.5 * squared_gradient(module.discriminator, x).item()
     assert [total - totals[-1] for total in totals] == pytest.approx([2 * value, value, 0])
 
@@ -421,15 +422,16 @@ def test_one_pass_over_real_and_fake_gives_the_logits_and_gradients_of_two(gan, 
     alone = [module.discriminator(x) for x in (real, fake)]
     passes = []
     hook = module.discriminator.layers.register_forward_hook(lambda m, args, out: passes.append(len(args[0])))
-    contest = judging.contest(module.discriminator, RealFakePair(real, fake), penalties, torch.Generator())
+    penalties = dict(enumerate(penalties))
+    (record,) = replace(module.losses, penalties=penalties).passes(RealFakePair(real, fake), torch.Generator())
     assert len(passes) == (2 if len(penalties) == 1 else 1), "no gradient is computed that nobody asks for"
     hook.remove()
-    for ours, theirs in zip((contest.on_real, contest.on_fake), alone, strict=True):
+    for ours, theirs in zip((record.on_real, record.on_fake), alone, strict=True):
         torch.testing.assert_close(ours.logits, theirs.logits)
         torch.testing.assert_close(ours.features, theirs.features)
-    for penalty in penalties:
-        gradient, x = (contest.real_gradient, real) if penalty.at_real else (contest.fake_gradient, fake)
-        torch.testing.assert_close(gradient, contest.gradient(x))
+    for penalty in penalties.values():
+        gradient, x = (record.real_gradient, real) if penalty.at_real else (record.fake_gradient, fake)
+        torch.testing.assert_close(gradient, record.gradient(x))
 
 
 @pytest.mark.parametrize("options", [{}, {"batch_norm": False, "minibatch_std": True}])
@@ -439,9 +441,7 @@ def test_a_discriminator_that_mixes_samples_sees_real_and_fake_apart(gan, option
     module = gan(generator=DCGANGenerator(shape, 4, 4), discriminator=discriminator).train()
     sizes = []
     module.discriminator.layers.register_forward_hook(lambda m, args, out: sizes.append(len(args[0])))
-    judging.contest(
-        module.discriminator, RealFakePair(torch.rand(6, *shape), torch.rand(6, *shape)), (), torch.Generator()
-    )
+    module.losses.passes(RealFakePair(torch.rand(6, *shape), torch.rand(6, *shape)), torch.Generator())
     assert sizes == [6, 6]
 
 
@@ -483,7 +483,7 @@ def test_validation_fills_the_last_pack_with_samples_of_its_batch(gan, trainer):
     module = gan(discriminator=DenseDiscriminator((1, 8, 8), (16,), packing=3))
     x = torch.rand(4, 1, 8, 8)
     figures = trainer().validate(module, DataLoader(x, batch_size=4), verbose=False)[0]
-    expected = module.discriminator(torch.cat([x, x[:2]])).mean().item()
+    expected = module.discriminator(torch.cat([x, x[:2]])).logits.mean().item()
     assert figures["val/real_logit"] == pytest.approx(expected)
 
 

@@ -13,10 +13,10 @@ from torch.distributions import MultivariateNormal
 from lightning_gen import AutoencoderModule
 from lightning_gen.bottlenecks import GaussianBottleneck
 from lightning_gen.data import Tensors
+from lightning_gen.evaluation.likelihoods import likelihoods
 from lightning_gen.networks import DenseDecoder, DenseEncoder
 from lightning_gen.objectives import GaussianLikelihood, ImportanceWeightedBound
 from lightning_gen.regularizers import KLDivergence
-from lightning_gen.verbs.likelihoods import likelihoods
 
 DIMENSIONS, WIDTH, SCALE = 6, 3, 0.4
 

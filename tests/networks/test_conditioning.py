@@ -123,27 +123,27 @@ def test_projection_by_hand():
     """Equation 3 of https://arxiv.org/abs/1802.05637."""
     discriminator = DenseDiscriminator((4,), (5,), conditioning=Projection(CLASSES)).double()
     x = numbers(6, 4)
-    judgement = discriminator(x, LABELS)
+    output = discriminator(x, LABELS)
     w, b = weights_of(discriminator.layers[1])
     hidden = x.numpy() @ w.T + b
     hidden = np.where(hidden > 0, hidden, 0.2 * hidden)
-    np.testing.assert_allclose(judgement.features.detach().numpy(), hidden)
+    np.testing.assert_allclose(output.features.detach().numpy(), hidden)
     psi, bias = weights_of(discriminator.head.logit)
     embedding = ONE_HOT @ discriminator.head.embedding.weight.detach().numpy()
     expected = (hidden @ psi.T + bias)[:, 0] + (embedding * hidden).sum(1)
-    np.testing.assert_allclose(judgement.logits.detach().numpy(), expected)
-    assert judgement.class_logits is None
+    np.testing.assert_allclose(output.logits.detach().numpy(), expected)
+    assert output.class_logits is None
 
 
 def test_auxiliary_classifier_by_hand():
     discriminator = DenseDiscriminator((4,), (5,), conditioning=AuxiliaryClassifier(CLASSES)).double()
-    judgement = discriminator(numbers(6, 4), LABELS)
-    features = judgement.features.detach().numpy()
+    output = discriminator(numbers(6, 4), LABELS)
+    features = output.features.detach().numpy()
     w, b = weights_of(discriminator.head.classes)
     assert w.shape == (CLASSES, 5)
-    np.testing.assert_allclose(judgement.class_logits.detach().numpy(), features @ w.T + b)
+    np.testing.assert_allclose(output.class_logits.detach().numpy(), features @ w.T + b)
     w, b = weights_of(discriminator.head.logit)
-    np.testing.assert_allclose(judgement.logits.detach().numpy(), (features @ w.T + b)[:, 0])
+    np.testing.assert_allclose(output.logits.detach().numpy(), (features @ w.T + b)[:, 0])
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 4, 5)])
@@ -172,9 +172,9 @@ def test_a_pack_holds_the_class_of_each_sample():
 def test_packs_are_judged_one_by_one(cls, arguments):
     discriminator = cls((2, 8, 8), packing=3, **arguments).double().eval()
     x = numbers(6, 2, 8, 8)
-    logits = discriminator(x)
-    torch.testing.assert_close(logits, torch.stack([discriminator(x[:3])[0], discriminator(x[3:])[0]]))
-    assert not torch.allclose(logits, discriminator(x.flip(0)).flip(0), rtol=1e-9)
+    logits = discriminator(x).logits
+    torch.testing.assert_close(logits, torch.stack([discriminator(x[:3]).logits[0], discriminator(x[3:]).logits[0]]))
+    assert not torch.allclose(logits, discriminator(x.flip(0)).logits.flip(0), rtol=1e-9)
 
 
 @every_discriminator
@@ -217,7 +217,7 @@ def test_a_generator_draws_each_class_its_own_way(cls, conditioning, arguments):
 @every_discriminator
 def test_a_discriminator_judges_each_class_its_own_way(cls, arguments, conditioning):
     discriminator = cls((1, 8, 8), conditioning=conditioning(CLASSES), **arguments).double().eval()
-    logits = discriminator(numbers(1, 1, 8, 8).expand(3, -1, -1, -1), torch.arange(3))
+    logits = discriminator(numbers(1, 1, 8, 8).expand(3, -1, -1, -1), torch.arange(3)).logits
     assert torch.pdist(logits[:, None]).min() > 1e-5
     assert discriminator.num_classes == CLASSES
 

@@ -35,7 +35,7 @@ def test_discriminator_by_hand():
     for weight, bias in inner:
         h = h @ weight.T + bias
         h = np.where(h > 0, h, 0.3 * h)
-    logits = discriminator(torch.from_numpy(x).view(6, 3, 2, 2))
+    logits = discriminator(torch.from_numpy(x).view(6, 3, 2, 2)).logits
     np.testing.assert_allclose(logits.detach().numpy(), (h @ last[0].T + last[1])[:, 0])
 
 

@@ -24,7 +24,7 @@ def test_it_is_the_papers_network():
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         b.data.copy_(a.data)
     x = torch.randn(2, 3, 64, 64)
-    torch.testing.assert_close(ours(x), theirs(x).flatten())
+    torch.testing.assert_close(ours(x).logits, theirs(x).flatten())
     assert sum(p.numel() for p in PatchDiscriminator((6, 256, 256)).parameters()) == 2_768_705
 
 
@@ -32,7 +32,7 @@ def test_it_is_the_papers_network():
 def test_a_logit_sees_its_patch_alone(depth, side, patch):
     discriminator = PatchDiscriminator((1, side, side), width=2, depth=depth, batch_norm=False)
     x = torch.randn(2, 1, side, side).requires_grad_()
-    logits = discriminator(x)
+    logits = discriminator(x).logits
     rows = int((len(logits) / 2) ** 0.5)
     assert len(logits) == 2 * rows**2
     (gradient,) = torch.autograd.grad(logits[rows * (rows // 2) + rows // 2], x)
@@ -48,17 +48,17 @@ def test_a_logit_sees_its_patch_alone(depth, side, patch):
 def test_every_parameter_learns_and_arguments_are_attributes(options, shape):
     discriminator = PatchDiscriminator(shape, width=4, depth=2, **options)
     labels = torch.arange(4) % 3 if "conditioning" in options else None
-    judgement = discriminator(torch.randn(4, *shape), labels)
-    assert len(judgement.logits) % 4 == 0
-    assert len(judgement.features) == 4
-    (judgement.logits * torch.randn_like(judgement.logits)).sum().backward()
+    output = discriminator(torch.randn(4, *shape), labels)
+    assert len(output.logits) % 4 == 0
+    assert len(output.features) == 4
+    (output.logits * torch.randn_like(output.logits)).sum().backward()
     assert all(p.grad.abs().max() > 0 for p in discriminator.parameters())
     values = {"shape": shape, "width": 4, "depth": 2, **options}
     for name, parameter in inspect.signature(PatchDiscriminator).parameters.items():
         assert getattr(discriminator, name) == values.get(name, parameter.default), name
 
 
-def test_halves_of_a_judgement_are_those_of_the_pictures():
+def test_halves_of_an_output_are_those_of_the_pictures():
     discriminator = PatchDiscriminator((1, 16, 16), width=4, depth=1, batch_norm=False)
     x = torch.randn(6, 1, 16, 16)
     for half, part in zip(discriminator(x).split(), x.chunk(2), strict=True):
@@ -69,9 +69,10 @@ def test_halves_of_a_judgement_are_those_of_the_pictures():
 def test_a_gradient_penalty_of_patches_is_refused():
     discriminator = PatchDiscriminator((1, 16, 16), width=4, depth=1, batch_norm=False)
     real, fake = torch.randn(2, 1, 16, 16), torch.randn(2, 1, 16, 16)
-    contest = DiscriminatorPass(discriminator, real, fake, discriminator(real), discriminator(fake), torch.Generator())
+    outputs = [discriminator(x) for x in (real, fake)]
+    record = DiscriminatorPass(lambda x, labels: discriminator(x).logits, real, fake, *outputs, torch.Generator())
     with pytest.raises(InputError, match="one a patch"):
-        R1()(contest)
+        R1()(record)
 
 
 def test_what_is_no_picture_or_too_small_is_refused():
@@ -79,6 +80,18 @@ def test_what_is_no_picture_or_too_small_is_refused():
         PatchDiscriminator((2,))
     with pytest.raises(InputError, match="at least 24 x 24 and got 16 x 20: set its depth lower"):
         PatchDiscriminator((1, 16, 20), depth=3)
-    assert len(PatchDiscriminator((1, 24, 24), width=2, depth=3)(torch.randn(1, 1, 24, 24))) == 1
+    assert len(PatchDiscriminator((1, 24, 24), width=2, depth=3)(torch.randn(1, 1, 24, 24)).logits) == 1
     with pytest.raises(InputError, match="width 0"):
         PatchDiscriminator((1, 32, 32), width=0)
+
+
+def test_its_hidden_maps_are_those_after_each_activation():
+    discriminator = PatchDiscriminator((3, 32, 32), width=4, depth=2)
+    seen = []
+    for layer in discriminator.layers:
+        if isinstance(layer, torch.nn.LeakyReLU):
+            layer.register_forward_hook(lambda m, args, out: seen.append(out))
+    output = discriminator(torch.randn(2, 3, 32, 32))
+    assert len(output.hidden) == len(seen) == 3
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(output.hidden, seen, strict=True))
+    assert torch.equal(output.hidden[-1].flatten(1), output.features)

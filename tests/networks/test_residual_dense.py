@@ -43,7 +43,7 @@ def test_discriminator_by_hand(slope):
     discriminator = randomised(ResidualDenseDiscriminator((3, 2), width=7, blocks=2, slope=slope))
     x = torch.randn(4, 3, 2).double()
     expected = forward_by_hand(discriminator, x.numpy().reshape(4, 6), slope)[:, 0]
-    np.testing.assert_allclose(discriminator(x).detach().numpy(), expected)
+    np.testing.assert_allclose(discriminator(x).logits.detach().numpy(), expected)
 
 
 @pytest.mark.parametrize("cls", [ResidualDenseGenerator, ResidualDenseDiscriminator])

@@ -99,9 +99,9 @@ def test_discriminator_by_hand():
         h = branch + average(block.shortcut[1](h))
     first, second = parts(last.branch, nn.Conv2d)
     h = h + second(relu(first(relu(h))))
-    judgement = discriminator(x)
-    torch.testing.assert_close(judgement.features, relu(h).sum((2, 3)))
-    torch.testing.assert_close(judgement.logits, discriminator.head.logit(relu(h).sum((2, 3)))[:, 0])
+    output = discriminator(x)
+    torch.testing.assert_close(output.features, relu(h).sum((2, 3)))
+    torch.testing.assert_close(output.logits, discriminator.head.logit(relu(h).sum((2, 3)))[:, 0])
 
 
 def test_the_last_line_of_an_odd_side_is_averaged_alone():

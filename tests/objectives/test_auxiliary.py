@@ -5,16 +5,17 @@ import inspect
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.distributions import Categorical
 
 from lightning_gen.errors import InputError
-from lightning_gen.objectives import Classification, FeatureMatching, FeatureReconstruction
+from lightning_gen.objectives import Classification, FeatureMatching, FeatureReconstruction, LayerwiseFeatureMatching
 from lightning_gen.records import DiscriminatorOutput
 
 TERMS = (FeatureMatching, Classification)
 
 
-def judgement(n=9, seed=0, features=6, classes=4):
+def output(n=9, seed=0, features=6, classes=4):
     random = torch.Generator().manual_seed(seed)
     return DiscriminatorOutput(
         logits=torch.randn(n, generator=random).double(),
@@ -25,7 +26,7 @@ def judgement(n=9, seed=0, features=6, classes=4):
 
 
 def test_matched_features():
-    real, fake = judgement(7, 0), judgement(9, 1)
+    real, fake = output(7, 0), output(9, 1)
     loss = FeatureMatching().generator(real, fake)
     apart = fake.features.detach().numpy().mean(0) - real.features.detach().numpy().mean(0)
     assert loss.item() == pytest.approx((apart**2).sum())
@@ -47,16 +48,16 @@ def test_features_of_half_precision_are_averaged_in_float32():
 def test_matched_features_need_real_samples():
     assert FeatureMatching.needs_real_for_generator
     with pytest.raises(InputError, match="compares with real samples"):
-        FeatureMatching().generator(None, judgement())
+        FeatureMatching().generator(None, output())
 
 
-def surprise(judged):
-    return -Categorical(logits=judged.class_logits).log_prob(judged.labels).mean()
+def surprise(output):
+    return -Categorical(logits=output.class_logits).log_prob(output.labels).mean()
 
 
 @pytest.mark.parametrize("on_fake", [True, False])
 def test_classification_is_the_surprise_at_the_class(on_fake):
-    real, fake = judgement(7, 0), judgement(9, 1)
+    real, fake = output(7, 0), output(9, 1)
     term = Classification(on_fake=on_fake)
     torch.testing.assert_close(
         term.discriminator(real, fake), surprise(real) + (surprise(fake) if on_fake else 0), rtol=1e-12, atol=0
@@ -69,28 +70,28 @@ def test_classification_is_the_surprise_at_the_class(on_fake):
 
 @pytest.mark.parametrize("missing", ["class_logits", "labels"])
 def test_a_discriminator_that_guesses_no_classes_is_refused(missing):
-    real = judgement()
+    real = output()
     bare = DiscriminatorOutput(**{**vars(real), missing: None})
     for pay in (Classification().discriminator, Classification().generator):
         with pytest.raises(InputError, match="AuxiliaryClassifier"):
             pay(bare, bare)
 
 
-def test_the_halves_of_a_judgement_are_those_of_its_samples():
-    both = judgement(8)
+def test_the_halves_of_an_output_are_those_of_its_samples():
+    both = output(8)
     packed = DiscriminatorOutput(both.logits[:4], both.features[:4], both.labels)  # two samples a row
-    for judged, rows in ((both, 4), (packed, 2)):
-        first, second = judged.split()
+    for each, rows in ((both, 4), (packed, 2)):
+        first, second = each.split()
         for part, start in ((first, 0), (second, 1)):
-            assert torch.equal(part.logits, judged.logits[start * rows :][:rows])
-            assert torch.equal(part.features, judged.features[start * rows :][:rows])
-            assert torch.equal(part.labels, judged.labels[start * 4 :][:4])
+            assert torch.equal(part.logits, each.logits[start * rows :][:rows])
+            assert torch.equal(part.features, each.features[start * rows :][:rows])
+            assert torch.equal(part.labels, each.labels[start * 4 :][:4])
     assert packed.split()[0].class_logits is None
 
 
 @pytest.mark.parametrize("cls", TERMS)
 def test_constructor_arguments_are_attributes_and_terms_unweighted(cls):
-    real, fake = judgement(7, 0), judgement(9, 1)
+    real, fake = output(7, 0), output(9, 1)
     assert torch.equal(cls(weight=50.0).generator(real, fake), cls().generator(real, fake))
     for name, parameter in inspect.signature(cls).parameters.items():
         assert getattr(cls(), name) == parameter.default
@@ -99,12 +100,37 @@ def test_constructor_arguments_are_attributes_and_terms_unweighted(cls):
 def test_features_are_compared_sample_by_sample_and_generated_ones_left_out():
     real, fake = torch.randn(4, 3), torch.randn(8, 3, requires_grad=True)
     expected = sum(0.5 * (real[i] - fake[i]).square().sum() for i in range(4)) / 4
-    judgements = [DiscriminatorOutput(x.sum(1), x) for x in (real.requires_grad_(), fake)]
-    found = FeatureReconstruction().generator(*judgements)
+    outputs = [DiscriminatorOutput(x.sum(1), x) for x in (real.requires_grad_(), fake)]
+    found = FeatureReconstruction().generator(*outputs)
     torch.testing.assert_close(found, expected)
     found.backward()
     assert real.grad is None
     assert not fake.grad[4:].any()
-    assert FeatureReconstruction().discriminator(*judgements) is None
+    assert FeatureReconstruction().discriminator(*outputs) is None
     with pytest.raises(InputError, match="real samples"):
-        FeatureReconstruction().generator(None, judgements[1])
+        FeatureReconstruction().generator(None, outputs[1])
+
+
+def test_layerwise_feature_matching_is_the_l1_distance_of_each_map():
+    """As pix2pixHD's training writes it: L1Loss of each map, the real one detached, summed."""
+    torch.manual_seed(0)
+    maps = [torch.randn(3, c, side, side).double() for c, side in ((4, 8), (8, 4), (16, 2))]
+    fakes = [torch.randn_like(each).requires_grad_() for each in maps]
+    real, fake = (
+        DiscriminatorOutput(torch.zeros(3), torch.zeros(3, 1), hidden=tuple(hidden)) for hidden in (maps, fakes)
+    )
+    value = LayerwiseFeatureMatching().generator(real, fake)
+    expected = sum(nn.L1Loss()(ours, theirs) for ours, theirs in zip(fakes, maps, strict=True))
+    torch.testing.assert_close(value, expected)
+    assert LayerwiseFeatureMatching().weight == 10.0
+    assert LayerwiseFeatureMatching().discriminator(real, fake) is None
+    for none in (None, DiscriminatorOutput(torch.zeros(3), torch.zeros(3, 1))):
+        with pytest.raises(InputError, match="PatchDiscriminator"):
+            LayerwiseFeatureMatching().generator(none, fake)
+
+
+def test_layerwise_feature_matching_takes_the_first_of_several_kinds_of_fakes():
+    real = torch.randn(2, 3, 4, 4)
+    fake = torch.cat([real, torch.randn(2, 3, 4, 4)])
+    outputs = [DiscriminatorOutput(x.sum((1, 2, 3)), x.flatten(1), hidden=(x,)) for x in (real, fake)]
+    assert LayerwiseFeatureMatching().generator(*outputs) == 0

@@ -3,8 +3,8 @@
 import pytest
 import torch
 import yaml
+from discriminator_passes import discriminator_pass, linear, samples, source
 from jsonargparse import ArgumentParser
-from passes import contest, linear, samples, source
 
 from lightning_gen.augmentations import Augmentation, GaussianNoise, Masking
 from lightning_gen.networks import DenseDiscriminator
@@ -29,7 +29,7 @@ def test_a_linear_critic_pays_for_the_shift(balanced, kinds, watched):
     """D(x + v) - D(x) = <w, v>, whatever x; its square has the gradient 2 <w, v> v."""
     w, v = torch.randn(2, 5).double().unbind()
     w.requires_grad_()
-    value = Consistency(Shift(v), balanced=balanced)(contest(linear(w), *samples(), watched))
+    value = Consistency(Shift(v), balanced=balanced)(discriminator_pass(linear(w), *samples(), watched))
     torch.testing.assert_close(value, kinds * (w @ v) ** 2)
     torch.testing.assert_close(torch.autograd.grad(value, w)[0], kinds * 2 * (w @ v) * v)
 
@@ -38,7 +38,7 @@ def test_noise_costs_a_linear_critic_its_slope():
     """E<w, s eps>² = s² |w|²."""
     w = torch.tensor([1.0, -2.0, 0.5])
     real = torch.zeros(200_000, 3)
-    value = Consistency(GaussianNoise(0.5))(contest(linear(w), real, real))
+    value = Consistency(GaussianNoise(0.5))(discriminator_pass(linear(w), real, real))
     assert value.item() == pytest.approx(0.25 * w.square().sum().item(), rel=0.02)
 
 
@@ -50,8 +50,8 @@ def test_value_and_gradient_by_hand(balanced):
     change = Masking(0.5, 0.0)
     expected = 0
     for x in (real, fake) if balanced else (real,):
-        expected = expected + (critic(x) - critic(change(x, random))).pow(2).sum() / len(x)
-    value = Consistency(change, balanced=balanced)(contest(critic, real, fake))
+        expected = expected + (critic(x).logits - critic(change(x, random)).logits).pow(2).sum() / len(x)
+    value = Consistency(change, balanced=balanced)(discriminator_pass(critic, real, fake))
     torch.testing.assert_close(value, expected)
     for ours, theirs in zip(
         *(torch.autograd.grad(v, critic.layers.parameters()) for v in (value, expected)), strict=True
@@ -62,14 +62,14 @@ def test_value_and_gradient_by_hand(balanced):
 
 def test_an_augmentation_that_changes_nothing_costs_nothing():
     critic = DenseDiscriminator((5,), widths=(8,)).double()
-    assert Consistency(Masking(0.0), balanced=True)(contest(critic, *samples())) == 0
+    assert Consistency(Masking(0.0), balanced=True)(discriminator_pass(critic, *samples())) == 0
 
 
 def test_labels_reach_a_conditional_critic():
     critic = DenseDiscriminator((5,), widths=(), conditioning=Projection(3)).double()
     labels, v = torch.tensor([0, 1, 2, 0, 1, 2, 2]), torch.randn(5).double()
     slopes = critic.head.logit.weight + critic.head.embedding(labels)
-    value = Consistency(Shift(v))(contest(critic, *samples(), labels=labels))
+    value = Consistency(Shift(v))(discriminator_pass(critic, *samples(), labels=labels))
     torch.testing.assert_close(value, (slopes @ v).square().mean())
 
 
@@ -77,13 +77,13 @@ def test_packs_are_compared_with_packs():
     critic = DenseDiscriminator((5,), widths=(), packing=2).double()
     real, fake = samples(6)
     v = torch.randn(5).double()
-    value = Consistency(Shift(v))(contest(critic, real, fake))
+    value = Consistency(Shift(v))(discriminator_pass(critic, real, fake))
     torch.testing.assert_close(value, (critic.head.logit.weight[0] @ torch.cat([v, v])) ** 2)
 
 
 def test_only_the_generator_given_is_drawn_from():
     w = torch.ones(5).double()
-    shown = [contest(linear(w), *samples(), seed=seed) for seed in (3, 3, 4)]
+    shown = [discriminator_pass(linear(w), *samples(), seed=seed) for seed in (3, 3, 4)]
     state = torch.get_rng_state()
     first, again, other = (Consistency(GaussianNoise())(one) for one in shown)
     assert torch.equal(torch.get_rng_state(), state)

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 import torch
-from passes import contest, linear, quadratic, samples, source
+from discriminator_passes import discriminator_pass, linear, quadratic, samples, source
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks import DCGANDiscriminator, DenseDiscriminator
@@ -33,7 +33,7 @@ def test_linear_critic(watched):
         (R2(), norm**2 / 2, w),
     )
     for penalty, value, derivative in cases:
-        got = penalty(contest(linear(w), real, fake, watched))
+        got = penalty(discriminator_pass(linear(w), real, fake, watched))
         torch.testing.assert_close(got, value)
         torch.testing.assert_close(torch.autograd.grad(got, w)[0], derivative)
 
@@ -44,7 +44,7 @@ def test_quadratic_critic(watched):
     a = torch.randn(5, 5).double()
     a = (a + a.T).requires_grad_()
     for penalty, x in ((R1(), real), (R2(), fake)):
-        got = penalty(contest(quadratic(a), real, fake, watched))
+        got = penalty(discriminator_pass(quadratic(a), real, fake, watched))
         torch.testing.assert_close(got, 0.5 * (x @ a).square().sum(1).mean())
 
 
@@ -52,8 +52,8 @@ def test_one_sided_lets_small_gradients_be():
     """With ∇D(x) = x, real = fake = x and norms 1 to 7, only those above 4 count: 1² + 2² + 3² over 7."""
     x = torch.diag(torch.arange(1.0, 8.0))
     critic = quadratic(torch.eye(7))
-    assert GradientPenalty(centre=4.0, one_sided=True)(contest(critic, x, x)).item() == pytest.approx(14 / 7)
-    assert GradientPenalty(centre=4.0)(contest(critic, x, x)).item() == pytest.approx(28 / 7)
+    assert GradientPenalty(centre=4.0, one_sided=True)(discriminator_pass(critic, x, x)).item() == pytest.approx(14 / 7)
+    assert GradientPenalty(centre=4.0)(discriminator_pass(critic, x, x)).item() == pytest.approx(28 / 7)
 
 
 def test_gradient_penalty_is_the_one_written_by_hand():
@@ -64,9 +64,9 @@ def test_gradient_penalty_is_the_one_written_by_hand():
     total = 0
     for i in range(6):
         x = (u[i] * real[i] + (1 - u[i]) * fake[i]).requires_grad_()
-        (gradient,) = torch.autograd.grad(critic(x[None])[0], x, create_graph=True)
+        (gradient,) = torch.autograd.grad(critic(x[None]).logits[0], x, create_graph=True)
         total = total + (gradient.square().sum().sqrt() - 1) ** 2 / 6
-    got = GradientPenalty()(contest(critic, real, fake, seed=5))
+    got = GradientPenalty()(discriminator_pass(critic, real, fake, seed=5))
     torch.testing.assert_close(got, total)
     weights = list(critic.parameters())
     for ours, theirs in zip(
@@ -86,7 +86,7 @@ def test_interpolates_lie_uniformly_between_fake_and_real():
         return 0.5 * x.square().sum((1, 2, 3))
 
     real = torch.ones(100_000, 1, 2, 2)
-    penalty = GradientPenalty(centre=0.0)(contest(critic, real, torch.zeros_like(real)))
+    penalty = GradientPenalty(centre=0.0)(discriminator_pass(critic, real, torch.zeros_like(real)))
     assert penalty.item() == pytest.approx(4 / 3, rel=0.01)
     x = seen[-1]
     assert (x == x[:, :1, :1, :1]).all()
@@ -103,7 +103,7 @@ def test_dragan_looks_around_real_samples_in_units_of_their_deviation():
         return x.sum(1)
 
     real = 3 * torch.randn(50_000, 2) + 7
-    DRAGAN(spread=0.25)(contest(critic, real, torch.zeros_like(real)))
+    DRAGAN(spread=0.25)(discriminator_pass(critic, real, torch.zeros_like(real)))
     moved = (seen[-1] - real) / (0.25 * real.numpy().std(ddof=1))
     assert -1e-4 < moved.min() < 1e-3
     assert 1 - 1e-3 < moved.max() < 1 + 1e-4
@@ -128,7 +128,7 @@ def test_second_order_gradients_against_finite_differences(cls, watched, critic)
     directions = [torch.randn_like(weight) for weight in weights]
 
     def value():
-        return cls()(contest(critic, real, fake, watched))
+        return cls()(discriminator_pass(critic, real, fake, watched))
 
     gradients = torch.autograd.grad(value(), weights, allow_unused=True)
     along = sum((g * d).sum() for g, d in zip(gradients, directions, strict=True) if g is not None)
@@ -148,7 +148,7 @@ def test_a_shared_pass_gives_the_gradient_of_a_pass_of_its_own(cls):
     real, fake = torch.randn(2, 6, 2, 8, 8).unbind()
     weights = list(critic.parameters())
     got = [
-        torch.autograd.grad(cls()(contest(critic, real, fake, watched)), weights, allow_unused=True)
+        torch.autograd.grad(cls()(discriminator_pass(critic, real, fake, watched)), weights, allow_unused=True)
         for watched in (True, False)
     ]
     for shared, own in zip(*got, strict=True):
@@ -162,7 +162,7 @@ def test_both_gradients_come_from_one_backward_pass_that_calls_the_critic_no_mor
         calls.append(len(x))
         return x.square().sum(1)
 
-    shown = contest(critic, *samples(), watched=True)
+    shown = discriminator_pass(critic, *samples(), watched=True)
     judged = len(calls)
     value = R1()(shown) + R2()(shown)
     assert len(calls) == judged
@@ -173,7 +173,7 @@ def test_both_gradients_come_from_one_backward_pass_that_calls_the_critic_no_mor
 @pytest.mark.parametrize("cls", [GradientPenalty, DRAGAN])
 def test_nothing_flows_into_samples_that_are_watched_for_another_penalty(cls):
     a = torch.eye(5).double().requires_grad_()
-    shown = contest(quadratic(a), *samples(), watched=True)
+    shown = discriminator_pass(quadratic(a), *samples(), watched=True)
     cls()(shown).backward()
     assert shown.real.grad is None
     assert shown.fake.grad is None
@@ -186,7 +186,7 @@ def test_autocast_changes_nothing(cls):
     w = torch.tensor([1.001, -2.002, 0.503, 3.004, 0.105])
     value = w.norm() ** 2 / 2 if cls in (R1, R2) else (w.norm() - 1) ** 2
     with torch.autocast("cpu", torch.bfloat16):
-        got = cls()(contest(linear(w), real, fake.bfloat16()))
+        got = cls()(discriminator_pass(linear(w), real, fake.bfloat16()))
     assert got.dtype == torch.float32
     torch.testing.assert_close(got, value, rtol=1e-6, atol=0)
 
@@ -194,7 +194,7 @@ def test_autocast_changes_nothing(cls):
 @every_penalty
 def test_only_the_generator_given_is_drawn_from(cls):
     critic = quadratic(torch.eye(5).double())
-    shown = [contest(critic, *samples(), seed=seed) for seed in (3, 3, 4)]
+    shown = [discriminator_pass(critic, *samples(), seed=seed) for seed in (3, 3, 4)]
     state = torch.get_rng_state()
     first, again, other = (cls()(one) for one in shown)
     assert torch.equal(first, again)
@@ -205,7 +205,7 @@ def test_only_the_generator_given_is_drawn_from(cls):
 @every_penalty
 def test_a_flat_critic_has_finite_gradients(cls):
     w = torch.zeros(5).double().requires_grad_()
-    cls()(contest(linear(w), *samples())).backward()
+    cls()(discriminator_pass(linear(w), *samples())).backward()
     assert w.grad.isfinite().all()
 
 
@@ -218,7 +218,7 @@ def test_labels_reach_a_conditional_critic(cls, watched):
     slopes = (critic.head.logit.weight + critic.head.embedding(labels)).norm(dim=1)
     value = 0.5 * slopes.square().mean() if cls in (R1, R2) else (slopes - 1).square().mean()
     real, fake = torch.randn(2, 5, 3).double().unbind()
-    torch.testing.assert_close(cls()(contest(critic, real, fake, watched, labels)), value)
+    torch.testing.assert_close(cls()(discriminator_pass(critic, real, fake, watched, labels)), value)
 
 
 @every_penalty
@@ -232,7 +232,7 @@ def test_a_pack_is_one_sample(cls, watched, conditioning):
     value = norm**2 / 2 if cls in (R1, R2) else (norm - 1) ** 2
     real, fake = torch.randn(2, 6, 4).double().unbind()
     labels = None if conditioning is None else torch.tensor([0, 1, 2, 0, 1, 2])
-    torch.testing.assert_close(cls()(contest(critic, real, fake, watched, labels)), value)
+    torch.testing.assert_close(cls()(discriminator_pass(critic, real, fake, watched, labels)), value)
 
 
 @every_penalty
@@ -240,7 +240,9 @@ def test_constructor_arguments_are_attributes_and_penalties_unweighted(cls):
     critic = quadratic(torch.eye(5).double())
     schedule = Linear(100)
     assert cls(weight=schedule).weight is schedule
-    assert torch.equal(cls(weight=50.0)(contest(critic, *samples())), cls()(contest(critic, *samples())))
+    assert torch.equal(
+        cls(weight=50.0)(discriminator_pass(critic, *samples())), cls()(discriminator_pass(critic, *samples()))
+    )
     for name, parameter in inspect.signature(cls).parameters.items():
         assert getattr(cls(), name) == parameter.default
 

@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
-from passes import contest, source
+from discriminator_passes import discriminator_pass, source
 
 from lightning_gen.errors import InputError
 from lightning_gen.objectives import Wasserstein
@@ -13,9 +13,9 @@ from lightning_gen.regularizers import LeCam
 
 
 def scored(real, fake, dtype=torch.float64):
-    """A contest in which samples are their own logits."""
+    """A discriminator_pass in which samples are their own logits."""
     real, fake = (torch.as_tensor(x, dtype=dtype).reshape(-1, 1) for x in (real, fake))
-    return contest(lambda x, labels=None: x.squeeze(1), real, fake)
+    return discriminator_pass(lambda x, labels=None: x.squeeze(1), real, fake)
 
 
 def batches(steps=6, n=8):
@@ -47,7 +47,7 @@ def test_one_sided_is_the_formula_of_the_authors_code():
 def test_averages_are_constants_to_the_gradient():
     shown = scored(*batches()[0])
     scale = torch.ones((), dtype=torch.float64, requires_grad=True)
-    moved = contest(lambda x, labels=None: scale * x.squeeze(1), shown.real, shown.fake)
+    moved = discriminator_pass(lambda x, labels=None: scale * x.squeeze(1), shown.real, shown.fake)
     value = LeCam().double()(moved)
     real, fake = batches()[0]
     expected = (2 * (real - fake.mean()) * real).mean() + (2 * (fake - real.mean()) * fake).mean()
@@ -65,7 +65,9 @@ def test_with_wasserstein_the_best_critic_measures_the_lecam_divergence():
     penalty = LeCam(weight).double().eval()
     penalty.real_sum.fill_(a), penalty.fake_sum.fill_(-a), penalty.weight_sum.fill_(1)
     real, fake = (table[point] for point in points)
-    shown = contest(lambda x, labels=None: table[x.long().squeeze(1)], *(point[:, None].double() for point in points))
+    shown = discriminator_pass(
+        lambda x, labels=None: table[x.long().squeeze(1)], *(point[:, None].double() for point in points)
+    )
     loss = Wasserstein().discriminator(real, fake) + weight * penalty(shown)
     np.testing.assert_allclose(torch.autograd.grad(loss, table)[0], 0, atol=1e-12)
     divergence = ((p - q) ** 2 / (p + q)).sum()

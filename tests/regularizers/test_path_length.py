@@ -66,11 +66,6 @@ def test_it_reads_a_part_of_the_batch_with_its_classes():
     assert seen[0][1].tolist() == [0, 1]
 
 
-def test_it_is_part_of_every_fourth_update_and_counts_four_times_there():
-    assert [PathLength().due(update) for update in range(5)] == [True, False, False, False, True]
-    assert PathLength(weight=2.0).factor(0) == 8.0
-
-
 @pytest.mark.parametrize("options", [{"decay": 1.0}, {"shrink": 0}, {"every": 0}, {"weight": -1.0}])
 def test_numbers_out_of_range_are_refused(options):
     with pytest.raises(InputError):

@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader
 
 from lightning_gen import Batch, InputError
 from lightning_gen.augmentations import GaussianNoise
-from lightning_gen.modules import AlternatingModule, Loss, Player
 from lightning_gen.objectives import AuxiliaryTerm, RelativisticPaired
-from lightning_gen.regularizers import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam, WeightClipping
+from lightning_gen.regularizers import DRAGAN, R1, R2, Consistency, GradientPenalty, LeCam, PathLength, WeightClipping
 from lightning_gen.schedules import Constant, ImageSchedule
+from lightning_gen.training import AlternatingModule, Loss, OptimizedNetwork, Phase
 
 
 def loader(n=96, batch_size=16):
@@ -32,11 +32,11 @@ def by_hand(module, batches, updates=1):
     for index, real in enumerate(batches):
         fake = g(torch.randn(len(real), 4, generator=rng)).detach()
         opt_d.zero_grad()
-        (softplus(-d(real)).mean() + softplus(d(fake)).mean()).backward()
+        (softplus(-d(real).logits).mean() + softplus(d(fake).logits).mean()).backward()
         opt_d.step()
         if (index + 1) % updates == 0:
             opt_g.zero_grad()
-            softplus(-d(g(torch.randn(len(real), 4, generator=rng)))).mean().backward()
+            softplus(-d(g(torch.randn(len(real), 4, generator=rng))).logits).mean().backward()
             opt_g.step()
     return g, d
 
@@ -73,14 +73,14 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch(gan, trainer, make):
     assert modules[1].updates == {"discriminator": 4, "generator": 4}
 
 
-def test_the_discriminator_gets_no_gradient_while_the_generator_plays(gan, trainer):
+def test_the_discriminator_gets_no_gradient_in_the_phase_of_the_generator(gan, trainer):
     module = gan()
     seen = []
     original = module.generator_loss
 
-    def spy(batch):
+    def spy(part):
         seen.append([p.requires_grad for p in module.discriminator.parameters()])
-        return original(batch)
+        return original(part)
 
     module.generator_loss = spy
     trainer(fast_dev_run=2).fit(module, loader())
@@ -89,7 +89,7 @@ def test_the_discriminator_gets_no_gradient_while_the_generator_plays(gan, train
     assert all(p.requires_grad for p in module.discriminator.parameters()), "and is thawed afterwards"
 
 
-def test_clipping_bounds_the_gradient_of_its_own_player(gan, trainer):
+def test_clipping_bounds_the_gradient_of_its_own_network(gan, trainer):
     norms = {}
 
     class Spy(torch.optim.SGD):
@@ -137,7 +137,7 @@ def test_mixed_precision_gives_the_penalty_of_float32(gan, trainer, precision):
     module = gan(penalties={"r1": R1(0.1)})
     (x,) = loader(16)
     x.requires_grad_()
-    (gradient,) = torch.autograd.grad(module.discriminator(x).sum(), x)
+    (gradient,) = torch.autograd.grad(module.discriminator(x).logits.sum(), x)
     expected = 0.5 * gradient.square().sum() / 16
     seen = []
     module.penalties["r1"].register_forward_hook(lambda m, args, out: seen.append(out.item()))
@@ -231,21 +231,23 @@ def test_counts_below_one_are_refused(gan, options):
 
 
 class Own(AlternatingModule):
-    """A game of one's own: each player makes its sum of a layer small."""
+    """Phases of one's own: each makes the sum of a layer small."""
 
     data_shape = (1, 8, 8)
 
-    def __init__(self, first, second, **options):
+    def __init__(self, first, second, network=None, **options):
         super().__init__()
-        self.first, self.second, self.options = first, second, options
+        self.first, self.second, self.network, self.options = first, second, network or {}, options
 
-    def players(self):
+    def phases(self):
         sgd = partial(torch.optim.SGD, lr=0.1)
-        options = {"optimizer": sgd} | self.options
         return [
-            Player(name, network, loss=lambda batch, n=network: Loss(n(batch.x.flatten(1)).square().sum()), **options)
-            for name, network in (("first", self.first), ("second", self.second))
+            Phase(name, OptimizedNetwork(name, each, sgd, **self.network), self.loss_of(each), **self.options)
+            for name, each in (("first", self.first), ("second", self.second))
         ]
+
+    def loss_of(self, network):
+        return lambda part: Loss(network(part.batch.x.flatten(1)).square().sum())
 
     def sample(self, n, labels=None, generator=None):
         raise NotImplementedError
@@ -254,7 +256,7 @@ class Own(AlternatingModule):
         return {}
 
 
-def test_players_that_share_a_layer_are_refused_in_any_game(trainer):
+def test_networks_that_share_a_layer_are_refused_in_any_module(trainer):
     """Each is frozen while the other one plays: the layer would never be trained."""
     shared = nn.Linear(64, 4)
     module = Own(nn.Sequential(shared, nn.Linear(4, 1)), nn.Sequential(shared, nn.Linear(4, 1)))
@@ -264,11 +266,11 @@ def test_players_that_share_a_layer_are_refused_in_any_game(trainer):
         trainer(fast_dev_run=1).fit(Own(shared, shared), loader())
 
 
-def test_what_is_tied_within_a_player_is_trained(trainer):
+def test_what_is_tied_within_a_network_is_trained(trainer):
     tied = nn.Linear(64, 64)
     module, before = Own(nn.Sequential(tied, tied), nn.Linear(64, 1)), tied.weight.detach().clone()
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", "no player trains")
+        warnings.filterwarnings("error", "no phase trains")
         trainer(fast_dev_run=1).fit(module, loader())
     assert not torch.equal(tied.weight, before)
 
@@ -284,8 +286,8 @@ class Scaled(AuxiliaryTerm):
         return self.scale * fake.logits.mean()
 
 
-def test_a_parameter_that_no_player_trains_is_named(gan, trainer):
-    with pytest.warns(UserWarning, match=r"no player trains terms\.mine\.scale: make it part of"):
+def test_a_parameter_that_no_phase_trains_is_named(gan, trainer):
+    with pytest.warns(UserWarning, match=r"no phase trains terms\.mine\.scale: make it part of"):
         trainer(fast_dev_run=1).fit(gan(terms={"mine": Scaled()}), loader())
 
 
@@ -295,19 +297,19 @@ def test_an_optimizer_that_evaluates_its_loss_again_is_refused(gan, trainer):
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("named", "options"),
     [
-        {"clip": 0.0},
-        {"clip": -0.01},
-        {"clip": math.nan},
-        {"every": 0},
-        {"start_images": -1},
-        {"start_images": math.nan},
+        ("clip", {"network": {"clip": 0.0}}),
+        ("clip", {"network": {"clip": -0.01}}),
+        ("clip", {"network": {"clip": math.nan}}),
+        ("every", {"every": 0}),
+        ("start_images", {"start_images": -1}),
+        ("start_images", {"start_images": math.nan}),
     ],
     ids=str,
 )
-def test_a_player_out_of_range_is_refused(trainer, options):
-    with pytest.raises(InputError, match=f"Player cannot have {next(iter(options))} for the first .*: give"):
+def test_a_phase_out_of_range_is_refused(trainer, named, options):
+    with pytest.raises(InputError, match=f"cannot have {named} for the first .*: give"):
         trainer(fast_dev_run=1).fit(Own(nn.Linear(64, 1), nn.Linear(64, 1), **options), loader())
 
 
@@ -349,3 +351,173 @@ def test_a_scheduler_out_of_range_is_refused(gan, autoencoder, trainer, make, se
         trainer(max_epochs=1).fit(autoencoder(scheduler=make), loader())
     with pytest.raises(InputError, match=sentence):
         trainer(max_epochs=1).fit(gan(discriminator_scheduler=make), loader())
+
+
+# phases ---------------------------------------------------------------------------------------------------------------
+
+
+class Lazy(AlternatingModule):
+    """Two phases on one optimizer: a loss on each batch, and a penalty on the weight itself on each third."""
+
+    data_shape = (1, 8, 8)
+
+    def __init__(self, separate=True, momentum=0.9):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.separate = nn.Linear(64, 1, bias=False), separate
+        self.momentum = momentum
+
+    def phases(self):
+        make = partial(torch.optim.SGD, lr=0.05, momentum=self.momentum)
+        network = OptimizedNetwork("layer", self.layer, make, clip=10.0)
+        loss = Phase("loss", network, lambda part: Loss(self.layer(part.batch.x.flatten(1)).square().mean()))
+        penalty = Phase("penalty", network, lambda part: Loss(3 * self.layer.weight.square().sum()), every=3)
+        return [loss, penalty] if self.separate else [loss]
+
+    def sample(self, n, labels=None, generator=None):
+        raise NotImplementedError
+
+    def evaluation_step(self, batch):
+        return {}
+
+
+def lazily(batches, momentum=0.9):
+    """The same in plain torch."""
+    torch.manual_seed(0)
+    layer = nn.Linear(64, 1, bias=False)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.05, momentum=momentum)
+    for number, x in enumerate(batches, 1):
+        for loss in [lambda x=x: layer(x.flatten(1)).square().mean()] + [lambda: 3 * layer.weight.square().sum()] * (
+            number % 3 == 0
+        ):
+            optimizer.zero_grad()
+            loss().backward()
+            optimizer.step()
+    return layer
+
+
+def test_several_phases_share_one_optimizer(trainer):
+    module = Lazy()
+    trainer(max_epochs=1, log_every_n_steps=1).fit(module, loader())
+    assert len(module.trainer.optimizers) == 1
+    assert module.updates == {"loss": 6, "penalty": 2}
+    torch.testing.assert_close(module.layer.weight, lazily(loader()).weight)
+    metrics = module.trainer.callback_metrics
+    assert {"train/loss_loss", "train/penalty_loss", "train/learning_rate_layer"} <= set(metrics)
+
+
+def test_phases_that_share_an_optimizer_resume_to_the_bit(trainer, tmp_path):
+    whole = Lazy()
+    trainer(max_epochs=2).fit(whole, loader())
+    runner = trainer(max_epochs=1)
+    runner.fit(Lazy(), loader())
+    runner.save_checkpoint(tmp_path / "lazy.ckpt")
+    resumed = Lazy()
+    trainer(max_epochs=2).fit(resumed, loader(), ckpt_path=tmp_path / "lazy.ckpt")
+    assert torch.equal(resumed.layer.weight, whole.layer.weight)
+    assert resumed.updates == whole.updates == {"loss": 12, "penalty": 4}
+
+
+def test_a_scheduler_counts_the_updates_of_the_first_phase_of_its_network(trainer):
+    module, rates = Lazy(), []
+    plain = module.phases
+
+    def phases():
+        found = plain()
+        network = OptimizedNetwork("layer", module.layer, partial(torch.optim.SGD, lr=1e-3), decay)
+        return [Phase(each.name, network, each.loss, each.every) for each in found]
+
+    decay = partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.5)
+    module.phases = phases
+    module.after_update = lambda phase, images, loss: rates.append(module.trainer.optimizers[0].param_groups[0]["lr"])
+    trainer(max_epochs=1).fit(module, loader())
+    assert rates == pytest.approx([1e-3 * 0.5**n for n in (1, 2, 3, 3, 4, 5, 6, 6)])
+
+
+def test_phases_of_one_name_are_refused(trainer):
+    module = Lazy()
+    found = module.phases()
+    module.phases = lambda: [found[0], found[0]]
+    with pytest.raises(InputError, match="loss, loss: rename one"):
+        trainer(fast_dev_run=1).fit(module, loader())
+
+
+def test_a_module_without_phases_says_what_to_write(trainer):
+    class Empty(Lazy):
+        phases = AlternatingModule.phases
+
+    with pytest.raises(NotImplementedError, match=r"Empty has no phases: let its method phases\(\) return them"):
+        trainer(fast_dev_run=1).fit(Empty(), loader())
+
+
+def test_results_pass_from_phase_to_phase_part_by_part(trainer):
+    """What an earlier phase leaves on a part of a batch is there for a later one, on the same part and step alone."""
+    seen = []
+
+    class Handing(Own):
+        def loss_of(self, network):
+            def loss(part):
+                if network is self.first:
+                    assert not part.results
+                    part.results["x"] = part.batch.x
+                else:
+                    seen.append(torch.equal(part.results.pop("x"), part.batch.x))
+                return Loss(network(part.batch.x.flatten(1)).square().sum())
+
+            return loss
+
+    module = Handing(nn.Linear(64, 1), nn.Linear(64, 1))
+    module.split_batches(2)
+    trainer(max_epochs=1).fit(module, loader(32))
+    assert seen == [True] * 4
+
+
+def test_modules_of_version_0_1_describe_phases_as_players(trainer):
+    from lightning_gen.training.earlier import Player
+
+    class Earlier(Own):
+        phases = AlternatingModule.phases
+
+        def players(self):
+            sgd = partial(torch.optim.SGD, lr=0.1)
+            networks = (("first", self.first), ("second", self.second))
+            return [Player(name, each, sgd, partial(self.summed, each)) for name, each in networks]
+
+        def summed(self, network, batch):
+            self.told.append(type(batch))
+            return Loss(network(batch.x.flatten(1)).square().sum())
+
+        def after_update(self, player, images, paid):
+            self.after.append((player.name, player.network is getattr(self, player.name)))
+
+    torch.manual_seed(0)
+    module = Earlier(nn.Linear(64, 1), nn.Linear(64, 1))
+    module.told, module.after = [], []
+    today = Own(copy.deepcopy(module.first), copy.deepcopy(module.second))
+    trainer(max_epochs=1).fit(module, loader(32))
+    trainer(max_epochs=1).fit(today, loader(32))
+    assert set(module.told) == {Batch}
+    assert module.after == [("first", True), ("second", True)] * 2
+    torch.testing.assert_close(module.state_dict(), today.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", [DRAGAN, R1])
+def test_a_separate_penalty_is_an_update_of_its_own(gan, trainer, kind):
+    """With SGD and the same gradient twice, two updates are one with the sum; the second is at other weights."""
+    module = gan(penalties={"slope": kind(0.1, every=3)}, separate_penalties=True)
+    trainer(max_epochs=1, log_every_n_steps=1).fit(module, loader())
+    assert module.updates == {"discriminator": 6, "slope": 2, "generator": 6}
+    assert len(module.trainer.optimizers) == 2
+    assert "train/slope" in module.trainer.callback_metrics
+
+
+def test_a_generator_may_have_penalties(gan, trainer):
+    lengths = []
+    for separate in (False, True):
+        module = gan(generator_penalties={"path": PathLength(every=2)}, separate_penalties=separate)
+        trainer(max_epochs=1, log_every_n_steps=1).fit(module, loader())
+        lengths.append(module.generator_penalties["path"].mean_length.item())
+        expected = {"discriminator": 6, "generator": 6} | ({"path": 3} if separate else {})
+        assert module.updates == expected
+        assert "train/path" in module.trainer.callback_metrics
+    assert all(length > 0 for length in lengths)

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, IterableDataset
 from lightning_gen import GenerativeModule, InputError
 from lightning_gen.networks import DenseGenerator
 from lightning_gen.regularizers import R1
-from lightning_gen.training.collectives import check_equal_sizes, check_strategy, check_synchronized
 from lightning_gen.training.resume import check_weights
+from lightning_gen.training.strategies import check_equal_sizes, check_strategy, check_synchronized
 
 
 class Recorder(DummyLogger):

@@ -17,7 +17,8 @@ from lightning_gen.callbacks import MaxImages
 from lightning_gen.data import Digits
 from lightning_gen.networks import DenseDiscriminator, DenseGenerator
 from lightning_gen.objectives import NonSaturating
-from lightning_gen.training.overhead import BATCH_HOOKS, fuse
+from lightning_gen.training.optimizers import fuse
+from lightning_gen.training.overhead import BATCH_HOOKS
 
 
 class Asked(Callback):

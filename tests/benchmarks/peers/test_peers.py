@@ -18,7 +18,7 @@ from torch.nn.functional import softplus
 from torch.utils.data import DataLoader, TensorDataset
 from tutorial import TutorialGAN
 
-from lightning_gen import recipes
+from lightning_gen.cli import recipes
 
 READING = asdict(Reading(1.0, 1.0, ()))
 

@@ -1,0 +1,44 @@
+"""The batches of a reference loop."""
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from lightning_gen.data import DataModule
+
+Real: TypeAlias = tuple[Tensor, Tensor | None]
+"""Real samples ``(n, *shape)``, pictures in [-1, 1], and their classes ``(n,)`` or None."""
+
+HELD = 2**28
+"""Bytes of samples out of which the batches of a reference loop are drawn: data may be larger than the memory."""
+
+
+def batches(
+    data: DataModule, labelled: bool, device: torch.device, rank: int = 0, world_size: int = 1
+) -> Iterator[Real]:
+    """A process's share of shuffled batches without end, out of a tensor, pictures scaled on the device.
+
+    Args:
+        data: Set up already; the first samples of its training split are taken.
+        labelled: Whether classes are given.
+        device: Where they are needed.
+        rank: Which process this is, from 0.
+        world_size: Number of processes that share each batch.
+    """
+    each = data.train_set[0].x.nbytes
+    x, labels = data.train_set[: max(HELD // each, data.batch_size)]  # type: ignore[index]
+    shuffles = torch.Generator().manual_seed(0)  # the same in all processes
+    while True:
+        for rows in torch.randperm(len(x), generator=shuffles).split(data.batch_size):
+            if len(rows) == data.batch_size:
+                rows = rows[rank::world_size]
+                real = moved(x[rows], device)
+                real = real.float().div_(127.5).sub_(1) if real.dtype == torch.uint8 else real
+                yield real, None if labels is None or not labelled else moved(labels[rows], device)
+
+
+def moved(x: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device; a GPU takes it while the processor goes on."""
+    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)

@@ -1,0 +1,7 @@
+"""From the words of a command line to a Trainer, or to a command that needs none."""
+
+from lightning_gen.cli.entry import main
+from lightning_gen.cli.parser import Parser
+from lightning_gen.cli.trainer_commands import CLI, fit, lightning
+
+__all__ = ["CLI", "Parser", "fit", "lightning", "main"]

@@ -1,0 +1,249 @@
+"""What a user types, completed to what jsonargparse parses.
+
+A command is a stack of layers, each laid over the one before: what a checkpoint says of itself, or the default recipe;
+the run's name; then the user's recipes in their order; then the user's options, wherever they stand. So what the user
+says always wins.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_only
+
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen import paths
+from lightning_gen.callbacks.run import CONFIG
+from lightning_gen.checkpoint.rebuilding import Reader
+from lightning_gen.checkpoint.trusted import below, trusted
+from lightning_gen.cli import recipes
+from lightning_gen.cli.folders import checkpoints_in, runs_in
+from lightning_gen.data import DataModule
+from lightning_gen.data.stored import DOWNLOAD, harmless, origin
+from lightning_gen.errors import InputError
+from lightning_gen.reflection import argument_hints
+from lightning_gen.terminal import say
+from lightning_gen.training import GenerativeModule
+
+OF_A_RUN = ("seed_everything", "nonfinite_rollbacks", "keep_checkpoints", "channels_last", "compile")
+"""Settings of a run, beside those that count images or minutes, with which it goes on."""
+
+
+class CommandLine:
+    """The arguments of ``fit``, ``validate``, ``test`` or ``predict``.
+
+    Args:
+        argv: The command line after the program's name, the command first.
+        known: The command's top-level settings, for checking recipes.
+
+    Raises:
+        InputError: A recipe does not exist or has an unknown key, or a checkpoint is needed and missing or unreadable.
+    """
+
+    def __init__(self, argv: Sequence[str], known: Sequence[str]) -> None:
+        self.command, *options = argv
+        names, self.options = split_recipes(options)
+        self.recipes = [recipes.find(name) for name in names]
+        self.settings: dict[str, Any] = {}
+        for path in self.recipes:
+            content = recipes.load(path)
+            recipes.check_keys(path, content, known)
+            self.settings |= content
+
+    @property
+    def asks_for_help(self) -> bool:
+        """Whether nothing will be run."""
+        return any(re.match(r"-h$|--help$|--print_config|--\S*\.help", word) for word in self.options)
+
+    def option(self, name: str, default: str | None = None) -> str | None:
+        """The value of an option: given last in the command, else in a recipe."""
+        value = self.settings.get(name, default)
+        for word, following in zip(self.options, [*self.options[1:], ""], strict=False):
+            if word == f"--{name}":
+                value = following
+            elif word.startswith(f"--{name}="):
+                value = word.split("=", 1)[1]
+        return value
+
+    def chooses(self, part: str) -> bool:
+        """Whether the user says which class a part is; ``--model.generator.width 32`` alone does not."""
+        return part in self.settings or any(re.match(rf"--{part}(\.class_path)?(=|$)", word) for word in self.options)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the run in the folder is to go on, from wherever it is."""
+        return self.option("ckpt_path") == "last"
+
+    @property
+    def name(self) -> str:
+        """What the run is called: as the user says, else after its recipes, else after what it starts from."""
+        stems = [path.stem for path in self.recipes if path.parent.name != "trainer"]
+        given = None if self.resumes else self.option("ckpt_path")
+        start = Path(given).stem if given else recipes.DEFAULT.rsplit("/")[-1]
+        return self.option("name") or "-".join(stems) or start
+
+    @property
+    def runs_dir(self) -> str:
+        """The folder of all runs."""
+        return paths.local(self.option("runs_dir") or "runs")
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(self.runs_dir, self.name)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a run is to go on of which there is the configuration alone: it left before its first checkpoint."""
+        return self.command == "fit" and self.resumes and (self.folder / CONFIG).is_file()
+
+    def checkpoint(self) -> Path | None:
+        """The checkpoint to start from; ``last`` is the one in the run's folder.
+
+        A ``last`` that does not exist yet is no mistake when fitting: a job that is requeued is started with the
+        same command as the first time.
+
+        Raises:
+            InputError: There is no run of the name that is given, and the command does not describe one either; or the
+                run has other checkpoints.
+        """
+        given = self.option("ckpt_path")
+        if not self.resumes:
+            return Path(paths.local(given)) if given else None
+        last = self.folder / "checkpoints" / "last.ckpt"
+        if last.exists() or self.command != "fit":
+            return last
+        others = checkpoints_in(self.folder)
+        if others:
+            raise InputError(f"{last} does not exist: go on with another state of the run, --ckpt_path {others[-1]}")
+        if not self.begun and self.option("name") and not self.chooses("model"):
+            there = ", ".join(runs_in(Path(self.runs_dir)))
+            raise InputError(
+                f"there is no run in {self.folder} that could go on: "
+                + (f"the runs in {self.runs_dir} are {there}; " if there else "")
+                + f"name a recipe to start one, such as --config {recipes.DEFAULT}"
+            )
+        rank_zero_only(say)(f"{last} does not exist yet: starting from the beginning", sys.stderr)
+        return None
+
+    def complete(self) -> list[str]:
+        """The command with the layers that lie under what the user says."""
+        checkpoint = self.checkpoint()
+        if self.command != "fit" and checkpoint is None and not self.asks_for_help:
+            raise InputError(f"{self.command} needs a trained model: add --ckpt_path runs/NAME/checkpoints/last.ckpt")
+        layers: list[dict[str, Any]] = []
+        if checkpoint is not None:
+            if self.command == "fit" and checkpoint.parent.name == "checkpoints":
+                layers.append(self._run_settings(checkpoint.parent.parent / CONFIG))
+            layers.append(self._parts(stored_parts(checkpoint), checkpoint))
+        elif self.begun:
+            config = self.folder / CONFIG
+            layers += [self._run_settings(config), self._parts(configured_parts(config), config)]
+        elif not self.chooses("model"):
+            layers.append(recipes.load(recipes.find(recipes.DEFAULT)))
+        if self.command == "fit":
+            layers.append(self._place(checkpoint))
+        configs = [*map(json.dumps, layers), *map(str, self.recipes)]
+        return [self.command, *(f"--config={config}" for config in configs), *self._rest(checkpoint)]
+
+    def _place(self, checkpoint: Path | None) -> dict[str, str]:
+        """Where the run lives: beside the checkpoint that it goes on from, else where its name says."""
+        if checkpoint is not None and checkpoint.parent.name == "checkpoints" and self.option("name") is None:
+            return {"name": checkpoint.parent.parent.name, "runs_dir": str(checkpoint.parent.parent.parent)}
+        return {"name": self.name}
+
+    def _run_settings(self, config: Path) -> dict[str, Any]:
+        """How long a run is, and its Trainer, from its ``config.yaml``; nothing where there is none.
+
+        A folder from a stranger may name no class but those that a checkpoint may, and Lightning's.
+
+        Raises:
+            InputError: A setting of the Trainer that the command does not give anew names another.
+        """
+        content = recipes.load(config) if config.is_file() else {}
+        own = {key: value for key, value in content.items() if key.endswith(("_images", "_minutes")) or key in OF_A_RUN}
+        stored, reader, hints = content.get("trainer") or {}, Reader(str(config), of_lightning), argument_hints(Trainer)
+        trainer = {name: value for name, value in stored.items() if name in hints}
+        for name, value in trainer.items():
+            if not is_plain(value) and not self.chooses(f"trainer.{name}"):
+                reader.argument(hints[name], value, f"trainer.{name}")
+        return {**{key: value for key, value in own.items() if is_plain(value)}, "trainer": trainer}
+
+    def _parts(self, described: dict[str, Any], path: Path) -> dict[str, Any]:
+        """The model and the data of a run as a recipe; every class in it may be named by a checkpoint.
+
+        Where its data are read and decoded to is said on stderr, unless the command names the data.
+
+        Args:
+            described: What a file says of them.
+            path: The file.
+
+        Raises:
+            InputError: A class may not be named, or an argument is none that it takes.
+        """
+        checkpoints.described_class(GenerativeModule, described["model"], str(path))  # type: ignore[type-abstract]
+        parts = {"model": checkpoints.as_config(described["model"])}
+        if described["data"]:
+            checkpoints.described_class(DataModule, described["data"], str(path))  # type: ignore[type-abstract]
+            parts["data"] = checkpoints.as_config(harmless(described["data"]))
+            if self.chooses("data"):
+                parts["data"]["init_args"].pop(DOWNLOAD, None)  # data that the user names may be downloaded
+            elif (line := origin(self._left(described["data"]), str(path))) is not None:
+                rank_zero_only(say)(line, sys.stderr)
+        return parts
+
+    def _left(self, data: dict[str, Any]) -> dict[str, Any]:
+        """What of a description of data the command does not give anew."""
+        return {name: value for name, value in data.items() if self.option(f"data.{name}") is None}
+
+    def _rest(self, checkpoint: Path | None) -> list[str]:
+        """The user's options; a last one puts the whole path in the place of ``last`` or ``~``, or nothing."""
+        if checkpoint is None and not self.resumes:
+            return self.options
+        return [*self.options, f"--ckpt_path={checkpoint or 'null'}"]
+
+
+def split_recipes(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split the values of ``--config`` from everything else."""
+    names, rest, expected = [], [], False
+    for word in argv:
+        if expected or word.startswith(("--config=", "-c=")):
+            names.append(word if expected else word.split("=", 1)[1])
+            expected = False
+        elif word in ("--config", "-c"):
+            expected = True
+        else:
+            rest.append(word)
+    return names, rest + ["--config"] * expected  # one without a value is left for the parser to refuse
+
+
+def of_lightning(kind: type) -> bool:
+    """Whether the configuration of a run may name a class: what checkpoints may name, and what Lightning comes with."""
+    return trusted(kind) or below(kind.__module__, "lightning")
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a setting is a number, a switch, a plain word, or several of these."""
+    if isinstance(value, list):
+        return all(map(is_plain, value))
+    return isinstance(value, (bool, int, float)) or (
+        isinstance(value, str) and re.fullmatch(r"[\w:,-]+", value) is not None
+    )
+
+
+def stored_parts(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of its model and its data."""
+    stored = checkpoints.read(path)
+    return {"model": stored["hyper_parameters"], "data": stored.get("datamodule_hyper_parameters")}
+
+
+def configured_parts(config: Path) -> dict[str, Any]:
+    """What the configuration of a run says of its model and its data, as checkpoints say it."""
+    parts = {part: recipes.load(config).get(part) or {} for part in ("model", "data")}
+    return {
+        part: {**(each.get("init_args") or {}), "_class_path": each.get("class_path")} for part, each in parts.items()
+    }

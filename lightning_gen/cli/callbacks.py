@@ -1,0 +1,72 @@
+"""The callbacks of every run."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from jsonargparse import Namespace
+from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import Callback
+
+from lightning_gen.callbacks import (
+    ChannelsLast,
+    Compile,
+    ImageCheckpoint,
+    ImageProgress,
+    LogEveryImages,
+    MaxImages,
+    NonFiniteGuard,
+    PreemptionCheckpoint,
+    Report,
+    RunFolder,
+    SampleGrid,
+    Throughput,
+    best_checkpoint,
+)
+
+
+def run_callbacks(
+    settings: Namespace, folder: Path, module: LightningModule, recipe: Callable[[], str], fits: bool
+) -> Iterator[Callback]:
+    """The callbacks of every run; a trial with ``fast_dev_run`` or ``barebones`` writes nothing.
+
+    Args:
+        settings: The parsed settings of the command.
+        folder: The run's folder.
+        module: What is trained.
+        recipe: Gives the whole configuration as YAML, which starts a run like this one.
+        fits: Whether it is trained, and not only measured.
+    """
+    barebones = settings.trainer.barebones
+    if settings.trainer.enable_progress_bar is not False and not barebones:
+        yield ImageProgress()
+    if not fits:
+        return
+    writes = not (settings.trainer.fast_dev_run or barebones)
+    keeps = writes and settings.trainer.enable_checkpointing is not False
+    guard = NonFiniteGuard(settings.nonfinite_rollbacks)
+    yield guard
+    yield ChannelsLast(settings.channels_last)
+    if settings.compile:
+        yield Compile(settings.compile)
+    if settings.max_images is not None:
+        yield MaxImages(settings.max_images)
+    if settings.log_every_images is not None:
+        yield LogEveryImages(settings.log_every_images)
+    if not writes:
+        return
+    yield Throughput()
+    yield RunFolder(folder, recipe())
+    yield SampleGrid(settings.sample_every_images, folder / "samples")
+    if keeps:
+        checkpoints = folder / "checkpoints"
+        yield best_checkpoint(module, checkpoints)
+        last = ImageCheckpoint(
+            settings.checkpoint_every_images,
+            checkpoints,
+            settings.keep_checkpoints,
+            guard,
+            settings.checkpoint_every_minutes,
+        )
+        yield last
+        yield PreemptionCheckpoint(last)
+    yield Report(folder)

@@ -1,0 +1,73 @@
+"""From the words of a command line to the command that does it."""
+
+import inspect
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from jsonargparse import Namespace
+
+from lightning_gen.cli import recipes
+from lightning_gen.cli.imports import import_named
+from lightning_gen.cli.links import configured
+from lightning_gen.cli.parser import command_parser
+from lightning_gen.cli.trainer_commands import fit, lightning
+from lightning_gen.commands import COMMANDS
+from lightning_gen.reflection import var_positional
+
+
+def run(argv: list[str]) -> None:
+    """Run one command.
+
+    Args:
+        argv: The command line after the program's name.
+
+    Raises:
+        InputError: It cannot be done as asked.
+    """
+    check_files(argv)
+    argv = import_named(argv)
+    if not argv or argv[0] not in COMMANDS:
+        lightning(argv)
+        return
+    command = COMMANDS[argv[0]]
+    parser = command_parser(argv[0], command)
+    rest = var_positional(command)
+    own, others = (argv[1:], []) if rest is None else split(argv[1:], parser.option_names)
+    given = vars(parser.parse_args(own))
+    signature = inspect.signature(command)
+    call = signature.bind_partial(
+        **{name: configured(value) if isinstance(value, Namespace) else value for name, value in given.items()}
+    )
+    if rest is not None:
+        call.arguments[rest] = others
+    if "fit" in signature.parameters:
+        call.arguments["fit"] = fit
+    command(*call.args, **call.kwargs)
+
+
+def check_files(argv: Sequence[str]) -> None:
+    """Check the YAML files that options are given, before jsonargparse reads them without a bound.
+
+    Raises:
+        InputError: One stands for more than could be held.
+    """
+    for word in argv:
+        path = Path(word.split("=", 1)[-1])
+        if path.suffix in (".yaml", ".yml") and path.is_file():
+            recipes.load(path)
+
+
+def split(argv: Sequence[str], known: Collection[str]) -> tuple[list[str], list[str]]:
+    """Split a command's own words from options that it does not know, each with its value."""
+    own: list[str] = []
+    others: list[str] = []
+    takes = own
+    for word in argv:
+        option = re.match("--?[a-z]", word) is not None
+        if option:
+            takes = own if word.lstrip("-").split("=")[0] in known else others
+        takes.append(word)
+        if not option or "=" in word:
+            takes = own
+    return own, others

@@ -1,0 +1,91 @@
+"""The entry of the command line: its errors as sentences, and its exit status."""
+
+import errno
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
+
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from lightning_gen import signals
+from lightning_gen.callbacks import execution
+from lightning_gen.callbacks.run import leave_to_caller
+from lightning_gen.cli import processes
+from lightning_gen.cli.dispatch import run
+from lightning_gen.cli.parser import root_error
+from lightning_gen.data import workers
+from lightning_gen.errors import InputError
+from lightning_gen.terminal import say
+
+
+def silence() -> None:
+    """Leave out what Lightning says about itself; warnings about what the user does remain."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for text in (
+        ".*does not have many workers.*",  # the data are in memory
+        ".*GPU available but not used.*",
+        ".*`srun` command is available.*",  # a machine of a cluster on which something is tried out
+        ".*is smaller than the logging interval.*",
+        ".*in eval mode at the start of training.*",  # the averaged generator, on purpose
+        ".*Checkpoint directory .* exists and is not empty.*",  # a run that goes on
+        ".*Be aware that when using `ckpt_path`.*",
+        ".*could not find the monitored key.*",  # best.ckpt waits for the first validation
+        ".*LeafSpec.*",  # Lightning's own use of torch
+        "(?s).*JsonargparseDeprecationWarning.*",  # and of jsonargparse
+        "(?s).*deprecated in v4.*",
+    ):
+        warnings.filterwarnings("ignore", text)
+    threading.excepthook = leave_to_caller
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """The entry of ``python -m lightning_gen``.
+
+    Args:
+        args: The command line after the program's name; None for that of the process.
+
+    Raises:
+        SystemExit: With the status of the error, after one sentence on stderr, where the command cannot be done as
+            asked: 2, or 1 for a run that went wrong on its way; 75 where a signal asked it to leave, 130 for Ctrl-C.
+    """
+    silence()
+    try:
+        with signals.leaving():
+            run(list(sys.argv[1:] if args is None else args))
+    except signals.LeftEarly as left:
+        tell("interrupted" if left.code == signals.INTERRUPTED else "asked to leave: start the same command again")
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            exit_with(f"the disk is full ({error}): free some disk space, or put the runs elsewhere with --runs_dir")
+        own = root_error(error) or workers.failure(error)
+        if own is not None:
+            exit_with(str(own), own.status)
+        sentence = error if isinstance(error, MisconfigurationException) else explanation(error)
+        if sentence is None:
+            raise
+        exit_with(str(sentence))
+
+
+def explanation(error: Exception) -> str | None:
+    """What an error of torch means, in one sentence; None for those that nobody has met."""
+    return processes.explanation(error) or execution.explanation(error)
+
+
+def exit_with(sentence: str, status: int = InputError.status) -> NoReturn:
+    """Print what is wrong, once for all processes of a run, and exit."""
+    tell(f"error: {sentence}")
+    raise SystemExit(status)
+
+
+def tell(sentence: str) -> None:
+    """Print a line on stderr unless another process of the run has; one that nobody can read is no reason to fail."""
+    line = " ".join(sentence.split())
+    if processes.prints(line):
+        with suppress(OSError):
+            say(line, sys.stderr)

@@ -1,0 +1,79 @@
+"""The folder of a run: refused where it would destroy another run, before anything is built or written."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_gen.callbacks.run import CONFIG
+from lightning_gen.cli import recipes
+from lightning_gen.errors import InputError
+from lightning_gen.files import require_free
+
+
+def check_folder(folder: Path, ckpt_path: str | None, resumes: bool, model: str) -> None:
+    """Refuse to write over a run that is not being resumed, or into one that another process trains.
+
+    Args:
+        folder: The run's folder.
+        ckpt_path: The checkpoint to start from.
+        resumes: Whether ``last`` was asked for; a run that left before its first checkpoint starts anew then.
+        model: Path of the class that is to be trained.
+
+    Raises:
+        InputError: The folder holds a run, or another process has it.
+    """
+    check_place(folder)
+    require_free(folder)
+    config, states = folder / CONFIG, checkpoints_in(folder)
+    if ckpt_path is not None and folder.resolve() in Path(ckpt_path).resolve().parents:
+        return
+    if resumes and config.is_file() and not states:
+        check_same_model(config, model)
+    elif config.exists() or states:
+        raise InputError(
+            f"{folder} already holds a run: go on with it by adding --ckpt_path {last_or(states)}, or give the new run "
+            f"a name of its own with --name {folder.name}-2"
+        )
+
+
+def check_place(folder: Path) -> None:
+    """Check that a folder is there or can be made.
+
+    Raises:
+        InputError: A file is in its place or above it, or nothing may be written there.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"{there} is a file and no folder for runs: give another --runs_dir or --name")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"nothing may be written to {there}: give another --runs_dir")
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """The checkpoints of a run, by name."""
+    return sorted((folder / "checkpoints").glob("*.ckpt"))
+
+
+def last_or(states: Sequence[Path]) -> str:
+    """What goes on with a run: ``last``, or the path of a state where that one is missing."""
+    return "last" if not states or any(state.name == "last.ckpt" for state in states) else str(states[-1])
+
+
+def check_same_model(config: Path, model: str) -> None:
+    """Check that a run that starts anew is the one whose configuration is in its folder.
+
+    Raises:
+        InputError: It is of another class of module.
+    """
+    ours = model.rsplit(".")[-1]
+    theirs = str((recipes.load(config).get("model") or {}).get("class_path", ours)).rsplit(".")[-1]
+    if ours != theirs:
+        raise InputError(
+            f"{config.parent} is a run of {theirs} and this is {ours}: leave out --config to go on with that run as it "
+            f"is, or give the new run a name of its own with --name {config.parent.name}-2"
+        )
+
+
+def runs_in(runs_dir: Path) -> list[str]:
+    """The names of the runs in a folder."""
+    return sorted(path.parent.name for path in runs_dir.glob(f"*/{CONFIG}"))

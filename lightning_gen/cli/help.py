@@ -1,0 +1,82 @@
+"""What ``--help`` says: one that a person can read, of Lightning's five hundred lines."""
+
+import argparse
+import re
+import textwrap
+
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
+
+from lightning_gen.cli import recipes
+
+PROGRAM = "python -m lightning_gen"
+COMMAND_HELP = {
+    "fit": "Train a model.",
+    "validate": "Measure a checkpoint on the validation split, as training does.",
+    "test": "Measure a checkpoint on the test split, as training does.",
+    "predict": "Run a checkpoint over the test split.",
+}
+
+COMMON = {
+    "accelerator", "devices", "num_nodes", "strategy", "precision", "max_epochs", "max_steps", "max_time",
+    "fast_dev_run", "overfit_batches",
+    "limit_train_batches", "limit_val_batches", "check_val_every_n_epoch", "log_every_n_steps",
+    "callbacks", "logger", "profiler", "detect_anomaly", "gradient_clip_val", "accumulate_grad_batches",
+}  # fmt: skip
+"""The Trainer's arguments that ``--help`` shows; all of them work."""
+
+TITLES = {
+    "model": "Model (`--model.help CLASS` lists what a class takes)",
+    "data": "Data (`--data.help CLASS` lists what a class takes)",
+    "trainer": "Trainer (the common ones; all: https://lightning.ai/docs/pytorch/stable/common/trainer.html)",
+    "ckpt_path": "Checkpoint",
+}
+HELP = {
+    "config": "A recipe, by short name (gan/dcgan) or path; several are laid over each other in order.",
+    "ckpt_path": "A checkpoint to start from; `last` for that of the run's folder. Options and recipes win over it.",
+    "weights_only": argparse.SUPPRESS,
+}
+
+EXAMPLES = f"""
+examples:
+  train the default recipe, a GAN on digits
+    {PROGRAM} fit
+  another recipe, on other data, for longer
+    {PROGRAM} fit --config autoencoder/vae --config data/fashion_mnist --max_images 500_000
+  your own pictures
+    {PROGRAM} fit --data ImageFolder --data.folder PATH --data.size 64
+  one part or number changed
+    {PROGRAM} fit --config gan/dcgan --model.objective Hinge --model.generator.width 64
+  go on where that run stopped
+    {PROGRAM} fit --config gan/dcgan --ckpt_path last
+  draw from a trained model
+    {PROGRAM} sample runs/dcgan/checkpoints/last.ckpt --n 64
+  how fast a recipe trains on this machine, and what would make it faster
+    {PROGRAM} bench gan/dcgan
+  a checkpoint that holds a class of your own, defined in my_parts.py
+    {PROGRAM} sample runs/dcgan/checkpoints/last.ckpt --import my_parts
+
+recipes and parts for --config:
+{textwrap.fill(", ".join(recipes.names()), 110, initial_indent="  ", subsequent_indent="  ")}
+"""
+
+
+class HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Leaves the examples as they are written, and calls options that are checked by functions texts."""
+
+    def _expand_help(self, action: argparse.Action) -> str:
+        return re.sub(r"<function \w+ at \w+>", "str", super()._expand_help(action))
+
+
+def shorten_help(parser: ArgumentParser, command: str) -> None:
+    """Make ``--help`` one that a person can read: a short usage, the Trainer last and only its common arguments."""
+    parser.usage = f"{PROGRAM} {command} [--config RECIPE]... [--OPTION VALUE]..."
+    for group in parser._action_groups:
+        linked = group.title == "Linked arguments"
+        for action in group._group_actions:
+            place, _, name = action.dest.partition(".")
+            action.help = HELP.get(action.dest, action.help)
+            if linked or (place == "trainer" and name and name not in COMMON):
+                action.help = argparse.SUPPRESS
+            elif action.dest.split(".")[0] in TITLES:
+                group.title = TITLES[action.dest.split(".")[0]]
+    parser._action_groups.sort(key=lambda group: group.title == TITLES["trainer"])  # type: ignore[attr-defined]

@@ -1,0 +1,135 @@
+"""Runs of several processes: who starts them, and what is refused because nobody does."""
+
+import os
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
+from lightning.pytorch.strategies import ParallelStrategy
+
+from lightning_gen import private
+from lightning_gen.errors import InputError
+
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+"""Where Lightning looks for the place of this process among those of a run, in its order."""
+PROCESSES_ON_A_CPU = 8
+"""So many may try out a run of several devices, on however few processors."""
+
+
+def environment(plugins: Sequence[Any]) -> list[ClusterEnvironment]:
+    """SLURM's environment, for a Trainer that finds itself in it: Lightning's own would save inside a signal handler.
+
+    Args:
+        plugins: The user's, who may have chosen an environment.
+    """
+    chosen = any(isinstance(plugin, ClusterEnvironment) for plugin in plugins)
+    if chosen or TorchElasticEnvironment.detect() or "SLURM_NTASKS" not in os.environ or not SLURMEnvironment.detect():
+        return []
+    return [SLURMEnvironment(auto_requeue=False)]
+
+
+def check_launch(trainer: Trainer) -> None:
+    """Refuse what would wait for processes that nobody starts, and more processes than a machine can run.
+
+    Raises:
+        InputError: The run is of several nodes or tasks and this is the only process of it, what a launcher leaves in
+            the environment does not fit the run, or the CPU is asked to be very many devices.
+        ValueError: The Trainer is of another size than what was started; the message is Lightning's.
+    """
+    launcher = private.cluster_environment(trainer)
+    if trainer.world_size == 1:
+        check_alone()
+    if isinstance(launcher, LightningEnvironment):
+        check_own_launch(trainer, launcher)
+    if isinstance(launcher, SLURMEnvironment):
+        tasks = os.environ.get("SLURM_NTASKS", "1")
+        if tasks != "1" and "SLURM_STEP_ID" not in os.environ:
+            raise InputError(f"this SLURM job has {tasks} tasks and only one was started: put srun before the command")
+    launcher.validate_settings(trainer.num_devices, trainer.num_nodes)
+
+
+def check_alone() -> None:
+    """Refuse a run of one process that takes itself for a later one of several, and would write and say nothing.
+
+    Raises:
+        InputError: The environment has such a rank.
+    """
+    name = next((name for name in RANKS if name in os.environ), None)
+    if name is not None and os.environ[name] != "0":
+        raise InputError(
+            f"{name} is {os.environ[name]} in the environment, as in a process of a run on several devices, and this "
+            f"run is on one: enter unset {name}, or set --trainer.devices, and --trainer.num_nodes, to the devices of "
+            "all processes"
+        )
+
+
+def check_own_launch(trainer: Trainer, launcher: LightningEnvironment) -> None:
+    """Check a run whose processes Lightning starts on this machine, or somebody by hand.
+
+    Raises:
+        InputError: Nobody starts the others, they could not find this one, or they are too many.
+    """
+    if trainer.num_nodes > 1 and "NODE_RANK" not in os.environ:
+        raise InputError(
+            f"--trainer.num_nodes {trainer.num_nodes} waits for processes that nobody starts: start the command with "
+            "srun or torchrun on all nodes, as configs/cluster does"
+        )
+    if not isinstance(trainer.strategy, ParallelStrategy):
+        return
+    if trainer.num_nodes == 1 and launcher.node_rank() > 0:
+        name = "NODE_RANK" if "NODE_RANK" in os.environ else "GROUP_RANK"
+        raise InputError(
+            f"{name} is {os.environ[name]} in the environment, and this run is on one node: enter unset {name}, or set "
+            "--trainer.num_nodes"
+        )
+    if launcher.creates_processes_externally and trainer.world_size > 1:
+        check_started_by_hand(trainer)
+        return
+    if trainer.num_nodes == 1 and not is_here(launcher.main_address):
+        raise InputError(
+            f"MASTER_ADDR is {launcher.main_address} in the environment, which is no address of this machine, and the "
+            "run is on one: enter unset MASTER_ADDR"
+        )
+    most = max(os.cpu_count() or 1, PROCESSES_ON_A_CPU)
+    if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > most:
+        raise InputError(
+            f"--trainer.devices {trainer.num_devices} would start as many processes on the {os.cpu_count()} processors "
+            f"of this machine: set it to {most} or less; 1 is fastest where one process can use all of them"
+        )
+
+
+def check_started_by_hand(trainer: Trainer) -> None:
+    """Check one of several processes that were started beside each other.
+
+    Raises:
+        InputError: The others could not find it, or it is one too many.
+    """
+    rank = os.environ["LOCAL_RANK"]
+    fits = rank.isdecimal() and int(rank) < trainer.num_devices
+    if fits and "MASTER_PORT" in os.environ:
+        return
+    why = "MASTER_PORT is not, so that they could not meet" if fits else "there is no such place among them"
+    raise InputError(
+        f"LOCAL_RANK is {rank} in the environment, as if each of the {trainer.num_devices} processes of this run were "
+        f"started by hand, and {why}: enter unset LOCAL_RANK to have them started"
+    )
+
+
+def is_here(address: str) -> bool:
+    """Whether an address is one of this machine, which a socket can listen at."""
+    try:
+        found = socket.getaddrinfo(address, 0, type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, place in found:
+            with socket.socket(family, kind, protocol) as listener:
+                listener.bind(place)
+    except OSError:
+        return False
+    return True

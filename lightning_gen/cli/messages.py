@@ -1,0 +1,125 @@
+"""One sentence for each mistake: what jsonargparse and Lightning say, cut down to what a user has to change."""
+
+import inspect
+import re
+import typing
+from collections.abc import Iterable
+
+from lightning_gen.reflection import argument_names, imported
+from lightning_gen.spelling import suggest
+
+
+def explain(message: str, options: Iterable[str] = ()) -> str:
+    """Cut a parser's message down to one sentence, with the nearest valid name where a name is wrong.
+
+    Args:
+        message: What the parser said, over many lines.
+        options: The names of all options that it knows.
+    """
+    message = re.sub(r"\x1b\[[0-9;]*m", "", message)
+    return (
+        unknown_option(message, list(options))
+        or unknown_argument(message)
+        or missing(message)
+        or unknown_class(message)
+        or abstract(message)
+        or wrong_value(message)
+        or message.strip().splitlines()[-1].strip(" -")
+    )
+
+
+def unknown_option(message: str, options: list[str]) -> str | None:
+    """An option that no part of the command has."""
+    found = re.search(r"[Uu]nrecognized arguments: (\S+)|does not accept (?:nested )?option '([^']+)'", message)
+    if found is None or "class_path" in message:
+        return None
+    name = (found[1] or found[2]).split("=")[0].lstrip("-")
+    return f"there is no option --{name}{suggest(name, options)}"
+
+
+def blamed(message: str, complaint: str) -> tuple[type | None, str] | None:
+    """The innermost class that a message talks about before a complaint, and what the complaint names."""
+    found = re.search(complaint, message)
+    if found is None:
+        return None
+    owners = re.findall(r"class_path '([^']+)'", message[: found.start()])
+    return (imported(owners[-1]) if owners else None), next(group for group in found.groups() if group)
+
+
+def unknown_argument(message: str) -> str | None:
+    """An argument that a part does not have."""
+    found = blamed(message, r"(?:Option|Key) '([^']+)' is not|unrecognized arguments: --([^=\s]+)")
+    if found is None:
+        return None
+    kind, argument = found
+    known: list[str] = argument_names(kind) if kind else []
+    return f"{kind.__name__ if kind else 'the recipe'} has no argument '{argument}'{suggest(argument, known)}"
+
+
+def missing(message: str) -> str | None:
+    """An argument that has to be given."""
+    found = blamed(message, r"[\"']([\w.]+)[\"'] is required|arguments are required: ([\w.]+)")
+    if found is None:
+        return None
+    kind, argument = found
+    owner = f"{kind.__name__} needs '{argument}'" if kind else f"'{argument}' is needed"
+    return f"{owner}, which was not given: add it to the command or to the recipe"
+
+
+def unknown_class(message: str) -> str | None:
+    """A class name that is none of the known ones."""
+    found = re.search(r"dot import path string: (\S+)|Import path (\S+) does not|No module named '([^']+)'", message)
+    if found is None:
+        return None
+    base = asked_for(message[: found.start()])
+    name = next(group for group in found.groups() if group)
+    if base is None:
+        return f"{option_of(message)}there is no class '{name}': give its import path, such as torch.optim.Adam"
+    known = sorted(concrete(base))
+    hint = suggest(name.rsplit(".")[-1], known) or f": the classes are {', '.join(known)}"
+    return f"{option_of(message)}there is no class '{name}'{hint}"
+
+
+def abstract(message: str) -> str | None:
+    """An argument of a part whose class was not chosen."""
+    found = re.search(r"(lightning_gen\.[\w.]+) is abstract", message)
+    base = imported(found[1]) if found else None
+    if base is None:
+        return None
+    return f"{option_of(message)}say first which class it is, one of {', '.join(sorted(concrete(base)))}"
+
+
+def asked_for(message: str) -> type | None:
+    """The class of the library that a part should have been: that of the innermost argument talked about."""
+    owners, keys = re.findall(r"class_path '([^']+)'", message), re.findall(r'Parser key "([\w.]+)"', message)
+    owner = imported(owners[-1]) if owners else None
+    hints = typing.get_type_hints(owner.__init__) if owner is not None and keys else {}  # type: ignore[misc]
+    named = str(hints.get(keys[-1], "")) if hints else message
+    return next((kind for path in re.findall(r"lightning_gen\.[\w.]+", named) if (kind := imported(path))), None)
+
+
+def concrete(base: type) -> set[str]:
+    """The names of the classes of the library that can stand where `base` is asked for."""
+    below: list[type] = base.__subclasses__()
+    found = {name for kind in below for name in concrete(kind)}
+    return found if inspect.isabstract(base) or base.__name__.startswith("_") else found | {base.__name__}
+
+
+def option_of(message: str) -> str:
+    """The option that a message is about, as ``--data.size: ``."""
+    keys = re.findall(r'Parser key "([\w.]+)"', message)
+    return f"--{'.'.join(keys)}: " if keys else ""
+
+
+def wrong_value(message: str) -> str | None:
+    """A value of the wrong kind."""
+    message = re.sub(r"NestedArg\(key=.*?val=(.*?)\)", r"\1", message)
+    expected = [kind for kind in re.findall(r"Expected an? ([^\n]*?)(?:\. Got|\n|$)", message) if "None" not in kind]
+    expected = [kind for kind in expected if not kind.startswith("path but")] or expected
+    given = re.findall(r"Got value: ([^\n]*)", message) or re.findall(r"Given value: ([^\n]*)", message)
+    if not expected or not given:
+        return None
+    wanted = " or ".join(
+        re.sub(r"<class '(?:\w+\.)*(\w+)'>|typing\.Literal\[([^]]*)\]", r"\1\2", kind) for kind in expected
+    )
+    return f"{option_of(message)}expected {wanted} and got {given[-1].strip()}"

@@ -1,0 +1,73 @@
+"""Errors between the processes of a run: what they mean, in one sentence that one of the processes prints."""
+
+import os
+import re
+from datetime import timedelta
+
+import torch
+from lightning.pytorch.plugins.environments import TorchElasticEnvironment
+
+AGAIN = "start the same command again with --ckpt_path last"
+TIMEOUT = "--trainer.strategy DDPStrategy --trainer.strategy.timeout 0:30:00"
+MEANINGS = {
+    r"EADDRINUSE|address already in use": "another program has port {port} of {address}: set MASTER_PORT (PORT of "
+    "the scripts in configs/cluster) to a free one",
+    r"clients joined": (
+        "not all processes of the run came: start all of them, each node's with the same MASTER_ADDR and MASTER_PORT, "
+        f"or wait for them longer ({TIMEOUT})"
+    ),
+    r"timed out|timeout": (
+        f"another process of the run did not answer in time: see whether it printed why; {AGAIN}, and with "
+        f"{TIMEOUT} if it was only slow"
+    ),
+    r"gloo|nccl|connection (closed|reset|refused|was)|broken pipe|failed to recv|recv.*size": (
+        f"another process of the run has ended: see what it printed; {AGAIN}"
+    ),
+}
+"""What torch.distributed says, by its words, and what it means."""
+ANSWER = timedelta(seconds=5)
+"""For how long a process that has an error waits to hear whether another one has told it."""
+
+
+def prints(sentence: str) -> bool:
+    """Whether this process is to print an error: the first of the processes of a run that comes to it does.
+
+    They ask the store at which they have met. An error that one of them has alone is so told by that one, and one that
+    all have is told once. Where they have not met yet, or the store is gone with the process that kept it, each tells
+    what it has: twice is better than never.
+    """
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    try:
+        store = meeting_place()
+        return store is None or store.add(f"lightning_gen/told/{attempt}/{sentence}", 1) == 1
+    except RuntimeError:
+        return True
+
+
+def meeting_place() -> torch.distributed.Store | None:
+    """The store of the processes of this run, of their group or, before there is one, of torchrun; None without.
+
+    Raises:
+        RuntimeError: It does not answer.
+    """
+    if not torch.distributed.is_available():
+        return None
+    if torch.distributed.is_initialized():
+        found = torch.distributed.distributed_c10d._get_default_store()
+        found.set_timeout(ANSWER)
+        return found
+    if not TorchElasticEnvironment.detect() or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    return torch.distributed.TCPStore(address, port, is_master=False, timeout=ANSWER)
+
+
+def explanation(error: BaseException) -> str | None:
+    """What an error between processes means, in one sentence; None for all other errors."""
+    text = f"{type(error).__name__}: {error}"
+    distributed = type(error).__name__.startswith("Dist") or re.search(r"gloo|nccl|TCPStore|ProcessGroup", text, re.I)
+    if not distributed:
+        return None
+    found = next((meaning for words, meaning in MEANINGS.items() if re.search(words, text, re.I)), None)
+    where = {"port": os.environ.get("MASTER_PORT", "?"), "address": os.environ.get("MASTER_ADDR", "this machine")}
+    return found.format(**where) if found else None

@@ -1,0 +1,198 @@
+"""The commands that have a Trainer, ``fit``, ``validate``, ``test``, ``predict``: from a command line to a Trainer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import lightning.pytorch as pl
+from jsonargparse import Namespace
+from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+import lightning_gen
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen.callbacks import ImageCheckpoint, RunLogger
+from lightning_gen.cli import launch
+from lightning_gen.cli.argv import CommandLine
+from lightning_gen.cli.callbacks import run_callbacks
+from lightning_gen.cli.checks import check_alternating, check_trainer
+from lightning_gen.cli.folders import check_folder
+from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, PROGRAM, HelpFormatter, shorten_help
+from lightning_gen.cli.links import Links
+from lightning_gen.cli.options import COUNTS, add_run_options
+from lightning_gen.cli.parser import Parser, command_parser, first_line
+from lightning_gen.commands import COMMANDS
+from lightning_gen.data import DataModule
+from lightning_gen.errors import InputError
+from lightning_gen.spelling import suggest
+from lightning_gen.training import AlternatingModule, GenerativeModule
+from lightning_gen.training.overhead import keep_memory
+
+
+class CLI(LightningCLI):
+    """LightningCLI with runs in fixed folders, lengths in images, and parts that learn of each other."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.links = Links()
+        super().__init__(*args, **kwargs)
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what a run is called and how long it is."""
+        super().add_default_arguments_to_parser(parser)
+        add_run_options(parser)
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Link what one part must know of another."""
+        self.links.add(parser)
+
+    def setup_parser(
+        self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
+    ) -> None:
+        """Add the commands that need no Trainer, for ``--help``; `run` calls them without coming here."""
+        super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
+        for name, parser in self._subcommand_parsers.items():
+            shorten_help(parser, name)
+        commands = self.parser._subcommands_action
+        assert commands is not None
+        for choice in commands._choices_actions:
+            choice.help = COMMAND_HELP[choice.dest]
+        for name, command in COMMANDS.items():
+            commands.add_subcommand(name, command_parser(name, command), help=first_line(command))
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Complete what the user typed, then parse it."""
+        argv = list(args) or ["--help"]
+        if argv[0] in self._subcommand_parsers:
+            known = {name.split(".")[0] for name in cast(Parser, self._subcommand_parsers[argv[0]]).option_names}
+            command = CommandLine(argv, sorted(known - {"h", "help", "c", "config", "print_config"}))
+            self.resumes = command.resumes
+            argv = command.complete()
+        self.config = parser.parse_args(argv)
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: what a checkpoint says of itself lies under what the user says already."""
+
+    @property
+    def settings(self) -> Namespace:
+        """The parsed settings of the command."""
+        return self.config[self.config.subcommand]
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(self.settings.runs_dir) / self.settings.name
+
+    def _set_seed(self) -> None:
+        """Seed everything, after the settings were checked."""
+        self.check()
+        super()._set_seed()
+
+    def check(self) -> None:
+        """Check what can be checked before anything is built or written."""
+        for name in COUNTS:
+            if self.settings[name] is not None and self.settings[name] < 1:
+                raise InputError(f"--{name} must be at least 1, not {self.settings[name]}")
+        check_trainer(self.settings.trainer)
+        if self.config.subcommand == "fit" and not self.settings.trainer.fast_dev_run:
+            model = self.settings.model.class_path
+            check_folder(self.folder, self.settings.ckpt_path, self.resumes, model)
+
+    def instantiate_classes(self) -> None:
+        """Build what the command describes; its data were built when the networks asked for their shape."""
+        described = self.config.clone()
+        described[described.subcommand].data = self.links.built(self.settings.data)
+        self.config_init = self.parser.instantiate_classes(described)
+        self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
+        self.trainer = self.instantiate_trainer()
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """The Trainer with the callbacks of every run, a logger in the run's folder, and checkpoints written whole."""
+        settings = self.config_init[self.config_init.subcommand]
+        trainer, fits = settings.trainer, self.config.subcommand == "fit"
+        if fits and settings.max_images is not None and trainer.max_epochs is None:
+            kwargs["max_epochs"] = -1
+        if trainer.logger in (None, True):
+            run = RunLogger(settings.runs_dir, settings.name, version="", default_hp_metric=False)
+            kwargs["logger"] = run if fits and not trainer.barebones else False
+        callbacks = list(run_callbacks(settings, self.folder, self.model, self.recipe, fits))
+        kwargs["callbacks"] = [*as_list(trainer.callbacks), *callbacks]
+        if trainer.default_root_dir is None:
+            kwargs["default_root_dir"] = str(self.folder)  # where Lightning looks for what another SLURM job has left
+        if isinstance(self.model, AlternatingModule):
+            check_alternating(trainer)
+        if not any(isinstance(callback, ImageCheckpoint) for callback in callbacks):
+            kwargs["enable_checkpointing"] = False
+        try:
+            plugins = as_list(trainer.plugins)
+            kwargs["plugins"] = [*plugins, checkpoints.WholeCheckpointIO(), *launch.environment(plugins)]
+            built = super().instantiate_trainer(**kwargs)
+            launch.check_launch(built)
+        except (
+            ValueError,
+            RuntimeError,
+        ) as error:  # Lightning's own sentence on devices and strategies that do not fit
+            raise InputError(str(error)) from error
+        if fits and isinstance(built.accelerator, CPUAccelerator):
+            keep_memory()
+        return built
+
+    def recipe(self) -> str:
+        """The whole configuration as YAML: it starts a run like this one, and does not go on from its checkpoint."""
+        settings = self.settings.clone()
+        settings.ckpt_path = None
+        return self._subcommand_parsers["fit"].dump(settings, skip_unset=False)
+
+
+def as_list(value: Any) -> list[Any]:
+    """What an option holds that takes one thing, several or none."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def lightning(argv: list[str]) -> CLI:
+    """Run a command that has a Trainer; returns what was built for it.
+
+    Args:
+        argv: The command line after the program's name.
+
+    Raises:
+        InputError: It cannot be done as asked.
+    """
+    commands = [*CLI.subcommands(), *COMMANDS]
+    if argv and not argv[0].startswith("-") and argv[0] not in commands:
+        raise InputError(
+            f"there is no verb '{argv[0]}'{suggest(argv[0], commands)}: the verbs are {', '.join(commands)}"
+        )
+    options = {"allow_abbrev": False, "formatter_class": HelpFormatter}
+    top = {
+        "prog": PROGRAM,
+        "version": lightning_gen.__version__,
+        "description": lightning_gen.__doc__,
+        "epilog": EXAMPLES,
+    }
+    of_commands = {name: {**options, "description": text} for name, text in COMMAND_HELP.items()}
+    return CLI(
+        GenerativeModule,
+        DataModule,
+        save_config_callback=None,
+        trainer_defaults={"enable_model_summary": False},  # Report says it in a line
+        seed_everything_default=0,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        parser_class=Parser,
+        parser_kwargs={**options, **top, **of_commands},
+        args=argv,
+    )
+
+
+def fit(options: Sequence[str]) -> pl.Trainer:
+    """Run ``fit`` in this process; returns the Trainer that trained.
+
+    Args:
+        options: The command line after ``fit``.
+
+    Raises:
+        InputError: It cannot be done as asked.
+    """
+    return lightning(["fit", *options]).trainer

@@ -1,0 +1,148 @@
+"""All figures that a trained model and data allow, each beside its floor or ceiling and with its protocol."""
+
+from typing import Any
+
+import torch
+
+import lightning_gen
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen.data import DataModule, GaussianMixture, Sprites, StackedImages
+from lightning_gen.errors import InputError
+from lightning_gen.evaluation.codes import comparison
+from lightning_gen.evaluation.compatibility import check_shape
+from lightning_gen.evaluation.disentangled import disentanglement
+from lightning_gen.evaluation.features import features, stacked
+from lightning_gen.evaluation.likelihoods import likelihoods
+from lightning_gen.evaluation.measures import coverage, distance
+from lightning_gen.evaluation.samples import Source
+from lightning_gen.metrics import Report
+from lightning_gen.metrics.report import compact
+from lightning_gen.modules import Autoencoder, GANModule
+from lightning_gen.samplers import SAMPLERS, LatentSampler
+from lightning_gen.training import GenerativeModule
+from lightning_gen.training.classes import check_classes
+from lightning_gen.training.contexts import evaluating
+
+MIXTURE_SAMPLES, STACKED_SAMPLES = 100_000, 26_000
+"""Samples that modes are counted on: on mixtures of Gaussians, and on stacked pictures, where 26,000 are usual."""
+
+
+def assess(
+    module: GenerativeModule,
+    data: DataModule,
+    seed: int = 0,
+    samples: int | None = None,
+    draws: int | None = None,
+    extractor: bool = True,
+    checkpoint: str | None = None,
+    sampler: LatentSampler | None = None,
+) -> Report:
+    """Compute all figures that the model and the data allow.
+
+    Args:
+        module: The model.
+        data: Its test split is evaluated on.
+        seed: Of all that is drawn.
+        samples: Samples drawn to count modes, at least 1; None for `MIXTURE_SAMPLES` or `STACKED_SAMPLES`.
+        draws: Codes of each sample that log p(x) is estimated with, at least 1; None for what `likelihoods` takes.
+        extractor: Whether to train a classifier for the figures that need one.
+        checkpoint: Where the model comes from, for the card.
+        sampler: What the codes of samples are drawn from, for autoencoders; None for the prior.
+
+    Raises:
+        InputError: Model and data differ in shape, the test split is empty, or the model's outputs are not finite.
+    """
+    check_numbers(samples, draws)
+    check_shape(module, data)
+    data.prepare_data()
+    data.setup()
+    if not len(data.test_set):
+        raise InputError("the test split is empty: set --data.test_fraction above 0, or give other data with --data")
+    report = Report(card=card_of(module, data, checkpoint))
+    with evaluating(module):
+        if isinstance(module, Autoencoder):
+            report += autoencoding(module, data, seed, draws)
+        if module.has_prior or sampler is not None:
+            report += drawing(Source(module, sampler), data, seed, samples, extractor)
+        report += Report(omitted=undrawn(module, sampler))
+    return report
+
+
+def autoencoding(module: Autoencoder, data: DataModule, seed: int, draws: int | None) -> Report:
+    """The figures of an autoencoder; see `assess`."""
+    if module.num_classes is not None:
+        check_classes(module.num_classes, data.num_classes)
+    report = comparison(module, data, seed) + likelihoods(module, data, seed, draws)
+    if isinstance(data, Sprites):
+        report += disentanglement(module, data, seed)
+    return report
+
+
+def drawing(source: Source, data: DataModule, seed: int, samples: int | None, extractor: bool) -> Report:
+    """The figures of what a model draws; see `assess`."""
+    report = Report(card={"samples": drawn_from(source)}) + distance(source, data, seed)
+    if isinstance(data, GaussianMixture):
+        return report + coverage(source, data, seed, samples or MIXTURE_SAMPLES)
+    if not data.medium.dimensions:
+        return report
+    if not extractor:
+        return report + Report(omitted={"figures of a classifier": "they were switched off by --extractor false"})
+    if isinstance(data, StackedImages):
+        return report + stacked(source, data, seed, samples or STACKED_SAMPLES)
+    return report + features(source, data, seed)
+
+
+def drawn_from(source: Source) -> str:
+    """What the samples that are measured are drawn from."""
+    if source.sampler is not None:
+        described = compact(checkpoints.describe(source.sampler))
+        return f"decoded from codes of {described}, fitted to the codes of the training split"
+    if isinstance(source.module, Autoencoder):
+        return f"decoded from codes of the prior of {type(source.module.bottleneck).__name__}"
+    return "of the generator, from latents of its prior"
+
+
+def undrawn(module: GenerativeModule, sampler: LatentSampler | None) -> dict[str, str]:
+    """Which samples of an autoencoder are not measured, each with what would measure them."""
+    if not isinstance(module, Autoencoder):
+        return {}
+    kept = {
+        f"figures of {name} samples": f"the checkpoint keeps this sampler, --sampler {name} measures what it draws"
+        for name, kind in SAMPLERS.items()
+        if kind is not None and not isinstance(sampler, kind) and module.keeps(kind)
+    }
+    if kept or sampler is not None or module.has_prior:
+        return kept
+    reason = f"the code of {type(module.bottleneck).__name__} has no prior to draw from"
+    return {"figures of samples": f"{reason}, --sampler gmm fits a density to the codes and measures what it draws"}
+
+
+def check_numbers(samples: int | None, draws: int | None) -> None:
+    """Check the numbers of samples and codes.
+
+    Raises:
+        InputError: One is below 1.
+    """
+    for flag, number in (("samples", samples), ("draws", draws)):
+        if number is not None and number < 1:
+            raise InputError(f"--{flag} must be at least 1, not {number}")
+
+
+def card_of(module: GenerativeModule, data: DataModule, checkpoint: str | None) -> dict[str, Any]:
+    """What was evaluated: model, data and versions."""
+    return {
+        "checkpoint": checkpoint,
+        "module": type(module).__name__,
+        "images_seen": module.images_seen,
+        **({"ema": module.generator_ema is not None} if isinstance(module, GANModule) else {}),
+        "mode": "evaluation: BatchNorm uses its running statistics, dropout is off",
+        "data": checkpoints.as_config(dict(data.hparams)),
+        "split": {
+            "evaluated": "test",
+            "train": len(data.train_set),
+            "val": len(data.val_set),
+            "test": len(data.test_set),
+        },
+        "range": data.medium.compared_as,
+        "versions": {"torch": torch.__version__, "lightning_gen": lightning_gen.__version__},
+    }

@@ -1,0 +1,114 @@
+"""What ``evaluate`` measures by a classifier of the data: distances of features, and which classes were drawn."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_gen.data import DataModule, Samples, StackedImages
+from lightning_gen.evaluation.samples import Source, drawn, picks, rounded
+from lightning_gen.metrics import (
+    Extractor,
+    Figure,
+    Report,
+    frechet_distance,
+    precision_recall,
+    stacked_classes,
+    stacked_modes,
+    trained_extractor,
+)
+from lightning_gen.metrics.extractor import obstacle as extractor_obstacle
+from lightning_gen.metrics.precision_recall import PRECISION_NEIGHBOURS
+
+FEATURED = 10_000
+"""Pictures of each set whose features are compared, at most."""
+
+HELD_OUT_KEY = 3
+"""Draws the held-out stacks that samples are compared with; 0, 1 and 2 draw the splits."""
+
+
+def features(source: Source, data: DataModule, seed: int) -> Report:
+    """Fréchet distance, precision and recall of samples against the test split, beside those of training pictures."""
+    reason = extractor_obstacle(data)
+    if reason is not None:
+        return Report(omitted={"features": reason})
+    extractor = trained_extractor(data)
+    count = min(FEATURED, len(data.test_set), len(data.train_set))
+    real, other = (
+        extractor.kept_features(partial(real_pictures, data, split, count, seed), count)
+        for split in (data.test_set, data.train_set)
+    )
+    fake = extractor.features(rounded(drawn(source, count, seed), data.medium))
+    found, ceiling = precision_recall(real, fake), precision_recall(real, other)
+    distance = f"Fréchet distance from the test split in the features of {extractor.name}, not FID, lower is better"
+    precise = "share of samples that are like real pictures (quality), higher is better"
+    varied = "share of real pictures that are like samples (variety), higher is better"
+    same = f"the same of {count} training pictures instead of samples of the model"
+    figures = (
+        Figure("frechet_distance", float(frechet_distance(fake, real)), distance),
+        Figure("frechet_distance_floor", float(frechet_distance(other, real)), same),
+        Figure("precision", found.precision, precise),
+        Figure("precision_ceiling", ceiling.precision, same),
+        Figure("recall", found.recall, varied),
+        Figure("recall_ceiling", ceiling.recall, same),
+    )
+    protocol = {
+        "samples": count,
+        "real": f"{count} of test, {count} of train for floor and ceilings",
+        "pixels": "all rounded to 8 bits",
+        "precision_recall": f"k = {PRECISION_NEIGHBOURS}",
+        "seed": seed,
+    }
+    card = {"features": protocol, **card_of(extractor)}
+    return Report(figures, card) + labels(source, data, extractor, count, seed)
+
+
+def real_pictures(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Tensor]:
+    """Pictures of a split taken at random, as they would be read from 8-bit files, batch by batch."""
+    return rounded(picks(data, split, count, seed), data.medium)
+
+
+def labels(source: Source, data: DataModule, extractor: Extractor, count: int, seed: int) -> Report:
+    """How often a conditional model draws the class that it is asked for, as the classifier sees it."""
+    known = source.module.num_classes
+    if known is None:
+        return Report()
+    if known != data.num_classes:
+        reason = f"the model knows {known} classes and {type(data).__name__} has {data.num_classes}"
+        return Report(omitted={"label_accuracy": reason})
+    wanted = torch.arange(count) % known
+    pictures = rounded(drawn(source, count, seed, wanted), data.medium)
+    seen = stacked_classes(extractor, pictures) if isinstance(data, StackedImages) else extractor.classes(pictures)
+    meaning = "share of samples in which the classifier sees the class that was asked for, higher is better"
+    return Report((Figure("label_accuracy", (seen == wanted).double().mean().item(), meaning),))
+
+
+def stacked(source: Source, data: StackedImages, seed: int, samples: int) -> Report:
+    """Modes of stacked pictures that samples hold and how evenly, beside those of as many held-out stacks."""
+    reason = extractor_obstacle(data.singles)
+    if reason is not None:
+        return Report(omitted={"modes": reason})
+    extractor, modes = trained_extractor(data.singles), data.num_classes or 1
+    found = stacked_modes(stacked_classes(extractor, rounded(drawn(source, samples, seed), data.medium)), modes)
+    held_out = data.stack(data.singles.test_set, samples, HELD_OUT_KEY)
+    real = stacked_modes(stacked_classes(extractor, rounded(picks(data, held_out, samples, seed), data.medium)), modes)
+    same = f"the same of {samples} stacks of test pictures instead of samples of the model"
+    figures = (
+        Figure("modes", found.modes, "modes with a sample, higher is better"),
+        Figure("modes_ceiling", modes, "modes that there are"),
+        Figure("modes_real", real.modes, same),
+        Figure("kl", found.kl, "KL(samples' modes || uniform) in nats, lower is better"),
+        Figure("kl_floor", found.kl_floor, "what a perfect sampler scores on average with as many samples"),
+        Figure("kl_real", real.kl, same),
+        Figure("classifier_accuracy", extractor.accuracy, f"test accuracy of {extractor.name}, which tells the modes"),
+    )
+    protocol = {"samples": samples, "classified": "each channel for itself, rounded to 8 bits", "seed": seed}
+    card = {"modes": protocol, **card_of(extractor)}
+    return Report(figures, card) + labels(source, data, extractor, samples, seed)
+
+
+def card_of(extractor: Extractor) -> dict[str, Any]:
+    """Which classifier the figures come from."""
+    return {"extractor": extractor.protocol, "extractor_accuracy": round(extractor.accuracy, 4)}

@@ -1,0 +1,245 @@
+"""What ``evaluate`` says of how probable a model finds the test split, and of how much of its code is in use."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from math import log
+
+import torch
+from torch import Tensor
+
+from lightning_gen.augmentations import Augmentation, Dequantization
+from lightning_gen.data import DataModule
+from lightning_gen.errors import InputError
+from lightning_gen.evaluation.samples import BATCH, labelled, observed, picked, seeded
+from lightning_gen.metrics import Figure, Report
+from lightning_gen.modules import Autoencoder
+from lightning_gen.modules.autoencoder_base import repeated
+from lightning_gen.objectives import BernoulliLikelihood, Likelihood, log_weights
+from lightning_gen.objectives.wrapped import WrappedLikelihood
+from lightning_gen.records import Batch, Level, Reconstruction
+from lightning_gen.regularizers.latent import closed_form, log_ratio
+
+ELBO_DRAWS = 10
+"""Codes of each sample that the ELBO is averaged over."""
+
+NLL_DRAWS, NLL_CODES, NLL_SAMPLES = 5_000, 100_000, 1_000
+"""Codes of each sample, and codes in all, that log p(x) is estimated with, and test samples, at most, unless told."""
+
+OUTPUTS = 2**21
+"""Numbers that the decoder gives at a time, at most, which bounds the memory."""
+
+ACTIVE = 0.01
+"""Variance of the posterior mean over the samples above which a latent dimension is active."""
+
+
+@torch.no_grad()
+def likelihoods(
+    module: Autoencoder, data: DataModule, seed: int, draws: int | None = None, samples: int | None = None
+) -> Report:
+    """The ELBO of the test split, in nats and in bits, an estimate of log p(x), and the latent dimensions in use.
+
+    The test split is seen through the module's `observation`. The estimate is the importance-weighted bound of many
+    codes (Importance Weighted Autoencoders, https://arxiv.org/abs/1509.00519, equation 8).
+
+    Args:
+        module: The model.
+        data: Its test split is evaluated on.
+        seed: Of all that is drawn.
+        draws: Codes of each sample that log p(x) is estimated with, at least 1; None for 5,000, or for fewer where
+            they would be more than 100,000 in all.
+        samples: Test samples that log p(x) is estimated for, at least 1; None for the whole split, up to 1,000.
+
+    Raises:
+        InputError: `draws` or `samples` is below 1.
+    """
+    if not all(number is None or number >= 1 for number in (draws, samples)):
+        raise InputError(f"log p(x) takes at least 1 draw and 1 sample, not {draws} draws and {samples} samples")
+    if not has_levels(module, data):
+        name = type(module.bottleneck).__name__
+        return Report(omitted={"elbo_nats": f"{name} gives codes without a distribution, so there is no likelihood"})
+    count = min(len(data.test_set), samples or NLL_SAMPLES)
+    codes = draws or min(NLL_DRAWS, max(1, NLL_CODES // count))
+    return bound(module, data, seed) + estimate(module, data, seed, codes, count) + active_units(module, data, seed)
+
+
+def has_levels(module: Autoencoder, data: DataModule) -> bool:
+    """Whether codes have a distribution."""
+    batch = data.scaled(data.test_set.__getitems__([0]))
+    return bool(module.bottleneck(features_of(module, batch)).levels)
+
+
+# the bound -----------------------------------------------------------------------------------------------------------
+
+
+def bound(module: Autoencoder, data: DataModule, seed: int) -> Report:
+    """The ELBO of the whole test split in nats per sample, and in bits per dimension; a density sees 8-bit pixels
+    spread over the width of their values.
+    """
+    elbo = mean_over(module, data, seed, elbos)
+    meaning = "bound from below on log p(x) of the test split in nats per sample, higher is better"
+    meaning += scale_note(module, data, seed)
+    found = Report((Figure("elbo_nats", elbo, meaning),), {"elbo": elbo_protocol(module, data, seed)})
+    meaning = "-ELBO in bits per dimension, lower is better"
+    step = data.medium.step
+    if step is not None and not module.likelihood.discrete:
+        if data.test_set.__getitems__([0]).x.is_floating_point():
+            reason = (
+                "the likelihood is a density of pixels, and of pixels that are not 8-bit numbers it is worth no bits"
+            )
+            return found + Report(omitted={"bits_per_dim": reason})
+        meaning += ", pixels dequantised"
+        if not dequantizes(module):
+            elbo = mean_over(module, data, seed, elbos, Dequantization())
+    return found + Report((Figure("bits_per_dim", module.likelihood.bits_per_dim(-elbo, data.shape, step), meaning),))
+
+
+def elbo_protocol(module: Autoencoder, data: DataModule, seed: int) -> dict[str, str | int]:
+    """How the ELBO is computed."""
+    observation = "the samples as they are" if module.observation is None else type(module.observation).__name__
+    return {
+        "samples": f"{len(data.test_set)} of test",
+        "observation": observation,
+        "codes": f"{ELBO_DRAWS} for each sample",
+        "divergence": "in closed form where there is one",
+        "seed": seed,
+    }
+
+
+def elbos(module: Autoencoder, batch: Batch, generator: torch.Generator) -> Tensor:
+    """The ELBO of each sample, ``(n,)``, in nats."""
+    record = coded(module, batch, features_of(module, batch), ELBO_DRAWS, generator)
+    rates = torch.stack([divergence(level) for level in record.code.levels]).sum(0)
+    return (module.likelihood.log_prob(record.output, record.x) - rates).view(-1, ELBO_DRAWS).mean(1)
+
+
+def divergence(level: Level) -> Tensor:
+    """KL(q(z|x) || p(z)) of each sample at one level, ``(n,)``, in nats; of the z drawn if there is no closed form."""
+    try:
+        return closed_form(level)
+    except InputError:
+        return log_ratio(level)
+
+
+def dequantizes(module: Autoencoder) -> bool:
+    """Whether the module is of samples that are spread over the width of 8-bit values."""
+    return module.observation is not None and any(isinstance(m, Dequantization) for m in module.observation.modules())
+
+
+def scale_note(module: Autoencoder, data: DataModule, seed: int) -> str:
+    """What forbids to compare the figures with those of other models, for the end of the first one's meaning."""
+    likelihood: Likelihood = module.likelihood
+    while isinstance(likelihood, WrappedLikelihood):
+        likelihood = likelihood.likelihood
+    if isinstance(likelihood, BernoulliLikelihood) and mean_over(module, data, seed, grey) > 0:
+        return (
+            "; like bits_per_dim and nll_nats a cross-entropy of grey pixels, not to be compared with likelihoods: set "
+            "an observation Binarization"
+        )
+    return ""
+
+
+def grey(module: Autoencoder, batch: Batch, generator: torch.Generator) -> Tensor:
+    """Whether a pixel of each sample is neither black nor white, ``(n,)``."""
+    return (batch.x.abs() != 1).flatten(1).any(1)
+
+
+# the estimate --------------------------------------------------------------------------------------------------------
+
+
+def estimate(module: Autoencoder, data: DataModule, seed: int, draws: int, samples: int) -> Report:
+    """An estimate of -log p(x), by so many codes of each of so many test samples."""
+    value = mean_over(module, data, seed, partial(surprises, draws=draws), samples=samples)
+    meaning = f"estimate of -log p(x) in nats per sample by {draws:,} weighted codes of each, lower is better"
+    protocol = {"codes": f"{draws} for each sample", "samples": f"{samples} of test", "seed": seed}
+    return Report((Figure("nll_nats", value, meaning),), {"nll": protocol})
+
+
+def surprises(module: Autoencoder, batch: Batch, generator: torch.Generator, draws: int) -> Tensor:
+    """The estimate of -log p(x) of each sample, ``(n,)``, in nats; each is encoded once."""
+    features = features_of(module, batch)
+    at_once = max(1, rows_at_once(module) // len(batch.x))
+    total = torch.full((len(batch.x),), -torch.inf, dtype=torch.float64)
+    for start in range(0, draws, at_once):
+        record = coded(module, batch, features, min(at_once, draws - start), generator)
+        total = total.logaddexp(log_weights(record, module.likelihood).double().logsumexp(1))
+    return log(draws) - total
+
+
+# the units -----------------------------------------------------------------------------------------------------------
+
+
+def active_units(module: Autoencoder, data: DataModule, seed: int) -> Report:
+    """How many latent dimensions tell the samples of the test split apart, on all levels together.
+
+    Paper: Importance Weighted Autoencoders, https://arxiv.org/abs/1509.00519, section 5.2
+    """
+    means = []
+    for batch in held_out(module, data, seeded(seed)):
+        levels = module.bottleneck(features_of(module, batch)).levels
+        means.append(torch.cat([level.posterior.mean.flatten(1) for level in levels], 1))
+    variances = torch.cat(means).var(0, correction=0)
+    meaning = f"latent dimensions of {len(variances)} whose mean varies over the test split by more than {ACTIVE}"
+    return Report((Figure("active_units", int((variances > ACTIVE).sum()), meaning),))
+
+
+# a pass --------------------------------------------------------------------------------------------------------------
+
+
+def mean_over(
+    module: Autoencoder,
+    data: DataModule,
+    seed: int,
+    figures: Callable[[Autoencoder, Batch, torch.Generator], Tensor],
+    change: Augmentation | None = None,
+    samples: int | None = None,
+) -> float:
+    """The mean over test samples of figures ``(n,)`` of a batch; for what else it takes, see `held_out`."""
+    generator = seeded(seed)
+    parts = [figures(module, batch, generator) for batch in held_out(module, data, generator, change, samples)]
+    return torch.cat(parts).double().mean().item()
+
+
+def held_out(
+    module: Autoencoder,
+    data: DataModule,
+    generator: torch.Generator,
+    change: Augmentation | None = None,
+    samples: int | None = None,
+) -> Iterator[Batch]:
+    """Batches of test samples as the module is of them.
+
+    Args:
+        module: The model; its observation is applied.
+        data: Whose test split.
+        generator: Source of what is drawn.
+        change: What is done to the samples before; None for nothing.
+        samples: How many of the split, at random without repetition; None for all, in order.
+    """
+    size = min(BATCH, max(1, rows_at_once(module) // ELBO_DRAWS))
+    if samples is None or samples >= len(data.test_set):
+        batches = labelled(data, data.test_set, size)
+    else:
+        batches = picked(data, data.test_set, samples, generator, size)
+    if change is not None:
+        batches = (replace(batch, x=change(batch.x, generator)) for batch in batches)
+    return observed(module, batches, generator)
+
+
+def rows_at_once(module: Autoencoder) -> int:
+    """How many codes are decoded at a time."""
+    return max(1, OUTPUTS // torch.Size(module.decoder.output_shape).numel())
+
+
+def features_of(module: Autoencoder, batch: Batch) -> Tensor:
+    """What the bottleneck reads of a batch; networks without classes leave the labels aside."""
+    return module.encoder(batch.x, batch.labels)
+
+
+def coded(
+    module: Autoencoder, batch: Batch, features: Tensor, draws: int, generator: torch.Generator
+) -> Reconstruction:
+    """A pass with so many codes of each sample, from its features on."""
+    x, features, labels = (repeated(each, draws) for each in (batch.x, features, batch.labels))
+    code = module.bottleneck(features, generator)
+    return Reconstruction(x, code, module.decoder(code.sample, labels), draws=draws)

@@ -1,0 +1,23 @@
+"""Which known name a mistyped one was probably meant to be."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known names that a mistyped one was probably meant to be, best first."""
+    known = list(known)
+    found = difflib.get_close_matches(name, known, n=count, cutoff=0.5)
+    ends = {full.rsplit("/")[-1]: full for full in known}
+    found += [ends[end] for end in difflib.get_close_matches(name.rsplit("/")[-1], ends, n=count, cutoff=0.5)]
+    return list(dict.fromkeys(found))[:count]
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"``, or nothing where no known name is near.
+
+    >>> suggest("dcgna", ["gan/dcgan", "autoencoder/vae"])
+    "; did you mean 'gan/dcgan'?"
+    """
+    near = nearest(name, known, count=1)
+    return f"; did you mean '{near[0]}'?" if near else ""

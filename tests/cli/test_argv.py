@@ -1,0 +1,80 @@
+"""The layers of a command: what the user says wins, what is left open is laid underneath."""
+
+import json
+
+import pytest
+
+from lightning_gen import InputError
+from lightning_gen.cli import recipes
+from lightning_gen.cli.argv import CommandLine
+
+KNOWN = ["name", "runs_dir", "model", "data", "trainer", "max_images", "ckpt_path"]
+
+
+def layers(command):
+    words = command.complete()
+    return [json.loads(w.split("=", 1)[1]) for w in words if w.startswith("--config={")], words
+
+
+def test_the_default_recipe_lies_under_options_that_name_no_model():
+    found, words = layers(CommandLine(["fit", "--model.generator.width", "8", "--max_images", "5"], KNOWN))
+    assert found[0] == recipes.load(recipes.find(recipes.DEFAULT))
+    assert found[1] == {"name": "dcgan"}
+    assert words[-4:] == ["--model.generator.width", "8", "--max_images", "5"]
+
+
+@pytest.mark.parametrize("words", [["--config", "autoencoder/vae"], ["--model", "GANModule"], ["--model.class_path=X"]])
+def test_it_does_not_where_the_user_names_a_model(words):
+    found, _ = layers(CommandLine(["fit", *words], KNOWN))
+    assert all("model" not in layer for layer in found)
+
+
+def test_a_part_alone_leaves_the_default_model():
+    found, words = layers(CommandLine(["fit", "-c", "data/ring"], KNOWN))
+    assert found[0]["model"]["class_path"] == "GANModule"
+    assert found[-1]["name"] == "ring"
+    assert f"--config={recipes.find('data/ring')}" in words
+
+
+def test_the_last_value_of_an_option_counts():
+    command = CommandLine(["fit", "--name", "a", "--name=b"], KNOWN)
+    assert command.name == "b"
+
+
+def test_last_is_the_checkpoint_in_the_runs_folder(tmp_path):
+    words = ["--name=x", f"--runs_dir={tmp_path}", "--ckpt_path", "last"]
+    last = tmp_path / "x" / "checkpoints" / "last.ckpt"
+    assert CommandLine(["test", *words], KNOWN).checkpoint() == last
+    last.parent.mkdir(parents=True)
+    last.touch()
+    assert CommandLine(["fit", *words], KNOWN).checkpoint() == last
+
+
+@pytest.mark.parametrize("words", [["--name=x", "--config=autoencoder/vae"], []])
+def test_a_run_that_the_command_describes_starts_where_there_is_no_last_yet(tmp_path, words):
+    command = CommandLine(["fit", *words, f"--runs_dir={tmp_path}", "--ckpt_path", "last"], KNOWN)
+    assert command.checkpoint() is None
+    assert "--ckpt_path=null" in command.complete()
+
+
+def test_a_name_alone_is_that_of_a_run_that_exists(tmp_path):
+    for name in ("mine", "yours"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").touch()
+    command = CommandLine(["fit", "--name=mien", f"--runs_dir={tmp_path}", "--ckpt_path", "last"], KNOWN)
+    with pytest.raises(InputError, match=r"no run in .*mien that could go on: the runs in .* are mine, yours; name a"):
+        command.complete()
+
+
+def test_a_run_without_its_last_state_goes_on_from_another_one_that_is_named(tmp_path):
+    (tmp_path / "x" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "x" / "checkpoints" / "best.ckpt").touch()
+    command = CommandLine(["fit", "--name=x", f"--runs_dir={tmp_path}", "--ckpt_path", "last"], KNOWN)
+    with pytest.raises(InputError, match=r"last.ckpt does not exist: .* --ckpt_path .*best.ckpt"):
+        command.complete()
+
+
+def test_a_verb_that_measures_needs_a_checkpoint():
+    with pytest.raises(InputError, match="test needs a trained model"):
+        CommandLine(["test"], KNOWN).complete()
+    assert CommandLine(["test", "--help"], KNOWN).complete()

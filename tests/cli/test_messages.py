@@ -1,0 +1,47 @@
+"""Messages of a parser, as they were seen, and the sentence that is left of them."""
+
+import pytest
+
+import lightning_gen.data
+from lightning_gen.cli.messages import concrete, explain
+from lightning_gen.objectives import AdversarialObjective
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("unrecognized arguments: --trainer.max_epoch=3", "there is no option --trainer.max_epoch; did you mean"),
+        ("Subcommand 'fit' does not accept option 'trainer.max_epoch'", "did you mean 'trainer.max_epochs'?"),
+        (
+            "Problem with given class_path 'lightning_gen.GANModule':\n  Parser key \"generator\":\n"
+            "    Problem with given class_path 'lightning_gen.networks.DCGANGenerator':\n"
+            "      Option 'wdth' is not accepted",
+            "DCGANGenerator has no argument 'wdth'; did you mean 'width'?",
+        ),
+        (
+            "Problem with given class_path 'lightning_gen.data.ImageFolder':\n"
+            "  the following arguments are required: folder",
+            "ImageFolder needs 'folder', which was not given",
+        ),
+        (
+            'Parser key "data":\n  Parser key "size":\n    Expected a <class \'int\'>. Got value: abc',
+            "--data.size: expected int",
+        ),
+        (
+            "Parser key \"max_images\":\n  Errors:\n    - Expected a <class 'int'>\n"
+            "    - Expected a <class 'NoneType'>\n  Given value type: <class 'str'>\n  Given value: x",
+            "--max_images: expected int and got x",
+        ),
+        ("something else\nthat nobody foresaw", "that nobody foresaw"),
+    ],
+)
+def test_a_long_message_becomes_one_sentence(message, expected):
+    sentence = explain(message, ["trainer.max_epochs", "trainer.max_steps"])
+    assert sentence.startswith(expected) or expected in sentence
+    assert "\n" not in sentence
+
+
+def test_only_classes_that_can_be_built_are_offered():
+    assert concrete(AdversarialObjective) >= {"Hinge", "NonSaturating"}
+    assert "AdversarialObjective" not in concrete(AdversarialObjective)
+    assert {"Digits", "Ring"} <= concrete(lightning_gen.data.DataModule)

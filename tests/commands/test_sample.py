@@ -1,0 +1,467 @@
+"""The verb ``sample``: what it writes, and what it refuses."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lightning_gen import AutoencoderModule, GANModule, InputError
+from lightning_gen import checkpoint as checkpoints
+from lightning_gen.cli import main
+from lightning_gen.commands.sample import sample
+from lightning_gen.data import Digits, Ring, Tensors
+from lightning_gen.media import preview
+from lightning_gen.media.images import to_uint8
+from lightning_gen.networks import Concatenation, DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
+from lightning_gen.samplers import FlowSampler, GaussianMixtureSampler
+
+verb = sys.modules[sample.__module__]
+
+
+@pytest.fixture
+def checkpoint(gan, trainer, tmp_path):
+    """Make the checkpoint of a GAN that was trained for a batch."""
+
+    def make(data=None, **options):
+        once = trainer(max_steps=1, limit_val_batches=0)
+        once.fit(gan(**options), data or Digits(size=8))
+        once.save_checkpoint(tmp_path / "gan.ckpt")
+        return str(tmp_path / "gan.ckpt")
+
+    return make
+
+
+@pytest.fixture
+def points(checkpoint):
+    return checkpoint(
+        Ring(count=1000),
+        generator=DenseGenerator((2,), 4, (8,), bounded=False),
+        discriminator=DenseDiscriminator((2,), (8,)),
+    )
+
+
+def test_a_picture_shows_all_samples_in_a_grid(checkpoint, tmp_path):
+    sample(checkpoint(), n=9, out=str(tmp_path / "new" / "grid.png"))
+    with Image.open(tmp_path / "new" / "grid.png") as drawn:
+        assert drawn.mode == "L"
+        assert drawn.size == (3 * 64 + 4 * 2,) * 2  # 8 x 8 pixels enlarged to 64, with lines of 2 between them
+
+
+def test_an_array_holds_bytes_and_a_folder_the_same_pictures(checkpoint, tmp_path):
+    path = checkpoint()
+    sample(path, n=5, out=str(tmp_path / "x.npy"))
+    sample(path, n=5, out=str(tmp_path / "pictures"))
+    array = np.load(tmp_path / "x.npy")
+    assert array.shape == (5, 1, 8, 8)
+    assert array.dtype == np.uint8
+    names = sorted(file.name for file in (tmp_path / "pictures").iterdir())
+    assert names == [f"{index:06d}.png" for index in range(5)]
+    for index, name in enumerate(names):
+        with Image.open(tmp_path / "pictures" / name) as drawn:
+            assert np.array_equal(np.asarray(drawn), array[index, 0])
+
+
+def conditional(checkpoint, **options):
+    generator = DenseGenerator((1, 8, 8), 4, (16,), conditioning=Concatenation(10))
+    discriminator = DenseDiscriminator((1, 8, 8), (16,), conditioning=Concatenation(10))
+    return checkpoint(generator=generator, discriminator=discriminator, **options)
+
+
+@pytest.mark.parametrize("standing", [0, 3])
+def test_what_is_written_is_what_the_module_draws(checkpoint, tmp_path, standing):
+    path = checkpoint(batch_norm=True)
+    sample(path, n=5, out=str(tmp_path / "x.npy"), seed=2, standing_batches=standing, truncation=0.7)
+    module = GANModule.load_from_checkpoint(path)
+    module.standing_statistics(standing, generator=torch.Generator().manual_seed(2))
+    expected = module.sample(5, generator=torch.Generator().manual_seed(2), truncation=0.7)
+    assert np.array_equal(np.load(tmp_path / "x.npy"), to_uint8(expected).numpy())
+    assert standing or torch.equal(
+        expected,
+        GANModule.load_from_checkpoint(path).sample(5, generator=torch.Generator().manual_seed(2), truncation=0.7),
+    )
+
+
+def test_a_conditional_model_is_drawn_with_one_class_a_row(checkpoint, tmp_path):
+    path = conditional(checkpoint)
+    module, source = GANModule.load_from_checkpoint(path), torch.Generator()
+    for name, labels, rows in (
+        ("all", None, torch.arange(10).repeat_interleave(3)[:29]),
+        ("some", [7, 2], [7, 7, 2]),
+        ("one", 7, [7] * 3),
+    ):
+        count = len(rows)
+        sample(path, n=count, out=str(tmp_path / f"{name}.png"), labels=labels)
+        expected = preview(module.sample(count, rows, source.manual_seed(0)), {"all": 3, "some": 2}.get(name))
+        with Image.open(tmp_path / f"{name}.png") as drawn:
+            assert np.array_equal(np.asarray(drawn), expected[0].numpy())
+
+
+def test_arrays_of_a_conditional_model_hold_as_many_samples_as_asked_for_of_all_classes(checkpoint, tmp_path):
+    path = conditional(checkpoint)
+    module, source = GANModule.load_from_checkpoint(path), torch.Generator()
+    sample(path, n=23, out=str(tmp_path / "random.npy"))
+    assert np.array_equal(
+        np.load(tmp_path / "random.npy"), to_uint8(module.sample(23, generator=source.manual_seed(0))).numpy()
+    )
+    sample(path, n=3, out=str(tmp_path / "some.npy"), labels=[7, 2])
+    assert np.array_equal(
+        np.load(tmp_path / "some.npy"), to_uint8(module.sample(3, [7, 2, 7], source.manual_seed(0))).numpy()
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"labels": 10}, "the classes are 0 to 9"),
+        ({"labels": -1}, "the classes are 0 to 9"),
+        ({"labels": []}, "--labels is empty"),
+        ({"n": 0}, "at least 1"),
+        ({"n": 0, "labels": 3}, "at least 1"),
+        ({"standing_batches": -1}, "0 or more"),
+        ({"truncation": -1.0}, "--truncation must be above 0"),
+    ],
+    ids=str,
+)
+def test_what_a_conditional_model_cannot_draw_is_refused(checkpoint, tmp_path, options, sentence):
+    path = conditional(checkpoint)
+    with pytest.raises(InputError, match=sentence):
+        sample(path, out=str(tmp_path / "x.png"), **options)
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_the_seed_alone_decides_what_is_drawn(checkpoint, tmp_path):
+    path = checkpoint()
+    for name, seed in {"a": 3, "b": 3, "c": 4}.items():
+        torch.rand(7)  # the global state does not matter
+        sample(path, n=4, out=str(tmp_path / f"{name}.npy"), seed=seed)
+    a, b, c = (np.load(tmp_path / f"{name}.npy") for name in "abc")
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_points_are_floats_or_a_map_and_no_pictures(points, tmp_path):
+    sample(points, n=20, out=str(tmp_path / "x.npy"))
+    assert np.load(tmp_path / "x.npy").shape == (20, 2)
+    assert np.load(tmp_path / "x.npy").dtype == np.float32
+    sample(points, n=20, out=str(tmp_path / "map.png"))
+    with Image.open(tmp_path / "map.png") as drawn:
+        assert drawn.size == (400, 400)
+    with pytest.raises(InputError, match=r"points go into one file: give a \.png or \.npy file"):
+        sample(points, n=20, out=str(tmp_path / "folder"))
+
+
+def test_what_is_replaced_is_said(checkpoint, tmp_path, capsys):
+    path, out = checkpoint(), tmp_path / "grid.png"
+    sample(path, n=4, out=str(out))
+    assert capsys.readouterr().out == f"4 samples in {out}\n"
+    sample(path, n=4, out=str(out))
+    assert "replaced" in capsys.readouterr().out
+
+
+def test_nothing_of_another_kind_is_replaced(checkpoint, tmp_path):
+    path = checkpoint()
+    for name in ("notes.png", "notes.npy", "folder/000001.png", "notes"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("notes")
+        out = tmp_path / name if "/" not in name else tmp_path / "folder"
+        with pytest.raises(InputError, match=f"{name} (is no .* and would be lost|is a file and would be a folder)"):
+            sample(path, n=4, out=str(out))
+        assert (tmp_path / name).read_text() == "notes"
+    assert os.listdir(tmp_path / "folder") == ["000001.png"]
+    sample(path, n=1, out=str(tmp_path / "folder"))  # the other stays
+    assert (tmp_path / "folder" / "000001.png").read_text() == "notes"
+
+
+def test_the_data_of_the_training_are_not_replaced(checkpoint, tmp_path):
+    images = tmp_path / "images.npy"
+    np.save(images, np.zeros((100, 8, 8), dtype=np.uint8))
+    path, before = checkpoint(Tensors(str(images))), images.read_bytes()
+    (tmp_path / "link.npy").symlink_to(images)
+    for name in ("images.npy", "link.npy"):
+        with pytest.raises(InputError, match=f"{name} is part of the data that the model was trained on"):
+            sample(path, n=4, out=str(tmp_path / name))
+    assert images.read_bytes() == before
+    sample(path, n=4, out=str(tmp_path / "other.npy"))
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.png", "folder"])
+def test_a_full_disk_leaves_the_older_samples(checkpoint, tmp_path, monkeypatch, name):
+    path, out = checkpoint(), tmp_path / name
+    sample(path, n=4, out=str(out))
+    before = {file: file.read_bytes() for file in (out.iterdir() if out.is_dir() else [out])}
+
+    def full(*args):
+        raise OSError("4 requested and 2 written")  # numpy's words, without a number of the error
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(InputError, match=r"could not be written .*: free some disk space"):
+        sample(path, n=4, out=str(out), seed=1)
+    assert {file: file.read_bytes() for file in before} == before
+    assert not list(tmp_path.rglob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        ({"n": 0}, "at least 1"),
+        ({"labels": [1, 2]}, "leave out the labels"),
+        ({"out": "grid.jpg"}, "give a .png or .npy file, or a folder"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(checkpoint, options, remedy, tmp_path, monkeypatch):
+    path = checkpoint()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=remedy):
+        sample(path, **options)
+
+
+def test_from_the_shell(checkpoint, tmp_path, capsys):
+    path = checkpoint()
+    main(["sample", path, "--n", "4", "--out", str(tmp_path / "x.npy"), "--seed", "1"])
+    assert len(np.load(tmp_path / "x.npy")) == 4
+    with pytest.raises(SystemExit) as exit_info:
+        main(["sample", path, "--n", "0"])
+    assert exit_info.value.code == 2
+    assert capsys.readouterr().err == "error: the number of samples must be at least 1, not 0\n"
+
+
+@pytest.mark.parametrize("out", ["x.png", "x.npy", "folder"])
+def test_more_samples_than_memory_holds_are_refused_before_any_is_drawn(checkpoint, tmp_path, monkeypatch, out):
+    path = checkpoint()
+    sample(path, n=4, out=str(tmp_path / "few.npy"))
+
+    def drawn(*args, **options):
+        raise AssertionError("something was drawn")
+
+    monkeypatch.setattr(GANModule, "sample", drawn)
+    with pytest.raises(InputError, match=r"1,000,000,000 samples of shape \(1, 8, 8\) take .* draw at most [\d,]+ at"):
+        sample(path, n=10**9, out=str(tmp_path / out))
+    assert not (tmp_path / out).exists()
+
+
+def test_as_many_as_the_sentence_names_are_drawn(checkpoint, tmp_path, monkeypatch):
+    path = checkpoint()
+    monkeypatch.setattr(verb, "memory", lambda: 3 * 4 * 64 * 10 + 1)
+    with pytest.raises(InputError, match="draw at most 10 at a time with --n, each time with another --seed"):
+        sample(path, n=11, out=str(tmp_path / "x.npy"))
+    sample(path, n=10, out=str(tmp_path / "x.npy"))
+    assert len(np.load(tmp_path / "x.npy")) == 10
+
+
+# samplers of codes --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def coder(autoencoder, trainer, tmp_path):
+    """Make the checkpoint of an autoencoder that was trained for some batches."""
+
+    def make(**options):
+        runner = trainer(max_epochs=-1, max_steps=4, limit_val_batches=0)
+        runner.fit(autoencoder(**options), Digits(size=8))
+        runner.save_checkpoint(tmp_path / "ae.ckpt")
+        return str(tmp_path / "ae.ckpt")
+
+    return make
+
+
+def test_a_code_without_a_prior_is_told_of_the_sampler(coder, tmp_path):
+    with pytest.raises(InputError, match="no prior to draw from: --sampler gmm fits"):
+        sample(coder(), out=str(tmp_path / "x.npy"))
+    with pytest.raises(InputError, match="no prior"):
+        sample(coder(), out=str(tmp_path / "x.npy"), sampler="prior")
+    path = coder(variational=True)
+    sample(path, n=3, out=str(tmp_path / "prior.npy"), sampler="prior")
+    sample(path, n=3, out=str(tmp_path / "none.npy"))
+    assert np.array_equal(np.load(tmp_path / "prior.npy"), np.load(tmp_path / "none.npy"))
+
+
+def test_a_sampler_is_fitted_once_and_kept_in_the_checkpoint(coder, tmp_path, capsys, monkeypatch):
+    path, out = coder(), tmp_path / "x.npy"
+    before = torch.load(path, weights_only=True)
+    sample(path, n=5, out=str(out), sampler="gmm")
+    said = capsys.readouterr().out
+    assert "fitting GaussianMixtureSampler to the codes of the training split of Digits" in said
+    assert f"kept in {path}" in said
+    first = np.load(out)
+    monkeypatch.setattr(checkpoints, "rebuild", only_samplers(checkpoints.rebuild))
+    sample(path, n=5, out=str(out), sampler="gmm")
+    assert "fitting" not in capsys.readouterr().out
+    assert np.array_equal(np.load(out), first)
+    after = torch.load(path, weights_only=True)
+    assert after["lightning_gen"].pop("samplers").keys() == {"lightning_gen.samplers.GaussianMixtureSampler"}
+    before["lightning_gen"].pop("samplers")
+    torch.testing.assert_close(after["state_dict"], before["state_dict"], rtol=0, atol=0)
+    assert str(after) == str(before), "nothing else has changed"
+    assert [file.name for file in tmp_path.iterdir() if "partial" in file.name] == []
+
+
+def only_samplers(rebuild):
+    """What a second call may rebuild: the model and the sampler, not the data."""
+
+    def checked(base, hparams, *args, **options):
+        assert "Digits" not in hparams["_class_path"], "the data are read again"
+        return rebuild(base, hparams, *args, **options)
+
+    return checked
+
+
+@pytest.mark.parametrize("sampler", [None, "gmm"])
+def test_codes_are_decoded_some_at_a_time_and_give_the_same(coder, tmp_path, sampler, monkeypatch):
+    path = coder(variational=True)
+    sample(path, n=1300, out=str(tmp_path / "x.npy"), seed=3, sampler=sampler)
+    module = AutoencoderModule.load_from_checkpoint(path).eval()
+    fitted = module.fitted_sampler(GaussianMixtureSampler)
+    with torch.no_grad():
+        whole = module.decode(module.draw_codes(1300, torch.Generator().manual_seed(3), fitted))
+    sizes, decode = [], AutoencoderModule.decode
+
+    def counted(self, code, labels=None):
+        sizes.append(len(code))
+        return decode(self, code, labels)
+
+    monkeypatch.setattr(AutoencoderModule, "decode", counted)
+    drawn = module.sample(1300, generator=torch.Generator().manual_seed(3), sampler=fitted)
+    assert sizes == [512, 512, 276]
+    assert torch.equal(drawn, whole)
+    assert np.array_equal(np.load(tmp_path / "x.npy"), to_uint8(whole).numpy())
+
+
+def test_classes_stay_with_their_codes_however_many_are_decoded_at_a_time(autoencoder):
+    module = autoencoder(
+        variational=True,
+        encoder=DenseEncoder((1, 8, 8), 6, widths=(16,), conditioning=Concatenation(10)),
+        decoder=DenseDecoder((1, 8, 8), 3, widths=(16,), conditioning=Concatenation(10)),
+    )
+    whole, parts = (module.sample(25, [7, 1, 2], torch.Generator().manual_seed(0), batch_size=size) for size in (25, 4))
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-6)
+    assert not torch.allclose(whole, module.sample(25, 7, torch.Generator().manual_seed(0)))
+
+
+def test_what_is_drawn_is_what_the_kept_sampler_draws(coder, tmp_path):
+    path = coder(variational=True)
+    sample(path, n=5, out=str(tmp_path / "x.npy"), seed=3, sampler="gmm")
+    module = AutoencoderModule.load_from_checkpoint(path)
+    sampler = module.fitted_sampler(GaussianMixtureSampler)
+    assert module.fitted_sampler(FlowSampler) is None
+    expected = module.sample(5, generator=torch.Generator().manual_seed(3), sampler=sampler)
+    assert np.array_equal(np.load(tmp_path / "x.npy"), to_uint8(expected).numpy())
+    again = module.fit_sampler(GaussianMixtureSampler(), Digits(size=8))
+    assert torch.equal(again.means, sampler.means)
+
+
+def test_a_run_resumes_to_the_bit_from_a_checkpoint_with_a_sampler_and_drops_it(coder, autoencoder, trainer, tmp_path):
+    path = coder(variational=True)
+    states = []
+    for fitted in (False, True):
+        if fitted:
+            sample(path, n=2, out=str(tmp_path / "x.npy"), sampler="gmm")
+            assert torch.load(path, weights_only=True)["lightning_gen"]["samplers"]
+        module, runner = autoencoder(variational=True), trainer(max_epochs=-1, max_steps=8, limit_val_batches=0)
+        runner.fit(module, Digits(size=8), ckpt_path=path)
+        states.append([module.state_dict(), module.rng.get_state(), torch.get_rng_state()])
+    torch.testing.assert_close(*states, rtol=0, atol=0)
+    assert module.fitted_sampler(GaussianMixtureSampler) is None, "the weights have moved on"
+    runner.save_checkpoint(tmp_path / "later.ckpt")
+    assert torch.load(tmp_path / "later.ckpt", weights_only=True)["lightning_gen"]["samplers"] == {}
+
+
+def test_a_sampler_that_cannot_be_kept_still_draws(coder, tmp_path, capsys, monkeypatch):
+    path = coder()
+
+    def full(*args, **options):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(torch, "save", full)
+    sample(path, n=4, out=str(tmp_path / "x.npy"), sampler="gmm")
+    assert "fitted again at the next call: the disk is full" in capsys.readouterr().out
+    assert len(np.load(tmp_path / "x.npy")) == 4
+
+
+def test_a_run_that_goes_on_while_a_sampler_is_fitted_loses_nothing(coder, tmp_path, capsys, monkeypatch):
+    path = coder()
+    fit = AutoencoderModule.fit_sampler
+
+    def slow(self, *arguments):
+        stored = torch.load(path, weights_only=True)
+        stored["lightning_gen"]["images_seen"] += 1000
+        torch.save(stored, path)
+        return fit(self, *arguments)
+
+    monkeypatch.setattr(AutoencoderModule, "fit_sampler", slow)
+    sample(path, n=5, out=str(tmp_path / "x.npy"), sampler="gmm")
+    assert "written anew by its run meanwhile" in capsys.readouterr().out
+    stored = torch.load(path, weights_only=True)["lightning_gen"]
+    assert stored["images_seen"] >= 1000
+    assert not stored["samplers"]
+    assert np.load(tmp_path / "x.npy").shape[0] == 5
+
+
+WRITES = """
+import sys
+import torch
+from lightning_gen.checkpoint import read
+from lightning_gen.files import replacing
+stored = read(sys.argv[1])
+stored["lightning_gen"]["images_seen"] += 1000
+with replacing(sys.argv[1]) as file:
+    torch.save(stored, file)
+    file.flush()
+    print("writing", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_run_that_is_just_writing_its_checkpoint_is_left_alone(coder, tmp_path, capsys):
+    """Its unfinished file is neither removed nor waited for, and takes the place of the one with the sampler."""
+    path = coder()
+    run = subprocess.Popen([sys.executable, "-c", WRITES, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert run.stdout.readline() == b"writing\n"
+    sample(path, n=4, out=str(tmp_path / "x.npy"), sampler="gmm")
+    assert f"it is kept in {path}" in capsys.readouterr().out
+    run.communicate(b"\n")
+    assert run.returncode == 0
+    assert torch.load(path, weights_only=True)["lightning_gen"]["images_seen"] > 1000
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("moment", ["while it is fitted", "while it is written"])
+def test_what_a_run_writes_at_the_last_moment_is_not_lost(coder, tmp_path, capsys, monkeypatch, moment):
+    """At the same count of images, with other weights."""
+    path = coder()
+    theirs = torch.load(path, weights_only=True)
+    for weight in theirs["state_dict"].values():
+        weight.add_(1)
+    torch.save(theirs, tmp_path / "theirs")
+    owner, name = (AutoencoderModule, "fit_sampler") if moment == "while it is fitted" else (os, "fsync")
+    usual = getattr(owner, name)
+
+    def overtaken(*arguments):
+        if (tmp_path / "theirs").exists():
+            os.replace(tmp_path / "theirs", path)
+        return usual(*arguments)
+
+    monkeypatch.setattr(owner, name, overtaken)
+    sample(path, n=4, out=str(tmp_path / "x.npy"), sampler="gmm")
+    assert "written anew by its run meanwhile: the sampler is not kept there" in capsys.readouterr().out
+    stored = torch.load(path, weights_only=True)
+    torch.testing.assert_close(stored["state_dict"], theirs["state_dict"], rtol=0, atol=0)
+    assert not stored["lightning_gen"]["samplers"]
+
+
+def test_a_link_to_a_checkpoint_stays_one(coder, tmp_path):
+    path, link = coder(), tmp_path / "link.ckpt"
+    link.symlink_to(path)
+    sample(str(link), n=4, out=str(tmp_path / "x.npy"), sampler="gmm")
+    assert link.is_symlink()
+    assert torch.load(path, weights_only=True)["lightning_gen"]["samplers"]
+
+
+def test_samplers_that_there_are_not_are_refused(coder, checkpoint, tmp_path):
+    with pytest.raises(InputError, match=r"no sampler 'gnm'; did you mean 'gmm'.: the samplers are prior, gmm, flow"):
+        sample(coder(), sampler="gnm")
+    with pytest.raises(InputError, match="--sampler is for autoencoders"):
+        sample(checkpoint(), sampler="gmm")
