@@ -6,6 +6,7 @@ Layers that are the same for all, such as GroupNorm, are not here.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -95,6 +96,24 @@ CONVOLUTIONS = tuple(kind for layers in LAYERS.values() for kind in (layers.conv
 
 BATCH_NORMS = tuple(layers.batch_norm for layers in LAYERS.values())
 """BatchNorm of all dimensions; that of signals is that of vectors too."""
+
+
+MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""How weights lie with their channels last, by their number of dimensions; those of signals have no such format."""
+
+
+@torch.no_grad()
+def set_memory_format(module: nn.Module, channels_last: bool) -> None:
+    """Lay the weights of convolutions out with their channels last, or in the order of their dimensions.
+
+    Args:
+        module: Its weights stay the same parameters.
+        channels_last: Which of both.
+    """
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.dim() in MEMORY_FORMATS:
+            wanted = MEMORY_FORMATS[tensor.dim()] if channels_last else torch.contiguous_format
+            tensor.data = tensor.data.to(memory_format=wanted)
 
 
 def layers_for(network: nn.Module, shape: Shape) -> Layers:

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
+from lightning_gen import GANModule
+from lightning_gen.callbacks.execution import ChannelsLast
 from lightning_gen.errors import InputError
+from lightning_gen.media import Points
 from lightning_gen.networks import (
     Concatenation,
     ConditionalBatchNorm,
@@ -28,8 +32,16 @@ from lightning_gen.networks import (
     ResNetDiscriminator,
     ResNetGenerator,
 )
-from lightning_gen.networks.layers import BATCH_NORMS, CONVOLUTIONS, LAYERS, layers_for
+from lightning_gen.networks.layers import (
+    BATCH_NORMS,
+    CONVOLUTIONS,
+    LAYERS,
+    MEMORY_FORMATS,
+    layers_for,
+    set_memory_format,
+)
 from lightning_gen.networks.r3gan import Doubling, Halving
+from lightning_gen.objectives import NonSaturating
 
 NETWORKS = (
     (ConvEncoder, {"features": 5, "width": 4}),
@@ -214,6 +226,37 @@ def test_signals_and_volumes_that_are_too_small_are_called_by_their_names():
         DCGANDiscriminator((1, 9, 7, 8))
     with pytest.raises(InputError, match="depth 2 needs signals of at least 12 and got 11"):
         PatchDiscriminator((1, 11), depth=2)
+
+
+@pytest.mark.parametrize("shape", [(2, 16), (1, 8, 8), (1, 8, 8, 8)])
+def test_samples_of_any_dimensions_are_trained_on(trainer, tmp_path, shape):
+    torch.manual_seed(0)
+    generator, discriminator = DCGANGenerator(shape, 4, width=4), DCGANDiscriminator(shape, width=4)
+    module = GANModule(generator, discriminator, NonSaturating())
+    module.medium = Points()
+    fitted = trainer(max_steps=4, callbacks=[ChannelsLast(True)])
+    fitted.fit(module, DataLoader(torch.rand(16, *shape) * 2 - 1, batch_size=8))
+    fitted.save_checkpoint(tmp_path / "a.ckpt")
+    weights = [each for each in module.parameters() if each.dim() in MEMORY_FORMATS]
+    assert bool(weights) is (len(shape) > 2)
+    assert all(each.is_contiguous(memory_format=MEMORY_FORMATS[each.dim()]) for each in weights)
+    loaded = GANModule.load_from_checkpoint(tmp_path / "a.ckpt")
+    drawn = [each.sample(3, generator=torch.Generator().manual_seed(0)) for each in (module, loaded)]
+    assert drawn[0].shape == (3, *shape)
+    assert torch.equal(*drawn)
+
+
+@pytest.mark.parametrize("shape", [(1, 16), (1, 8, 8), (1, 8, 8, 8)])
+def test_the_layout_of_weights_changes_and_their_values_stay(shape):
+    network = built(DCGANDiscriminator, shape, {"width": 4})
+    before = {name: (x, x.clone()) for name, x in network.named_parameters()}
+    for channels_last in (True, False):
+        set_memory_format(network, channels_last)
+        for name, x in network.named_parameters():
+            assert x is before[name][0]
+            assert torch.equal(x, before[name][1])
+            if x.dim() in MEMORY_FORMATS and x.shape[1] > 1:
+                assert x.is_contiguous() is not channels_last
 
 
 if __name__ == "__main__":  # run by the version whose weights are to be recorded
