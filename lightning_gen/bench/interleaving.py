@@ -24,6 +24,7 @@ from lightning_gen.callbacks import Compile
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.errors import InputError
 from lightning_gen.modules import AutoencoderModule, GANModule
+from lightning_gen.networks.layers import MEMORY_FORMATS
 from lightning_gen.training import GenerativeModule
 
 Found = TypeVar("Found")
@@ -210,6 +211,6 @@ def processor() -> str:
 
 def memory_format(module: nn.Module) -> str | None:
     """How the weights of convolutions lie in memory; None where there are none."""
-    weights = [parameter for parameter in module.parameters() if parameter.ndim == 4]
+    weights = [parameter for parameter in module.parameters() if parameter.ndim in MEMORY_FORMATS]
     permuted = any(not weight.is_contiguous() for weight in weights)
     return None if not weights else "channels_last" if permuted else "contiguous"
