@@ -152,7 +152,7 @@ class ReferenceGAN:
         self.slopes = [(place, weights[kind]) for kind, place in POSITIONS.items() if kind in weights]
         self.bound = module.constraint.bound if isinstance(module.constraint, WeightClipping) else None
         terms = cast(list[Classification], list(module.terms.values()))
-        self.class_weight = next((term.weight for term in terms), None)
+        self.class_weight = next((at(term.weight, 0) for term in terms), None)
 
     def step(self) -> None:
         """The updates of the discriminator, one of the generator."""

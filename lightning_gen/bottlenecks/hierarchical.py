@@ -87,11 +87,11 @@ class HierarchicalBottleneck(Bottleneck):
     def top_down(self, evidence: list[Normal], generator: torch.Generator | None) -> tuple[Level, ...]:
         """Sample the levels from the top downwards; without a generator each sample is its posterior mean."""
         *lower, posterior = evidence
-        levels = [Level(sampled(posterior, generator), posterior, StandardNormal(posterior.loc))]
+        levels = [Level(reparameterised(posterior, generator), posterior, StandardNormal(posterior.loc))]
         for network, likelihood in zip(reversed(self.priors), reversed(lower), strict=True):
             prior = gaussian(network, levels[0].sample)
             posterior = product(likelihood, prior)
-            levels.insert(0, Level(sampled(posterior, generator), posterior, prior))
+            levels.insert(0, Level(reparameterised(posterior, generator), posterior, prior))
         return tuple(levels)
 
     def sample_prior(self, n: int, generator: torch.Generator, map_size: Shape = ()) -> Tensor:
@@ -99,7 +99,7 @@ class HierarchicalBottleneck(Bottleneck):
         top = torch.randn(n, self.latent_dims[-1], *map_size, generator=generator, device=generator.device)
         samples = [top.to(next(self.parameters()).device)]
         for network in reversed(self.priors):
-            samples.insert(0, sampled(gaussian(network, samples[0]), generator))
+            samples.insert(0, reparameterised(gaussian(network, samples[0]), generator))
         return torch.cat(samples, 1).to(generator.device, torch.float32)
 
 
@@ -123,7 +123,7 @@ def product(first: Normal, second: Normal) -> Normal:
     )
 
 
-def sampled(distribution: Normal, generator: torch.Generator | None) -> Tensor:
+def reparameterised(distribution: Normal, generator: torch.Generator | None) -> Tensor:
     """A reparameterised sample; without a generator the mean."""
     if generator is None:
         return distribution.loc

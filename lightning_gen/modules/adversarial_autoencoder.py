@@ -183,7 +183,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
             return loss
         pair = self.contrast(record, self.decode, self.rng)
         part.results["pair"] = pair.detached()
-        found = self.losses.of_generator(pair.fake, pair.fake_labels, pair.real, pair.real_labels)
+        found = self.losses.of_generator(pair.fake, pair.fake_labels, pair.real, pair.real_labels, record.images)
         weight = self._weight(total, found.adversarial, record.images)
         adversarial = found.adversarial
         if self.contrast.spare_encoder:

@@ -382,7 +382,7 @@ class GANModule(AlternatingModule):
         if self.augmentation is not None:
             fake = self.augmentation(fake, self.rng)
             real = self.augmentation(real, self.rng) if losses.needs_real else real
-        found = losses.of_generator(fake, labels, real, labels)
+        found = losses.of_generator(fake, labels, real, labels, self.images_seen)
         loss = found.added_to(Loss(found.adversarial), "generator")
         penalties = self._due(self.generator_penalties, "generator")
         return self.generator_penalty(penalties, part, loss) if penalties else loss

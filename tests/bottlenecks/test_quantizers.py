@@ -64,12 +64,12 @@ def test_a_map_is_quantized_at_each_position(cls, arguments):
 
 
 @every_quantizer
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_a_code_lies_in_memory_as_the_features_do(cls, arguments, memory_format):
-    quantizer, x = built(cls, arguments), torch.randn(5, 4, 3, 2).to(memory_format=memory_format)
-    code = quantizer(x)
-    assert code.sample.stride() == x.stride()
-    assert quantizer.codes_of([each.indices for each in code.quantizations]).is_contiguous()
+def test_a_code_lies_in_memory_as_the_features_do(cls, arguments):
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        quantizer, x = built(cls, arguments), torch.randn(5, 4, 3, 2).to(memory_format=memory_format)
+        code = quantizer(x)
+        assert code.sample.stride() == x.stride()
+        assert quantizer.codes_of([each.indices for each in code.quantizations]).is_contiguous()
 
 
 @every_codebook
@@ -154,8 +154,7 @@ def resumed(quantizer):
 
 
 @every_quantizer
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("map_size", [(), (3, 2)])
+@pytest.mark.parametrize(("dtype", "map_size"), [(torch.float32, ()), (torch.bfloat16, (3, 2))])
 def test_a_code_is_its_indices(cls, arguments, dtype, map_size):
     """Written down as numbers and read again by a quantizer of the same state."""
     quantizer = built(cls, arguments).eval()
@@ -331,15 +330,17 @@ def test_of_two_levels_the_sign_decides():
     torch.testing.assert_close(z.grad, 0.4995 * (1 - z.detach().tanh() ** 2))
 
 
-@pytest.mark.parametrize("levels", range(2, 18))
-def test_features_of_zero_become_zero_or_lie_between_the_only_two_levels(levels):
+def test_features_of_zero_become_zero_or_lie_between_the_only_two_levels():
     """There the bound is far from saturated, l - o² / l steep, so that a fresh encoder can leave."""
-    z = torch.zeros(1, 1, dtype=torch.double, requires_grad=True)
-    bounded = FiniteScalarQuantizer((levels,)).bound(z)
-    bounded.sum().backward()
-    half, offset = 0.999 * (levels - 1) / 2, 0.0 if levels % 2 else 0.5
-    assert bounded.item() == pytest.approx(-0.5 if levels == 2 else 0.0, abs=5e-4 if levels == 4 else 1e-4)
-    assert z.grad.item() == pytest.approx(half - (offset**2 / half if levels > 2 else 0), rel=1e-3)
+    for levels in range(2, 18):
+        z = torch.zeros(1, 1, dtype=torch.double, requires_grad=True)
+        bounded = FiniteScalarQuantizer((levels,)).bound(z)
+        bounded.sum().backward()
+        half, offset = 0.999 * (levels - 1) / 2, 0.0 if levels % 2 else 0.5
+        middle = pytest.approx(-0.5 if levels == 2 else 0.0, abs=5e-4 if levels == 4 else 1e-4)
+        assert bounded.item() == middle, levels
+        slope = pytest.approx(half - (offset**2 / half if levels > 2 else 0), rel=1e-3)
+        assert z.grad.item() == slope, levels
 
 
 @pytest.mark.parametrize("levels", [(2,), (2, 2, 3), (4, 2), (3, 5), (2, 7, 6)])

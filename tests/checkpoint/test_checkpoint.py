@@ -365,6 +365,7 @@ with files.replacing(sys.argv[1]) as file:
 """
 
 
+@pytest.mark.slow
 def test_what_a_dead_process_left_half_written_goes_and_what_a_living_one_writes_stays(tmp_path):
     """Of the same file; what is of another file stays in any case."""
     dead, other, target = tmp_path / ".last.ckpt.9.partial", tmp_path / ".best.ckpt.9.partial", tmp_path / "last.ckpt"

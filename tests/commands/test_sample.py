@@ -415,6 +415,7 @@ with replacing(sys.argv[1]) as file:
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_is_just_writing_its_checkpoint_is_left_alone(coder, tmp_path, capsys):
     """Its unfinished file is neither removed nor waited for, and takes the place of the one with the sampler."""
     path = coder()

@@ -64,10 +64,7 @@ def weights(module):
     return torch.cat([value.double().flatten() for value in module.state_dict().values()])
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [(1, 8, 8), (3, 9, 9), (1, 28, 28), (3, 32, 32), (4, 64, 64), (3, 96, 96), (3, 256, 256), (1, 16, 48), (1, 2, 2)],
-)
+@pytest.mark.parametrize("shape", [(1, 2, 2), (1, 8, 8), (3, 9, 9), (4, 64, 64), (3, 256, 256), (1, 16, 48)])
 def test_pictures_of_any_size_have_features_of_one_width(shape):
     module = PictureClassifier(shape, 7)
     x = torch.randn(3, *shape)
