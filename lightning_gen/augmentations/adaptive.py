@@ -108,7 +108,7 @@ class ADA(AdaptiveAugmentation):
         for count in (self.sign_sum, self.images, self.updates):
             count.masked_fill_(due, 0)
 
-    def figures(self) -> dict[str, Tensor]:
+    def metrics(self) -> dict[str, Tensor]:
         """The probability of each operation."""
         return {"augmentation_probability": self._probability().clone()}
 

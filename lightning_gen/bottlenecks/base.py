@@ -1,6 +1,5 @@
 """The interface of all bottlenecks: features in, a code out."""
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import COUNT
 from lightning_gen.records import Code, Shape
+from lightning_gen.upgrades import take_earlier_overrides
 
 RENAMED_METHODS = {"snap": "quantize", "adapt": "update_codebook"}
 """Methods of version 0.1 and their names of today: a subclass may define them by their old names for one version."""
@@ -25,15 +25,7 @@ class Bottleneck(nn.Module, ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for old, new in RENAMED_METHODS.items():
-            if old in vars(cls):
-                warnings.warn(
-                    f"{cls.__name__}.{old} overrides what is called {new} now: rename the method, the old name is gone "
-                    "in version 0.3",
-                    DeprecationWarning,
-                    stacklevel=2,
-                )
-                setattr(cls, new, vars(cls)[old])
+        take_earlier_overrides(cls, RENAMED_METHODS)
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()

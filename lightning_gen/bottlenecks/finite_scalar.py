@@ -78,7 +78,7 @@ class FiniteScalarQuantizer(Quantizer):
         return beside(self.sizes // 2, x).float()
 
     def indices(self, steps: Tensor) -> Tensor:
-        """The index ``(n, ...)``, int64, of integers ``(n, latent_dim, ...)`` in mixed radix, the first digit fastest."""
+        """The mixed-radix index ``(n, ...)``, int64, of integers ``(n, latent_dim, ...)``, the first digit fastest."""
         digits = (steps + self.halves(steps)).long()
         return (digits * beside(self.basis, digits)).sum(1)
 

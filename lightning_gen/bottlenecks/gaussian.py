@@ -35,7 +35,7 @@ class GaussianBottleneck(Bottleneck):
         return 2 * self.latent_dim
 
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
-        """Map features ``(n, 2 latent_dim, ...)`` to a code ``(n, latent_dim, ...)``, without a generator to its mean."""
+        """Map features ``(n, 2 latent_dim, ...)`` to a code ``(n, latent_dim, ...)``; no generator gives its mean."""
         require_features(self, features)
         mean, log_variance = at_least_float32(features).chunk(2, dim=1)
         posterior, sample = LogVarianceNormal(mean, log_variance), mean

@@ -124,7 +124,7 @@ class CLI(LightningCLI):
             kwargs["enable_checkpointing"] = False
         try:
             plugins = as_list(trainer.plugins)
-            kwargs["plugins"] = [*plugins, checkpoints.WholeCheckpointIO(), *launch.environment(plugins)]
+            kwargs["plugins"] = [*plugins, checkpoints.AtomicCheckpointIO(), *launch.environment(plugins)]
             built = super().instantiate_trainer(**kwargs)
             launch.check_launch(built)
         except (

@@ -183,7 +183,7 @@ def test_indices_decode_to_the_picture_that_the_code_did(cls, arguments):
 def test_indices_of_another_number_of_codebooks_are_refused(cls, arguments):
     quantizer = cls(**arguments)
     count = len(quantizer(torch.randn(3, 4)).quantizations)
-    sentence = f"{cls.__name__} names a code by {count} tensors of indices and got {count + 1}: give a list"
+    sentence = f"{cls.__name__} needs {count} tensors of indices for a code and got {count + 1}: give a list"
     with pytest.raises(InputError, match=sentence):
         quantizer.codes_of([torch.zeros(3, dtype=torch.long)] * (count + 1))
 
