@@ -12,6 +12,7 @@ from torch import nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks.base import Network
+from lightning_gen.networks.layers import set_memory_format
 from lightning_gen.terminal import say
 
 
@@ -31,7 +32,7 @@ class ChannelsLast(Callback):
         """Lay the weights out before optimizers are made."""
         if stage == "fit":
             wanted = _pays(trainer) if self.wanted is None else self.wanted
-            pl_module.to(memory_format=torch.channels_last if wanted else torch.contiguous_format)  # type: ignore[call-overload]
+            set_memory_format(pl_module, channels_last=wanted)
 
 
 def _pays(trainer: Trainer) -> bool:

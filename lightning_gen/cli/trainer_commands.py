@@ -15,7 +15,7 @@ from lightning_gen.callbacks import ImageCheckpoint, RunLogger
 from lightning_gen.cli import launch
 from lightning_gen.cli.argv import CommandLine
 from lightning_gen.cli.callbacks import run_callbacks
-from lightning_gen.cli.checks import check_alternating, check_trainer
+from lightning_gen.cli.checks import check_trainer
 from lightning_gen.cli.folders import check_folder
 from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, PROGRAM, HelpFormatter, shorten_help
 from lightning_gen.cli.links import Links
@@ -25,7 +25,7 @@ from lightning_gen.commands import COMMANDS
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.spelling import suggest
-from lightning_gen.training import AlternatingModule, GenerativeModule
+from lightning_gen.training import GenerativeModule
 from lightning_gen.training.overhead import keep_memory
 
 
@@ -118,8 +118,7 @@ class CLI(LightningCLI):
         kwargs["callbacks"] = [*as_list(trainer.callbacks), *callbacks]
         if trainer.default_root_dir is None:
             kwargs["default_root_dir"] = str(self.folder)  # where Lightning looks for what another SLURM job has left
-        if isinstance(self.model, AlternatingModule):
-            check_alternating(trainer)
+        self.model.check_trainer(trainer)
         if not any(isinstance(callback, ImageCheckpoint) for callback in callbacks):
             kwargs["enable_checkpointing"] = False
         try:

@@ -80,7 +80,7 @@ def labels(source: Source, data: DataModule, extractor: Extractor, count: int, s
         return Report(omitted={"label_accuracy": reason})
     wanted = torch.arange(count) % known
     pictures = rounded(drawn(source, count, seed, wanted), data.medium)
-    seen = stacked_classes(extractor, pictures) if isinstance(data, StackedImages) else extractor.classes(pictures)
+    seen = stacked_classes(extractor, pictures) if data.singles is not None else extractor.classes(pictures)
     meaning = "share of samples in which the classifier sees the class that was asked for, higher is better"
     return Report((Measurement("label_accuracy", (seen == wanted).double().mean().item(), meaning),))
 

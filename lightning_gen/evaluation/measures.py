@@ -1,8 +1,6 @@
 """What ``evaluate`` measures of samples without a network of its own, each figure beside its floor or ceiling."""
 
-import torch
-
-from lightning_gen.data import DataModule, GaussianMixture
+from lightning_gen.data import DataModule
 from lightning_gen.evaluation.samples import Source, draw, pick
 from lightning_gen.metrics import Measurement, Report, mode_coverage, sliced_wasserstein
 
@@ -36,9 +34,11 @@ def distance(source: Source, data: DataModule, seed: int) -> Report:
     return Report(figures, {"sliced_wasserstein": protocol})
 
 
-def coverage(source: Source, data: GaussianMixture, seed: int, samples: int) -> Report:
-    """Modes found, share of good samples and balance of the modes; see `mode_coverage`."""
-    found = mode_coverage(draw(source, samples, seed), torch.tensor(data.centres), data.scale)
+def coverage(source: Source, data: DataModule, seed: int, samples: int) -> Report:
+    """Modes of a mixture found, share of good samples and balance of the modes; see `mode_coverage`."""
+    mixture = data.mixture
+    assert mixture is not None
+    found = mode_coverage(draw(source, samples, seed), mixture.centres, mixture.scale)
     protocol = {
         "samples": samples,
         "seed": seed,

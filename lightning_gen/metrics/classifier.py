@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from lightning_gen.data import Loader, Samples
 from lightning_gen.errors import InputError
+from lightning_gen.networks.layers import layers_for
 from lightning_gen.records import Batch, Shape
 
 VERSION = 1
@@ -35,7 +37,7 @@ class ImageClassifier(nn.Module):
     """Three convolutions and a layer of features, each with BatchNorm and ReLU, then a linear layer for the classes.
 
     Args:
-        shape: Shape of one image, ``(channels, height, width)``, of any size.
+        shape: Shape of one image, ``(channels, height, width)``, or of a signal or volume, of any size.
         num_classes: Number of classes.
         num_features: Number of features.
     """
@@ -45,18 +47,19 @@ class ImageClassifier(nn.Module):
         self.shape = tuple(shape)
         self.num_classes = num_classes
         self.num_features = num_features
-        channels, height, width = shape
-        stride = max(1, min(height, width) // READ_AT)
-        height, width = height // stride, width // stride
+        layers = layers_for(self, shape)
+        channels, *sides = shape
+        stride = max(1, min(sides) // READ_AT)
+        sides = [side // stride for side in sides]
         blocks: list[nn.Module] = []
         for index, wider in enumerate(WIDTHS):
             patch = (stride + 2, stride, 1) if index == 0 else (3, 1, 1)
-            blocks += [nn.Conv2d(channels, wider, *patch, bias=False), nn.BatchNorm2d(wider), nn.ReLU()]
+            blocks += [layers.conv(channels, wider, *patch, bias=False), layers.batch_norm(wider), nn.ReLU()]
             channels = wider
-            if max(height, width) > SMALLEST_MAP:
-                blocks.append(nn.MaxPool2d(2, ceil_mode=True))
-                height, width = (height + 1) // 2, (width + 1) // 2
-        flat = nn.Linear(channels * height * width, num_features, bias=False)
+            if max(sides) > SMALLEST_MAP:
+                blocks.append(layers.max_pool(2, ceil_mode=True))
+                sides = [(side + 1) // 2 for side in sides]
+        flat = nn.Linear(channels * prod(sides), num_features, bias=False)
         self.body = nn.Sequential(*blocks, nn.Flatten(), flat, nn.BatchNorm1d(num_features), nn.ReLU())
         self.head = nn.Linear(num_features, num_classes)
 

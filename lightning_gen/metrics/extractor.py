@@ -74,7 +74,7 @@ class Extractor:
 def skip_reason(data: DataModule) -> str | None:
     """Why no classifier can be trained on a data set that is set up: one sentence, or None if one can."""
     name = type(data).__name__
-    if data.medium.dimensions != 2:
+    if not data.medium.dimensions:
         return f"{name} holds {data.medium.noun}, and the features are those of a classifier of images"
     if data.num_classes is None or data.num_classes < 2:
         return f"{name} has no classes, and the features are those of a classifier"

@@ -15,11 +15,11 @@ from recorded import DIGITS, NETWORKS
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from lightning_gen.callbacks import ImageCheckpoint, MaxImages, Report, RunFolder, RunLogger
-from lightning_gen.callbacks.objective import course, objective_lines
 from lightning_gen.callbacks.run import flat, leave_to_caller, python
 from lightning_gen.cli import main
 from lightning_gen.data import Digits
 from lightning_gen.errors import InputError
+from lightning_gen.modules.objective import course
 from lightning_gen.networks import DenseDecoder
 from lightning_gen.objectives import (
     BernoulliLikelihood,
@@ -140,7 +140,7 @@ HALF.weight = 0.5
 def test_the_objective_is_said_with_its_weights_and_the_effective_beta(autoencoder, likelihood, weight, line):
     kl = {} if weight is None else {"kl": KLDivergence(weight)}
     module = autoencoder(variational=True, objective={"reconstruction": likelihood, **kl})
-    assert objective_lines(module, 100)[0] == f"objective: {line}"
+    assert module.summary(100)[0] == f"objective: {line}"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def squared(x):
 )
 def test_the_objective_says_how_often_an_error_counts(autoencoder, likelihood, error):
     module = autoencoder(variational=True, objective={"reconstruction": likelihood, "kl": KLDivergence()})
-    line = objective_lines(module, 100)[0]
+    line = module.summary(100)[0]
     name, times = re.search(r"effective beta 1 with .*: the (\w+) error counts (\S+) times", line).groups()
     nats = likelihood.log_prob(torch.zeros(1, 1), torch.zeros(1, 1)) - likelihood.log_prob(
         torch.zeros(1, 1), torch.full((1, 1), 0.2)
@@ -190,7 +190,7 @@ def test_the_objective_says_that_a_scale_is_learned(autoencoder, likelihood):
     decoder = DenseDecoder((1, 8, 8), 3, outputs=likelihood.outputs(1))
     objective = {"reconstruction": likelihood, "kl": KLDivergence()}
     module = autoencoder(variational=True, decoder=decoder, objective=objective)
-    assert re.search("effective beta 1 with .*learn", objective_lines(module, 100)[0])
+    assert re.search("effective beta 1 with .*learn", module.summary(100)[0])
 
 
 def test_the_report_opens_with_the_objective_of_an_autoencoder(autoencoder, trainer, tmp_path, capsys):

@@ -175,7 +175,7 @@ def test_standing_statistics_are_those_computed_by_hand(gan, averaged):
     weights = {name: p.detach().clone() for name, p in module.named_parameters()}
     random = seed(7)
     inputs = [linear(module.latents(16, random)).detach() for _ in range(5)]
-    module.standing_statistics(batches=5, batch_size=16, generator=seed(7))
+    module.recalibrate(batches=5, batch_size=16, generator=seed(7))
     torch.testing.assert_close(norm.running_mean, torch.stack([x.mean(0) for x in inputs]).mean(0))
     torch.testing.assert_close(norm.running_var, torch.stack([x.var(0) for x in inputs]).mean(0))
     assert norm.momentum == 0.1
@@ -186,7 +186,7 @@ def test_standing_statistics_are_those_computed_by_hand(gan, averaged):
 def test_standing_statistics_of_a_conditional_generator_are_over_all_classes(gan):
     module = conditional(gan, batch_norm=True)
     norm, linear = module.sampler.layers[1], module.sampler.layers[0]
-    module.standing_statistics(batches=40, batch_size=64, generator=seed())
+    module.recalibrate(batches=40, batch_size=64, generator=seed())
     # N(0, I) latents and even odds: the mean input is the mean of the columns of the classes
     expected = linear.weight[:, 4:].mean(1).detach()
     torch.testing.assert_close(norm.running_mean, expected, atol=0.06, rtol=0)
@@ -195,7 +195,7 @@ def test_standing_statistics_of_a_conditional_generator_are_over_all_classes(gan
 def test_standing_statistics_without_batch_norm_do_nothing(gan):
     module = gan()
     state = module.rng.get_state()
-    module.standing_statistics()
+    module.recalibrate()
     assert torch.equal(module.rng.get_state(), state)
 
 

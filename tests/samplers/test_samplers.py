@@ -9,9 +9,9 @@ from sklearn.datasets import make_moons
 from sklearn.mixture import GaussianMixture
 
 from lightning_gen import InputError
+from lightning_gen.checkpoint.samplers import described, rebuilt, weights_key
 from lightning_gen.samplers import SAMPLERS, FlowSampler, GaussianMixtureSampler
 from lightning_gen.samplers import flow as flow_module
-from lightning_gen.samplers.kept import described, rebuilt, weights_key
 
 
 def seeded(seed=0):
