@@ -23,7 +23,7 @@ RENAMED: dict[str, str] = {
     "lightning_gen.modules.UnwrappedDDPStrategy": "lightning_gen.training.UnwrappedDDPStrategy",
     "lightning_gen.checkpoint.WholeCheckpointIO": "lightning_gen.checkpoint.AtomicCheckpointIO",
     "lightning_gen.metrics.Figure": "lightning_gen.metrics.Measurement",
-    "lightning_gen.metrics.PictureClassifier": "lightning_gen.metrics.ImageClassifier",
+    "lightning_gen.metrics.PictureClassifier": "lightning_gen.metrics.ConvClassifier",
     "lightning_gen.regularizers.Contest": "lightning_gen.regularizers.DiscriminatorPass",
     "lightning_gen.pictures.picture": "lightning_gen.media.preview",
 }

@@ -1,6 +1,6 @@
 """Metrics: samples in, a number and its protocol out; they know no trainer and download nothing."""
 
-from lightning_gen.metrics.classifier import ImageClassifier, fit_classifier
+from lightning_gen.metrics.classifier import ConvClassifier, fit_classifier
 from lightning_gen.metrics.codebook import CodebookUse, codebook_use
 from lightning_gen.metrics.comparison import Comparison
 from lightning_gen.metrics.dci import DCI, dci
@@ -32,12 +32,12 @@ __all__ = [
     "DCI",
     "CodebookUse",
     "Comparison",
+    "ConvClassifier",
     "DensityCoverage",
     "Extractor",
     "FactorCodes",
     "FactorVAEScore",
     "GaussianStatistics",
-    "ImageClassifier",
     "Measurement",
     "ModeCoverage",
     "MutualInformationGap",

@@ -33,7 +33,7 @@ IMAGES, MOST_EPOCHS = 165_000, 12
 BATCH, LEARNING_RATE = 64, 2e-3
 
 
-class ImageClassifier(nn.Module):
+class ConvClassifier(nn.Module):
     """Three convolutions and a layer of features, each with BatchNorm and ReLU, then a linear layer for the classes.
 
     Args:
@@ -78,7 +78,7 @@ def training_steps(samples: int) -> int:
 
 
 @torch.enable_grad()
-def fit_classifier(samples: Samples, shape: Shape, num_classes: int, seed: int = 0) -> ImageClassifier:
+def fit_classifier(samples: Samples, shape: Shape, num_classes: int, seed: int = 0) -> ConvClassifier:
     """Train a classifier on the CPU; the same images, seed and number of threads give the same weights, bit for bit.
 
     AdamW with one cycle of the learning rate, no augmentation.
@@ -99,7 +99,7 @@ def fit_classifier(samples: Samples, shape: Shape, num_classes: int, seed: int =
         raise InputError(f"a classifier needs at least {BATCH} training images and there are {len(samples)}: add some")
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)  # torch.manual_seed would seed all devices
-        network = ImageClassifier(shape, num_classes)
+        network = ConvClassifier(shape, num_classes)
     steps = training_steps(len(samples))
     optimizer = AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
     scheduler = OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)

@@ -12,14 +12,14 @@ from lightning_gen.data import DataModule, Loader, Samples
 from lightning_gen.data.cache import default_cache_dir
 from lightning_gen.errors import InputError
 from lightning_gen.metrics.cache import cached, digest, tell
-from lightning_gen.metrics.classifier import BATCH, VERSION, ImageClassifier, fit_classifier, training_steps
+from lightning_gen.metrics.classifier import BATCH, VERSION, ConvClassifier, fit_classifier, training_steps
 from lightning_gen.paths import expanded
 from lightning_gen.records import Batch
 from lightning_gen.upgrades import earlier_name
 
 READ_AT_ONCE = 512
 
-ImageBatches: TypeAlias = Callable[[], Iterable[Tensor]]
+Batches: TypeAlias = Callable[[], Iterable[Tensor]]
 """Returns images in [-1, 1] in batches ``(size, *shape)``, the same at every call."""
 
 
@@ -34,7 +34,7 @@ class Extractor:
         folder: The cache of its weights, and of the features of real images.
     """
 
-    module: ImageClassifier
+    module: ConvClassifier
     accuracy: float
     protocol: dict[str, Any]
     folder: Path
@@ -51,7 +51,7 @@ class Extractor:
 
     kept_features = earlier_name("kept_features", "cached_features")
 
-    def cached_features(self, images: ImageBatches, count: int) -> Tensor:
+    def cached_features(self, images: Batches, count: int) -> Tensor:
         """Features of images that are compared repeatedly: they are computed once and cached on disk.
 
         The name of the cached file is a hash of the images and of the weights, so other images, or the same in another
@@ -75,7 +75,7 @@ def skip_reason(data: DataModule) -> str | None:
     """Why no classifier can be trained on a data set that is set up: one sentence, or None if one can."""
     name = type(data).__name__
     if not data.medium.dimensions:
-        return f"{name} holds {data.medium.noun}, and the features are those of a classifier of images"
+        return f"{name} holds {data.medium.noun}, and the features are those of a convolutional classifier"
     if data.num_classes is None or data.num_classes < 2:
         return f"{name} has no classes, and the features are those of a classifier"
     for split, samples in (("training", data.train_set), ("test", data.test_set)):
@@ -118,7 +118,7 @@ def trained_extractor(data: DataModule, seed: int = 0, cache_dir: str | None = N
 
 
 @torch.no_grad()
-def accuracy_of(module: ImageClassifier, samples: Samples) -> float:
+def accuracy_of(module: ConvClassifier, samples: Samples) -> float:
     """Accuracy of a classifier on labelled samples."""
     right = 0
     for batch in Loader(samples, READ_AT_ONCE):
@@ -127,10 +127,10 @@ def accuracy_of(module: ImageClassifier, samples: Samples) -> float:
     return right / len(samples)
 
 
-def _trained(data: DataModule, seed: int, cache: Path) -> ImageClassifier:
+def _trained(data: DataModule, seed: int, cache: Path) -> ConvClassifier:
     """The cached classifier, or a newly trained one."""
     assert data.num_classes is not None
-    module, train_set = ImageClassifier(data.shape, data.num_classes), data.train_set
+    module, train_set = ConvClassifier(data.shape, data.num_classes), data.train_set
     key = repr((VERSION, torch.__version__, data.shape, data.num_classes, seed))
 
     def train() -> dict[str, Tensor]:
@@ -143,7 +143,7 @@ def _trained(data: DataModule, seed: int, cache: Path) -> ImageClassifier:
     return module.eval().requires_grad_(False)
 
 
-def _cached_accuracy(module: ImageClassifier, samples: Samples, cache: Path) -> float:
+def _cached_accuracy(module: ConvClassifier, samples: Samples, cache: Path) -> float:
     """The `accuracy_of` a classifier; it is computed once."""
     path = cache / f"accuracy-{digest(_version(module), _contents(samples))[:32]}.pt"
     like = {"accuracy": torch.empty((), dtype=torch.float64)}
@@ -158,10 +158,10 @@ def _contents(samples: Samples) -> Iterator[Tensor]:
         yield from (x, labels)
 
 
-def _version(module: ImageClassifier) -> str:
+def _version(module: ConvClassifier) -> str:
     """The key of everything but the images that the results of a classifier depend on."""
     return repr((VERSION, torch.__version__, _digest(module)))
 
 
-def _digest(module: ImageClassifier) -> str:
+def _digest(module: ConvClassifier) -> str:
     return digest("", module.state_dict().values())[:16]

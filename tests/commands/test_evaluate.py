@@ -25,7 +25,7 @@ from lightning_gen.data.cache import default_cache_dir
 from lightning_gen.evaluation import assess, codes
 from lightning_gen.evaluation.samples import Source, batches, drawn, labelled, observed, rounded, seeded
 from lightning_gen.media import Images
-from lightning_gen.metrics import ImageClassifier, Measurement, Report, fit_pca, probe_accuracy, sliced_wasserstein
+from lightning_gen.metrics import ConvClassifier, Measurement, Report, fit_pca, probe_accuracy, sliced_wasserstein
 from lightning_gen.networks import (
     Concatenation,
     DenseDecoder,
@@ -465,14 +465,14 @@ def test_training_pictures_learned_by_heart_are_at_floor_and_ceilings(gan):
 def test_real_pictures_are_read_once(gan, monkeypatch, tmp_path):
     """The second time only samples pass through the classifier, and the figures are equal."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    read, features = [], ImageClassifier.features
+    read, features = [], ConvClassifier.features
 
     def noted(module, x):
         if not module.training:
             read.append(x.clone())
         return features(module, x)
 
-    monkeypatch.setattr(ImageClassifier, "features", noted)
+    monkeypatch.setattr(ConvClassifier, "features", noted)
     data, module = Digits(size=8), gan()
     first = assess(module, data, seed=1)
     read.clear()

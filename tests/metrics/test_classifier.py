@@ -7,7 +7,7 @@ import torch
 
 from lightning_gen import InputError
 from lightning_gen.data import ArrayDataset, DataModule, Digits, FashionMNIST, Ring, Splits
-from lightning_gen.metrics import ImageClassifier, fit_classifier, trained_extractor
+from lightning_gen.metrics import ConvClassifier, fit_classifier, trained_extractor
 from lightning_gen.metrics import extractor as extractors
 
 
@@ -44,13 +44,13 @@ def trainings(monkeypatch):
 @pytest.fixture
 def passes(monkeypatch):
     """Note how many pictures each pass of a classifier reads features off."""
-    found, features = [], ImageClassifier.features
+    found, features = [], ConvClassifier.features
 
     def noted(module, x):
         found.append(len(x))
         return features(module, x)
 
-    monkeypatch.setattr(ImageClassifier, "features", noted)
+    monkeypatch.setattr(ConvClassifier, "features", noted)
     return found
 
 
@@ -66,7 +66,7 @@ def weights(module):
 
 @pytest.mark.parametrize("shape", [(1, 2, 2), (1, 8, 8), (3, 9, 9), (4, 64, 64), (3, 256, 256), (1, 16, 48)])
 def test_pictures_of_any_size_have_features_of_one_width(shape):
-    module = ImageClassifier(shape, 7)
+    module = ConvClassifier(shape, 7)
     x = torch.randn(3, *shape)
     assert module.features(x).shape == (3, 128)
     assert module(x).shape == (3, 7)
@@ -86,7 +86,7 @@ def test_generators_of_gpus_are_left_alone(monkeypatch):
 
 
 def test_no_pixel_of_a_large_picture_is_skipped():
-    module = ImageClassifier((1, 256, 256), 2).eval()
+    module = ConvClassifier((1, 256, 256), 2).eval()
     x = torch.randn(2, 1, 256, 256, requires_grad=True)
     first = module.body[0](x)
     assert first.shape[-2:] == (32, 32)
