@@ -40,7 +40,7 @@ COLUMNS = (
 
 def line(recipe: str, runs: list[Run], report: Report) -> str:
     """A row of the table, in markdown."""
-    figures = {figure.name: figure for figure in report.figures}
+    figures = {measurement.name: measurement for measurement in report.measurements}
     milliseconds = [f"{figures[name].value:.2f}" for name in ("step_ms", "bare_step_ms")]
     ratios = [spread(figures[name].value, figures[name].spread) for name in ("step_ratio", "processor_ratio")]
     more = [1e3 * (run.library.processor - run.reference.processor) for run in runs]
