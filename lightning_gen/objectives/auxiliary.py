@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy, l1_loss
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import FROM_0, require
 from lightning_gen.records import DiscriminatorOutput
+from lightning_gen.schedules import Schedule
 from lightning_gen.terms import at_least_float32
 
 
@@ -19,7 +20,7 @@ class AuxiliaryTerm(nn.Module, ABC):
     A side that does not pay gives None. Values are *unweighted*; whoever sums multiplies by the weight.
 
     Args:
-        weight: Factor of the term in the losses, at least 0.
+        weight: Factor of the term in the losses, at least 0, or a schedule of it in images.
 
     Attributes:
         needs_real_for_generator: Whether the generator's side looks at the judgement of real samples.
@@ -30,7 +31,7 @@ class AuxiliaryTerm(nn.Module, ABC):
 
     needs_real_for_generator: ClassVar[bool] = False
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: float | Schedule = 1.0) -> None:
         super().__init__()
         require(self, "weight", weight, FROM_0)
         self.weight = weight
@@ -105,7 +106,7 @@ class LayerwiseFeatureMatching(AuxiliaryTerm):
 
     needs_real_for_generator = True
 
-    def __init__(self, weight: float = 10.0) -> None:
+    def __init__(self, weight: float | Schedule = 10.0) -> None:
         super().__init__(weight)
 
     def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor:
@@ -138,7 +139,7 @@ class Classification(AuxiliaryTerm):
         on_fake: Whether the discriminator learns the classes from fake samples too, as in the paper.
     """
 
-    def __init__(self, weight: float = 1.0, on_fake: bool = True) -> None:
+    def __init__(self, weight: float | Schedule = 1.0, on_fake: bool = True) -> None:
         super().__init__(weight)
         self.on_fake = on_fake
 

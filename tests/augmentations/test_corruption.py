@@ -26,17 +26,17 @@ def grey(n=50, channels=3):
 
 
 @every_corruption
-@pytest.mark.parametrize("shape", [(2,), (1, 8, 9), (3, 8, 8)])
-def test_shapes_stay_and_the_originals_too(cls, arguments, shape):
-    if cls is PatchMasking and len(shape) == 1:
-        pytest.skip("points have no patches")
-    torch.manual_seed(0)
-    x = torch.rand(6, *shape)
-    original = x.clone()
-    damaged = cls(**arguments)(x, source())
-    assert damaged.shape == x.shape
-    assert torch.equal(x, original)
-    assert not torch.equal(damaged, x)
+def test_shapes_stay_and_the_originals_too(cls, arguments):
+    for shape in ((2,), (1, 8, 9), (3, 8, 8)):
+        if cls is PatchMasking and len(shape) == 1:
+            continue  # points have no patches
+        torch.manual_seed(0)
+        x = torch.rand(6, *shape)
+        original = x.clone()
+        damaged = cls(**arguments)(x, source())
+        assert damaged.shape == x.shape
+        assert torch.equal(x, original)
+        assert not torch.equal(damaged, x), shape
 
 
 @every_corruption
