@@ -7,7 +7,7 @@ split. Both are read.
 
 import importlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning_gen.reflection import class_path, imported
@@ -21,6 +21,9 @@ RENAMED: dict[str, str] = {
     "lightning_gen.modules.Loss": "lightning_gen.training.Loss",
     "lightning_gen.modules.Player": "lightning_gen.training.earlier.Player",
     "lightning_gen.modules.UnwrappedDDPStrategy": "lightning_gen.training.UnwrappedDDPStrategy",
+    "lightning_gen.checkpoint.WholeCheckpointIO": "lightning_gen.checkpoint.AtomicCheckpointIO",
+    "lightning_gen.metrics.Figure": "lightning_gen.metrics.Measurement",
+    "lightning_gen.metrics.PictureClassifier": "lightning_gen.metrics.ConvClassifier",
     "lightning_gen.regularizers.Contest": "lightning_gen.regularizers.DiscriminatorPass",
     "lightning_gen.pictures.picture": "lightning_gen.media.preview",
 }
@@ -45,6 +48,38 @@ def aliases(package: str) -> Callable[[str], Any]:
         return getattr(importlib.import_module(module), attribute)
 
     return find
+
+
+def earlier_name(old: str, new: str) -> property:
+    """An attribute of a class by its name of version 0.1: it gives the attribute, or the method, of today."""
+
+    def find(self: Any) -> Any:
+        warnings.warn(
+            f"{type(self).__name__}.{old} is {new} now: the old name is gone in version 0.3",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(self, new)
+
+    return property(find)
+
+
+def take_earlier_overrides(kind: type, renamed: Mapping[str, str]) -> None:
+    """Let methods that a class defines by their names of version 0.1 override those of today.
+
+    Args:
+        kind: A class that has just been derived from one of this package, in its ``__init_subclass__``.
+        renamed: Names of version 0.1 and those of today.
+    """
+    for old, new in renamed.items():
+        if old in vars(kind):
+            warnings.warn(
+                f"{kind.__name__}.{old} overrides what is called {new} now: rename the method, the old name is gone in "
+                "version 0.3",
+                DeprecationWarning,
+                stacklevel=3,
+            )
+            setattr(kind, new, vars(kind)[old])
 
 
 def upgraded(described: Any) -> Any:

@@ -15,9 +15,9 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 from torch.utils.tensorboard.summary import hparams as summaries
 
+from lightning_gen import private
 from lightning_gen.callbacks.event_files import keep_folders
 from lightning_gen.callbacks.lengths import MaxImages, counted
 from lightning_gen.callbacks.samples import SampleGrid
@@ -98,7 +98,7 @@ def leave_to_caller(failed: threading.ExceptHookArgs) -> None:
 
     To be put in the place of ``threading.excepthook``.
     """
-    if not isinstance(failed.thread, _AsyncWriterThread):
+    if not private.writes_events(failed.thread):
         threading.__excepthook__(failed)
 
 

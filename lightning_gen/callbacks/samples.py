@@ -67,7 +67,7 @@ class SampleGrid(Callback):
     ) -> None:
         """Keep the first held-out images to reconstruct, of other data."""
         if self._held_out is None:
-            self._held_out = Batch.of(batch).map(lambda each: each[: self.count // 2].clone())
+            self._held_out = counted(pl_module).batch_of(batch).map(lambda each: each[: self.count // 2].clone())
 
     def _draw(self, trainer: Trainer, module: GenerativeModule) -> None:
         if not trainer.is_global_zero:

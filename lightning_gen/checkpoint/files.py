@@ -107,7 +107,7 @@ def restore(base: type[Restored], checkpoint: dict[str, Any], path: str, **given
     return module
 
 
-class WholeCheckpointIO(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint whole or not at all, also when the disk fills or the process dies, and reads none that is
     damaged.
     """

@@ -11,6 +11,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
+from lightning_gen import private
 from lightning_gen.callbacks import ImageCheckpoint, RunLogger
 from lightning_gen.cli import launch
 from lightning_gen.cli.argv import CommandLine
@@ -52,9 +53,8 @@ class CLI(LightningCLI):
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
         for name, parser in self._subcommand_parsers.items():
             shorten_help(parser, name)
-        commands = self.parser._subcommands_action
-        assert commands is not None
-        for choice in commands._choices_actions:
+        commands = private.commands_action(self.parser)
+        for choice in private.command_entries(commands):
             choice.help = COMMAND_HELP[choice.dest]
         for name, command in COMMANDS.items():
             commands.add_subcommand(name, command_parser(name, command), help=first_line(command))
@@ -123,7 +123,7 @@ class CLI(LightningCLI):
             kwargs["enable_checkpointing"] = False
         try:
             plugins = as_list(trainer.plugins)
-            kwargs["plugins"] = [*plugins, checkpoints.WholeCheckpointIO(), *launch.environment(plugins)]
+            kwargs["plugins"] = [*plugins, checkpoints.AtomicCheckpointIO(), *launch.environment(plugins)]
             built = super().instantiate_trainer(**kwargs)
             launch.check_launch(built)
         except (

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lightning_gen import checkpoint as checkpoints
+from lightning_gen import private
 from lightning_gen.checkpoint import Described
 from lightning_gen.data.known import KnownFactors, Mixture
 from lightning_gen.data.loader import Loader, Samples, seeded
@@ -229,10 +230,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
 
     def _in_hand(self) -> int:
         """Batches that were handed out and not begun: one, where a checkpoint is written before a batch."""
-        if self.trainer is None:
-            return 0
-        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
-        return progress.ready - progress.started
+        return 0 if self.trainer is None else private.prefetched_batches(self.trainer)
 
     def state_dict(self) -> dict[str, Any]:
         """Where training stands in the data; part of every checkpoint.

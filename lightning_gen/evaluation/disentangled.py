@@ -42,7 +42,8 @@ def disentanglement(module: Autoencoder, data: DataModule, seed: int) -> Report:
     train, test = every[order[:fitted]], every[order[fitted : fitted + TESTED]]
     gap, votes = mutual_information_gap(train), factor_vae_score(every, seed)
     report = Report(
-        gap.figures() + votes.figures(), {"disentanglement": card_of(factors, every, train, votes.active, seed)}
+        gap.measurements() + votes.measurements(),
+        {"disentanglement": card_of(factors, every, train, votes.active, seed)},
     )
     latents = every.codes.shape[1]
     if latents > WIDEST:
@@ -50,7 +51,7 @@ def disentanglement(module: Autoencoder, data: DataModule, seed: int) -> Report:
             omitted={"dci": f"the code holds {latents} numbers, and at most {WIDEST} are classified"}
         )
     protocol = {"fitted_on": f"{len(train)} pictures", "tested_on": f"{len(test)} other pictures", **dci_protocol()}
-    return report + Report(dci(train, test, seed).figures(), {"dci": protocol})
+    return report + Report(dci(train, test, seed).measurements(), {"dci": protocol})
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from lightning_gen.data import DataModule
 from lightning_gen.evaluation.samples import Source, draw, pick
-from lightning_gen.metrics import Figure, Report, mode_coverage, sliced_wasserstein
+from lightning_gen.metrics import Measurement, Report, mode_coverage, sliced_wasserstein
 
 COMPARED, PROJECTIONS = 2_000, 512
 """Samples of each set that sliced Wasserstein distances compare, at most, and the directions they are projected on."""
@@ -20,8 +20,8 @@ def distance(source: Source, data: DataModule, seed: int) -> Report:
     floor = float(sliced_wasserstein(other, real, PROJECTIONS))
     meaning = f"distance of samples from the test split in {data.medium.unit}, not FID, lower is better"
     figures = (
-        Figure("sliced_wasserstein", drawn, meaning),
-        Figure(
+        Measurement("sliced_wasserstein", drawn, meaning),
+        Measurement(
             "sliced_wasserstein_floor", floor, "the same of as many training samples instead of samples of the model"
         ),
     )
@@ -45,4 +45,4 @@ def coverage(source: Source, data: DataModule, seed: int, samples: int) -> Repor
         "high_quality": "Euclidean distance <= 3 sigma",
         "reverse_kl": "all samples",
     }
-    return Report(found.figures(), {"modes": protocol})
+    return Report(found.measurements(), {"modes": protocol})

@@ -206,7 +206,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
     def _after_autoencoder(self, images: int, loss: Loss) -> None:
         """Let the bottleneck follow the codes of the batch."""
         codes, self._codes = self._codes, []
-        self.bottleneck.adapt(joined(codes), self.rng, sum_over_devices)
+        self.bottleneck.update_codebook(joined(codes), self.rng, sum_over_devices)
 
     def after_rollback(self) -> None:
         """Forget the codes of an update that was not made as well."""

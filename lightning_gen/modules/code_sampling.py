@@ -99,7 +99,7 @@ class CodeDrawing(GenerativeModule, ABC):
                     "module.fit_sampler(sampler, data)"
                 )
             code = sampler.draw(n, generator).view(n, self.bottleneck.latent_dim, *self.encoder.map_size)
-            return self.bottleneck.snap(code.to(self.device))
+            return self.bottleneck.quantize(code.to(self.device))
         self.check_prior()
         return self.bottleneck.sample_prior(n, generator, self.encoder.map_size).to(self.device)
 

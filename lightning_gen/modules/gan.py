@@ -389,7 +389,7 @@ class GANModule(AlternatingModule):
         loss = losses.of_discriminator(passes, self.images_seen)
         if isinstance(self.augmentation, AdaptiveAugmentation):
             sign = {"real_sign": mean([each.on_real.logits.detach().sign().mean() for each in passes])}
-            return Loss(loss.total, loss.terms | sign | self.augmentation.figures())
+            return Loss(loss.total, loss.terms | sign | self.augmentation.metrics())
         return loss
 
     def discriminator_penalty(self, penalties: dict[str, Penalty], part: MicroBatch) -> Loss:

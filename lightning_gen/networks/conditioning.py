@@ -155,7 +155,7 @@ def plain_batch_norm(channels: int, dimensions: int, affine: bool = True) -> nn.
     return (nn.BatchNorm1d if dimensions == 0 else LAYERS[dimensions].batch_norm)(channels, affine=affine)
 
 
-class Labelled(nn.Sequential):
+class ConditionalSequential(nn.Sequential):
     """Layers in a row, of which the `Conditioned` ones are called with the classes too."""
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:

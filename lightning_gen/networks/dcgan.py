@@ -9,7 +9,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning, Labelled
+from lightning_gen.networks.conditioning import ConditionalSequential, DiscriminatorConditioning, GeneratorConditioning
 from lightning_gen.networks.layers import BATCH_NORMS, CONVOLUTIONS
 from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
 from lightning_gen.networks.pyramid import pyramid
@@ -44,8 +44,8 @@ class DCGANGenerator(Generator):
         layers = [nn.Linear(self.input_dim, prod(levels.top), bias=False), nn.Unflatten(1, levels.top)]
         for i in reversed(levels.levels):
             layers += [self.make_batch_norm(levels.channels[i + 1]), nn.ReLU(inplace=True), levels.up(i, bias=False)]
-        self.layers = Labelled(*layers, nn.Tanh())
-        self.layers.apply(draw_weights)
+        self.layers = ConditionalSequential(*layers, nn.Tanh())
+        self.layers.apply(init_weights)
 
     def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """Map inputs ``(n, input_dim)`` to pictures ``(n, *shape)`` in [-1, 1]."""
@@ -95,7 +95,7 @@ class DCGANDiscriminator(Discriminator):
             layers.append(nn.LeakyReLU(0.2, inplace=True))
         self.layers = nn.Sequential(*layers)
         self.head = self.make_head(prod(levels.top), bias=not batch_norm)
-        self.apply(draw_weights)
+        self.apply(init_weights)
         if spectral_norm:
             normalize_spectrally(self)
 
@@ -104,7 +104,7 @@ class DCGANDiscriminator(Discriminator):
         return self.layers(x)
 
 
-def draw_weights(module: nn.Module) -> None:
+def init_weights(module: nn.Module) -> None:
     """Draw weights from N(0, 0.02²) as in section 4 of the paper, gains from N(1, 0.02²), and set biases to 0."""
     gains = isinstance(module, BATCH_NORMS)
     if isinstance(module, (nn.Linear, *CONVOLUTIONS)) or (gains and module.affine):

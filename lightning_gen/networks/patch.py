@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks.conditioning import Concatenation
-from lightning_gen.networks.dcgan import draw_weights
+from lightning_gen.networks.dcgan import init_weights
 from lightning_gen.networks.layers import Layers, layers_for
 from lightning_gen.networks.players import Discriminator, normalize_spectrally
 from lightning_gen.networks.pyramid import doubling
@@ -63,7 +63,7 @@ class PatchDiscriminator(Discriminator):
             layers.append(nn.LeakyReLU(0.2, inplace=True))
         self.layers = nn.Sequential(*layers)
         self.logits = layers_of.conv(channels[-1], 1, 4, 1, 1)
-        self.apply(draw_weights)
+        self.apply(init_weights)
         if spectral_norm:
             normalize_spectrally(self)
 

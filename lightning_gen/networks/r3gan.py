@@ -68,7 +68,7 @@ class R3GANGenerator(Generator):
             layers += residual_blocks(channels[i], blocks, expansion, group_width, blocks * len(sizes), levels.layers)
             if i > 0:
                 layers += [*change(channels[i], channels[i - 1], levels.layers), Doubling(sizes[i - 1])]
-        self.layers = nn.Sequential(*layers, draw_weights(levels.layers.conv(width, shape[0], 1, bias=False)))
+        self.layers = nn.Sequential(*layers, init_weights(levels.layers.conv(width, shape[0], 1, bias=False)))
 
     def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """Map inputs ``(n, input_dim)`` to pictures ``(n, *shape)``, about in [-1, 1]."""
@@ -118,17 +118,17 @@ class R3GANDiscriminator(Discriminator):
         levels = pyramid(self, self.input_shape, width, growth)
         sizes = levels.sizes
         channels = doubling(width, len(sizes), growth)
-        layers: list[nn.Module] = [draw_weights(levels.layers.conv(self.input_shape[0], width, 1, bias=False))]
+        layers: list[nn.Module] = [init_weights(levels.layers.conv(self.input_shape[0], width, 1, bias=False))]
         for i in range(len(sizes)):
             if i > 0:
                 layers += [Halving(sizes[i - 1]), *change(channels[i - 1], channels[i], levels.layers)]
             layers += residual_blocks(channels[i], blocks, expansion, group_width, blocks * len(sizes), levels.layers)
         last = levels.layers.conv(channels[-1], channels[-1], sizes[-1], groups=channels[-1], bias=False)  # type: ignore[arg-type]
-        self.layers = nn.Sequential(*layers, draw_weights(last))
+        self.layers = nn.Sequential(*layers, init_weights(last))
         self.head = self.make_head(channels[-1], bias=False)
         for part in self.head.modules():
             if isinstance(part, nn.Linear):
-                draw_weights(part)
+                init_weights(part)
 
     def features(self, x: Tensor) -> Tensor:
         """Map inputs ``(rows, *input_shape)`` to one number a channel, ``(rows, channels, 1, ...)``."""
@@ -147,7 +147,7 @@ class Basis(nn.Module):
     def __init__(self, latent_dim: int, channels: int, size: Shape) -> None:
         super().__init__()
         self.basis = nn.Parameter(torch.randn(channels, *size))
-        self.modulation = draw_weights(nn.Linear(latent_dim, channels, bias=False))
+        self.modulation = init_weights(nn.Linear(latent_dim, channels, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map latents ``(n, latent_dim)`` to maps ``(n, channels, *size)``."""
@@ -174,11 +174,11 @@ class FixupBlock(nn.Module):
         inside, gain = channels * expansion, LEAKY_GAIN * depth**-0.25
         groups = inside // gcd(inside, group_width)
         self.branch = nn.Sequential(
-            draw_weights(layers.conv(channels, inside, 1), gain),
+            init_weights(layers.conv(channels, inside, 1), gain),
             nn.LeakyReLU(SLOPE, inplace=True),
-            draw_weights(layers.conv(inside, inside, 3, padding=1, groups=groups), gain),
+            init_weights(layers.conv(inside, inside, 3, padding=1, groups=groups), gain),
             nn.LeakyReLU(SLOPE, inplace=True),
-            draw_weights(layers.conv(inside, channels, 1, bias=False), 0.0),
+            init_weights(layers.conv(inside, channels, 1, bias=False), 0.0),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -240,10 +240,10 @@ def residual_blocks(
 
 def change(before: int, after: int, layers: Layers) -> list[nn.Module]:
     """Make the linear map from `before` to `after` channels, none where they are as many."""
-    return [] if before == after else [draw_weights(layers.conv(before, after, 1, bias=False))]
+    return [] if before == after else [init_weights(layers.conv(before, after, 1, bias=False))]
 
 
-def draw_weights(part: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d, gain: float = 1.0) -> nn.Module:
+def init_weights(part: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d, gain: float = 1.0) -> nn.Module:
     """Draw weights from N(0, gain² / inputs of an output) and set biases to 0."""
     nn.init.normal_(part.weight, std=gain * part.weight[0].numel() ** -0.5)
     if part.bias is not None:

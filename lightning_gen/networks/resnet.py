@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks.conditioning import (
+    ConditionalSequential,
     Conditioned,
     DiscriminatorConditioning,
     GeneratorConditioning,
-    Labelled,
 )
 from lightning_gen.networks.layers import LAYERS, Layers
 from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
@@ -66,13 +66,13 @@ class ResNetGenerator(Generator):
         require_attention(self, attention, len(levels.levels))
         channels = doubling(width, len(levels.sizes), growth)
         top = (channels[-1], *levels.sizes[-1])
-        layers: list[nn.Module] = [draw_weights(nn.Linear(self.input_dim, prod(top))), nn.Unflatten(1, top)]
+        layers: list[nn.Module] = [init_weights(nn.Linear(self.input_dim, prod(top))), nn.Unflatten(1, top)]
         for i in reversed(levels.levels):
             layers.append(UpBlock(channels[i + 1], channels[i], levels.sizes[i], self.make_batch_norm))
             layers += [SelfAttention(channels[i], levels.layers)] if i == attention else []
         layers += [self.make_batch_norm(width), nn.ReLU(inplace=True)]
-        layers += [draw_weights(levels.layers.conv(width, shape[0], 3, padding=1)), nn.Tanh()]
-        self.layers = Labelled(*layers)
+        layers += [init_weights(levels.layers.conv(width, shape[0], 3, padding=1)), nn.Tanh()]
+        self.layers = ConditionalSequential(*layers)
 
     def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """Map inputs ``(n, input_dim)`` to pictures ``(n, *shape)`` in [-1, 1]."""
@@ -127,7 +127,7 @@ class ResNetDiscriminator(Discriminator):
         self.head = self.make_head(levels.channels[-1])
         for part in self.head.modules():
             if isinstance(part, nn.Linear):
-                draw_weights(part)
+                init_weights(part)
         if spectral_norm:
             normalize_spectrally(self)
 
@@ -151,7 +151,7 @@ class UpBlock(Conditioned):
     def __init__(self, before: int, after: int, size: Shape, make_norm: Callable[[int], nn.Module]) -> None:
         super().__init__()
         layers = LAYERS[len(size)]
-        self.branch = Labelled(
+        self.branch = ConditionalSequential(
             make_norm(before),
             nn.ReLU(inplace=True),
             nn.Upsample(size),
@@ -160,7 +160,7 @@ class UpBlock(Conditioned):
             nn.ReLU(inplace=True),
             conv3(after, after, layers, bias=False),
         )
-        self.shortcut = nn.Sequential(draw_weights(layers.conv(before, after, 1, bias=False)), nn.Upsample(size))
+        self.shortcut = nn.Sequential(init_weights(layers.conv(before, after, 1, bias=False)), nn.Upsample(size))
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map maps ``(n, before, ...)``, and classes ``(n,)`` where conditional, to maps ``(n, after, *size)``."""
@@ -184,7 +184,7 @@ class DownBlock(nn.Module):
         branch = [*convolutions, layers.average_pool(2, ceil_mode=True)]
         self.branch = nn.Sequential(*branch if first else [nn.ReLU(), *branch])
         self.shortcut = nn.Sequential(
-            layers.average_pool(2, ceil_mode=True), draw_weights(layers.conv(before, after, 1))
+            layers.average_pool(2, ceil_mode=True), init_weights(layers.conv(before, after, 1))
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -224,10 +224,10 @@ class SelfAttention(nn.Module):
     def __init__(self, channels: int, layers: Layers) -> None:
         super().__init__()
         few, half = max(channels // 8, 1), max(channels // 2, 1)
-        self.query = draw_weights(layers.conv(channels, few, 1, bias=False))
-        self.key = draw_weights(layers.conv(channels, few, 1, bias=False))
-        self.value = draw_weights(layers.conv(channels, half, 1, bias=False))
-        self.output = draw_weights(layers.conv(half, channels, 1, bias=False))
+        self.query = init_weights(layers.conv(channels, few, 1, bias=False))
+        self.key = init_weights(layers.conv(channels, few, 1, bias=False))
+        self.value = init_weights(layers.conv(channels, half, 1, bias=False))
+        self.output = init_weights(layers.conv(half, channels, 1, bias=False))
         self.gain = nn.Parameter(torch.zeros(()))
         self.largest = layers.max_pool(2, ceil_mode=True)
 
@@ -241,10 +241,10 @@ class SelfAttention(nn.Module):
 
 def conv3(before: int, after: int, layers: Layers, bias: bool = True) -> nn.Module:
     """Make a convolution of kernel 3 of a residual branch, which keeps the size."""
-    return draw_weights(layers.conv(before, after, 3, padding=1, bias=bias), BRANCH_GAIN)
+    return init_weights(layers.conv(before, after, 3, padding=1, bias=bias), BRANCH_GAIN)
 
 
-def draw_weights(part: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d, gain: float = 1.0) -> nn.Module:
+def init_weights(part: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d, gain: float = 1.0) -> nn.Module:
     """Draw weights from Xavier's uniform distribution, U(-b, b) with b = gain √(6 / (in + out)); set biases to 0.
 
     The gain is √2 in the residual branches and 1 elsewhere, as in the authors' networks.

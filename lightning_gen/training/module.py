@@ -188,7 +188,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
 
     def _check_file(self, path: str | os.PathLike[str]) -> None:
         """Check the file of a checkpoint, where Lightning's own reader has read it."""
-        if not isinstance(self.trainer.strategy.checkpoint_io, checkpoints.WholeCheckpointIO) and os.path.isfile(path):
+        if not isinstance(self.trainer.strategy.checkpoint_io, checkpoints.AtomicCheckpointIO) and os.path.isfile(path):
             checkpoints.check_whole(path)
 
     @classmethod

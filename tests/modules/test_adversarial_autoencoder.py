@@ -333,11 +333,11 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole_from_one_pass_each(make
 def test_the_bottleneck_follows_the_whole_batch_after_the_autoencoders_update(parts, trainer):
     module, seen = adversarial_autoencoder(accumulate=parts), []
 
-    def adapt(code, generator, total):
+    def update_codebook(code, generator, total):
         assert not code.sample.requires_grad
         seen.append((module.updates["autoencoder"], module.updates["discriminator"], len(code.sample)))
 
-    module.bottleneck.adapt = adapt
+    module.bottleneck.update_codebook = update_codebook
     trainer(max_epochs=1).fit(module, loader())
     assert seen == [(1, 0, 16), (2, 1, 16)]
 
