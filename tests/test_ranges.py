@@ -172,4 +172,4 @@ def test_a_count_that_is_none_is_refused(gan, name, value):
 @pytest.mark.parametrize("value", [0, -3, math.nan])
 def test_so_many_draws_are_refused(autoencoder, value):
     with pytest.raises(InputError, match="draws must be at least 1"):
-        autoencoder(draws=value)
+        autoencoder(codes_per_sample=value)

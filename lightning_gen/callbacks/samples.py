@@ -107,7 +107,7 @@ class SampleGrid(Callback):
     def _reconstructed(self, module: Autoencoder, batch: Batch) -> list[Tensor]:
         """Images as the model is of them, what the encoder sees where that is less, and what becomes of it."""
         source = torch.Generator().manual_seed(self.seed)
-        shown = [module.observe(batch.x, source)]
+        shown = [module.transform_input(batch.x, source)]
         if module.corruption is not None:
             shown.append(module.corruption(shown[0], source))
         with evaluating(module):
