@@ -1,34 +1,43 @@
-"""Every private name of torch and Lightning that the package uses: one function or name each, and one test each.
+"""Every private name of torch, Lightning, torchmetrics, TensorBoard, jsonargparse and argparse that the package uses.
 
-A release of theirs may rename what is here without a word; `tests/test_private_names.py` then says what depends on it.
+Each has one small function or name here, and one test in `tests/test_private_names.py`, which says what depends on it
+when a release of theirs renames it. Only methods that a class of this package overrides are not here, but in that
+class; they have their tests there too.
 """
 
+import argparse
+import threading
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+import torchmetrics
+from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.overrides.distributed import _sync_module_states
 from lightning.pytorch.strategies import Strategy
 from lightning.pytorch.trainer.call import _call_callbacks_state_dict
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
 from torch.nn.utils.parametrizations import _SpectralNorm as SpectralParametrization
 from torch.optim.lr_scheduler import LRScheduler
+from torch.utils._pytree import tree_leaves
+from torch.utils.data import DataLoader
 from torch.utils.data._utils.collate import default_collate_fn_map
 
-__all__ = ["AnyBatchNorm", "SpectralParametrization"]
+__all__ = ["AnyBatchNorm", "SpectralParametrization", "tree_leaves"]
 
-# torch --------------------------------------------------------------------------------------------------------------
+# torch: many tensors at once ----------------------------------------------------------------------------------------
 
 
 def copy_all(targets: list[Tensor], sources: list[Tensor]) -> None:
-    """Copy each of the sources into its target, in one kernel."""
+    """Copy each source into its target, in one kernel."""
     torch._foreach_copy_(targets, sources)
 
 
 def lerp_all(targets: list[Tensor], ends: list[Tensor], weight: float) -> None:
-    """Move each of the targets towards its end by a share of the way, in one kernel."""
+    """Interpolate each target in place towards its end, with the same weight for all, in one kernel."""
     torch._foreach_lerp_(targets, ends, weight)
 
 
@@ -38,40 +47,132 @@ def clamp_all(tensors: list[Tensor], lowest: float, highest: float) -> None:
     torch._foreach_clamp_max_(tensors, highest)
 
 
+# torch: modules -----------------------------------------------------------------------------------------------------
+
+
+def batch_norms(modules: Iterable[nn.Module]) -> list[AnyBatchNorm]:
+    """The BatchNorm layers among modules, for any number of dimensions."""
+    return [module for module in modules if isinstance(module, AnyBatchNorm)]
+
+
+def forward_pre_hooks(module: nn.Module) -> list[Callable[..., Any]]:
+    """The hooks of a module that run before its forward pass."""
+    return list(module._forward_pre_hooks.values())
+
+
+# torch: data --------------------------------------------------------------------------------------------------------
+
+
 def collate_by(kind: type, function: Callable[..., Any]) -> None:
     """Let torch's `default_collate` make batches of a class of samples by a function."""
     default_collate_fn_map[kind] = function
 
 
+def batch_iterator(loader: DataLoader[Any]) -> Any:
+    """The iterator of a loader whose workers are kept from epoch to epoch; None if there is none."""
+    return loader._iterator
+
+
+def set_batch_iterator(loader: DataLoader[Any], iterator: Any) -> None:
+    """Set the `batch_iterator` of a loader; None ends its workers."""
+    loader._iterator = iterator
+
+
+# torch: schedulers --------------------------------------------------------------------------------------------------
+
 INNER_SCHEDULERS = "_schedulers"
-"""What the state of a scheduler that is made of others calls theirs."""
+"""The key of the inner schedulers in the state of a scheduler such as SequentialLR."""
 
 
 def inner_schedulers(scheduler: LRScheduler) -> list[LRScheduler]:
-    """The schedulers that a scheduler is made of, such as SequentialLR; empty for others."""
+    """The inner schedulers of a scheduler such as SequentialLR; empty for others."""
     return list(getattr(scheduler, INNER_SCHEDULERS, []))
 
 
 def set_latest_rates(scheduler: LRScheduler) -> None:
-    """Let a scheduler say that its latest learning rates are those which its optimizer has now."""
+    """Set the latest learning rates of a scheduler to those of its optimizer."""
     scheduler._last_lr = [group["lr"] for group in scheduler.optimizer.param_groups]
+
+
+# torch: compiler and processes --------------------------------------------------------------------------------------
+
+
+def donated_buffers() -> bool:
+    """Whether compiled networks may overwrite what they saved for the backward pass, which forbids a second one."""
+    return torch._functorch.config.donated_buffer
+
+
+def set_donated_buffers(donated: bool) -> None:
+    """Set `donated_buffers`, for the whole process."""
+    torch._functorch.config.donated_buffer = donated
+
+
+def is_compiler_error(error: BaseException) -> bool:
+    """Whether an error comes from torch's compiler."""
+    return isinstance(error, torch._dynamo.exc.TorchDynamoException)
+
+
+def default_store() -> torch.distributed.Store:
+    """The store through which the processes of the default group have met."""
+    return torch.distributed.distributed_c10d._get_default_store()
+
+
+# torchmetrics and TensorBoard ---------------------------------------------------------------------------------------
+
+LPIPS_VGG16 = Path(torchmetrics.__file__).parent / "functional" / "image" / "lpips_models" / "vgg.pth"
+"""The linear weights of LPIPS for VGG16, version 0.1, a file of 7 kB that comes with torchmetrics."""
+
+
+def writes_events(thread: threading.Thread | None) -> bool:
+    """Whether a thread is TensorBoard's writer of event files."""
+    from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread  # here: it takes long to import
+
+    return isinstance(thread, _AsyncWriterThread)
+
+
+# argparse and jsonargparse ------------------------------------------------------------------------------------------
+
+
+def options(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """The options of a parser, without those of its commands."""
+    return list(parser._actions)
+
+
+def option_groups(parser: argparse.ArgumentParser) -> list[tuple[Any, list[argparse.Action]]]:
+    """The groups of a parser's options, as ``--help`` shows them, each with its options."""
+    return [(group, group._group_actions) for group in parser._action_groups]
+
+
+def sort_option_groups(parser: argparse.ArgumentParser, key: Callable[[Any], Any]) -> None:
+    """Sort the groups of a parser's options by a key."""
+    parser._action_groups.sort(key=key)
+
+
+def commands_action(parser: ArgumentParser) -> Any:
+    """The action of a parser that holds its commands, by their names in ``choices``; None without commands."""
+    return parser._subcommands_action
+
+
+def command_entries(commands: Any) -> list[argparse.Action]:
+    """The entries of a `commands_action` in ``--help``: the command is ``dest``, its sentence ``help``."""
+    return list(commands._choices_actions)
 
 
 # Lightning: modules and strategies ----------------------------------------------------------------------------------
 
 
 def has_trainer(module: LightningModule) -> bool:
-    """Whether a module belongs to a Trainer; `LightningModule.trainer` raises where it does not."""
+    """Whether a module belongs to a Trainer; `LightningModule.trainer` raises if it does not."""
     return module._trainer is not None
 
 
 def broadcast_module(module: LightningModule) -> None:
-    """Give all processes the weights and buffers of the first one."""
+    """Broadcast the weights and buffers of the first process to all others."""
     _sync_module_states(module)
 
 
 def communication_hook(strategy: Strategy) -> tuple[Any, Any]:
-    """The communication hook of a DDP strategy and its wrapper; None for each that it has not."""
+    """The communication hook of a DDP strategy and its wrapper; None for each that it does not have."""
     return getattr(strategy, "_ddp_comm_hook", None), getattr(strategy, "_ddp_comm_wrapper", None)
 
 
@@ -79,7 +180,7 @@ def communication_hook(strategy: Strategy) -> tuple[Any, Any]:
 
 
 def replace_log_metrics(trainer: Trainer, log: Callable[..., None]) -> None:
-    """Let a Trainer hand what it logs to ``log(original, metrics, step=None)`` from now on."""
+    """Let a Trainer pass the metrics that it logs to ``log(original, metrics, step=None)`` from now on."""
     connector = trainer._logger_connector
     original = type(connector).log_metrics.__get__(connector)
 
@@ -90,12 +191,12 @@ def replace_log_metrics(trainer: Trainer, log: Callable[..., None]) -> None:
 
 
 def loaded_checkpoint(trainer: Trainer) -> dict[str, Any]:
-    """The checkpoint that a Trainer is about to go on from; empty where there is none."""
+    """The checkpoint from which a Trainer is about to resume; empty if there is none."""
     return trainer._checkpoint_connector._loaded_checkpoint
 
 
 def restore(trainer: Trainer, path: Any) -> None:
-    """Put back what a Trainer puts back at a start, apart from the loops, the callbacks and the data."""
+    """Restore from a checkpoint all that a Trainer restores at a start but the loops, the callbacks and the data."""
     connector = trainer._checkpoint_connector
     connector.resume_start(path, weights_only=True)
     connector.restore_model()
@@ -105,7 +206,7 @@ def restore(trainer: Trainer, path: Any) -> None:
 
 
 def cluster_environment(trainer: Trainer) -> Any:
-    """Who has started the processes of a run."""
+    """The environment that has started the processes of a run."""
     return trainer._accelerator_connector.cluster_environment
 
 
@@ -114,18 +215,18 @@ def callbacks_state(trainer: Trainer) -> dict[str, Any]:
     return _call_callbacks_state_dict(trainer)
 
 
-def leave_signals(trainer: Trainer) -> None:
-    """Keep Lightning's handlers of signals from being registered, until `take_signals`."""
+def disable_signal_handlers(trainer: Trainer) -> None:
+    """Keep Lightning from registering signal handlers, until `restore_signals`."""
     trainer._signal_connector.register_signal_handlers = _do_nothing  # type: ignore[method-assign]
 
 
-def leave_broadcast(trainer: Trainer) -> None:
-    """Keep Lightning from telling all processes, after each batch, of a SIGTERM, until `take_signals`."""
+def disable_signal_broadcast(trainer: Trainer) -> None:
+    """Keep Lightning from telling all processes, after each batch, of a SIGTERM, until `restore_signals`."""
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _do_nothing  # type: ignore[method-assign]
 
 
-def take_signals(trainer: Trainer) -> None:
-    """Undo `leave_signals` and `leave_broadcast`."""
+def restore_signals(trainer: Trainer) -> None:
+    """Undo `disable_signal_handlers` and `disable_signal_broadcast`."""
     vars(trainer.fit_loop.epoch_loop).pop("_broadcast_sigterm_tensor", None)
     vars(trainer._signal_connector).pop("register_signal_handlers", None)
 
@@ -138,38 +239,33 @@ def _do_nothing() -> None:
 
 
 def train_loaders(trainer: Trainer) -> Sequence[Any]:
-    """The loaders of the training data; none before they are made."""
+    """The loaders of the training data; empty before they are made."""
     combined = trainer.fit_loop._combined_loader
     return combined.flattened if combined else []
 
 
 def accumulates(trainer: Trainer) -> bool:
-    """Whether the batch at hand is followed by another before the next update, by ``accumulate_grad_batches``."""
+    """Whether more batches come before the next optimizer step, by ``accumulate_grad_batches``."""
     return trainer.fit_loop._should_accumulate()
 
 
 def batches_counted(trainer: Trainer) -> int:
-    """Batches that were followed by an update, by which Lightning decides which batches are logged."""
+    """Number of batches with an optimizer step, by which Lightning decides which batches are logged."""
     return trainer.fit_loop.epoch_loop._batches_that_stepped
 
 
 def uncount_batch(checkpoint: dict[str, Any]) -> None:
-    """Take one off the `batches_counted` in a checkpoint."""
+    """Subtract one from the `batches_counted` in a checkpoint."""
     checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1
 
 
 def prefetched_batches(trainer: Trainer) -> int:
-    """Batches of this epoch that the loader has handed out and that were not begun."""
+    """Number of batches of this epoch that the loader has yielded and that training has not begun."""
     current: Any = trainer.fit_loop.epoch_loop.batch_progress.current
     return current.ready - current.started
 
 
 def forget_prefetched(trainer: Trainer) -> None:
-    """Count no batch of the whole run that was handed out and not begun."""
+    """Set the number of yielded batches of the whole run to that of begun ones."""
     total: Any = trainer.fit_loop.epoch_loop.batch_progress.total
     total.ready = total.started
-
-
-def batch_norms(modules: Iterable[torch.nn.Module]) -> list[AnyBatchNorm]:
-    """Those of some modules that are BatchNorm of any number of dimensions."""
-    return [module for module in modules if isinstance(module, AnyBatchNorm)]

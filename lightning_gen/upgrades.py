@@ -7,7 +7,7 @@ their former names in Python code are the business of `lightning_gen.deprecation
 """
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lightning_gen.deprecation import warn
@@ -28,6 +28,9 @@ RENAMED: dict[str, str] = {
     "lightning_gen.modules.Loss": "lightning_gen.training.Loss",
     "lightning_gen.modules.Player": "lightning_gen.training.earlier.Player",
     "lightning_gen.modules.UnwrappedDDPStrategy": "lightning_gen.training.UnwrappedDDPStrategy",
+    "lightning_gen.checkpoint.WholeCheckpointIO": "lightning_gen.checkpoint.AtomicCheckpointIO",
+    "lightning_gen.metrics.Figure": "lightning_gen.metrics.Measurement",
+    "lightning_gen.metrics.PictureClassifier": "lightning_gen.metrics.ConvClassifier",
     "lightning_gen.regularizers.Contest": "lightning_gen.regularizers.DiscriminatorPass",
     "lightning_gen.pictures.picture": "lightning_gen.media.preview",
 }
@@ -43,6 +46,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     },
     "lightning_gen.AutoencoderModule": {"observation": "input_transform", "draws": "codes_per_sample"},
     "lightning_gen.Reconstruction": {"draws": "codes_per_sample", "population": "dataset_size"},
+    "lightning_gen.metrics.Report": {"figures": "measurements"},
     "lightning_gen.adversaries.GenerationMatching": {"spare_encoder": "stop_encoder_gradient"},
     "lightning_gen.adversaries.ReconstructionMatching": {"spare_encoder": "stop_encoder_gradient"},
 }
@@ -68,6 +72,29 @@ def aliases(package: str) -> Callable[[str], Any]:
         return getattr(importlib.import_module(module), attribute)
 
     return find
+
+
+def earlier_name(old: str, new: str) -> property:
+    """An attribute of a class by its name of version 0.1: it gives the attribute, or the method, of today."""
+
+    def find(self: Any) -> Any:
+        warn(f"{type(self).__name__}.{old}", new)
+        return getattr(self, new)
+
+    return property(find)
+
+
+def take_earlier_overrides(kind: type, renamed: Mapping[str, str]) -> None:
+    """Let methods that a class defines by their names of version 0.1 override those of today.
+
+    Args:
+        kind: A class that has just been derived from one of this package, in its ``__init_subclass__``.
+        renamed: Names of version 0.1 and those of today.
+    """
+    for old, new in renamed.items():
+        if old in vars(kind):
+            warn(f"{kind.__name__}.{old}", new, stacklevel=3)
+            setattr(kind, new, vars(kind)[old])
 
 
 # descriptions ----------------------------------------------------------------------------------------------------

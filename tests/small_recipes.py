@@ -3,6 +3,18 @@
 from lightning_gen.cli import recipes
 
 RECIPES = [name for name in recipes.names() if name.split("/")[0] not in ("data", "trainer")]
+DIFFERENT = (
+    "autoencoder/vae",
+    "autoencoder/hierarchical_vae",
+    "autoencoder/vq_vae",
+    "autoencoder/adversarial",
+    "autoencoder/vq_gan",
+    "gan/dcgan",
+    "gan/acgan",
+    "gan/rpgan",
+    "gan/wgan_gp",
+)
+"""Recipes that differ in kind: one a module, and one for what a run of that module keeps beside its networks."""
 SMALL = {
     "DCGANGenerator": ["--model.generator.width=4"],
     "DCGANDiscriminator": ["--model.discriminator.width=4"],

@@ -1,5 +1,6 @@
 """No number that means nothing is taken by any part: every constructor argument that is a number is tried."""
 
+import contextlib
 import importlib
 import inspect
 import math
@@ -79,31 +80,30 @@ def options(kind):
     return {name: GIVEN[name] for name in needed}, types
 
 
-def cases():
-    for kind in parts():
-        _, types = options(kind)
-        for name, hints in types.items():
-            numbers = (
-                [math.nan, math.inf, -math.inf, -3] if float in hints else [math.nan, 0.5, -3] if int in hints else []
-            )
-            for value in numbers:
-                if (kind.__name__, name, value) not in ALLOWED:
-                    yield pytest.param(kind, name, value, id=f"{kind.__name__}.{name}={value}")
-            inside = [math.nan, math.inf, -3] if (float,) in hints else [-3, 0] if (int,) in hints else []
-            for value in inside if name != "shape" else ():
-                yield pytest.param(kind, name, [value], id=f"{kind.__name__}.{name}=[{value}]")
+def refused(kind):
+    """The names and values that a part must refuse, of every argument that is a number."""
+    _, types = options(kind)
+    for name, hints in types.items():
+        numbers = [math.nan, math.inf, -math.inf, -3] if float in hints else [math.nan, 0.5, -3] if int in hints else []
+        yield from ((name, value) for value in numbers if (kind.__name__, name, value) not in ALLOWED)
+        inside = [math.nan, math.inf, -3] if (float,) in hints else [-3, 0] if (int,) in hints else []
+        yield from ((name, [value]) for value in inside if name != "shape")
 
 
-@pytest.mark.parametrize(("kind", "name", "value"), cases())
-def test_a_number_that_means_nothing_is_refused(kind, name, value):
+@pytest.mark.parametrize("kind", [kind for kind in parts() if any(refused(kind))])
+def test_a_number_that_means_nothing_is_refused(kind):
     given, _ = options(kind)
     kind(**given)  # what is refused below is the number
-    with pytest.raises(InputError):
-        kind(**{**given, name: value})
+    taken = []
+    for name, value in refused(kind):
+        with contextlib.suppress(InputError):
+            kind(**{**given, name: value})
+            taken.append(f"{name}={value}")
+    assert not taken
 
 
 def test_nothing_is_forgotten():
-    tried = {(case.values[0].__name__, case.values[1]) for case in cases()}
+    tried = {(kind.__name__, name) for kind in parts() for name, _ in refused(kind)}
     assert {
         ("R1", "weight"),
         ("R1", "every"),
@@ -155,21 +155,21 @@ def test_what_lies_in_a_range(allowed, inside, outside):
     assert not any(value in allowed for value in outside)
 
 
-@pytest.mark.parametrize("clip", [0.0, -0.01, math.nan, math.inf])
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
-def test_a_clip_that_would_turn_or_stop_a_gradient_is_refused(gan, player, clip):
-    with pytest.raises(InputError, match=rf"GANModule cannot have {player}_clip {clip}: give the largest norm"):
-        gan(objective=Hinge(), **{f"{player}_clip": clip})
+def test_a_clip_that_would_turn_or_stop_a_gradient_is_refused(gan, player):
+    for clip in (0.0, -0.01, math.nan, math.inf):
+        with pytest.raises(InputError, match=rf"GANModule cannot have {player}_clip {clip}: give the largest norm"):
+            gan(objective=Hinge(), **{f"{player}_clip": clip})
 
 
 @pytest.mark.parametrize("name", ["discriminator_updates", "accumulate"])
-@pytest.mark.parametrize("value", [0, -3, 1.5, math.nan])
-def test_a_count_that_is_none_is_refused(gan, name, value):
-    with pytest.raises(InputError, match=f"{name} must be at least 1"):
-        gan(**{name: value})
+def test_a_count_that_is_none_is_refused(gan, name):
+    for value in (0, -3, 1.5, math.nan):
+        with pytest.raises(InputError, match=f"{name} must be at least 1"):
+            gan(**{name: value})
 
 
-@pytest.mark.parametrize("value", [0, -3, math.nan])
-def test_so_many_draws_are_refused(autoencoder, value):
-    with pytest.raises(InputError, match="draws must be at least 1"):
-        autoencoder(codes_per_sample=value)
+def test_so_many_codes_are_refused(autoencoder):
+    for value in (0, -3, math.nan):
+        with pytest.raises(InputError, match="codes_per_sample must be at least 1"):
+            autoencoder(codes_per_sample=value)

@@ -1,4 +1,4 @@
-"""What README points at is there."""
+"""What the pages point at is there, and what they show runs."""
 
 import re
 from pathlib import Path
@@ -6,18 +6,54 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parents[1]
-PAGES = [HERE / "README.md", HERE / "configs" / "cluster" / "README.md"]
+PAGES = [
+    HERE / page
+    for page in ("README.md", "configs/README.md", "configs/cluster/README.md", "tests/benchmarks/README.md")
+]
+named = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(HERE).as_posix())
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HERE)))
-def test_files_exist(page):
-    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
+def anchors(page):
+    """What the headings of a page are called in links."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@named
+def test_files_and_headings_exist(page):
+    links = re.findall(r"\]\((?!https?://)([^)#]*)#?([^)]*)\)", page.read_text())
     assert links
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    for file, heading in links:
+        target = page.parent / file if file else page
+        assert target.exists(), file
+        assert not heading or heading in anchors(target), f"{file}#{heading}"
 
 
-def test_tests_that_are_named_exist():
-    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", PAGES[0].read_text())
-    assert any(test for _, test in named)
-    missing = [f"{file}::{test}" for file, test in named if f"def {test}" not in (HERE / file).read_text()]
+@named
+def test_tests_that_are_named_exist(page):
+    found = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text())
+    missing = [f"{file}::{test}" for file, test in found if f"def {test}" not in (HERE / file).read_text()]
     assert missing == []
+
+
+def test_the_exactness_of_each_promise_names_its_test():
+    assert len(re.findall(r"`tests/[\w/]+\.py::\w+`", (HERE / "configs/cluster/README.md").read_text())) >= 10
+
+
+def test_the_line_that_tests_is_the_only_one_of_its_kind():
+    """`.ci/run` runs it."""
+    lines = [line for line in PAGES[0].read_text().splitlines() if "pip install -e '.[test]'" in line]
+    assert lines == [".venv/bin/pip install -e '.[test]' && .venv/bin/pytest"]
+
+
+@pytest.mark.slow
+def test_the_code_of_the_first_page_runs(tmp_path, monkeypatch):
+    """Its Python, as it stands: parts of one's own, and a GAN that is trained, saved and loaded with them."""
+    parts, session = re.findall(r"```python\n(.*?)```", PAGES[0].read_text(), flags=re.DOTALL)
+    (tmp_path / "my_parts.py").write_text(parts)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    names = {}
+    exec(session, names)
+    assert names["samples"].shape == (8, 3, 32, 32)

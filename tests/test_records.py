@@ -19,14 +19,14 @@ def assert_equal(one, other):
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("parts", [1, 2, 3, 7, 9])
-def test_the_parts_of_a_batch_are_the_batch(batch, parts):
-    found = list(batch.split(parts))
-    assert [len(part.x) for part in found] == [len(chunk) for chunk in X.chunk(parts)]
-    for name in ("x", "labels", "target"):
-        whole = getattr(batch, name)
-        pieces = [getattr(part, name) for part in found]
-        assert pieces == [None] * len(found) if whole is None else torch.equal(torch.cat(pieces), whole)
+def test_the_parts_of_a_batch_are_the_batch(batch):
+    for parts in (1, 2, 3, 7, 9):
+        found = list(batch.split(parts))
+        assert [len(part.x) for part in found] == [len(chunk) for chunk in X.chunk(parts)]
+        for name in ("x", "labels", "target"):
+            whole = getattr(batch, name)
+            pieces = [getattr(part, name) for part in found]
+            assert pieces == [None] * len(found) if whole is None else torch.equal(torch.cat(pieces), whole)
 
 
 @pytest.mark.parametrize("batch", BATCHES)

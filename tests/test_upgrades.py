@@ -7,6 +7,7 @@ import torch
 
 from lightning_gen import pictures, upgrades
 from lightning_gen.media import preview
+from lightning_gen.metrics import Measurement, ModeCoverage, Report
 from lightning_gen.reflection import class_path
 from lightning_gen.regularizers import R1
 from lightning_gen.upgrades import upgraded, upgraded_checkpoint, upgraded_path
@@ -89,3 +90,12 @@ def test_what_names_are_now_there_is(today):
 def test_the_picture_of_an_earlier_version_is_a_preview():
     with pytest.warns(DeprecationWarning, match=r"lightning_gen\.media\.preview"):
         assert pictures.picture is preview
+
+
+def test_results_have_their_measurements_under_the_earlier_name_too():
+    report = Report((Measurement("mse", 0.5, "error"),))
+    with pytest.warns(DeprecationWarning, match="Report.figures is measurements now"):
+        assert report.figures == report.measurements
+    found = ModeCoverage((1, 1), (1, 1), 2)
+    with pytest.warns(DeprecationWarning, match="ModeCoverage.figures is measurements now"):
+        assert found.figures() == found.measurements()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lightning_gen.augmentations.base import AdaptiveAugmentation
 from lightning_gen.augmentations.differentiable import require_images, uniform
-from lightning_gen.augmentations.geometry import Affine, blit, sampled, warp
+from lightning_gen.augmentations.geometry import Affine, blit, resampled, warp
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import COUNT, SHARE, require
 
@@ -108,7 +108,7 @@ class ADA(AdaptiveAugmentation):
         for count in (self.sign_sum, self.images, self.updates):
             count.masked_fill_(due, 0)
 
-    def figures(self) -> dict[str, Tensor]:
+    def metrics(self) -> dict[str, Tensor]:
         """The probability of each operation."""
         return {"augmentation_probability": self._probability().clone()}
 
@@ -136,7 +136,7 @@ class ADA(AdaptiveAugmentation):
         (chosen, source), *later = draws
         for also_chosen, motion in later:
             chosen, source = chosen | also_chosen, source.after(motion)
-        return torch.where(chosen[:, None, None, None], sampled(x, source), x)
+        return torch.where(chosen[:, None, None, None], resampled(x, source), x)
 
     def _recolored(self, x: Tensor, generator: torch.Generator) -> Tensor:
         coin, hue = uniform(2, x, generator)

@@ -1,9 +1,12 @@
-"""What an augmentation promises: samples in, samples of the same shape out."""
+"""The interface of all augmentations: samples in, samples of the same shape out."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from lightning_gen.upgrades import take_earlier_overrides
 
 
 class Augmentation(nn.Module, ABC):
@@ -11,7 +14,7 @@ class Augmentation(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return changed samples ``(n, *shape)``; the ones given are left as they are.
+        """Return changed samples ``(n, *shape)``; the input is not changed in place.
 
         Args:
             x: Samples, ``(n, *shape)``; images in [-1, 1].
@@ -22,15 +25,19 @@ class Augmentation(nn.Module, ABC):
 class AdaptiveAugmentation(Augmentation):
     """An augmentation that changes more as the discriminator overfits."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        take_earlier_overrides(cls, {"figures": "metrics"})
+
     @abstractmethod
     def adapt(self, real_sign: Tensor, images: int) -> None:
-        """Hear how sure the discriminator is, after each of its updates; nothing is read back from the device.
+        """Adapt to the discriminator's overfitting, after each of its updates, without waiting for the device.
 
         Args:
             real_sign: Mean sign of the logits on real samples over all devices, a scalar in [-1, 1].
             images: Images that the update used, over all devices.
         """
 
-    def figures(self) -> dict[str, Tensor]:
-        """Named scalars to log, apart from the state that `adapt` changes in place."""
+    def metrics(self) -> dict[str, Tensor]:
+        """Named scalars to log; copies of the state, which `adapt` changes in place."""
         return {}

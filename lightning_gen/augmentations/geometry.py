@@ -1,4 +1,4 @@
-"""Geometry: images moved by one affine map each, composed from many, and sampled once.
+"""Geometry: images moved by one affine map each, composed from many, and resampled once.
 
 Positions are in pixels from the centre of the image, x to the right and y down. A map says where each pixel of the
 result comes from, so it is the inverse of the motion that one sees, and of two motions the later one is undone first.
@@ -75,7 +75,7 @@ def image_of(matrix: Tensor, vector: Tensor) -> Tensor:
     return (matrix * vector[:, None]).sum(2)
 
 
-def sampled(x: Tensor, source: Affine) -> Tensor:
+def resampled(x: Tensor, source: Affine) -> Tensor:
     """Fetch each pixel of the result where `source` says, bicubically; images go on as mirror images beyond their rim.
 
     Args:

@@ -9,7 +9,7 @@ import torch
 
 import lightning_gen
 from lightning_gen.bench.records import Run
-from lightning_gen.metrics import Figure, Report
+from lightning_gen.metrics import Measurement, Report
 
 MEGABYTE = 1e6
 
@@ -19,7 +19,7 @@ def compared(runs: Sequence[Run]) -> Report:
     return Report(tuple(figures(runs)), card(runs[0]), dict(omissions(runs[0])))
 
 
-def figures(runs: Sequence[Run]) -> Iterator[Figure]:
+def figures(runs: Sequence[Run]) -> Iterator[Measurement]:
     """The figures in the order in which they are read; of several runs the median."""
     yield middle("step_ms", (1e3 * run.library.wall for run in runs), "milliseconds of a training step of the library")
     pairs = [(run.library, run.reference) for run in runs if run.reference is not None]
@@ -38,18 +38,20 @@ def figures(runs: Sequence[Run]) -> Iterator[Figure]:
     yield middle("data_ms", (1e3 * run.data for run in runs), meaning)
     yield from memory(runs[0])
     meaning = "seconds from the command to the end of the first step of the first run, imports left out"
-    yield Figure("first_step_s", runs[0].first_step, meaning)
+    yield Measurement("first_step_s", runs[0].first_step, meaning)
 
 
-def memory(run: Run) -> Iterator[Figure]:
+def memory(run: Run) -> Iterator[Measurement]:
     """The most memory that the tensors of each side took."""
     most = run.library.memory
     if most is None:
         return
     meaning = "megabytes that the tensors of the library's side take at most: weights, gradients, optimizers, a step"
-    yield Figure("peak_memory_mb", most / MEGABYTE, meaning)
+    yield Measurement("peak_memory_mb", most / MEGABYTE, meaning)
     if run.reference is not None and run.reference.memory:
-        yield Figure("peak_memory_ratio", most / run.reference.memory, "the same / that of the loop by hand, 1 is best")
+        yield Measurement(
+            "peak_memory_ratio", most / run.reference.memory, "the same / that of the loop by hand, 1 is best"
+        )
 
 
 def omissions(run: Run) -> Iterator[tuple[str, str]]:
@@ -77,7 +79,7 @@ def card(run: Run) -> dict[str, object]:
     }
 
 
-def middle(name: str, values: Iterable[float], meaning: str) -> Figure:
+def middle(name: str, values: Iterable[float], meaning: str) -> Measurement:
     """The median of several runs with their range."""
     found = list(values)
-    return Figure(name, statistics.median(found), meaning, (min(found), max(found)) if len(found) > 1 else None)
+    return Measurement(name, statistics.median(found), meaning, (min(found), max(found)) if len(found) > 1 else None)

@@ -24,6 +24,7 @@ from lightning_gen.callbacks import Compile
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.errors import InputError
 from lightning_gen.modules import AutoencoderModule, GANModule
+from lightning_gen.networks.layers import MEMORY_FORMATS
 from lightning_gen.training import GenerativeModule
 
 Found = TypeVar("Found")
@@ -81,8 +82,7 @@ class Interleaving(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Go on with the plan where a step is over."""
-        done = pl_module.rounds if isinstance(pl_module, GANModule) else batch_idx
-        if done % batches_of_a_step(trainer, counted(pl_module)) == 0:
+        if counted(pl_module).begins_update(batch_idx, trainer.accumulate_grad_batches):
             next(self._plan, None)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -187,11 +187,6 @@ def reference_loop(trainer: Trainer, module: GenerativeModule) -> ReferenceLoop:
     return kind(module, stream, torch.Generator(device).manual_seed(0), precision)
 
 
-def batches_of_a_step(trainer: Trainer, module: GenerativeModule) -> int:
-    """How many batches there are for one update of what is trained, of the generator where there is one."""
-    return module.discriminator_updates if isinstance(module, GANModule) else trainer.accumulate_grad_batches
-
-
 def setting(trainer: Trainer, module: GenerativeModule) -> Setting:
     """What a run is made with."""
     device = module.device
@@ -202,8 +197,8 @@ def setting(trainer: Trainer, module: GenerativeModule) -> Setting:
         memory_format(module),
         any(isinstance(callback, Compile) for callback in trainer.callbacks),  # type: ignore[attr-defined]
         trainer.datamodule.batch_size,  # type: ignore[attr-defined]
-        batches_of_a_step(trainer, module),
-        isinstance(module, GANModule) and not module.shared_samples and module.accumulate == 1,
+        module.batches_of_update(trainer.accumulate_grad_batches),
+        module.redraws,
     )
 
 
@@ -216,6 +211,6 @@ def processor() -> str:
 
 def memory_format(module: nn.Module) -> str | None:
     """How the weights of convolutions lie in memory; None where there are none."""
-    weights = [parameter for parameter in module.parameters() if parameter.ndim == 4]
+    weights = [parameter for parameter in module.parameters() if parameter.ndim in MEMORY_FORMATS]
     permuted = any(not weight.is_contiguous() for weight in weights)
     return None if not weights else "channels_last" if permuted else "contiguous"

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils._pytree import tree_leaves
+
+from lightning_gen import private
 
 
 class Peak(Protocol):
@@ -95,7 +96,7 @@ def held(networks: Iterable[nn.Module], optimizers: Iterable[Optimizer]) -> list
     parameters = [parameter for part in parts for parameter in part.parameters()]
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     buffers = [buffer for part in parts for buffer in part.buffers()]
-    state = [leaf for each in optimizers for leaf in tree_leaves(dict(each.state)) if isinstance(leaf, Tensor)]
+    state = [leaf for each in optimizers for leaf in private.tree_leaves(dict(each.state)) if isinstance(leaf, Tensor)]
     return [*parameters, *gradients, *buffers, *state]
 
 

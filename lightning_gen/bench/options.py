@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lightning_gen.bench.figures import middle
 from lightning_gen.bench.records import Run, Setting
 from lightning_gen.bench.run import Fit, measured
-from lightning_gen.metrics import Figure, Report
+from lightning_gen.metrics import Measurement, Report
 from lightning_gen.terminal import say
 
 HELPS = 1.03
@@ -110,7 +110,7 @@ class Trials:
         return Report(found, omitted=omitted)
 
 
-def verdict(option: Option, plain: Sequence[Run], tried: Sequence[Run]) -> Figure:
+def verdict(option: Option, plain: Sequence[Run], tried: Sequence[Run]) -> Measurement:
     """What an option brings: how many times as fast a step is with it, in rounds of a run without and one with it."""
     speedups = [before.library.wall / after.library.wall for before, after in zip(plain, tried, strict=True)]
     step = f"{1e3 * statistics.median(run.library.wall for run in tried):.4g} ms a step"

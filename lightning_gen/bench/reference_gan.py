@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, relu, softplus
 
+from lightning_gen import private
 from lightning_gen.augmentations import AdaptiveAugmentation
 from lightning_gen.bench.data import Real
 from lightning_gen.bench.precision import Precision
@@ -152,7 +153,7 @@ class ReferenceGAN:
         self.slopes = [(place, weights[kind]) for kind, place in POSITIONS.items() if kind in weights]
         self.bound = module.constraint.bound if isinstance(module.constraint, WeightClipping) else None
         terms = cast(list[Classification], list(module.terms.values()))
-        self.class_weight = next((term.weight for term in terms), None)
+        self.class_weight = next((at(term.weight, 0) for term in terms), None)
 
     def step(self) -> None:
         """The updates of the discriminator, one of the generator."""
@@ -180,8 +181,7 @@ class ReferenceGAN:
         if self.bound is not None:
             with torch.no_grad():
                 weights: list[Tensor] = list(self.discriminator.parameters())
-                torch._foreach_clamp_min_(weights, -self.bound)
-                torch._foreach_clamp_max_(weights, self.bound)
+                private.clamp_all(weights, -self.bound, self.bound)
 
     def discriminator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Tensor:
         """The adversarial loss, that of the classes, the penalties; one pass over all samples where that is equal."""
@@ -242,6 +242,6 @@ class ReferenceGAN:
 @torch.no_grad()
 def follow(average: torch.nn.Module, source: torch.nn.Module) -> None:
     """Move the averaged weights, copy the statistics of BatchNorm."""
-    torch._foreach_lerp_(list(average.parameters()), list(source.parameters()), AVERAGE_SHARE)
+    private.lerp_all(list(average.parameters()), list(source.parameters()), AVERAGE_SHARE)
     if buffers := list(average.buffers()):
-        torch._foreach_copy_(buffers, list(source.buffers()))
+        private.copy_all(buffers, list(source.buffers()))

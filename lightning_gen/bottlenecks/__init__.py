@@ -1,4 +1,4 @@
-"""Bottlenecks: features to a code, with its distribution where it has one; they never see the decoder."""
+"""Bottlenecks map features to a code, and give its distribution if it has one; they never see the decoder."""
 
 from lightning_gen.bottlenecks.base import Bottleneck
 from lightning_gen.bottlenecks.codebook import CodebookLearning, GradientDescent, MovingAverage

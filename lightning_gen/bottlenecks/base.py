@@ -1,7 +1,8 @@
-"""What a bottleneck promises: features in, a code out."""
+"""The interface of all bottlenecks: features in, a code out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,10 @@ from torch import Tensor, nn
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import COUNT
 from lightning_gen.records import Code, Shape
+from lightning_gen.upgrades import take_earlier_overrides
+
+RENAMED_METHODS = {"snap": "quantize", "adapt": "update_codebook"}
+"""Methods of version 0.1 and their names of today: a subclass may define them by their old names for one version."""
 
 
 class Bottleneck(nn.Module, ABC):
@@ -18,6 +23,10 @@ class Bottleneck(nn.Module, ABC):
         latent_dim: Width of the code.
     """
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        take_earlier_overrides(cls, RENAMED_METHODS)
+
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
         if latent_dim not in COUNT:
@@ -26,60 +35,60 @@ class Bottleneck(nn.Module, ABC):
 
     @property
     def has_prior(self) -> bool:
-        """Whether codes can be drawn without an encoder, by `sample_prior`."""
+        """Whether `sample_prior` can sample codes, without an encoder."""
         return False
 
     @property
     @abstractmethod
     def features(self) -> int:
-        """Width of the features that the encoder must give."""
+        """Width of the features that the bottleneck reads: the encoder's output must be as wide."""
 
     @abstractmethod
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
-        """Map features ``(n, features)``, or maps ``(n, features, h, w)`` place by place, to a code.
+        """Map features ``(n, features)``, or each position of maps ``(n, features, h, w)``, to a code.
 
         Args:
-            features: What the encoder gave.
-            generator: Source of noise. None makes the code its mean, in training as in evaluation; `train()` and
-                `eval()` change nothing, so a validation ELBO is estimated with the noise it is defined with.
+            features: The encoder's output.
+            generator: Source of noise. With None the code is its mean, in training and in evaluation. `train()` and
+                `eval()` change nothing, so a validation ELBO is estimated with the noise that its definition has.
 
         Returns:
             A code ``(n, latent_dim)``, or ``(n, latent_dim, h, w)``.
         """
 
     def sample_prior(self, n: int, generator: torch.Generator, map_size: Shape = ()) -> Tensor:
-        """Draw codes ``(n, latent_dim, *map_size)`` from the prior, float32, on the generator's device.
+        """Sample codes ``(n, latent_dim, *map_size)`` from the prior, float32, on the generator's device.
 
         Raises:
-            InputError: The bottleneck has no prior: nothing says how its codes are distributed.
+            InputError: The bottleneck has no prior, so that the distribution of its codes is unknown.
         """
         raise InputError(
-            f"{type(self).__name__} has no prior to draw codes from: use GaussianBottleneck to generate, or fit a "
+            f"{type(self).__name__} has no prior to sample codes from: use GaussianBottleneck to generate, or fit a "
             "sampler to its codes"
         )
 
-    def snap(self, code: Tensor) -> Tensor:
-        """Put codes ``(n, latent_dim, ...)``, such as a sampler draws, where the bottleneck's own codes lie.
+    def quantize(self, code: Tensor) -> Tensor:
+        """Map codes ``(n, latent_dim, ...)``, such as those of a sampler, to the nearest codes of the bottleneck.
 
-        Those are everywhere for most bottlenecks, which give the codes back as they are.
+        The codes of most bottlenecks are continuous: they return their input.
         """
         return code
 
-    def adapt(self, code: Code, generator: torch.Generator, total: Callable[[Tensor], Tensor]) -> None:
-        """Follow the codes of a training batch, after its update; nothing for most bottlenecks.
+    def update_codebook(self, code: Code, generator: torch.Generator, total: Callable[[Tensor], Tensor]) -> None:
+        """Update the codebooks with the codes of a training batch, after its optimizer step; most have none.
 
         Args:
-            code: What `forward` made of the batch, without its graph and levels.
+            code: The output of `forward` for the batch, without its graph and levels.
             generator: This process's own source of random numbers.
-            total: Sums a tensor over all devices, so that what follows from the sum is equal on all of them.
+            total: Sums a tensor over all devices, so that codebooks stay equal on all of them.
         """
 
 
 def require_features(bottleneck: Bottleneck, features: Tensor) -> None:
-    """Check that features are as wide as a bottleneck needs them.
+    """Check that features have the width that a bottleneck reads.
 
     Raises:
-        InputError: They are not.
+        InputError: They are wider or narrower.
     """
     if features.ndim < 2 or features.shape[1] != bottleneck.features:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Codebooks that are learned, and the plans from which a quantizer builds them."""
+"""Learned codebooks, and the settings from which a quantizer builds them."""
 
 from abc import ABC, abstractmethod
 
@@ -16,9 +16,9 @@ class AveragedCodebook(Codebook):
     Args:
         codes: Number of vectors.
         width: Their width.
-        decay: Share of a running average that a batch leaves as it was.
-        restart_below: Use, as a share of even use, below which a code starts again.
-        epsilon: What Laplace smoothing adds to the use of each code.
+        decay: Weight of the old value in a running average.
+        restart_below: Use, as a share of even use, below which a code is replaced.
+        epsilon: Added to the use of each code by Laplace smoothing.
     """
 
     averages: Tensor
@@ -30,15 +30,15 @@ class AveragedCodebook(Codebook):
         self.register_buffer("averages", torch.zeros(codes, width))
 
     def learn(self, sums: Tensor) -> None:
-        """Average the sums in, and divide by the use that Laplace smoothing makes of `use`."""
+        """Update the averages with the sums, and divide them by the use after Laplace smoothing."""
         self.averages.lerp_(sums, 1 - self.decay)
         whole = self.use.sum()
         smoothed = (self.use + self.epsilon) / (whole + self.codes * self.epsilon) * whole
         self.vectors.copy_(self.averages / smoothed[:, None])
 
-    def place(self, where: Tensor, vectors: Tensor, count: Tensor) -> None:
-        """Put vectors in place of codes, and the averages that they are the quotients of."""
-        super().place(where, vectors, count)
+    def replace(self, where: Tensor, vectors: Tensor, count: Tensor) -> None:
+        """Replace codes by vectors, with averages that fit them."""
+        super().replace(where, vectors, count)
         self.averages.copy_(torch.where(where[:, None], vectors * self.use[:, None], self.averages))
 
 
@@ -48,8 +48,8 @@ class TrainedCodebook(Codebook):
     Args:
         codes: Number of vectors.
         width: Their width.
-        decay: Share of a running average that a batch leaves as it was.
-        restart_below: Use, as a share of even use, below which a code starts again.
+        decay: Weight of the old value in a running average.
+        restart_below: Use, as a share of even use, below which a code is replaced.
     """
 
     def __init__(self, codes: int, width: int, decay: float, restart_below: float) -> None:
@@ -57,16 +57,16 @@ class TrainedCodebook(Codebook):
         self.vectors = nn.Parameter(first_vectors(codes, width))
 
     def learn(self, sums: Tensor) -> None:
-        """Nothing: the optimizer moved them."""
+        """Do nothing: the optimizer updates the vectors."""
 
 
 class CodebookLearning(ABC):
-    """How a quantizer's codebooks are learned; a plan from which it builds them, without weights.
+    """How a quantizer's codebooks are learned: settings, without weights.
 
     Args:
-        decay: Share of a running average that a batch leaves as it was, from 0 to below 1.
-        restart_below: Use, as a share of even use of all codes, below which a code counts as dead and starts again from
-            a feature of the batch; 0 to leave dead codes alone.
+        decay: Weight of the old value in a running average, from 0 to below 1.
+        restart_below: Use, as a share of even use of all codes, below which a code is dead and is replaced by a feature
+            of the batch; 0 to keep dead codes.
 
     Raises:
         InputError: A number is out of its range.
@@ -76,8 +76,8 @@ class CodebookLearning(ABC):
         require(self, "decay", decay, BELOW_1, "one")
         if restart_below not in BELOW_1:
             raise InputError(
-                f"{type(self).__name__} cannot have restart_below {restart_below}: give a share from 0, to leave dead "
-                "codes alone, to below 1"
+                f"{type(self).__name__} cannot have restart_below {restart_below}: give a share from 0, to keep dead "
+                "codes, to below 1"
             )
         self.decay = decay
         self.restart_below = restart_below
@@ -93,10 +93,10 @@ class MovingAverage(CodebookLearning):
     Paper: Neural Discrete Representation Learning, https://arxiv.org/abs/1711.00937, appendix A.1
 
     Args:
-        decay: Share of a running average that a batch leaves as it was, from 0 to below 1.
-        restart_below: Use, as a share of even use of all codes, below which a code counts as dead and starts again from
-            a feature of the batch, together with its averages; 0 to leave dead codes alone.
-        epsilon: What Laplace smoothing adds to the use of each code, in features a batch.
+        decay: Weight of the old value in a running average, from 0 to below 1.
+        restart_below: Use, as a share of even use of all codes, below which a code is dead and is replaced by a feature
+            of the batch, together with its averages; 0 to keep dead codes.
+        epsilon: Added to the use of each code by Laplace smoothing, in features a batch.
 
     Raises:
         InputError: A number is out of its range.
@@ -113,7 +113,7 @@ class MovingAverage(CodebookLearning):
 
 
 class GradientDescent(CodebookLearning):
-    """Codes are parameters; the objective needs the terms `CodebookDistance`, which trains them, and `Commitment`.
+    """Codes are parameters; the objective needs the terms `CodebookDistance`, to train them, and `Commitment`.
 
     Paper: Neural Discrete Representation Learning, https://arxiv.org/abs/1711.00937, equation 3
     """
@@ -124,5 +124,5 @@ class GradientDescent(CodebookLearning):
 
 
 def first_vectors(codes: int, width: int) -> Tensor:
-    """Draw what a codebook holds before its first batch, uniformly from [-1/codes, 1/codes]."""
+    """Sample the vectors of a codebook before its first batch, uniformly from [-1/codes, 1/codes]."""
     return (2 * torch.rand(codes, width) - 1) / codes

@@ -26,16 +26,16 @@ class GaussianBottleneck(Bottleneck):
 
     @property
     def has_prior(self) -> bool:
-        """True: codes can be drawn from N(0, I)."""
+        """True: the prior is N(0, I)."""
         return True
 
     @property
     def features(self) -> int:
-        """Width of the features that the encoder must give: 2 `latent_dim`."""
+        """Width of the features that it reads: 2 `latent_dim`."""
         return 2 * self.latent_dim
 
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
-        """Map features ``(n, 2 latent_dim, ...)`` to a code ``(n, latent_dim, ...)``; without a generator its mean."""
+        """Map features ``(n, 2 latent_dim, ...)`` to a code ``(n, latent_dim, ...)``; no generator gives its mean."""
         require_features(self, features)
         mean, log_variance = at_least_float32(features).chunk(2, dim=1)
         posterior, sample = LogVarianceNormal(mean, log_variance), mean
@@ -46,5 +46,5 @@ class GaussianBottleneck(Bottleneck):
         return Code(sample.to(features.dtype), mean.to(features.dtype), (level,))
 
     def sample_prior(self, n: int, generator: torch.Generator, map_size: Shape = ()) -> Tensor:
-        """Draw codes ``(n, latent_dim, *map_size)`` from N(0, I), float32, on the generator's device."""
+        """Sample codes ``(n, latent_dim, *map_size)`` from N(0, I), float32, on the generator's device."""
         return torch.randn(n, self.latent_dim, *map_size, generator=generator, device=generator.device)

@@ -19,23 +19,23 @@ from lightning_gen.terms import at_least_float32
 class HierarchicalBottleneck(Bottleneck):
     """A ladder of Gaussian levels, z₁ nearest to the data: p(z) = p(z_L) Π p(zₗ|zₗ₊₁) with p(z_L) = N(0, I).
 
-    Deterministic layers climb from the features h and give evidence N(mu, sigma²) of every level. The top posterior is
-    its evidence. Below, one network gives the prior p(zₗ|zₗ₊₁), and the posterior is the normalised product of prior
+    Deterministic layers map the features h upwards and give evidence N(mu, sigma²) of every level. The top posterior is
+    its evidence. Below it, a network gives the prior p(zₗ|zₗ₊₁), and the posterior is the normalised product of prior
     and evidence, q(zₗ|zₗ₊₁, x) ∝ N(zₗ; mu, sigma²) p(zₗ|zₗ₊₁); its precision is the sum of both, so that a level
-    without evidence costs nothing. Different from the paper, nothing is normalised over the batch, and the decoder
-    reads all levels side by side, z₁ first, which keeps the upper ones in use.
+    without evidence has no divergence. It differs from the paper in two points: there is no BatchNorm, and the decoder
+    reads all levels, concatenated with z₁ first, so that the upper levels stay in use.
 
     Each divergence is exact given the sample of the level above. A divergence whose weight rises from 0, such as
-    ``KLDivergence(Constant(warmup_images=...))``, keeps more of the code alive (section 2.3 of the paper).
+    ``KLDivergence(Constant(warmup_images=...))``, keeps more latents active (section 2.3 of the paper).
 
     Paper: Ladder Variational Autoencoders, https://arxiv.org/abs/1602.02282, equations 12 to 20
 
     Args:
-        latent_dims: Width of each level from z₁ upwards; the code is as wide as all of them together.
-        width: Width of the features that the encoder gives, and of the hidden layers.
+        latent_dims: Width of each level from z₁ upwards; the width of the code is their sum.
+        width: Width of the encoder's features, and of the hidden layers.
 
     Raises:
-        InputError: There is no level, or a width is below 1.
+        InputError: The list is empty, or a width is below 1.
     """
 
     def __init__(self, latent_dims: Sequence[int] = (32, 16), width: int = 200) -> None:
@@ -56,66 +56,66 @@ class HierarchicalBottleneck(Bottleneck):
 
     @property
     def has_prior(self) -> bool:
-        """True: codes can be drawn from the top downwards."""
+        """True: the levels can be sampled from the top downwards."""
         return True
 
     @property
     def features(self) -> int:
-        """Width of the features that the encoder must give: `width`."""
+        """Width of the features that it reads: `width`."""
         return self.width
 
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
-        """Map features ``(n, width, ...)`` to a code ``(n, latent_dim, ...)``; without a generator to means downwards.
+        """Map features ``(n, width, ...)`` to a code ``(n, latent_dim, ...)``; without a generator to its mean.
 
-        `mean` is made of posterior means from the top downwards, each given the mean above.
+        The mean consists of posterior means from the top downwards, each given the mean of the level above.
         """
         require_features(self, features)
-        evidence = self.climbed(at_least_float32(features))
-        levels = self.descended(evidence, generator)
-        sample = mean = joined(levels)
+        evidence = self.bottom_up(at_least_float32(features))
+        levels = self.top_down(evidence, generator)
+        sample = mean = concatenated(levels)
         if generator is not None:
-            mean = joined(self.descended(evidence, None))
+            mean = concatenated(self.top_down(evidence, None))
         return Code(sample.to(features.dtype), mean.to(features.dtype), levels)
 
-    def climbed(self, features: Tensor) -> list[Normal]:
+    def bottom_up(self, features: Tensor) -> list[Normal]:
         """The evidence of each level, from the lowest upwards."""
         hidden = [relu(features)]
         for layer in self.climb:
-            hidden.append(relu(place_by_place(layer, hidden[-1])))
+            hidden.append(relu(per_position(layer, hidden[-1])))
         return [gaussian(layer, each) for layer, each in zip(self.evidence, hidden, strict=True)]
 
-    def descended(self, evidence: list[Normal], generator: torch.Generator | None) -> tuple[Level, ...]:
-        """Draw the levels from the top downwards; without a generator each is its posterior mean."""
+    def top_down(self, evidence: list[Normal], generator: torch.Generator | None) -> tuple[Level, ...]:
+        """Sample the levels from the top downwards; without a generator each sample is its posterior mean."""
         *lower, posterior = evidence
-        levels = [Level(drawn(posterior, generator), posterior, StandardNormal(posterior.loc))]
-        for network, seen in zip(reversed(self.priors), reversed(lower), strict=True):
+        levels = [Level(reparameterised(posterior, generator), posterior, StandardNormal(posterior.loc))]
+        for network, likelihood in zip(reversed(self.priors), reversed(lower), strict=True):
             prior = gaussian(network, levels[0].sample)
-            posterior = product(seen, prior)
-            levels.insert(0, Level(drawn(posterior, generator), posterior, prior))
+            posterior = product(likelihood, prior)
+            levels.insert(0, Level(reparameterised(posterior, generator), posterior, prior))
         return tuple(levels)
 
     def sample_prior(self, n: int, generator: torch.Generator, map_size: Shape = ()) -> Tensor:
-        """Draw codes ``(n, latent_dim, *map_size)`` from the top downwards, float32, on the generator's device."""
+        """Sample codes ``(n, latent_dim, *map_size)`` from the top downwards, float32, on the generator's device."""
         top = torch.randn(n, self.latent_dims[-1], *map_size, generator=generator, device=generator.device)
         samples = [top.to(next(self.parameters()).device)]
         for network in reversed(self.priors):
-            samples.insert(0, drawn(gaussian(network, samples[0]), generator))
+            samples.insert(0, reparameterised(gaussian(network, samples[0]), generator))
         return torch.cat(samples, 1).to(generator.device, torch.float32)
 
 
-def place_by_place(network: nn.Module, x: Tensor) -> Tensor:
-    """Apply a network of vectors to vectors ``(n, width)``, or to each place of maps ``(n, width, h, w)``."""
+def per_position(network: nn.Module, x: Tensor) -> Tensor:
+    """Apply a network to vectors ``(n, width)``, or to the vector at each position of maps ``(n, width, h, w)``."""
     return network(x.movedim(1, -1)).movedim(-1, 1)
 
 
 def gaussian(network: nn.Module, x: Tensor) -> Normal:
     """The Gaussian whose mean and log-variance a network gives."""
-    mean, log_variance = at_least_float32(place_by_place(network, x)).chunk(2, dim=1)
+    mean, log_variance = at_least_float32(per_position(network, x)).chunk(2, dim=1)
     return LogVarianceNormal(mean, log_variance)
 
 
 def product(first: Normal, second: Normal) -> Normal:
-    """The normalised product of two densities; a mean weighs as much as its precision."""
+    """The normalised product of two densities: its mean is their mean, weighted by precision."""
     ratio = first.scale / second.scale
     root = (1 + ratio.square()).sqrt()
     return Normal(
@@ -123,14 +123,14 @@ def product(first: Normal, second: Normal) -> Normal:
     )
 
 
-def drawn(distribution: Normal, generator: torch.Generator | None) -> Tensor:
-    """A reparameterised draw; without a generator the mean."""
+def reparameterised(distribution: Normal, generator: torch.Generator | None) -> Tensor:
+    """A reparameterised sample; without a generator the mean."""
     if generator is None:
         return distribution.loc
     noise = torch.randn(distribution.loc.shape, generator=generator, device=generator.device)
     return distribution.loc + distribution.scale * noise.to(distribution.loc)
 
 
-def joined(levels: Sequence[Level]) -> Tensor:
-    """The samples of all levels side by side, the lowest first."""
+def concatenated(levels: Sequence[Level]) -> Tensor:
+    """The samples of all levels, concatenated, the lowest first."""
     return torch.cat([level.sample for level in levels], 1)

@@ -1,4 +1,4 @@
-"""Gaussians as networks give them: by the logarithm of their variance."""
+"""Gaussians that are parametrised by the logarithm of their variance, as the output of a network."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from torch.distributions import Normal, register_kl
 
 
 class GivenNormal(Normal):
-    """Independent Gaussians that are not made of `loc` and `scale`; expanded, they are Gaussians like any others."""
+    """Independent Gaussians whose constructor does not take `loc` and `scale`; expanded, they are plain Gaussians."""
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Normal:
-        """The same Gaussians in a larger shape."""
+        """The same Gaussians, broadcast to a larger shape."""
         return Normal(self.loc, self.scale, validate_args=False).expand(batch_shape, _instance)
 
 
 class LogVarianceNormal(GivenNormal):
-    """Independent Gaussians that remember the logarithm of their variance, for a divergence that never takes it anew.
+    """Independent Gaussians that keep the logarithm of their variance, so that a divergence need not compute it.
 
     Args:
         mean: Any shape.
@@ -43,7 +43,7 @@ class StandardNormal(GivenNormal):
 def divergence(posterior: LogVarianceNormal, prior: StandardNormal) -> Tensor:
     """KL(q || N(0, I)) of each dimension in nats, ½ (mu² + sigma² - 1 - log sigma²).
 
-    Half as many operations as for two Gaussians of any kind, and finite where sigma² is so small that it is rounded to
-    0. Paper: Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114, appendix B
+    It takes half as many operations as the divergence of two arbitrary Gaussians, and stays finite if sigma² underflows
+    to 0. Paper: Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114, appendix B
     """
     return 0.5 * (posterior.loc.square() + posterior.log_variance.exp() - 1 - posterior.log_variance)

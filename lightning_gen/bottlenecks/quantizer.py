@@ -1,4 +1,4 @@
-"""What all quantizers are: bottlenecks whose codes are some of finitely many, without a distribution over them."""
+"""The base of all quantizers: bottlenecks with finitely many codes and no distribution over them."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from lightning_gen.records import Code, Quantization
 
 
 class Quantizer(Bottleneck):
-    """Puts features, as they are or place by place of a map, onto the nearest of finitely many codes.
+    """Maps features, or each position of a feature map, to the nearest of finitely many codes.
 
     Args:
         latent_dim: Width of the code, and of the features.
@@ -20,18 +20,18 @@ class Quantizer(Bottleneck):
 
     @property
     def features(self) -> int:
-        """Width of the features that the encoder must give: `latent_dim`."""
+        """Width of the features that it reads: `latent_dim`."""
         return self.latent_dim
 
     @abstractmethod
-    def snap(self, code: Tensor) -> Tensor:
-        """Put codes ``(n, latent_dim, ...)`` onto the nearest that the quantizer gives; without a gradient."""
+    def quantize(self, code: Tensor) -> Tensor:
+        """Map codes ``(n, latent_dim, ...)`` to the quantizer's nearest codes; without a gradient."""
 
     @abstractmethod
     def codes_of(self, indices: Sequence[Tensor]) -> Tensor:
-        """Look up the code that indices stand for: of the indices of a code it is that code to the bit.
+        """Look up the code of indices; from the indices of a code it is that code, bit for bit.
 
-        So a sample can be kept, or sent, as ``[each.indices for each in code.quantizations]`` alone.
+        So ``[each.indices for each in code.quantizations]`` is enough to store or to send a sample.
 
         Args:
             indices: Int64, ``(n, ...)`` each, one tensor for each of the code's quantizations, in their order.
@@ -41,32 +41,32 @@ class Quantizer(Bottleneck):
             features where that is narrower.
 
         Raises:
-            InputError: There are more tensors, or fewer, than the quantizer has codebooks.
+            InputError: The number of tensors is not the number of codebooks.
         """
 
 
 def require_indices(quantizer: Quantizer, indices: Sequence[Tensor], count: int) -> None:
-    """Check that there are indices for each codebook.
+    """Check that a list holds indices for each codebook.
 
     Raises:
-        InputError: There are not.
+        InputError: It holds more tensors or fewer.
     """
     if len(indices) != count:
         raise InputError(
-            f"{type(quantizer).__name__} names a code by {count} tensors of indices and got {len(indices)}: give a "
+            f"{type(quantizer).__name__} needs {count} tensors of indices for a code and got {len(indices)}: give a "
             "list of the indices of all quantizations of a code"
         )
 
 
 def quantized(features: Tensor, vectors: Tensor, quantizations: tuple[Quantization, ...], dtype: torch.dtype) -> Code:
-    """Make a code that is `vectors` to the bit and has the gradient of `features` (the straight-through estimator).
+    """Make a code that equals `vectors` bit for bit and has the gradient of `features`: straight-through estimation.
 
-    It lies in memory as the features do, channels last or not.
+    It has the memory format of the features, channels last or not.
 
     Args:
-        features: What was quantized, ``(n, latent_dim, ...)``.
-        vectors: What it became, same shape.
-        quantizations: How.
+        features: The features before quantization, ``(n, latent_dim, ...)``.
+        vectors: The features after it, same shape.
+        quantizations: The record of each codebook.
         dtype: Type of the code.
     """
     sample = ((features - features.detach()) + vectors.detach()).to(dtype)

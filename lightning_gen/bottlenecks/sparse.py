@@ -1,4 +1,4 @@
-"""Bottlenecks of sparse autoencoders: most of the code is silent, or can be made so."""
+"""Bottlenecks of sparse autoencoders: most of the code is 0, or a penalty can make it so."""
 
 import torch
 from torch import Tensor
@@ -18,20 +18,20 @@ class SparseBottleneck(Bottleneck):
 
     @property
     def features(self) -> int:
-        """Width of the features that the encoder must give: `latent_dim`."""
+        """Width of the features that it reads: `latent_dim`."""
         return self.latent_dim
 
 
 class TopKBottleneck(SparseBottleneck):
-    """The k largest features of each sample, and 0 for all others; gradients reach those k alone.
+    """Keeps the k largest features of each sample and sets all others to 0; only those k receive gradients.
 
-    Of a map it keeps the k largest at each place.
+    Of a map it keeps the k largest features at each position.
 
     Paper: k-Sparse Autoencoders, https://arxiv.org/abs/1312.5663, algorithm 1, without its larger k in evaluation
 
     Args:
         latent_dim: Width of the code.
-        k: Features that are kept, from 1 to `latent_dim`.
+        k: Number of features to keep, from 1 to `latent_dim`.
 
     Raises:
         InputError: k is out of range.
@@ -46,15 +46,15 @@ class TopKBottleneck(SparseBottleneck):
         self.k = k
 
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
-        """Map features ``(n, latent_dim, ...)`` to a code of the same shape; nothing is random."""
+        """Map features ``(n, latent_dim, ...)`` to a code of the same shape; it is deterministic."""
         require_features(self, features)
-        kept = features.topk(self.k, dim=1, sorted=False)
-        code = torch.zeros_like(features).scatter(1, kept.indices, kept.values)
+        largest = features.topk(self.k, dim=1, sorted=False)
+        code = torch.zeros_like(features).scatter(1, largest.indices, largest.values)
         return Code(sample=code, mean=code)
 
 
 class SigmoidBottleneck(SparseBottleneck):
-    """Features pressed into (0, 1), so that each number of the code is the activity of a unit.
+    """The sigmoid of the features: each number of the code is the activity of a unit, in (0, 1).
 
     Args:
         latent_dim: Width of the code.
@@ -64,7 +64,7 @@ class SigmoidBottleneck(SparseBottleneck):
         super().__init__(latent_dim)
 
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
-        """Map features ``(n, latent_dim, ...)`` to sigmoid(features); nothing is random."""
+        """Map features ``(n, latent_dim, ...)`` to sigmoid(features); it is deterministic."""
         require_features(self, features)
         code = features.sigmoid()
         return Code(sample=code, mean=code)

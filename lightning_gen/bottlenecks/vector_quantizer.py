@@ -1,4 +1,4 @@
-"""Quantizers with a codebook that is learned: one, or several one after another."""
+"""Quantizers with learned codebooks: one, or several in sequence."""
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
@@ -10,23 +10,23 @@ from torch import Tensor, nn
 from lightning_gen.bottlenecks.base import require_features
 from lightning_gen.bottlenecks.codebook import CodebookLearning, MovingAverage
 from lightning_gen.bottlenecks.codebook_base import Codebook
-from lightning_gen.bottlenecks.draws import Total
 from lightning_gen.bottlenecks.quantizer import Quantizer, quantized, require_indices
+from lightning_gen.bottlenecks.shared_sampling import Total
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import COUNT
 from lightning_gen.records import Code, Quantization
 from lightning_gen.terms import at_least_float32
 
-LOOK_EVERY = 100
-"""Training batches from one look at whether features are finite to the next: a look waits for the device, and a run
-that has diverged stays so."""
+CHECK_EVERY = 100
+"""Training batches between two checks that features are finite: a check waits for the device, and a run that has
+diverged does not recover."""
 
 
 class CodebookQuantizer(Quantizer):
-    """Quantizes features with codebooks one after another, each of which reads what the ones before left over.
+    """Quantizes features with codebooks in sequence: each one reads the residual that those before it left.
 
-    A code is the sum of one vector of each codebook. The first training batch starts the codebooks by k-means; until
-    then they hold small random numbers.
+    A code is the sum of one vector of each codebook. The first training batch initialises the codebooks by k-means;
+    until then they hold small random numbers.
 
     Args:
         latent_dim: Width of the code, and of the features.
@@ -55,82 +55,82 @@ class CodebookQuantizer(Quantizer):
         self.register_buffer("started", torch.tensor(False))
         self._started: bool | None = None
         self._batches = 0
-        self.register_load_state_dict_post_hook(forget)
+        self.register_load_state_dict_post_hook(read_started_again)
 
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
-        """Map features ``(n, latent_dim, ...)`` to a code of the same shape; nothing is random."""
+        """Map features ``(n, latent_dim, ...)`` to a code of the same shape; it is deterministic."""
         require_features(self, features)
-        found = self.quantize(features)
+        found = self.quantizations(features)
         return quantized(found[0].features, added(each.vectors.detach() for each in found), found, features.dtype)
 
     @torch.no_grad()
     def codes_of(self, indices: Sequence[Tensor]) -> Tensor:
-        """The sum of the vectors that indices ``(n, ...)`` name, one tensor for each codebook."""
+        """The sum of the vectors at indices ``(n, ...)``, one tensor for each codebook."""
         require_indices(self, indices, self.depth)
         pairs = zip(self.each_codebook(), indices, strict=True)
         return added(codebook(each) for codebook, each in pairs).contiguous()
 
-    def quantize(self, features: Tensor) -> tuple[Quantization, ...]:
-        """What each codebook makes of what is left of features ``(n, latent_dim, ...)``, in float32.
+    def quantizations(self, features: Tensor) -> tuple[Quantization, ...]:
+        """Quantize features ``(n, latent_dim, ...)`` with each codebook in sequence, in float32.
 
-        The leftovers are differences from detached codes: each keeps its gradient to the encoder.
+        A residual is a difference from detached codes, so that each one has a gradient to the encoder.
         """
-        rest, found = at_least_float32(features), list[Quantization]()
+        residual, found = at_least_float32(features), list[Quantization]()
         for codebook in self.each_codebook():
             if found:
-                rest = rest - found[-1].vectors.detach()
-            indices = codebook.nearest(rest)
-            found.append(Quantization(rest, codebook(indices), indices, self.codes))
+                residual = residual - found[-1].vectors.detach()
+            indices = codebook.nearest(residual)
+            found.append(Quantization(residual, codebook(indices), indices, self.codes))
         return tuple(found)
 
     @torch.no_grad()
-    def adapt(self, code: Code, generator: torch.Generator, total: Total) -> None:
-        """Start the codebooks on the first batch, let them follow those after it; nothing in evaluation mode.
+    def update_codebook(self, code: Code, generator: torch.Generator, total: Total) -> None:
+        """Initialise the codebooks with the first batch and update them with later ones; not in evaluation mode.
 
-        Whether features are finite is looked at before the start, in the first batch of a run and then in every
-        hundredth; between these looks what is not finite is passed over.
+        Features are checked to be finite before the initialisation, in the first batch of a run and in every hundredth
+        after it; between the checks features that are not finite are skipped.
 
         Raises:
             InputError: The first batch has fewer vectors than a codebook, or the features are not finite.
         """
         if not self.training:
             return
-        if self._batches % LOOK_EVERY == 0 or not self.has_started():
+        if self._batches % CHECK_EVERY == 0 or not self.has_started():
             require_finite(code.quantizations[0].features, total)
         self._batches += 1
         if not self.has_started():
             self.start(code.quantizations[0].features, generator, total)
             return
         for codebook, each in zip(self.each_codebook(), code.quantizations, strict=True):
-            codebook.follow(each.features, each.indices, generator, total)
+            codebook.update(each.features, each.indices, generator, total)
 
     def has_started(self) -> bool:
-        """Whether the codebooks lie where features are; asked of the device once a run, and anew after a load."""
+        """Whether the codebooks are initialised; read from the device once a run, and again after a load."""
         if self._started is None:
             self._started = bool(self.started)
         return self._started
 
     def start(self, features: Tensor, generator: torch.Generator, total: Total) -> None:
-        """Lay each codebook where those before it leave features ``(n, latent_dim, ...)``."""
-        rest = features
+        """Initialise each codebook with the residuals of features ``(n, latent_dim, ...)`` that it reads."""
+        residual = features
         for codebook in self.each_codebook():
-            codebook.start(rest, generator, total)
-            rest = rest - codebook(codebook.nearest(rest))
+            codebook.start(residual, generator, total)
+            residual = residual - codebook(codebook.nearest(residual))
         self.started.fill_(True)
         self._started = True
 
     @torch.no_grad()
-    def snap(self, code: Tensor) -> Tensor:
-        """Quantize codes ``(n, latent_dim, ...)`` as features would be; without a gradient."""
+    def quantize(self, code: Tensor) -> Tensor:
+        """Quantize codes ``(n, latent_dim, ...)`` in the same way as features; without a gradient."""
         return self(code).mean
 
     def each_codebook(self) -> list[Codebook]:
-        """The codebooks, from the one that reads the features on."""
+        """The codebooks, the one that reads the features first."""
         return cast(list[Codebook], list(self.codebooks))
 
 
 class VectorQuantizer(CodebookQuantizer):
-    """The bottleneck of the VQ-VAE: the nearest vector of a codebook, with the gradient passed straight through.
+    """The bottleneck of the VQ-VAE: the nearest vector of a codebook, with a straight-through gradient.
 
     The objective needs the term `Commitment`, and `CodebookDistance` where the codebook learns by gradient.
 
@@ -138,7 +138,7 @@ class VectorQuantizer(CodebookQuantizer):
 
     Args:
         latent_dim: Width of the code, and of the features.
-        codes: Vectors in the codebook, at least 2. The first training batch must have at least as many places.
+        codes: Vectors in the codebook, at least 2. The first training batch must have at least as many positions.
         learning: How the codebook is learned: `MovingAverage` or `GradientDescent`; None for the former.
 
     Raises:
@@ -150,17 +150,17 @@ class VectorQuantizer(CodebookQuantizer):
 
 
 class ResidualQuantizer(CodebookQuantizer):
-    """Several codebooks, each of which quantizes what the ones before left over: codes^depth codes from few vectors.
+    """Several codebooks, each of which quantizes the residual of those before it: codes^depth codes from few vectors.
 
-    Each has vectors of its own, as in SoundStream; the RQ-VAE's share one codebook. The objective needs the term
-    `Commitment`, which reaches the encoder at every depth, and `CodebookDistance` where they learn by gradient.
+    Each depth has a codebook of its own, as in SoundStream; in the RQ-VAE all depths share one. The objective needs the
+    term `Commitment`, which reaches the encoder at every depth, and `CodebookDistance` if codebooks learn by gradient.
 
     Papers: Autoregressive Image Generation using Residual Quantization, https://arxiv.org/abs/2203.01941, section
     3.1; SoundStream: An End-to-End Neural Audio Codec, https://arxiv.org/abs/2107.03312, section III.C
 
     Args:
         latent_dim: Width of the code, and of the features.
-        codes: Vectors in each codebook, at least 2. The first training batch must have at least as many places.
+        codes: Vectors in each codebook, at least 2. The first training batch must have at least as many positions.
         learning: How the codebooks are learned: `MovingAverage` or `GradientDescent`; None for the former.
         depth: Number of codebooks, at least 1.
 
@@ -175,12 +175,12 @@ class ResidualQuantizer(CodebookQuantizer):
 
 
 def added(vectors: Iterable[Tensor]) -> Tensor:
-    """The code that the vectors of all codebooks make, added in their order."""
+    """The sum of the vectors of all codebooks, added in their order."""
     return reduce(torch.add, vectors)
 
 
-def forget(quantizer: nn.Module, _: Any) -> None:
-    """Let a quantizer ask anew whether it has started, once another state is loaded."""
+def read_started_again(quantizer: nn.Module, _: Any) -> None:
+    """Let a quantizer read from the device again whether it is initialised, after a state was loaded."""
     cast(CodebookQuantizer, quantizer)._started = None
 
 
@@ -188,7 +188,7 @@ def require_finite(features: Tensor, total: Total) -> None:
     """Check features on all devices.
 
     Raises:
-        InputError: Some are not finite, on whichever device.
+        InputError: Some are not finite, on any device.
     """
     if total((~features.isfinite()).sum()) > 0:
         raise InputError(

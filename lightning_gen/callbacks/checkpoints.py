@@ -9,17 +9,17 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
-from lightning.pytorch.trainer.call import _call_callbacks_state_dict
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_gen import checkpoint as checkpoints
+from lightning_gen import private
 from lightning_gen.callbacks.lengths import counted, require_images
 from lightning_gen.callbacks.nonfinite import NonFiniteGuard
 from lightning_gen.data.loader import Loader
 from lightning_gen.errors import InputError
 from lightning_gen.files import replacing
-from lightning_gen.modules import Autoencoder
+from lightning_gen.training import GenerativeModule
 
 NAMED = re.compile(r"images-(\d{9,})\.ckpt")
 """What a state is called by its images."""
@@ -90,10 +90,9 @@ class ImageCheckpoint(Checkpoint):
         self._due, self._ended, self.between_updates = False, False, True
         self._since, self._batches = time.monotonic(), 0
         self._left = {images for images in self._named() if images > counted(pl_module).images_seen}
-        loaders = trainer.fit_loop._combined_loader.flattened if trainer.fit_loop._combined_loader else []
+        loaders = private.train_loaders(trainer)
         self.before_batches = all(isinstance(loader, Loader) or not hasattr(loader, "state_dict") for loader in loaders)
-        batches: Any = trainer.fit_loop.epoch_loop.batch_progress.total
-        batches.ready = batches.started  # the batch that was in hand when the file was written comes again
+        private.forget_prefetched(trainer)  # the batch that was in hand when the file was written comes again
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Write where the batches before passed a multiple of `every_images`, or time is up."""
@@ -102,7 +101,7 @@ class ImageCheckpoint(Checkpoint):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Note whether the batch passed a multiple of `every_images`, or time is up; write where it is the last one."""
-        self.between_updates = not trainer.fit_loop._should_accumulate()
+        self.between_updates = not private.accumulates(trainer)
         passed = self.every_images is not None and counted(pl_module).passed(self.every_images)
         self._due = self._due or passed or self._time_is_up(trainer)
         if not self.before_batches:
@@ -117,10 +116,8 @@ class ImageCheckpoint(Checkpoint):
         A restart adds one to it, for a batch that was written before it was counted. One that is written before the
         next batch was counted.
         """
-        loop = trainer.fit_loop.epoch_loop
-        progress: Any = loop.batch_progress.current
-        if progress.ready > progress.started and not loop._should_accumulate():
-            checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1
+        if private.prefetched_batches(trainer) > 0 and not private.accumulates(trainer):
+            private.uncount_batch(checkpoint)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the final state, unless it is there already: by now Lightning takes the epoch for complete.
@@ -133,7 +130,7 @@ class ImageCheckpoint(Checkpoint):
         elif trainer.is_global_zero:
             files = trainer.strategy.checkpoint_io
             stored = files.load_checkpoint(self.path, weights_only=True)
-            stored["callbacks"] = _call_callbacks_state_dict(trainer)
+            stored["callbacks"] = private.callbacks_state(trainer)
             checkpoints.carry(stored)
             files.save_checkpoint(stored, self.path)
             self._name(counted(pl_module).images_seen)
@@ -227,13 +224,15 @@ class BestCheckpoint(ModelCheckpoint):
         return (states.get(self.state_key) or states.get(earlier) or {}).get("best_model_score")
 
 
-def best_checkpoint(module: LightningModule, folder: str | Path) -> BestCheckpoint:
+def best_checkpoint(module: GenerativeModule, folder: str | Path) -> BestCheckpoint:
     """The callback that keeps ``best.ckpt``.
 
     Args:
-        module: Autoencoders are compared by ``val/loss``, in which weights that follow a schedule are those at its end,
-            so that no state wins by a weight that has yet to rise; GANs by ``val/sliced_wasserstein``.
+        module: Says by its `monitor` what states are compared by: autoencoders by ``val/loss``, in which weights that
+            follow a schedule are those at its end, so that no state wins by a weight that has yet to rise; GANs by
+            ``val/sliced_wasserstein``.
         folder: Where ``best.ckpt`` goes.
     """
-    figure = "val/loss" if isinstance(module, Autoencoder) else "val/sliced_wasserstein"
-    return BestCheckpoint(folder, "best", monitor=figure, mode="min", save_top_k=1, enable_version_counter=False)
+    return BestCheckpoint(
+        folder, "best", monitor=module.monitor, mode="min", save_top_k=1, enable_version_counter=False
+    )

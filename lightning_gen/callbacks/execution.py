@@ -10,8 +10,10 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
+from lightning_gen import private
 from lightning_gen.errors import InputError
 from lightning_gen.networks.base import Network
+from lightning_gen.networks.layers import set_memory_format
 from lightning_gen.terminal import say
 
 
@@ -31,7 +33,7 @@ class ChannelsLast(Callback):
         """Lay the weights out before optimizers are made."""
         if stage == "fit":
             wanted = _pays(trainer) if self.wanted is None else self.wanted
-            pl_module.to(memory_format=torch.channels_last if wanted else torch.contiguous_format)  # type: ignore[call-overload]
+            set_memory_format(pl_module, channels_last=wanted)
 
 
 def _pays(trainer: Trainer) -> bool:
@@ -63,7 +65,8 @@ class Compile(Callback):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Give torch's setting back."""
         if self._donated is not None:
-            torch._functorch.config.donated_buffer, self._donated = self._donated, None
+            private.set_donated_buffers(self._donated)
+            self._donated = None
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Give torch's setting back."""
@@ -75,7 +78,8 @@ class Compile(Callback):
             parts = compilable(pl_module)
             self._compiled = self._chosen(list(parts))
             # some losses are differentiated twice over, from two ends
-            self._donated, torch._functorch.config.donated_buffer = torch._functorch.config.donated_buffer, False
+            self._donated = private.donated_buffers()
+            private.set_donated_buffers(False)
             for name in self._compiled:
                 parts[name].compile(backend=self.backend)
 
@@ -115,7 +119,7 @@ def compilable(module: LightningModule) -> dict[str, nn.Module]:
 
 def explanation(error: BaseException) -> str | None:
     """What an error of the compiler means, in one sentence; None for all other errors."""
-    if not isinstance(error, torch._dynamo.exc.TorchDynamoException):
+    if not private.is_compiler_error(error):
         return None
     said = str(error).strip().split("\n\n")[0]
     return f"the networks cannot be compiled ({said}): leave out --compile, or name only those that can, [generator]"

@@ -6,6 +6,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from lightning_gen import private
 from lightning_gen.errors import InputError
 from lightning_gen.records import Batch
 from lightning_gen.training.module import GenerativeModule
@@ -61,7 +62,7 @@ class MaxImages(Callback):
         self._stop(trainer, counted(pl_module))
 
     def _stop(self, trainer: Trainer, module: GenerativeModule) -> None:
-        reached = module.images_seen >= self.max_images and not trainer.fit_loop._should_accumulate()
+        reached = module.images_seen >= self.max_images and not private.accumulates(trainer)
         trainer.should_stop = trainer.should_stop or reached
 
 

@@ -15,7 +15,7 @@ from lightning_gen.callbacks.run import hide_after
 from lightning_gen.errors import InputError, NonFiniteError
 from lightning_gen.ranges import COUNT, COUNT_FROM_0
 from lightning_gen.terminal import say
-from lightning_gen.training import AlternatingModule, GenerativeModule
+from lightning_gen.training import GenerativeModule
 from lightning_gen.training.collectives import min_over_devices, of_all_devices
 from lightning_gen.training.finiteness import FiniteRecord, FiniteRecords, NonFinite
 
@@ -170,13 +170,7 @@ def first_non_finite(records: Sequence[FiniteRecord], device: torch.device) -> N
     return next(found for found in of_all_devices(records[first].non_finite()) if found is not None)
 
 
-def remedy(player: str, trainer: Trainer, module: GenerativeModule) -> str:
+def remedy(phase: str, trainer: Trainer, module: GenerativeModule) -> str:
     """What a user may try."""
-    turns = isinstance(module, AlternatingModule)
-    rate, clip = (
-        (f"--model.{player}_optimizer.lr", f"--model.{player}_clip 1")
-        if turns
-        else ("--model.optimizer.lr", "--trainer.gradient_clip_val 1")
-    )
     wider = ", or --trainer.precision bf16-mixed" if trainer.precision == "16-mixed" else ""
-    return f"a lower {rate}, or {clip}{wider}"
+    return f"{module.remedies(phase)}{wider}"

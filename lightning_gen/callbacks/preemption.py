@@ -12,6 +12,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
+from lightning_gen import private
 from lightning_gen.callbacks.checkpoints import ImageCheckpoint
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.callbacks.run import command_line
@@ -65,7 +66,7 @@ class PreemptionCheckpoint(Checkpoint):
 
         Its handler broadcasts to the other processes, and waits for ever where these are doing something else.
         """
-        trainer._signal_connector.register_signal_handlers = do_nothing  # type: ignore[method-assign]
+        private.disable_signal_handlers(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listen."""
@@ -73,7 +74,7 @@ class PreemptionCheckpoint(Checkpoint):
         self._begun_at = counted(pl_module).images_seen
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
             self._handlers = {number: signal.signal(number, self._note) or signal.SIG_DFL for number in heeded()}
-        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = do_nothing  # type: ignore[method-assign]
+        private.disable_signal_broadcast(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Leave, where any process was asked to.
@@ -143,12 +144,7 @@ class PreemptionCheckpoint(Checkpoint):
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
-        vars(trainer.fit_loop.epoch_loop).pop("_broadcast_sigterm_tensor", None)
-        vars(trainer._signal_connector).pop("register_signal_handlers", None)
-
-
-def do_nothing() -> None:
-    """What is left of Lightning's own handling of SIGTERM."""
+        private.restore_signals(trainer)
 
 
 def tell(sentence: str) -> None:

@@ -15,18 +15,16 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 from torch.utils.tensorboard.summary import hparams as summaries
 
+from lightning_gen import private
 from lightning_gen.callbacks.event_files import keep_folders
 from lightning_gen.callbacks.lengths import MaxImages, counted
-from lightning_gen.callbacks.objective import objective_lines
 from lightning_gen.callbacks.samples import SampleGrid
 from lightning_gen.checkpoint import Described, as_config, foreign_modules, read
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.files import hold_folder, replacing
-from lightning_gen.modules import Autoencoder
 from lightning_gen.terminal import say
 
 CONFIG = "config.yaml"
@@ -100,7 +98,7 @@ def leave_to_caller(failed: threading.ExceptHookArgs) -> None:
 
     To be put in the place of ``threading.excepthook``.
     """
-    if not isinstance(failed.thread, _AsyncWriterThread):
+    if not private.writes_events(failed.thread):
         threading.__excepthook__(failed)
 
 
@@ -264,9 +262,8 @@ class Report(Callback):
             *(data.contents() if isinstance(data, DataModule) else []),
             f"{self.folder}: on {trainer.world_size} x {module.device.type}, {trainer.precision}",
         ]
-        if isinstance(module, Autoencoder):
-            lengths = [callback.max_images for callback in trainer.callbacks if isinstance(callback, MaxImages)]  # type: ignore[attr-defined]
-            lines += objective_lines(module, min(lengths, default=None))
+        lengths = [callback.max_images for callback in trainer.callbacks if isinstance(callback, MaxImages)]  # type: ignore[attr-defined]
+        lines += module.summary(min(lengths, default=None))
         return lines + ([f"going on after {module.images_seen:,} images"] if module.images_seen else [])
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -280,8 +277,8 @@ class Report(Callback):
         last = self.folder / "checkpoints" / "last.ckpt"
         grids = [callback for callback in trainer.callbacks if isinstance(callback, SampleGrid)]  # type: ignore[attr-defined]
         pictures = [path for grid in grids for path in grid.latest]
-        verbs = ["evaluate"] if isinstance(pl_module, Autoencoder) else []
-        verbs += ["sample"] if counted(pl_module).has_prior else []
+        commands = ["evaluate"] if counted(pl_module).reconstructs else []
+        commands += ["sample"] if counted(pl_module).has_prior else []
         done = counted(pl_module).images_seen
         if not images:
             return ["", f"Nothing was left to train: the run has {done:,} images, raise --max_images to go on."]
@@ -290,7 +287,7 @@ class Report(Callback):
         lines += [f"  checkpoint   {last}"] if last.exists() else []
         lines += [f"  TensorBoard  {self.folder}"] if tensorboards(trainer) else []
         lines += ["", "Next:"]
-        lines += [f"  {command_line([verb, str(last)], pl_module)}" for verb in verbs if last.exists()]
+        lines += [f"  {command_line([command, str(last)], pl_module)}" for command in commands if last.exists()]
         lines += [f"  {python()} -m tensorboard.main --logdir {self.folder.parent}"] if tensorboards(trainer) else []
         return lines
 

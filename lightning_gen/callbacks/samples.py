@@ -1,6 +1,5 @@
 """Pictures while training: samples from fixed latents, and reconstructions of fixed held-out images."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +7,12 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
 
 from lightning_gen.callbacks.lengths import counted, require_images
 from lightning_gen.data import DataModule
 from lightning_gen.media.files import save
-from lightning_gen.media.rows import ROWS, rows_of
-from lightning_gen.modules import Autoencoder
 from lightning_gen.records import Batch
 from lightning_gen.training import GenerativeModule
-from lightning_gen.training.contexts import evaluating
-
-POINTS = 10_000
-"""Samples drawn where a preview shows how dense they lie and not each of them."""
 
 
 class SampleGrid(Callback):
@@ -75,40 +67,18 @@ class SampleGrid(Callback):
     ) -> None:
         """Keep the first held-out images to reconstruct, of other data."""
         if self._held_out is None:
-            self._held_out = Batch.of(batch).map(lambda each: each[: self.count // 2].clone())
+            self._held_out = counted(pl_module).batch_of(batch).map(lambda each: each[: self.count // 2].clone())
 
     def _draw(self, trainer: Trainer, module: GenerativeModule) -> None:
         if not trainer.is_global_zero:
             return
         self.latest = []
-        for name, image in self._pictures(module):
+        with torch.no_grad():
+            previews = module.previews(self._held_out, self.count, self.seed)
+        for name, preview in previews.items():
+            image = module.medium.preview(preview.samples, preview.columns)
             if self.folder is not None:
                 self.latest.append(save(image, self.folder / f"{name}-{module.images_seen:09d}.png"))
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
                     logger.experiment.add_image(f"pictures/{name}", image, module.images_seen)
-
-    @torch.no_grad()
-    def _pictures(self, module: GenerativeModule) -> Iterator[tuple[str, Tensor]]:
-        medium = module.medium
-        if module.has_prior:
-            source = torch.Generator().manual_seed(self.seed)
-            if module.num_classes is not None and medium.tiled:
-                classes = range(min(module.num_classes, ROWS))
-                labels, columns = rows_of(classes, len(classes) * max(1, round(self.count**0.5)))
-                yield "samples", medium.preview(module.sample(len(labels), labels, source), columns)
-            else:
-                count = self.count if medium.tiled else POINTS
-                yield "samples", medium.preview(module.sample(count, generator=source))
-        if isinstance(module, Autoencoder) and self._held_out is not None and medium.tiled:
-            shown = self._reconstructed(module, self._held_out)
-            yield "reconstructions", medium.preview(torch.stack(shown, dim=1).flatten(0, 1), columns=4 * len(shown))
-
-    def _reconstructed(self, module: Autoencoder, batch: Batch) -> list[Tensor]:
-        """Images as the model is of them, what the encoder sees where that is less, and what becomes of it."""
-        source = torch.Generator().manual_seed(self.seed)
-        shown = [module.transform_input(batch.x, source)]
-        if module.corruption is not None:
-            shown.append(module.corruption(shown[0], source))
-        with evaluating(module):
-            return [*shown, module.reconstruct(shown[-1], batch.labels)]

@@ -15,16 +15,17 @@ from lightning_gen.checkpoint.descriptions import (
     describe,
     foreign_modules,
 )
-from lightning_gen.checkpoint.files import WholeCheckpointIO, check_whole, read, restore
+from lightning_gen.checkpoint.files import AtomicCheckpointIO, check_whole, read, restore
 from lightning_gen.checkpoint.finite import check_finite
 from lightning_gen.checkpoint.rebuilding import described_class, rebuild
 from lightning_gen.checkpoint.states import carry, check_states, uncarry
 from lightning_gen.checkpoint.trusted import trust
+from lightning_gen.upgrades import aliases
 
 __all__ = [
+    "AtomicCheckpointIO",
     "Described",
     "Undescribable",
-    "WholeCheckpointIO",
     "as_config",
     "carry",
     "check_finite",
@@ -39,3 +40,5 @@ __all__ = [
     "trust",
     "uncarry",
 ]
+
+__getattr__ = aliases(__name__)

@@ -13,6 +13,7 @@ from lightning_gen import files
 from lightning_gen.checkpoint.archives import Damaged, check_archive
 from lightning_gen.checkpoint.rebuilding import rebuild
 from lightning_gen.errors import InputError
+from lightning_gen.networks.layers import MEMORY_FORMATS, set_memory_format
 from lightning_gen.upgrades import upgraded_checkpoint
 
 Restored = TypeVar("Restored", bound=LightningModule)
@@ -100,13 +101,13 @@ def restore(base: type[Restored], checkpoint: dict[str, Any], path: str, **given
     """
     module = rebuild(base, checkpoint["hyper_parameters"], path, **given)
     module.on_load_checkpoint(checkpoint)
-    if any(each.dim() == 4 and not each.is_contiguous() for each in checkpoint["state_dict"].values()):
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if any(each.dim() in MEMORY_FORMATS and not each.is_contiguous() for each in checkpoint["state_dict"].values()):
+        set_memory_format(module, channels_last=True)
     module.load_state_dict(checkpoint["state_dict"])
     return module
 
 
-class WholeCheckpointIO(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint whole or not at all, also when the disk fills or the process dies, and reads none that is
     damaged.
     """

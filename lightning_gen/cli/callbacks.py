@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jsonargparse import Namespace
-from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Callback
 
 from lightning_gen.callbacks import (
@@ -22,10 +21,11 @@ from lightning_gen.callbacks import (
     Throughput,
     best_checkpoint,
 )
+from lightning_gen.training import GenerativeModule
 
 
 def run_callbacks(
-    settings: Namespace, folder: Path, module: LightningModule, recipe: Callable[[], str], fits: bool
+    settings: Namespace, folder: Path, module: GenerativeModule, recipe: Callable[[], str], fits: bool
 ) -> Iterator[Callback]:
     """The callbacks of every run; a trial with ``fast_dev_run`` or ``barebones`` writes nothing.
 

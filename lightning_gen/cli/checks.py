@@ -19,18 +19,3 @@ def check_trainer(trainer: Namespace) -> None:
         value = trainer.get(name)
         if value is not None and value < 1 and value != -1:
             raise InputError(f"--trainer.{name} must be at least 1, or -1 for no limit, not {value}")
-
-
-def check_alternating(trainer: Namespace) -> None:
-    """Refuse the Trainer's own clipping and accumulation for networks that take turns, and name the module's.
-
-    Raises:
-        InputError: One of them is set.
-    """
-    if trainer.gradient_clip_val is not None:
-        raise InputError(
-            "networks that take turns are clipped each for itself: use --model.generator_clip, or "
-            "--model.autoencoder_clip, and --model.discriminator_clip"
-        )
-    if trainer.accumulate_grad_batches != 1:
-        raise InputError("networks that take turns accumulate by splitting each batch: use --model.accumulate")

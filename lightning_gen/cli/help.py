@@ -6,6 +6,7 @@ import textwrap
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
+from lightning_gen import private
 from lightning_gen.cli import recipes
 
 PROGRAM = "python -m lightning_gen"
@@ -70,13 +71,13 @@ class HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
 def shorten_help(parser: ArgumentParser, command: str) -> None:
     """Make ``--help`` one that a person can read: a short usage, the Trainer last and only its common arguments."""
     parser.usage = f"{PROGRAM} {command} [--config RECIPE]... [--OPTION VALUE]..."
-    for group in parser._action_groups:
+    for group, options in private.option_groups(parser):
         linked = group.title == "Linked arguments"
-        for action in group._group_actions:
+        for action in options:
             place, _, name = action.dest.partition(".")
             action.help = HELP.get(action.dest, action.help)
             if linked or (place == "trainer" and name and name not in COMMON):
                 action.help = argparse.SUPPRESS
             elif action.dest.split(".")[0] in TITLES:
                 group.title = TITLES[action.dest.split(".")[0]]
-    parser._action_groups.sort(key=lambda group: group.title == TITLES["trainer"])  # type: ignore[attr-defined]
+    private.sort_option_groups(parser, key=lambda group: group.title == TITLES["trainer"])

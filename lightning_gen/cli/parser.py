@@ -5,6 +5,7 @@ from typing import NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from lightning_gen import private
 from lightning_gen.cli.help import PROGRAM
 from lightning_gen.cli.messages import explain
 from lightning_gen.errors import InputError
@@ -25,9 +26,10 @@ class Parser(LightningArgumentParser):
     @property
     def option_names(self) -> list[str]:
         """The names of all options, without dashes, those of the commands included."""
-        own = [name.lstrip("-") for action in self._actions for name in action.option_strings]
-        commands = self._subcommands_action.choices.values() if self._subcommands_action else ()
-        return own + [name for command in commands for name in command.option_names]
+        own = [name.lstrip("-") for action in private.options(self) for name in action.option_strings]
+        commands = private.commands_action(self)
+        parsers = commands.choices.values() if commands else ()
+        return own + [name for parser in parsers for name in parser.option_names]
 
 
 def command_parser(name: str, command: Callable[..., None]) -> Parser:

@@ -7,6 +7,8 @@ from datetime import timedelta
 import torch
 from lightning.pytorch.plugins.environments import TorchElasticEnvironment
 
+from lightning_gen import private
+
 AGAIN = "start the same command again with --ckpt_path last"
 TIMEOUT = "--trainer.strategy DDPStrategy --trainer.strategy.timeout 0:30:00"
 MEANINGS = {
@@ -53,7 +55,7 @@ def meeting_place() -> torch.distributed.Store | None:
     if not torch.distributed.is_available():
         return None
     if torch.distributed.is_initialized():
-        found = torch.distributed.distributed_c10d._get_default_store()
+        found = private.default_store()
         found.set_timeout(ANSWER)
         return found
     if not TorchElasticEnvironment.detect() or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":

@@ -11,11 +11,12 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
+from lightning_gen import private
 from lightning_gen.callbacks import ImageCheckpoint, RunLogger
 from lightning_gen.cli import launch
 from lightning_gen.cli.argv import CommandLine
 from lightning_gen.cli.callbacks import run_callbacks
-from lightning_gen.cli.checks import check_alternating, check_trainer
+from lightning_gen.cli.checks import check_trainer
 from lightning_gen.cli.folders import check_folder
 from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, PROGRAM, HelpFormatter, shorten_help
 from lightning_gen.cli.links import Links
@@ -25,7 +26,7 @@ from lightning_gen.commands import COMMANDS
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.spelling import suggest
-from lightning_gen.training import AlternatingModule, GenerativeModule
+from lightning_gen.training import GenerativeModule
 from lightning_gen.training.overhead import keep_memory
 
 
@@ -52,9 +53,8 @@ class CLI(LightningCLI):
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
         for name, parser in self._subcommand_parsers.items():
             shorten_help(parser, name)
-        commands = self.parser._subcommands_action
-        assert commands is not None
-        for choice in commands._choices_actions:
+        commands = private.commands_action(self.parser)
+        for choice in private.command_entries(commands):
             choice.help = COMMAND_HELP[choice.dest]
         for name, command in COMMANDS.items():
             commands.add_subcommand(name, command_parser(name, command), help=first_line(command))
@@ -118,13 +118,12 @@ class CLI(LightningCLI):
         kwargs["callbacks"] = [*as_list(trainer.callbacks), *callbacks]
         if trainer.default_root_dir is None:
             kwargs["default_root_dir"] = str(self.folder)  # where Lightning looks for what another SLURM job has left
-        if isinstance(self.model, AlternatingModule):
-            check_alternating(trainer)
+        self.model.check_trainer(trainer)
         if not any(isinstance(callback, ImageCheckpoint) for callback in callbacks):
             kwargs["enable_checkpointing"] = False
         try:
             plugins = as_list(trainer.plugins)
-            kwargs["plugins"] = [*plugins, checkpoints.WholeCheckpointIO(), *launch.environment(plugins)]
+            kwargs["plugins"] = [*plugins, checkpoints.AtomicCheckpointIO(), *launch.environment(plugins)]
             built = super().instantiate_trainer(**kwargs)
             launch.check_launch(built)
         except (

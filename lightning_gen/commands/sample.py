@@ -12,7 +12,6 @@ from lightning_gen.commands.trained import Trained
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium
 from lightning_gen.media.rows import ROWS, rows_of
-from lightning_gen.modules import Autoencoder, GANModule
 from lightning_gen.outputs import PICTURE, check_place
 from lightning_gen.paths import written
 from lightning_gen.records import Shape
@@ -62,13 +61,11 @@ def sample(
     wanted, columns = None if asked is None else torch.tensor(asked), None
     if target.suffix == PICTURE.ending and medium.tiled and module.num_classes is not None:
         wanted, columns = rows_of(asked or range(min(module.num_classes, ROWS)), n)
-    options: dict[str, Any] = {} if truncation is None else {"truncation": truncation}
-    fitted = chosen_sampler(trained, sampler)
-    if isinstance(module, Autoencoder):
-        options["sampler"] = fitted
+    given = {"truncation": truncation, "sampler": chosen_sampler(trained, sampler)}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     generator = torch.Generator().manual_seed(seed)
-    if isinstance(module, GANModule):
-        module.standing_statistics(standing_batches, generator=torch.Generator().manual_seed(seed))
+    if standing_batches:
+        module.recalibrate(standing_batches, generator=torch.Generator().manual_seed(seed))
     samples = module.sample(n, labels=wanted, generator=generator, **options)
     medium.write(samples, target, None if wanted is None or len(set(wanted.tolist())) == 1 else columns)
     say(f"{n} samples in {target}" + (" (files of the same name were replaced)" if replaced else ""))
@@ -88,7 +85,8 @@ def check_draw(
         raise InputError(f"--standing_batches must be 0 or more, not {standing_batches}")
     if labels == []:
         raise InputError("--labels is empty: give a class or several, such as '[0, 1]', or leave it out")
-    if not isinstance(module, GANModule) and (truncation is not None or standing_batches):
+    truncates, recalibrates = "truncation" in module.sample_options, module.recalibrates
+    if (truncation is not None and not truncates) or (standing_batches and not recalibrates):
         raise InputError("--truncation and --standing_batches are for GANs: leave them out")
 
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -13,7 +13,7 @@ from lightning_gen.data.stored import harmless
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.compatibility import check_shape
 from lightning_gen.files import replacing
-from lightning_gen.modules import Autoencoder
+from lightning_gen.modules.code_sampling import CodeDrawing
 from lightning_gen.samplers import SAMPLERS, LatentSampler
 from lightning_gen.spelling import suggest
 from lightning_gen.terminal import say
@@ -29,9 +29,9 @@ def check_sampler(module: GenerativeModule, name: str | None) -> None:
     if name is not None and name not in SAMPLERS:
         choices = ", ".join(SAMPLERS)
         raise InputError(f"there is no sampler '{name}'{suggest(name, SAMPLERS)}: the samplers are {choices}")
-    if name is not None and not isinstance(module, Autoencoder):
+    if name is not None and "sampler" not in module.sample_options:
         raise InputError("--sampler is for autoencoders, a GAN draws its latents from its own prior: leave it out")
-    if name == "prior" and isinstance(module, Autoencoder):
+    if name == "prior":
         module.check_prior()
 
 
@@ -49,13 +49,14 @@ def chosen_sampler(trained: Trained, name: str | None, data: DataModule | None =
     module = trained.module
     check_sampler(module, name)
     kind = SAMPLERS[name or "prior"]
-    if kind is None or not isinstance(module, Autoencoder):
+    if kind is None or "sampler" not in module.sample_options:
         return None
-    return module.fitted_sampler(kind) or fit(trained, module, kind, data)
+    coder = cast(CodeDrawing, module)
+    return coder.fitted_sampler(kind) or fit(trained, coder, kind, data)
 
 
 def fit(
-    trained: Trained, module: Autoencoder, kind: type[LatentSampler], data: DataModule | None = None
+    trained: Trained, module: CodeDrawing, kind: type[LatentSampler], data: DataModule | None = None
 ) -> LatentSampler:
     """Fit a sampler to the codes of data, and write the checkpoint anew with it where it names these data.
 

@@ -14,7 +14,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lightning_gen import checkpoint as checkpoints
+from lightning_gen import private
 from lightning_gen.checkpoint import Described
+from lightning_gen.data.known import KnownFactors, Mixture
 from lightning_gen.data.loader import Loader, Samples, seeded
 from lightning_gen.data.mapped import Mapped
 from lightning_gen.data.stored import harmless
@@ -98,6 +100,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         num_classes: Number of classes, or None where the data has no labels.
         classes: Names of the classes in the order of their numbers, or None where they have none.
         medium: What a sample is; a subclass may say another than that of its shape, see `medium_of`.
+        singles: The data of which each sample is a stack, or None.
         batch_size: Samples per optimizer step **over all devices**: every device gets `batch_size` / devices of them,
             rows of one and the same global batch, which is what makes a run the same whatever the number of devices.
         seed: Seeds the splits and the order of the training samples, and nothing else; at least 0.
@@ -114,6 +117,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
     val_set: Samples
     test_set: Samples
     classes: tuple[str, ...] | None = None
+    singles: "DataModule | None" = None
 
     def __init__(
         self, *, shape: Shape, num_classes: int | None, batch_size: int = 64, seed: int = 0, num_workers: int = 0
@@ -148,6 +152,16 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         if not described or "_class_path" not in described:
             raise InputError(f"{checkpoint_path} does not say what data it was trained on: make the data anew")
         return checkpoints.rebuild(cls, harmless(described), str(checkpoint_path), **given)
+
+    @property
+    def known_factors(self) -> KnownFactors | None:
+        """The factors of variation that samples are drawn from; None where they are not known."""
+        return None
+
+    @property
+    def mixture(self) -> Mixture | None:
+        """The mixture of Gaussians that samples are drawn from; None where they are of another distribution."""
+        return None
 
     @property
     def medium(self) -> Medium:
@@ -216,10 +230,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
 
     def _in_hand(self) -> int:
         """Batches that were handed out and not begun: one, where a checkpoint is written before a batch."""
-        if self.trainer is None:
-            return 0
-        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
-        return progress.ready - progress.started
+        return 0 if self.trainer is None else private.prefetched_batches(self.trainer)
 
     def state_dict(self) -> dict[str, Any]:
         """Where training stands in the data; part of every checkpoint.

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from lightning_gen import private
 from lightning_gen.data.workers import check_room
 from lightning_gen.errors import InputError
 from lightning_gen.records import Batch
@@ -215,11 +216,11 @@ class Loader:
     # The Trainer stops the worker processes of the loaders in which it finds this attribute when a run ends.
     @property
     def _iterator(self) -> Any:
-        return self._loader._iterator
+        return private.batch_iterator(self._loader)
 
     @_iterator.setter
     def _iterator(self, iterator: Any) -> None:
-        self._loader._iterator = iterator
+        private.set_batch_iterator(self._loader, iterator)
 
 
 def sample_bytes(dataset: Any) -> int:

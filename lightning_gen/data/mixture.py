@@ -5,6 +5,7 @@ import math
 import torch
 
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least
+from lightning_gen.data.known import Mixture
 from lightning_gen.data.loader import seeded
 from lightning_gen.errors import InputError
 
@@ -52,6 +53,11 @@ class GaussianMixture(DataModule):
         self.centres = centres
         self.scale = scale
         self.count = count
+
+    @property
+    def mixture(self) -> Mixture:
+        """The mixture itself."""
+        return Mixture(torch.tensor(self.centres), self.scale)
 
     def splits(self) -> Splits:
         """Draw the points."""

@@ -123,7 +123,8 @@ class CelebA(PublishedData):
         size: Side of the images in pixels.
         batch_size: Samples per optimizer step over all devices.
         data_dir: Folder that holds or gets the folder ``celeba`` in torchvision's layout.
-        download: Whether to download the files if they are missing; needs the package ``gdown``.
+        download: Whether to download the files if they are missing; needs the package ``gdown``, of
+            ``pip install 'lightning_gen[celeba]'``.
         cache_dir: Folder of the cache; None: ``$XDG_CACHE_HOME/lightning_gen`` or ``~/.cache/lightning_gen``.
         seed: Seeds the order of the training samples.
         num_workers: Processes that load batches.

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least, check_fractions, split_rows
+from lightning_gen.data.known import KnownFactors
 from lightning_gen.errors import InputError
 
 SHAPES = ("square", "ellipse", "heart")
@@ -103,6 +104,11 @@ class Sprites(DataModule):
     def factors(self) -> Tensor:
         """Every combination of factors, ``(n, 5)`` int64: which of its values each factor has, from 0."""
         return torch.cartesian_prod(*(torch.arange(size) for size in self.factor_sizes))
+
+    @property
+    def known_factors(self) -> KnownFactors:
+        """The factors, and how their pictures are drawn."""
+        return KnownFactors(self.factor_names, self.factor_sizes, self.factors, self.draw)
 
     def draw(self, factors: Tensor) -> Tensor:
         """Draw the pictures of chosen factors.

@@ -70,6 +70,8 @@ class StackedImages(DataModule):
         InputError: An argument is out of range.
     """
 
+    singles: DataModule
+
     def __init__(self, singles: DataModule, count: int, batch_size: int, seed: int, num_workers: int) -> None:
         at_least(HELD_OUT, "count", count)
         self.single_classes = singles.num_classes or 1

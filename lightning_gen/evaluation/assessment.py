@@ -1,12 +1,12 @@
 """All figures that a trained model and data allow, each beside its floor or ceiling and with its protocol."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen.data import DataModule, GaussianMixture, Sprites, StackedImages
+from lightning_gen.data import DataModule, StackedImages
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.codes import comparison
 from lightning_gen.evaluation.compatibility import check_shape
@@ -17,7 +17,8 @@ from lightning_gen.evaluation.measures import coverage, distance
 from lightning_gen.evaluation.samples import Source
 from lightning_gen.metrics import Report
 from lightning_gen.metrics.report import compact
-from lightning_gen.modules import Autoencoder, GANModule
+from lightning_gen.modules import Autoencoder
+from lightning_gen.modules.code_sampling import CodeDrawing
 from lightning_gen.samplers import SAMPLERS, LatentSampler
 from lightning_gen.training import GenerativeModule
 from lightning_gen.training.classes import check_classes
@@ -60,8 +61,8 @@ def assess(
         raise InputError("the test split is empty: set --data.test_fraction above 0, or give other data with --data")
     report = Report(card=card_of(module, data, checkpoint))
     with evaluating(module):
-        if isinstance(module, Autoencoder):
-            report += autoencoding(module, data, seed, draws)
+        if module.reconstructs:
+            report += autoencoding(cast(Autoencoder, module), data, seed, draws)
         if module.has_prior or sampler is not None:
             report += drawing(Source(module, sampler), data, seed, samples, extractor)
         report += Report(omitted=undrawn(module, sampler))
@@ -73,7 +74,7 @@ def autoencoding(module: Autoencoder, data: DataModule, seed: int, draws: int | 
     if module.num_classes is not None:
         check_classes(module.num_classes, data.num_classes)
     report = comparison(module, data, seed) + likelihoods(module, data, seed, draws)
-    if isinstance(data, Sprites):
+    if data.known_factors is not None:
         report += disentanglement(module, data, seed)
     return report
 
@@ -81,14 +82,14 @@ def autoencoding(module: Autoencoder, data: DataModule, seed: int, draws: int | 
 def drawing(source: Source, data: DataModule, seed: int, samples: int | None, extractor: bool) -> Report:
     """The figures of what a model draws; see `assess`."""
     report = Report(card={"samples": drawn_from(source)}) + distance(source, data, seed)
-    if isinstance(data, GaussianMixture):
+    if data.mixture is not None:
         return report + coverage(source, data, seed, samples or MIXTURE_SAMPLES)
     if not data.medium.dimensions:
         return report
     if not extractor:
         return report + Report(omitted={"figures of a classifier": "they were switched off by --extractor false"})
-    if isinstance(data, StackedImages):
-        return report + stacked(source, data, seed, samples or STACKED_SAMPLES)
+    if data.singles is not None:
+        return report + stacked(source, cast(StackedImages, data), seed, samples or STACKED_SAMPLES)
     return report + features(source, data, seed)
 
 
@@ -97,15 +98,14 @@ def drawn_from(source: Source) -> str:
     if source.sampler is not None:
         described = compact(checkpoints.describe(source.sampler))
         return f"decoded from codes of {described}, fitted to the codes of the training split"
-    if isinstance(source.module, Autoencoder):
-        return f"decoded from codes of the prior of {type(source.module.bottleneck).__name__}"
-    return "of the generator, from latents of its prior"
+    return source.module.sampled_from
 
 
 def undrawn(module: GenerativeModule, sampler: LatentSampler | None) -> dict[str, str]:
     """Which samples of an autoencoder are not measured, each with what would measure them."""
-    if not isinstance(module, Autoencoder):
+    if "sampler" not in module.sample_options:
         return {}
+    module = cast(CodeDrawing, module)
     kept = {
         f"figures of {name} samples": f"the checkpoint keeps this sampler, --sampler {name} measures what it draws"
         for name, kind in SAMPLERS.items()
@@ -134,7 +134,7 @@ def card_of(module: GenerativeModule, data: DataModule, checkpoint: str | None) 
         "checkpoint": checkpoint,
         "module": type(module).__name__,
         "images_seen": module.images_seen,
-        **({"ema": module.generator_ema is not None} if isinstance(module, GANModule) else {}),
+        **module.protocol,
         "mode": "evaluation: BatchNorm uses its running statistics, dropout is off",
         "data": checkpoints.as_config(dict(data.hparams)),
         "split": {

@@ -12,7 +12,7 @@ from lightning_gen.data import DataModule
 from lightning_gen.evaluation.samples import BATCH, labelled, observed, picked, seeded
 from lightning_gen.metrics import (
     Comparison,
-    Figure,
+    Measurement,
     PrincipalComponents,
     Report,
     Vectors,
@@ -22,14 +22,14 @@ from lightning_gen.metrics import (
     probe_accuracy,
     reconstruction_error,
 )
-from lightning_gen.metrics.pca import obstacle as pca_obstacle
-from lightning_gen.metrics.reconstruction import SSIM_PROTOCOL, ssim_obstacle
+from lightning_gen.metrics.pca import skip_reason as pca_skip_reason
+from lightning_gen.metrics.reconstruction import SSIM_PROTOCOL, ssim_skip_reason
 from lightning_gen.metrics.representation import (
     NEIGHBOUR_PROTOCOL,
     NEIGHBOURS,
     PROBE_PROTOCOL,
-    neighbour_obstacle,
-    probe_obstacle,
+    neighbour_skip_reason,
+    probe_skip_reason,
 )
 from lightning_gen.modules import Autoencoder
 from lightning_gen.records import Batch, Code, Quantization
@@ -56,7 +56,7 @@ Read = Callable[[Batch], Tensor]
 
 
 @dataclass(frozen=True)
-class Rival:
+class Baseline:
     """A way to describe samples by numbers, in one row of the table.
 
     Attributes:
@@ -83,33 +83,33 @@ class Rival:
 
 @torch.no_grad()
 def comparison(module: Autoencoder, data: DataModule, seed: int) -> Report:
-    """What an autoencoder gives back and what can be read off its codes, and the same of its rivals."""
+    """What an autoencoder gives back and what can be read off its codes, and the same of its baselines."""
     code, dimensions, values = code_size(module, data, seed), torch.Size(data.shape).numel(), data.medium.values
-    raw = Rival("raw_", f"raw {values}", dimensions, f", which are raw {values}", lambda batch: batch.x)
-    model = Rival("", "this model", code, "", partial(encoded, module), partial(reconstructed, module))
-    rivals, report = [raw, model], Report(card=card_of(module, code))
-    reason = pca_obstacle(code, dimensions, len(data.train_set))
+    raw = Baseline("raw_", f"raw {values}", dimensions, f", which are raw {values}", lambda batch: batch.x)
+    model = Baseline("", "this model", code, "", partial(encoded, module), partial(reconstructed, module))
+    baselines, report = [raw, model], Report(card=card_of(module, code))
+    reason = pca_skip_reason(code, dimensions, len(data.train_set))
     if reason is None:
         pca = principal_components(module, data, code, seed)
         by = f" by PCA with {code} dimensions"
-        rivals.insert(0, Rival("pca_", "PCA", code, by, partial(projected, pca), partial(restored, pca)))
+        baselines.insert(0, Baseline("pca_", "PCA", code, by, partial(projected, pca), partial(restored, pca)))
         report += Report(card={"pca": pca.protocol})
     else:
         report += Report(omitted={"PCA": reason})
-    rows = Comparison(COLUMNS, {rival.prefix: rival.title for rival in rivals})
-    report += Report(comparison=rows) + reconstruction(module, data, rivals, seed) + codebooks(module, data, seed)
-    return report + separability(module, data, rivals, seed)
+    rows = Comparison(COLUMNS, {baseline.prefix: baseline.title for baseline in baselines})
+    report += Report(comparison=rows) + reconstruction(module, data, baselines, seed) + codebooks(module, data, seed)
+    return report + separability(module, data, baselines, seed)
 
 
-def reconstruction(module: Autoencoder, data: DataModule, rivals: list[Rival], seed: int) -> Report:
+def reconstruction(module: Autoencoder, data: DataModule, baselines: list[Baseline], seed: int) -> Report:
     """Errors of reconstruction of the test split."""
-    figures: tuple[Figure, ...] = ()
-    for rival in reversed(rivals):
-        if rival.reconstruct is not None:
+    figures: tuple[Measurement, ...] = ()
+    for baseline in reversed(baselines):
+        if baseline.reconstruct is not None:
             test = observed(module, labelled(data, data.test_set), seeded(seed))
-            error = reconstruction_error(((batch.x, rival.reconstruct(batch)) for batch in test), data.medium)
-            figures += error.figures(rival.prefix, rival.by)
-    reason = ssim_obstacle(data.shape, data.medium)
+            error = reconstruction_error(((batch.x, baseline.reconstruct(batch)) for batch in test), data.medium)
+            figures += error.measurements(baseline.prefix, baseline.by)
+    reason = ssim_skip_reason(data.shape, data.medium)
     if reason is None:
         return Report(figures, {"ssim": SSIM_PROTOCOL})
     return Report(figures, omitted={"ssim": reason} if data.medium.dimensions else {})
@@ -121,16 +121,16 @@ def codebooks(module: Autoencoder, data: DataModule, seed: int) -> Report:
         return Report()
     test = observed(module, labelled(data, data.test_set), seeded(seed))
     use = codebook_use(quantized(module, batch) for batch in test)
-    return Report(use.figures(), {"codebook": use.protocol})
+    return Report(use.measurements(), {"codebook": use.protocol})
 
 
-def separability(module: Autoencoder, data: DataModule, rivals: list[Rival], seed: int) -> Report:
+def separability(module: Autoencoder, data: DataModule, baselines: list[Baseline], seed: int) -> Report:
     """How well classes can be told from codes, by their neighbours and by a linear classifier.
 
     Args:
         module: The model.
         data: Its training split is learned from and its test split told apart, if it has classes.
-        rivals: Whose codes.
+        baselines: Whose codes.
         seed: Of the choice of training samples, where they are not all taken.
     """
     if data.num_classes is None or data.num_classes < 2:
@@ -139,12 +139,14 @@ def separability(module: Autoencoder, data: DataModule, rivals: list[Rival], see
     report = Report()
     samples: dict[str, int] = {}
     iterations: dict[str, int] = {}
-    for rival in reversed(rivals):
-        samples[rival.name] = count = min(len(data.train_set), max(VALUES // rival.width, 1))
-        train = vectors(rival.encode, observed(module, picked(data, data.train_set, count, seeded(seed)), seeded(seed)))
-        test = vectors(rival.encode, observed(module, labelled(data, data.test_set), seeded(seed)))
-        report += neighbours(rival, train, test) + probe(rival, train, test, iterations)
-    known = {figure.name for figure in report.figures}
+    for baseline in reversed(baselines):
+        samples[baseline.name] = count = min(len(data.train_set), max(VALUES // baseline.width, 1))
+        train = vectors(
+            baseline.encode, observed(module, picked(data, data.train_set, count, seeded(seed)), seeded(seed))
+        )
+        test = vectors(baseline.encode, observed(module, labelled(data, data.test_set), seeded(seed)))
+        report += neighbours(baseline, train, test) + probe(baseline, train, test, iterations)
+    known = {measurement.name for measurement in report.measurements}
     card = {
         "knn_accuracy": {**NEIGHBOUR_PROTOCOL, "training_samples": samples},
         "probe_accuracy": {**PROBE_PROTOCOL, "training_samples": samples, "iterations": iterations},
@@ -152,27 +154,27 @@ def separability(module: Autoencoder, data: DataModule, rivals: list[Rival], see
     return report + Report(card={name: protocol for name, protocol in card.items() if name in known})
 
 
-def neighbours(rival: Rival, train: Vectors, test: Vectors) -> Report:
+def neighbours(baseline: Baseline, train: Vectors, test: Vectors) -> Report:
     """The accuracy of the nearest neighbours."""
-    reason = neighbour_obstacle(train)
+    reason = neighbour_skip_reason(train)
     if reason is not None:
         return Report(omitted={"knn_accuracy": reason})
     meaning = (
         f"share of test samples whose class is that of most of the {NEIGHBOURS} training samples with the nearest "
-        f"codes{rival.by}, higher is better"
+        f"codes{baseline.by}, higher is better"
     )
-    return Report((Figure(f"{rival.prefix}knn_accuracy", neighbour_accuracy(train, test), meaning),))
+    return Report((Measurement(f"{baseline.prefix}knn_accuracy", neighbour_accuracy(train, test), meaning),))
 
 
-def probe(rival: Rival, train: Vectors, test: Vectors, iterations: dict[str, int]) -> Report:
+def probe(baseline: Baseline, train: Vectors, test: Vectors, iterations: dict[str, int]) -> Report:
     """The accuracy of the linear probe; its iterations are noted."""
-    reason = probe_obstacle(train)
+    reason = probe_skip_reason(train)
     if reason is not None:
         return Report(omitted={"probe_accuracy": reason})
     found = probe_accuracy(train, test)
-    iterations[rival.name] = found.iterations
-    meaning = f"share of test samples whose class a linear classifier reads off the code{rival.by}, higher is better"
-    return Report((Figure(f"{rival.prefix}probe_accuracy", found.accuracy, meaning),))
+    iterations[baseline.name] = found.iterations
+    meaning = f"share of test samples whose class a linear classifier reads off the code{baseline.by}, higher is better"
+    return Report((Measurement(f"{baseline.prefix}probe_accuracy", found.accuracy, meaning),))
 
 
 # codes and what is left of samples -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from lightning_gen.data import DataModule, Samples, StackedImages
 from lightning_gen.evaluation.samples import Source, drawn, picks, rounded
 from lightning_gen.metrics import (
     Extractor,
-    Figure,
+    Measurement,
     Report,
     frechet_distance,
     precision_recall,
@@ -19,7 +19,7 @@ from lightning_gen.metrics import (
     stacked_modes,
     trained_extractor,
 )
-from lightning_gen.metrics.extractor import obstacle as extractor_obstacle
+from lightning_gen.metrics.extractor import skip_reason as extractor_skip_reason
 from lightning_gen.metrics.precision_recall import PRECISION_NEIGHBOURS
 
 FEATURED = 10_000
@@ -31,13 +31,13 @@ HELD_OUT_KEY = 3
 
 def features(source: Source, data: DataModule, seed: int) -> Report:
     """Fréchet distance, precision and recall of samples against the test split, beside those of training pictures."""
-    reason = extractor_obstacle(data)
+    reason = extractor_skip_reason(data)
     if reason is not None:
         return Report(omitted={"features": reason})
     extractor = trained_extractor(data)
     count = min(FEATURED, len(data.test_set), len(data.train_set))
     real, other = (
-        extractor.kept_features(partial(real_pictures, data, split, count, seed), count)
+        extractor.cached_features(partial(real_pictures, data, split, count, seed), count)
         for split in (data.test_set, data.train_set)
     )
     fake = extractor.features(rounded(drawn(source, count, seed), data.medium))
@@ -47,12 +47,12 @@ def features(source: Source, data: DataModule, seed: int) -> Report:
     varied = "share of real pictures that are like samples (variety), higher is better"
     same = f"the same of {count} training pictures instead of samples of the model"
     figures = (
-        Figure("frechet_distance", float(frechet_distance(fake, real)), distance),
-        Figure("frechet_distance_floor", float(frechet_distance(other, real)), same),
-        Figure("precision", found.precision, precise),
-        Figure("precision_ceiling", ceiling.precision, same),
-        Figure("recall", found.recall, varied),
-        Figure("recall_ceiling", ceiling.recall, same),
+        Measurement("frechet_distance", float(frechet_distance(fake, real)), distance),
+        Measurement("frechet_distance_floor", float(frechet_distance(other, real)), same),
+        Measurement("precision", found.precision, precise),
+        Measurement("precision_ceiling", ceiling.precision, same),
+        Measurement("recall", found.recall, varied),
+        Measurement("recall_ceiling", ceiling.recall, same),
     )
     protocol = {
         "samples": count,
@@ -80,14 +80,14 @@ def labels(source: Source, data: DataModule, extractor: Extractor, count: int, s
         return Report(omitted={"label_accuracy": reason})
     wanted = torch.arange(count) % known
     pictures = rounded(drawn(source, count, seed, wanted), data.medium)
-    seen = stacked_classes(extractor, pictures) if isinstance(data, StackedImages) else extractor.classes(pictures)
+    seen = stacked_classes(extractor, pictures) if data.singles is not None else extractor.classes(pictures)
     meaning = "share of samples in which the classifier sees the class that was asked for, higher is better"
-    return Report((Figure("label_accuracy", (seen == wanted).double().mean().item(), meaning),))
+    return Report((Measurement("label_accuracy", (seen == wanted).double().mean().item(), meaning),))
 
 
 def stacked(source: Source, data: StackedImages, seed: int, samples: int) -> Report:
     """Modes of stacked pictures that samples hold and how evenly, beside those of as many held-out stacks."""
-    reason = extractor_obstacle(data.singles)
+    reason = extractor_skip_reason(data.singles)
     if reason is not None:
         return Report(omitted={"modes": reason})
     extractor, modes = trained_extractor(data.singles), data.num_classes or 1
@@ -96,13 +96,15 @@ def stacked(source: Source, data: StackedImages, seed: int, samples: int) -> Rep
     real = stacked_modes(stacked_classes(extractor, rounded(picks(data, held_out, samples, seed), data.medium)), modes)
     same = f"the same of {samples} stacks of test pictures instead of samples of the model"
     figures = (
-        Figure("modes", found.modes, "modes with a sample, higher is better"),
-        Figure("modes_ceiling", modes, "modes that there are"),
-        Figure("modes_real", real.modes, same),
-        Figure("kl", found.kl, "KL(samples' modes || uniform) in nats, lower is better"),
-        Figure("kl_floor", found.kl_floor, "what a perfect sampler scores on average with as many samples"),
-        Figure("kl_real", real.kl, same),
-        Figure("classifier_accuracy", extractor.accuracy, f"test accuracy of {extractor.name}, which tells the modes"),
+        Measurement("modes", found.modes, "modes with a sample, higher is better"),
+        Measurement("modes_ceiling", modes, "modes that there are"),
+        Measurement("modes_real", real.modes, same),
+        Measurement("kl", found.kl, "KL(samples' modes || uniform) in nats, lower is better"),
+        Measurement("kl_floor", found.kl_floor, "what a perfect sampler scores on average with as many samples"),
+        Measurement("kl_real", real.kl, same),
+        Measurement(
+            "classifier_accuracy", extractor.accuracy, f"test accuracy of {extractor.name}, which tells the modes"
+        ),
     )
     protocol = {"samples": samples, "classified": "each channel for itself, rounded to 8 bits", "seed": seed}
     card = {"modes": protocol, **card_of(extractor)}

@@ -12,7 +12,7 @@ from lightning_gen.augmentations import Augmentation, Dequantization
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.samples import BATCH, labelled, observed, picked, seeded
-from lightning_gen.metrics import Figure, Report
+from lightning_gen.metrics import Measurement, Report
 from lightning_gen.modules import Autoencoder
 from lightning_gen.modules.autoencoder_base import repeated
 from lightning_gen.objectives import BernoulliLikelihood, Likelihood, log_weights
@@ -79,7 +79,7 @@ def bound(module: Autoencoder, data: DataModule, seed: int) -> Report:
     elbo = mean_over(module, data, seed, elbos)
     meaning = "bound from below on log p(x) of the test split in nats per sample, higher is better"
     meaning += scale_note(module, data, seed)
-    found = Report((Figure("elbo_nats", elbo, meaning),), {"elbo": elbo_protocol(module, data, seed)})
+    found = Report((Measurement("elbo_nats", elbo, meaning),), {"elbo": elbo_protocol(module, data, seed)})
     meaning = "-ELBO in bits per dimension, lower is better"
     step = data.medium.step
     if step is not None and not module.likelihood.discrete:
@@ -91,7 +91,9 @@ def bound(module: Autoencoder, data: DataModule, seed: int) -> Report:
         meaning += ", pixels dequantised"
         if not dequantizes(module):
             elbo = mean_over(module, data, seed, elbos, Dequantization())
-    return found + Report((Figure("bits_per_dim", module.likelihood.bits_per_dim(-elbo, data.shape, step), meaning),))
+    return found + Report(
+        (Measurement("bits_per_dim", module.likelihood.bits_per_dim(-elbo, data.shape, step), meaning),)
+    )
 
 
 def elbo_protocol(module: Autoencoder, data: DataModule, seed: int) -> dict[str, str | int]:
@@ -154,7 +156,7 @@ def estimate(module: Autoencoder, data: DataModule, seed: int, draws: int, sampl
     value = mean_over(module, data, seed, partial(surprises, draws=draws), samples=samples)
     meaning = f"estimate of -log p(x) in nats per sample by {draws:,} weighted codes of each, lower is better"
     protocol = {"codes": f"{draws} for each sample", "samples": f"{samples} of test", "seed": seed}
-    return Report((Figure("nll_nats", value, meaning),), {"nll": protocol})
+    return Report((Measurement("nll_nats", value, meaning),), {"nll": protocol})
 
 
 def surprises(module: Autoencoder, batch: Batch, generator: torch.Generator, draws: int) -> Tensor:
@@ -182,7 +184,7 @@ def active_units(module: Autoencoder, data: DataModule, seed: int) -> Report:
         means.append(torch.cat([level.posterior.mean.flatten(1) for level in levels], 1))
     variances = torch.cat(means).var(0, correction=0)
     meaning = f"latent dimensions of {len(variances)} whose mean varies over the test split by more than {ACTIVE}"
-    return Report((Figure("active_units", int((variances > ACTIVE).sum()), meaning),))
+    return Report((Measurement("active_units", int((variances > ACTIVE).sum()), meaning),))
 
 
 # a pass --------------------------------------------------------------------------------------------------------------

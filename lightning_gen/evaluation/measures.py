@@ -1,10 +1,8 @@
 """What ``evaluate`` measures of samples without a network of its own, each figure beside its floor or ceiling."""
 
-import torch
-
-from lightning_gen.data import DataModule, GaussianMixture
+from lightning_gen.data import DataModule
 from lightning_gen.evaluation.samples import Source, draw, pick
-from lightning_gen.metrics import Figure, Report, mode_coverage, sliced_wasserstein
+from lightning_gen.metrics import Measurement, Report, mode_coverage, sliced_wasserstein
 
 COMPARED, PROJECTIONS = 2_000, 512
 """Samples of each set that sliced Wasserstein distances compare, at most, and the directions they are projected on."""
@@ -22,8 +20,8 @@ def distance(source: Source, data: DataModule, seed: int) -> Report:
     floor = float(sliced_wasserstein(other, real, PROJECTIONS))
     meaning = f"distance of samples from the test split in {data.medium.unit}, not FID, lower is better"
     figures = (
-        Figure("sliced_wasserstein", drawn, meaning),
-        Figure(
+        Measurement("sliced_wasserstein", drawn, meaning),
+        Measurement(
             "sliced_wasserstein_floor", floor, "the same of as many training samples instead of samples of the model"
         ),
     )
@@ -36,13 +34,15 @@ def distance(source: Source, data: DataModule, seed: int) -> Report:
     return Report(figures, {"sliced_wasserstein": protocol})
 
 
-def coverage(source: Source, data: GaussianMixture, seed: int, samples: int) -> Report:
-    """Modes found, share of good samples and balance of the modes; see `mode_coverage`."""
-    found = mode_coverage(draw(source, samples, seed), torch.tensor(data.centres), data.scale)
+def coverage(source: Source, data: DataModule, seed: int, samples: int) -> Report:
+    """Modes of a mixture found, share of good samples and balance of the modes; see `mode_coverage`."""
+    mixture = data.mixture
+    assert mixture is not None
+    found = mode_coverage(draw(source, samples, seed), mixture.centres, mixture.scale)
     protocol = {
         "samples": samples,
         "seed": seed,
         "high_quality": "Euclidean distance <= 3 sigma",
         "reverse_kl": "all samples",
     }
-    return Report(found.figures(), {"modes": protocol})
+    return Report(found.measurements(), {"modes": protocol})

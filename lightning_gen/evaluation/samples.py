@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,9 +33,8 @@ class Source:
 
     def sample(self, count: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """Draw samples ``(count, *shape)``, of the classes asked for where there are any."""
-        if isinstance(self.module, Autoencoder):
-            return self.module.sample(count, labels, generator, self.sampler)
-        return self.module.sample(count, labels, generator)
+        options: dict[str, Any] = {} if self.sampler is None else {"sampler": self.sampler}
+        return self.module.sample(count, labels, generator, **options)
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -1,6 +1,6 @@
-"""Metrics: samples in, a figure and its protocol out; they know no trainer and download nothing."""
+"""Metrics: samples in, a number and its protocol out; they know no trainer and download nothing."""
 
-from lightning_gen.metrics.classifier import PictureClassifier, fit_classifier
+from lightning_gen.metrics.classifier import ConvClassifier, fit_classifier
 from lightning_gen.metrics.codebook import CodebookUse, codebook_use
 from lightning_gen.metrics.comparison import Comparison
 from lightning_gen.metrics.dci import DCI, dci
@@ -22,24 +22,25 @@ from lightning_gen.metrics.precision_recall import (
     precision_recall,
 )
 from lightning_gen.metrics.reconstruction import ReconstructionError, reconstruction_error
-from lightning_gen.metrics.report import Figure, Report
+from lightning_gen.metrics.report import Measurement, Report
 from lightning_gen.metrics.representation import Probe, Vectors, neighbour_accuracy, probe_accuracy
 from lightning_gen.metrics.sliced_wasserstein import SlicedWasserstein, sliced_wasserstein
 from lightning_gen.metrics.stacked import StackedModes, stacked_classes, stacked_modes
+from lightning_gen.upgrades import aliases
 
 __all__ = [
     "DCI",
     "CodebookUse",
     "Comparison",
+    "ConvClassifier",
     "DensityCoverage",
     "Extractor",
     "FactorCodes",
     "FactorVAEScore",
-    "Figure",
     "GaussianStatistics",
+    "Measurement",
     "ModeCoverage",
     "MutualInformationGap",
-    "PictureClassifier",
     "PrecisionRecall",
     "PrincipalComponents",
     "Probe",
@@ -66,3 +67,5 @@ __all__ = [
     "stacked_modes",
     "trained_extractor",
 ]
+
+__getattr__ = aliases(__name__)

@@ -1,7 +1,8 @@
-"""A small classifier of a data set's own classes, trained in seconds to minutes on one core: nothing is downloaded."""
+"""A small classifier of a data set's own classes; it trains in seconds to minutes on one core, without a download."""
 
 from collections.abc import Iterator
 from itertools import islice
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -11,33 +12,34 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from lightning_gen.data import Loader, Samples
 from lightning_gen.errors import InputError
+from lightning_gen.networks.layers import layers_for
 from lightning_gen.records import Batch, Shape
 
 VERSION = 1
-"""Of the network and its training: to be raised when the same data would train another classifier."""
+"""Version of the network and its training; raise it when the same data would train another classifier."""
 
 WIDTHS, FEATURES = (16, 32, 64), 128
-"""Channels of the convolutions, and width of the features."""
+"""Channels of the convolutions, and number of features."""
 
 READ_AT = 32
-"""Larger images are read in patches, so that the first map has about so many pixels a side."""
+"""The first convolution has a stride on larger images, so that its output has about this many pixels a side."""
 
 SMALLEST_MAP = 4
-"""Maps are halved until they have at most so many pixels a side."""
+"""Maps are halved until they have at most this many pixels a side."""
 
 IMAGES, MOST_EPOCHS = 165_000, 12
-"""Images that are trained on, but each at most so often."""
+"""Number of training images seen, and the largest number of epochs."""
 
 BATCH, LEARNING_RATE = 64, 2e-3
 
 
-class PictureClassifier(nn.Module):
+class ConvClassifier(nn.Module):
     """Three convolutions and a layer of features, each with BatchNorm and ReLU, then a linear layer for the classes.
 
     Args:
-        shape: Shape of one image, ``(channels, height, width)``, of any size.
+        shape: Shape of one image, ``(channels, height, width)``, or of a signal or volume, of any size.
         num_classes: Number of classes.
-        num_features: Width of the features.
+        num_features: Number of features.
     """
 
     def __init__(self, shape: Shape, num_classes: int, num_features: int = FEATURES) -> None:
@@ -45,23 +47,24 @@ class PictureClassifier(nn.Module):
         self.shape = tuple(shape)
         self.num_classes = num_classes
         self.num_features = num_features
-        channels, height, width = shape
-        stride = max(1, min(height, width) // READ_AT)
-        height, width = height // stride, width // stride
+        layers = layers_for(self, shape)
+        channels, *sides = shape
+        stride = max(1, min(sides) // READ_AT)
+        sides = [side // stride for side in sides]
         blocks: list[nn.Module] = []
         for index, wider in enumerate(WIDTHS):
             patch = (stride + 2, stride, 1) if index == 0 else (3, 1, 1)
-            blocks += [nn.Conv2d(channels, wider, *patch, bias=False), nn.BatchNorm2d(wider), nn.ReLU()]
+            blocks += [layers.conv(channels, wider, *patch, bias=False), layers.batch_norm(wider), nn.ReLU()]
             channels = wider
-            if max(height, width) > SMALLEST_MAP:
-                blocks.append(nn.MaxPool2d(2, ceil_mode=True))
-                height, width = (height + 1) // 2, (width + 1) // 2
-        flat = nn.Linear(channels * height * width, num_features, bias=False)
+            if max(sides) > SMALLEST_MAP:
+                blocks.append(layers.max_pool(2, ceil_mode=True))
+                sides = [(side + 1) // 2 for side in sides]
+        flat = nn.Linear(channels * prod(sides), num_features, bias=False)
         self.body = nn.Sequential(*blocks, nn.Flatten(), flat, nn.BatchNorm1d(num_features), nn.ReLU())
         self.head = nn.Linear(num_features, num_classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the classes are read off, ``(n, num_features)``, of images ``(n, *shape)`` in [-1, 1]."""
+        """The features that the last layer reads, ``(n, num_features)``, of images ``(n, *shape)`` in [-1, 1]."""
         return self.body(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,12 +73,12 @@ class PictureClassifier(nn.Module):
 
 
 def training_steps(samples: int) -> int:
-    """Batches that a classifier of so many training images is trained on."""
+    """Number of training steps on a data set of that many samples."""
     return min(IMAGES, MOST_EPOCHS * samples) // BATCH
 
 
 @torch.enable_grad()
-def fit_classifier(samples: Samples, shape: Shape, num_classes: int, seed: int = 0) -> PictureClassifier:
+def fit_classifier(samples: Samples, shape: Shape, num_classes: int, seed: int = 0) -> ConvClassifier:
     """Train a classifier on the CPU; the same images, seed and number of threads give the same weights, bit for bit.
 
     AdamW with one cycle of the learning rate, no augmentation.
@@ -84,19 +87,19 @@ def fit_classifier(samples: Samples, shape: Shape, num_classes: int, seed: int =
         samples: Images with labels, at least 64.
         shape: Shape of one image, ``(channels, height, width)``.
         num_classes: Number of classes.
-        seed: Of the first weights and of the order of the images; the global random state is left alone.
+        seed: Seed of the initial weights and of the order of the images; the global random state is unchanged.
 
     Returns:
         The classifier, in evaluation mode.
 
     Raises:
-        InputError: There are fewer images.
+        InputError: There are fewer than 64 images.
     """
     if len(samples) < BATCH:
         raise InputError(f"a classifier needs at least {BATCH} training images and there are {len(samples)}: add some")
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)  # torch.manual_seed would seed all devices
-        network = PictureClassifier(shape, num_classes)
+        network = ConvClassifier(shape, num_classes)
     steps = training_steps(len(samples))
     optimizer = AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
     scheduler = OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)

@@ -9,20 +9,21 @@ import torch
 from torch import Tensor
 
 from lightning_gen.errors import InputError
-from lightning_gen.metrics.report import Figure
+from lightning_gen.metrics.report import Measurement
 from lightning_gen.records import Quantization
+from lightning_gen.upgrades import earlier_name
 
 
 @dataclass(frozen=True)
 class CodebookUse:
-    """What `codebook_use` found; of several codebooks the mean over them.
+    """The result of `codebook_use`: means over the codebooks.
 
     Attributes:
-        used_percent: Share of all codes that were used at all.
-        perplexity: exp(-Σ p log p) with p how often each code was used: that many codes, used equally often, would be
-            as varied. From 1 to the size of the codebook.
-        sizes: Codes in each codebook.
-        indices: Times that a code of the first codebook was used.
+        used_percent: Share of all codes that are used at least once, in percent.
+        perplexity: exp(-Σ p log p) with p the share of each code in all uses: the number of equally frequent codes that
+            have the same entropy. From 1 to the size of the codebook.
+        sizes: Number of codes in each codebook.
+        indices: Number of uses of the codes of one codebook.
     """
 
     used_percent: float
@@ -30,17 +31,19 @@ class CodebookUse:
     sizes: tuple[int, ...]
     indices: int
 
-    def figures(self) -> tuple[Figure, ...]:
-        """The numbers with what they mean."""
+    figures = earlier_name("figures", "measurements")
+
+    def measurements(self) -> tuple[Measurement, ...]:
+        """The numbers with their meanings."""
         ceiling = f"at most {max(self.sizes)}, higher is better"
         return (
-            Figure("codebook_used_percent", self.used_percent, "share of the codes that the test split uses at all"),
-            Figure("perplexity", self.perplexity, f"equally frequent codes that would be as varied, {ceiling}"),
+            Measurement("codebook_used_percent", self.used_percent, "share of the codes that the test split uses"),
+            Measurement("perplexity", self.perplexity, f"equally frequent codes of the same entropy, {ceiling}"),
         )
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """How it was counted, as plain data."""
+        """How the codes were counted, as plain data."""
         return {
             "codebooks": len(self.sizes),
             "sizes": ", ".join(map(str, self.sizes)),
@@ -50,13 +53,13 @@ class CodebookUse:
 
 
 def codebook_use(batches: Iterable[tuple[Quantization, ...]]) -> CodebookUse:
-    """Count over all batches which codes were used; a figure of one batch would grow with the size of the batch.
+    """Count how often each code is used, over all batches; the perplexity of one batch would grow with its size.
 
     Args:
-        batches: What the codebooks made of each batch, one after another.
+        batches: The quantizations of each batch, one a codebook.
 
     Raises:
-        InputError: There is no batch, or it comes from no codebook.
+        InputError: There is no batch, or the batches have no quantizations.
     """
     counts: list[Tensor] = []
     for quantizations in batches:
@@ -71,7 +74,7 @@ def codebook_use(batches: Iterable[tuple[Quantization, ...]]) -> CodebookUse:
 
 
 def perplexity(counts: Tensor) -> float:
-    """The exponential of the entropy of the distribution with such counts, ``(size,)``."""
+    """The exponential of the entropy of the distribution that counts ``(size,)`` give."""
     p = counts.double() / counts.sum()
     return math.exp(float(torch.special.entr(p).sum()))
 

@@ -1,4 +1,4 @@
-"""Figures side by side: one table of what is evaluated and of what it is compared with."""
+"""One table of the measurements of a model and of its baselines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ NOTHING = "–"
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which figures stand in a table, and where.
+    """The layout of a table of measurements.
 
-    The figure in a row and a column is the one whose name is the row's prefix and the column's name, such as
-    ``pca_mse``; it may be missing.
+    A cell shows the measurement whose name is the row's prefix followed by the column's name, such as ``pca_mse``; it
+    may be missing.
 
     Attributes:
         columns: Names of the columns, in the order in which they are shown.
-        rows: Titles of the rows by their prefix, in the order in which they are shown; that of what is evaluated is "".
+        rows: Titles of the rows by their prefix, in the order in which they are shown; the model's prefix is "".
     """
 
     columns: tuple[str, ...] = ()
@@ -26,15 +26,15 @@ class Comparison:
         return Comparison(columns, self.rows | other.rows)
 
     def names(self, column: str) -> list[str]:
-        """The names of a column's figures, what is evaluated first."""
+        """The names of a column's measurements, the model's first."""
         return [f"{prefix}{column}" for prefix in sorted(self.rows, key=bool)]
 
     def to_text(self, values: Mapping[str, str], width: int) -> list[str]:
-        """The lines of the table: aligned, headings over several lines, no row and no column without a figure.
+        """The lines of the table: aligned, with headings over several lines, without empty rows and columns.
 
         Args:
-            values: Figures by name, as they are to be printed.
-            width: Columns of text; what is wider goes on in another block below, after an empty line.
+            values: Measurements by name, formatted.
+            width: Columns of text; columns of the table that do not fit go into another block, after an empty line.
         """
         columns = [column for column in self.columns if any(name in values for name in self.names(column))]
         prefixes = [prefix for prefix in self.rows if any(f"{prefix}{column}" in values for column in columns)]
@@ -58,7 +58,7 @@ class Comparison:
 
 
 def aligned(rows: list[list[str]]) -> list[str]:
-    """Lines of text from rows of equally many cells: the first column to the left, the others to the right.
+    """Lines of text from rows with equal numbers of cells: the first column is left-aligned, the others right-aligned.
 
     >>> aligned([["", "mse"], ["PCA", "0.015"]])
     ['       mse', 'PCA  0.015']

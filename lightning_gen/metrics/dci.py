@@ -1,4 +1,4 @@
-"""Disentanglement, completeness and informativeness of a code, read off classifiers of its factors."""
+"""Disentanglement, completeness and informativeness of a code, from classifiers that predict the factors."""
 
 import math
 from dataclasses import dataclass
@@ -12,21 +12,22 @@ from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor
 
 from lightning_gen.metrics.disentanglement import FactorCodes
-from lightning_gen.metrics.report import Figure
+from lightning_gen.metrics.report import Measurement
+from lightning_gen.upgrades import earlier_name
 
 TREES, DEPTH = 10, 12
-"""Of each random forest."""
+"""Number of trees of each random forest, and their depth."""
 
 
 @dataclass(frozen=True)
 class DCI:
-    """What `dci` found.
+    """The result of `dci`.
 
     Attributes:
-        importances: How much each latent matters to tell each factor, ``(latents, factors)``, float64; those of a
-            factor add up to 1, or to 0 where no latent matters.
-        accuracies: Of the classifier of each factor on codes that it was not fitted on, ``(factors,)``, float64.
-        chances: Share of the most frequent value of each factor among the same, ``(factors,)``, float64.
+        importances: Importance of each latent for predicting each factor, ``(latents, factors)``, float64; the sum over
+            the latents is 1 for each factor, or 0 if no latent predicts it.
+        accuracies: Accuracy of the classifier of each factor on test codes, ``(factors,)``, float64.
+        chances: Share of the most frequent value of each factor among the test codes, ``(factors,)``, float64.
     """
 
     importances: Tensor
@@ -35,7 +36,7 @@ class DCI:
 
     @property
     def disentanglement(self) -> float:
-        r""":math:`\sum_j \rho_j (1 - H_K(P_j))` over latents: 1 where each matters for one factor alone, 0 to 1.
+        r""":math:`\sum_j \rho_j (1 - H_K(P_j))` over latents, 0 to 1: 1 if each latent matters for one factor only.
 
         :math:`P_j` are a latent's shares of importance for the K factors, :math:`H_K` their entropy to base K and
         :math:`\rho_j` the latent's share of all importance.
@@ -44,7 +45,7 @@ class DCI:
 
     @property
     def completeness(self) -> float:
-        """The same with latents and factors exchanged: 1 where one latent alone matters for each factor, 0 to 1."""
+        """The same with latents and factors exchanged, 0 to 1: 1 if only one latent is important for each factor."""
         return concentration(self.importances.T)
 
     @property
@@ -52,32 +53,33 @@ class DCI:
         """Mean accuracy of the classifiers, 0 to 1."""
         return self.accuracies.mean().item()
 
-    def figures(self) -> tuple[Figure, ...]:
-        """The numbers with what they mean."""
+    figures = earlier_name("figures", "measurements")
+
+    def measurements(self) -> tuple[Measurement, ...]:
+        """The numbers with their meanings."""
         by = "by random forests, 0 to 1, higher is better"
         chance = f"{self.chances.mean().item():.3g} by chance to 1, higher is better"
         return (
-            Figure("dci_disentanglement", self.disentanglement, f"whether a latent tells one factor alone, {by}"),
-            Figure("dci_completeness", self.completeness, f"whether a factor is told by one latent alone, {by}"),
-            Figure(
+            Measurement("dci_disentanglement", self.disentanglement, f"whether a latent encodes one factor only, {by}"),
+            Measurement("dci_completeness", self.completeness, f"whether one latent only encodes a factor, {by}"),
+            Measurement(
                 "dci_informativeness", self.informativeness, f"test accuracy of factors by random forests, {chance}"
             ),
         )
 
 
 def dci(train: FactorCodes, test: FactorCodes, seed: int = 0) -> DCI:
-    """Fit a classifier of each factor on the codes and see which latents it uses.
+    """Fit a classifier of each factor to the codes, and measure which latents it uses.
 
     A Framework for the Quantitative Evaluation of Disentangled Representations, Eastwood and Williams 2018
-    (https://openreview.net/forum?id=By-7dz-AZ). The classifiers are random forests of scikit-learn, where
-    every split may use every latent, and importance is the mean decrease of Gini impurity. The paper fits random
-    forests too, and regressions with a lasso penalty; disentanglement_lib takes gradient boosting, so that its figures
-    cannot be compared with these.
+    (https://openreview.net/forum?id=By-7dz-AZ). The classifiers are scikit-learn's random forests, every split may use
+    every latent, and importance is the mean decrease of Gini impurity. The paper uses random forests too, and lasso
+    regression; disentanglement_lib uses gradient boosting, so its results cannot be compared with these.
 
     Args:
-        train: Codes to fit on; disentanglement_lib takes 10,000.
-        test: Codes to take the accuracy on, none of them fitted on; disentanglement_lib takes 5,000.
-        seed: Of the forests.
+        train: Codes to fit the classifiers to; disentanglement_lib uses 10,000.
+        test: Other codes, for the accuracy; disentanglement_lib uses 5,000.
+        seed: Seed of the forests.
     """
     fitted_on, tested_on = (part.codes.float().cpu().numpy() for part in (train, test))
     importances, accuracies = [], []
@@ -92,13 +94,13 @@ def dci(train: FactorCodes, test: FactorCodes, seed: int = 0) -> DCI:
 
 
 def protocol() -> dict[str, Any]:
-    """How `dci` classifies, as plain data."""
+    """The classifiers of `dci`, as plain data."""
     return {
         "estimator": f"RandomForestClassifier of scikit-learn {sklearn.__version__}",
         "trees": TREES,
         "max_depth": DEPTH,
         "max_features": "all",
-        "differs_from": "disentanglement_lib, which takes gradient boosting",
+        "differs_from": "disentanglement_lib, which uses gradient boosting",
     }
 
 
@@ -109,7 +111,7 @@ def concentration(importances: Tensor) -> float:
         importances: Numbers of at least 0, ``(R, C)``; :math:`P_i` is row i divided by its sum.
 
     Returns:
-        0 to 1; 0 where all numbers are, and 1 where there is one column.
+        A number from 0 to 1; 0 for a matrix of zeros, else 1 for one column.
     """
     sums, columns = importances.sum(dim=1), importances.shape[1]
     if sums.sum() == 0:

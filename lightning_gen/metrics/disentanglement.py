@@ -1,4 +1,4 @@
-"""How far each number of a code stands for one factor of variation: mutual information gap and FactorVAE score.
+"""Whether each dimension of a code encodes one factor of variation: mutual information gap and FactorVAE score.
 
 Both follow *Challenging Common Assumptions in the Unsupervised Learning of Disentangled Representations* (Locatello et
 al., 2019), https://arxiv.org/abs/1811.12359, and its library, https://github.com/google-research/disentanglement_lib.
@@ -14,32 +14,32 @@ from sklearn.metrics import mutual_info_score
 from torch import Tensor
 
 from lightning_gen.errors import InputError
-from lightning_gen.metrics.report import Figure
+from lightning_gen.metrics.report import Measurement
+from lightning_gen.upgrades import earlier_name
 
 BINS = 20
-"""Of equal width, into which a latent's range is divided to estimate its mutual information with a factor."""
+"""Number of bins of equal width, for the mutual information of a latent and a factor."""
 
 TRAIN_VOTES, EVAL_VOTES, VOTE_SIZE, VARIANCE_SAMPLES = 10_000, 5_000, 64, 10_000
-"""What the FactorVAE score draws: votes, codes a vote, and codes that the latents' variances are taken from."""
+"""Numbers of training and evaluation votes of the FactorVAE score, of codes a vote, and of codes for the variances."""
 
 DEAD = 0.05
 """A latent with a smaller standard deviation does not vote."""
 
 CHUNK = 100
-"""Votes whose codes are in memory at a time."""
+"""Number of votes whose codes are in memory at a time."""
 
 
 @dataclass(frozen=True)
 class FactorCodes:
-    """Codes of samples whose factors of variation are known.
+    """Codes of samples with known factors of variation.
 
     Attributes:
         codes: Finite floats, ``(n, latents)``.
-        factors: Which of its values each factor has, from 0, int64 ``(n, factors)``; each has at least two.
+        factors: Index of the value of each factor, from 0, int64 ``(n, factors)``; each factor has at least two values.
 
     Raises:
-        InputError: They do not belong together, factors are no whole numbers or have one value alone, or a code is not
-            finite.
+        InputError: The shapes do not match, factors are not whole numbers or are constant, or a code is not finite.
     """
 
     codes: Tensor
@@ -49,15 +49,15 @@ class FactorCodes:
         codes, factors = tuple(self.codes.shape), tuple(self.factors.shape)
         if len(codes) != 2 or len(factors) != 2 or codes[0] != factors[0] or 0 in codes + factors:
             raise InputError(
-                f"codes of shape {codes} and factors of shape {factors} do not belong together: give (n, latents) and "
+                f"codes of shape {codes} and factors of shape {factors} do not match: give (n, latents) and "
                 "(n, factors), such as codes.flatten(1)"
             )
         if self.factors.is_floating_point() or self.factors.min() < 0:
-            raise InputError("factors must be whole numbers from 0: give the places of their values, not the values")
+            raise InputError("factors must be whole numbers from 0: give the indices of their values, not the values")
         if not self.codes.isfinite().all():
             raise InputError("some codes are not finite: the training diverged, evaluate an earlier checkpoint")
         if (self.factors.amin(0) == self.factors.amax(0)).any():
-            raise InputError("a factor has one value alone and cannot be told from a code: leave out its column")
+            raise InputError("a factor has only one value, and codes cannot predict it: leave out its column")
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -68,12 +68,12 @@ class FactorCodes:
 
 @dataclass(frozen=True)
 class MutualInformationGap:
-    """What `mutual_information_gap` found.
+    """The result of `mutual_information_gap`.
 
     Attributes:
-        informations: Mutual information of each latent with each factor in nats, ``(latents, factors)``, float64.
-        entropies: Of each factor in nats, ``(factors,)``, float64.
-        samples: Codes it was estimated from.
+        informations: Mutual information of each latent and each factor in nats, ``(latents, factors)``, float64.
+        entropies: Entropy of each factor in nats, ``(factors,)``, float64.
+        samples: Number of codes.
     """
 
     informations: Tensor
@@ -82,7 +82,7 @@ class MutualInformationGap:
 
     @property
     def gaps(self) -> Tensor:
-        """How far the best latent of each factor is ahead of the next, in shares of its entropy, ``(factors,)``."""
+        """The gap between the best and the next best latent of each factor, over its entropy, ``(factors,)``."""
         ranked = self.informations.sort(dim=0, descending=True).values
         second = ranked[1] if len(ranked) > 1 else torch.zeros_like(ranked[0])
         return (ranked[0] - second) / self.entropies
@@ -92,28 +92,30 @@ class MutualInformationGap:
         """Mean of the gaps, 0 to 1."""
         return self.gaps.mean().item()
 
-    def figures(self) -> tuple[Figure, ...]:
-        """The number with what it means."""
+    figures = earlier_name("figures", "measurements")
+
+    def measurements(self) -> tuple[Measurement, ...]:
+        """The number with its meaning."""
         meaning = (
             f"mutual information gap, {BINS}-bin histograms of {self.samples} mean codes, 0 to 1, higher is better"
         )
-        return (Figure("mig", self.score, meaning),)
+        return (Measurement("mig", self.score, meaning),)
 
 
 def mutual_information_gap(found: FactorCodes) -> MutualInformationGap:
-    r"""How much more the best latent tells of a factor than the second best.
+    r"""How much more information the best latent has about a factor than the second best.
 
     .. math:: \frac{1}{K} \sum_{k=1}^{K} \frac{I(z_{j_k}; v_k) - \max_{j \ne j_k} I(z_j; v_k)}{H(v_k)}, \quad
         j_k = \arg\max_j I(z_j; v_k)
 
     Isolating Sources of Disentanglement in Variational Autoencoders, Chen et al. 2018
     (https://arxiv.org/abs/1802.04942), section 4. The estimator is that of disentanglement_lib, plug-in entropies of
-    the codes' means in 20 bins of equal width between the smallest and the largest; the paper's own integrates the
-    posterior, and figures of the two cannot be compared. The score does not see whether a latent stands for several
-    factors; `dci` does.
+    the mean codes in 20 bins of equal width between the smallest and the largest. The paper integrates the posterior
+    instead, and the two scores cannot be compared. The score does not measure whether a latent encodes several factors;
+    `dci` does.
 
     Args:
-        found: Mean codes; disentanglement_lib takes 10,000.
+        found: Mean codes; disentanglement_lib uses 10,000.
     """
     factors = found.factors.cpu().numpy()
     binned = [_binned(latent) for latent in found.codes.double().cpu().numpy().T]
@@ -129,12 +131,12 @@ def _binned(latent: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FactorVAEScore:
-    """What `factor_vae_score` found.
+    """The result of `factor_vae_score`.
 
     Attributes:
-        score: Share of the evaluation votes that name the right factor, 0 to 1.
-        train_score: The same of the training votes.
-        active: Latents that vote.
+        score: Accuracy of the evaluation votes, 0 to 1.
+        train_score: Accuracy of the training votes, 0 to 1.
+        active: Number of latents that vote.
         factors: Number of factors.
     """
 
@@ -143,32 +145,34 @@ class FactorVAEScore:
     active: int
     factors: int
 
-    def figures(self) -> tuple[Figure, ...]:
-        """The number with what it means."""
+    figures = earlier_name("figures", "measurements")
+
+    def measurements(self) -> tuple[Measurement, ...]:
+        """The number with its meaning."""
         meaning = f"FactorVAE score, {1 / self.factors:.3g} by chance to 1, higher is better"
-        return (Figure("factor_vae_score", self.score, meaning),)
+        return (Measurement("factor_vae_score", self.score, meaning),)
 
 
 def factor_vae_score(
     found: FactorCodes, seed: int = 0, train_votes: int = TRAIN_VOTES, eval_votes: int = EVAL_VOTES
 ) -> FactorVAEScore:
-    """How often the latent that varies least names the factor that was held fixed.
+    """How often the latent with the least variance identifies the factor that was held fixed.
 
-    For each vote a factor and one of its values are drawn, then 64 codes with that value. The vote is cast by the
-    latent whose variance among them is smallest relative to that of 10,000 codes; latents with a standard deviation
-    below 0.05 are left out. Each latent stands for the factor that it named most often in the training votes.
-    Disentangling by Factorising, Kim and Mnih 2018 (https://arxiv.org/abs/1802.05983), section 4, with the numbers of
-    disentanglement_lib. The limit of 0.05 is meant for codes with a prior of variance 1.
+    Each vote samples a factor and one of its values, and 64 codes with that value. The latent votes whose variance
+    among these codes is smallest, relative to its variance among 10,000 codes; latents with a standard deviation below
+    0.05 do not vote. Each latent predicts the factor for which it voted most often in the training votes. Disentangling
+    by Factorising, Kim and Mnih 2018 (https://arxiv.org/abs/1802.05983), section 4, with the numbers of
+    disentanglement_lib. The limit of 0.05 is for codes with a prior of variance 1.
 
     Args:
-        found: The codes that are drawn from, with repetition; best those of every combination of factors.
-        seed: Of the draws.
-        train_votes: Votes that decide which factor each latent stands for.
-        eval_votes: Votes that are scored.
+        found: The codes to sample from, with replacement; ideally one for each combination of factors.
+        seed: Seed of the samples.
+        train_votes: Number of votes that assign latents to factors.
+        eval_votes: Number of votes that are scored.
     """
     generator, codes = torch.Generator().manual_seed(seed), found.codes.double().cpu()
-    drawn = torch.randint(len(codes), (VARIANCE_SAMPLES,), generator=generator)
-    variances = codes[drawn].var(dim=0)
+    rows = torch.randint(len(codes), (VARIANCE_SAMPLES,), generator=generator)
+    variances = codes[rows].var(dim=0)
     active = variances.sqrt() >= DEAD
     count = found.factors.shape[1]
     if not active.any():
@@ -181,7 +185,7 @@ def factor_vae_score(
 
 
 def _ballot(found: FactorCodes, votes: int, generator: torch.Generator) -> Tensor:
-    """Votes ``(factors, latents)`` for codes of variance 1."""
+    """Numbers of votes ``(factors, latents)``, from codes of variance 1."""
     count, latents = found.factors.shape[1], found.codes.shape[1]
     fixed = torch.randint(count, (votes,), generator=generator).bincount(minlength=count)
     ballot = torch.zeros(count, latents, dtype=torch.int64)
@@ -193,7 +197,7 @@ def _ballot(found: FactorCodes, votes: int, generator: torch.Generator) -> Tenso
 
 
 def _alike(factor: Tensor, votes: int, generator: torch.Generator) -> Tensor:
-    """Rows ``(votes, VOTE_SIZE)`` that have the same value of a factor, that of a row drawn at random."""
+    """Rows ``(votes, VOTE_SIZE)``: those of one vote share the value of a factor, that of a row sampled at random."""
     values = factor[torch.randint(len(factor), (votes,), generator=generator)]
     order, counts = factor.argsort(), factor.bincount()
     first = counts.cumsum(0) - counts

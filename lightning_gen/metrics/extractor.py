@@ -1,4 +1,4 @@
-"""Features to compare pictures in: those of a classifier trained on the data at hand, once, and kept on the disk."""
+"""Features for comparing images: those of a classifier of the data's own classes, trained once and cached on disk."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,112 +11,115 @@ from torch import Tensor
 from lightning_gen.data import DataModule, Loader, Samples
 from lightning_gen.data.cache import default_cache_dir
 from lightning_gen.errors import InputError
-from lightning_gen.metrics.classifier import BATCH, VERSION, PictureClassifier, fit_classifier, training_steps
-from lightning_gen.metrics.kept import digest, kept, tell
+from lightning_gen.metrics.cache import cached, digest, tell
+from lightning_gen.metrics.classifier import BATCH, VERSION, ConvClassifier, fit_classifier, training_steps
 from lightning_gen.paths import expanded
 from lightning_gen.records import Batch
+from lightning_gen.upgrades import earlier_name
 
 READ_AT_ONCE = 512
 
-Pictures: TypeAlias = Callable[[], Iterable[Tensor]]
-"""Makes pictures in [-1, 1] in batches ``(size, *shape)``, the same at every call."""
+Batches: TypeAlias = Callable[[], Iterable[Tensor]]
+"""Returns images in [-1, 1] in batches ``(size, *shape)``, the same at every call."""
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """A trained classifier that reads features and classes off pictures.
+    """A trained classifier that gives features and classes of images.
 
     Attributes:
         module: The network, in evaluation mode on the CPU.
-        accuracy: Share of the test split that it puts in the right class.
-        protocol: What it was trained on and how, as plain data.
-        folder: Where its weights are kept, and features of real pictures beside them.
+        accuracy: Accuracy on the test split.
+        protocol: The training data and settings, as plain data.
+        folder: The cache of its weights, and of the features of real images.
     """
 
-    module: PictureClassifier
+    module: ConvClassifier
     accuracy: float
     protocol: dict[str, Any]
     folder: Path
 
     @property
     def name(self) -> str:
-        """What it is, in words."""
+        """A noun phrase for texts."""
         return f"a {self.protocol['classifier_of']} classifier"
 
     @torch.no_grad()
     def features(self, batches: Iterable[Tensor]) -> Tensor:
-        """Features ``(n, num_features)`` of pictures in [-1, 1] that come in batches ``(size, *shape)``."""
+        """Features ``(n, num_features)`` of images in [-1, 1], given in batches ``(size, *shape)``."""
         return torch.cat([self.module.features(x.cpu()) for x in batches])
 
-    def kept_features(self, pictures: Pictures, count: int) -> Tensor:
-        """The same of pictures that are compared again and again: read off once and kept on the disk.
+    kept_features = earlier_name("kept_features", "cached_features")
 
-        They are kept under a hash of the pictures themselves and of the weights, so that other pictures, in another
-        order or of another size, have features of their own.
+    def cached_features(self, images: Batches, count: int) -> Tensor:
+        """Features of images that are compared repeatedly: they are computed once and cached on disk.
+
+        The name of the cached file is a hash of the images and of the weights, so other images, or the same in another
+        order, have another file.
 
         Args:
-            pictures: Makes the pictures.
-            count: How many there are.
+            images: Returns the images.
+            count: Number of images.
         """
-        path = self.folder / f"features-{digest(_version(self.module), pictures())[:32]}.pt"
+        path = self.folder / f"features-{digest(_version(self.module), images())[:32]}.pt"
         like = {"features": torch.empty(count, self.module.num_features)}
-        return kept(path, like, lambda: {"features": self.features(pictures())})["features"]
+        return cached(path, like, lambda: {"features": self.features(images())})["features"]
 
     @torch.no_grad()
     def classes(self, batches: Iterable[Tensor]) -> Tensor:
-        """The most likely class of each picture, int64 ``(n,)``, of pictures in [-1, 1] that come in batches."""
+        """The most likely class of each image, int64 ``(n,)``, of images in [-1, 1] given in batches."""
         return torch.cat([self.module(x.cpu()).argmax(dim=1) for x in batches])
 
 
-def obstacle(data: DataModule) -> str | None:
-    """Why no classifier can be trained on a data set that was set up: one sentence, or None if one can."""
+def skip_reason(data: DataModule) -> str | None:
+    """Why no classifier can be trained on a data set that is set up: one sentence, or None if one can."""
     name = type(data).__name__
-    if data.medium.dimensions != 2:
-        return f"{name} holds {data.medium.noun}, and the features are those of a classifier of pictures"
+    if not data.medium.dimensions:
+        return f"{name} holds {data.medium.noun}, and the features are those of a convolutional classifier"
     if data.num_classes is None or data.num_classes < 2:
         return f"{name} has no classes, and the features are those of a classifier"
     for split, samples in (("training", data.train_set), ("test", data.test_set)):
         if len(samples) < BATCH:
-            return f"the {split} split of {name} holds {len(samples)} pictures, and at least {BATCH} are needed"
+            return f"the {split} split of {name} holds {len(samples)} images, and at least {BATCH} are needed"
     return None
 
 
 def trained_extractor(data: DataModule, seed: int = 0, cache_dir: str | None = None) -> Extractor:
-    """Train a classifier on the training split of labelled pictures, or read the one that was trained on them before.
+    """Train a classifier on the training split of labelled images, or read the cached one.
 
-    Its weights are kept under a hash of the pictures and labels themselves, the seed, the version of the training and
-    that of torch, so that data that have changed get a classifier of their own. It is named for what it is: a Fréchet
-    distance between its features can only be compared with one between features of the same weights, and is not FID.
+    The name of the cached file is a hash of the images and labels, the seed, the version of the training and the
+    version of torch, so changed data have another classifier. A Fréchet distance between its features is not FID, and
+    can only be compared with distances between features of the same weights.
 
     Args:
-        data: Pictures with labels; ``setup`` is called.
-        seed: Of the training.
-        cache_dir: Folder of the weights, made where it is missing; that of decoded pictures if None.
+        data: Images with labels; ``setup`` is called.
+        seed: Seed of the training.
+        cache_dir: Folder of the cache; it is created if it is missing. None for the folder of decoded images.
 
     Raises:
-        InputError: No classifier can be trained on the data, see `obstacle`.
+        InputError: No classifier can be trained on the data, see `skip_reason`.
     """
     data.setup()
-    reason = obstacle(data)
+    reason = skip_reason(data)
     if reason is not None:
         raise InputError(f"{reason}: give other data")
     cache = expanded(cache_dir) if cache_dir else default_cache_dir()
     module = _trained(data, seed, cache)
     protocol = {
         "classifier_of": type(data).__name__,
-        "trained_on": f"{len(data.train_set)} training pictures",
+        "trained_on": f"{len(data.train_set)} training images",
         "images_seen": training_steps(len(data.train_set)) * BATCH,
         "seed": seed,
         "version": VERSION,
         "num_features": module.num_features,
         "weights": _digest(module),
     }
-    return Extractor(module, _kept_accuracy(module, data.test_set, cache), protocol, cache)
+    return Extractor(module, _cached_accuracy(module, data.test_set, cache), protocol, cache)
 
 
 @torch.no_grad()
-def accuracy_of(module: PictureClassifier, samples: Samples) -> float:
-    """Share of pictures that a classifier puts in their own class."""
+def accuracy_of(module: ConvClassifier, samples: Samples) -> float:
+    """Accuracy of a classifier on labelled samples."""
     right = 0
     for batch in Loader(samples, READ_AT_ONCE):
         x, labels = Batch.of(batch)
@@ -124,41 +127,41 @@ def accuracy_of(module: PictureClassifier, samples: Samples) -> float:
     return right / len(samples)
 
 
-def _trained(data: DataModule, seed: int, cache: Path) -> PictureClassifier:
-    """The classifier that is kept in a folder, or a new one."""
+def _trained(data: DataModule, seed: int, cache: Path) -> ConvClassifier:
+    """The cached classifier, or a newly trained one."""
     assert data.num_classes is not None
-    module, train_set = PictureClassifier(data.shape, data.num_classes), data.train_set
+    module, train_set = ConvClassifier(data.shape, data.num_classes), data.train_set
     key = repr((VERSION, torch.__version__, data.shape, data.num_classes, seed))
 
     def train() -> dict[str, Tensor]:
         name = type(data).__name__
-        tell(f"training a classifier of {name} on {len(train_set):,} pictures, once: it will be kept in {cache}")
+        tell(f"training a classifier of {name} on {len(train_set):,} images, once: it will be cached in {cache}")
         return fit_classifier(train_set, data.shape, module.num_classes, seed).state_dict()
 
     path = cache / f"classifier-{digest(key, _contents(train_set))[:32]}.pt"
-    module.load_state_dict(kept(path, module.state_dict(), train))
+    module.load_state_dict(cached(path, module.state_dict(), train))
     return module.eval().requires_grad_(False)
 
 
-def _kept_accuracy(module: PictureClassifier, samples: Samples, cache: Path) -> float:
-    """The `accuracy_of` a classifier, which passes over the samples once only."""
+def _cached_accuracy(module: ConvClassifier, samples: Samples, cache: Path) -> float:
+    """The `accuracy_of` a classifier; it is computed once."""
     path = cache / f"accuracy-{digest(_version(module), _contents(samples))[:32]}.pt"
     like = {"accuracy": torch.empty((), dtype=torch.float64)}
-    found = kept(path, like, lambda: {"accuracy": torch.tensor(accuracy_of(module, samples), dtype=torch.float64)})
+    found = cached(path, like, lambda: {"accuracy": torch.tensor(accuracy_of(module, samples), dtype=torch.float64)})
     return found["accuracy"].item()
 
 
 def _contents(samples: Samples) -> Iterator[Tensor]:
-    """All samples and their labels as they are."""
+    """All samples and their labels, without a change."""
     for x, labels in Loader(samples, READ_AT_ONCE):
         assert labels is not None
         yield from (x, labels)
 
 
-def _version(module: PictureClassifier) -> str:
-    """What figures of a classifier depend on besides the pictures."""
+def _version(module: ConvClassifier) -> str:
+    """The key of everything but the images that the results of a classifier depend on."""
     return repr((VERSION, torch.__version__, _digest(module)))
 
 
-def _digest(module: PictureClassifier) -> str:
+def _digest(module: ConvClassifier) -> str:
     return digest("", module.state_dict().values())[:16]

@@ -1,4 +1,4 @@
-"""Fréchet distance between two sets of features, as if both were Gaussian."""
+"""Fréchet distance between the Gaussians that fit two sets of features."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from lightning_gen.errors import InputError
 
 @dataclass(frozen=True)
 class GaussianStatistics:
-    r"""The Gaussian with the mean and the covariance of a set of features; of real ones it is worth being kept.
+    r"""The Gaussian with the mean and the covariance of a set of features.
 
-    The covariance is held as a root :math:`R`, of which it is :math:`R^T R`. So distances need neither the root of a
-    matrix nor its inverse, and are as exact for few features in many dimensions, whose covariance is singular.
+    A root :math:`R` represents the covariance :math:`R^T R`. So distances need neither a matrix square root nor an
+    inverse, and are as exact if the covariance is singular, with fewer features than dimensions.
 
     Attributes:
         mean: Float64 ``(dimensions,)``.
-        root: Float64 ``(rank, dimensions)``, where `rank` is at most the number of features, and of dimensions.
+        root: Float64 ``(rank, dimensions)``, where `rank` is at most the number of features and of dimensions.
     """
 
     mean: Tensor
@@ -25,13 +25,13 @@ class GaussianStatistics:
 
     @classmethod
     def of(cls, x: Tensor) -> "GaussianStatistics":
-        """Find them, by a QR decomposition of the centred features.
+        """Compute the statistics, by a QR decomposition of the centred features.
 
         Args:
             x: Features, ``(n, dimensions)``.
 
         Raises:
-            InputError: The features are fewer than two, or are not finite.
+            InputError: There are fewer than two features, or some are not finite.
         """
         if x.ndim != 2 or len(x) < 2:
             raise InputError(
@@ -67,9 +67,9 @@ def frechet_distance(x: Tensor, y: Tensor) -> Tensor:
     """Squared 2-Wasserstein distance of the Gaussians with the means and covariances of two sets of features.
 
     GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium, Heusel et al. 2017
-    (https://arxiv.org/abs/1706.08500), equation 6. With features of Inception it is FID; with others it is not, and
-    should be named for them. It falls with the number of features that are compared, so numbers of unlike sets must not
-    be compared. Where many sets are compared with one, keep its `GaussianStatistics`.
+    (https://arxiv.org/abs/1706.08500), equation 6. It is FID with features of Inception only; with others, name it
+    after them. It falls with the number of features, so compare distances only for equal numbers. To compare many sets
+    with one, keep its `GaussianStatistics`.
 
     Args:
         x: Features, ``(n, dimensions)``.
@@ -79,6 +79,6 @@ def frechet_distance(x: Tensor, y: Tensor) -> Tensor:
         A scalar in squared units of the features, float64.
 
     Raises:
-        InputError: The features differ in dimensions, are fewer than two, or are not finite.
+        InputError: The features differ in dimensions, there are fewer than two, or some are not finite.
     """
     return GaussianStatistics.of(x).distance(GaussianStatistics.of(y))

@@ -1,4 +1,4 @@
-"""Which modes of a mixture of Gaussians a model has found, and how well it hits them."""
+"""Which modes of a mixture of Gaussians a model covers, and the quality of its samples."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,24 @@ from torch import Tensor
 
 from lightning_gen.errors import InputError
 from lightning_gen.metrics.counts import kl_from_uniform, kl_from_uniform_floor
-from lightning_gen.metrics.report import Figure
+from lightning_gen.metrics.report import Measurement
+from lightning_gen.upgrades import earlier_name
 
 RADIUS = 3.0
-"""A sample is of high quality within so many standard deviations of the nearest centre."""
+"""A sample has high quality if it lies within this many standard deviations of the nearest centre."""
 
 CHUNK = 10_000
-"""Samples whose distances to all centres are in memory at a time."""
+"""Number of samples whose distances to all centres are in memory at a time."""
 
 
 @dataclass(frozen=True)
 class ModeCoverage:
-    """What `mode_coverage` found.
+    """The result of `mode_coverage`.
 
     Attributes:
-        counts: High-quality samples of each mode.
-        assigned: Samples nearest to each mode, of high quality or not.
-        dimensions: Of a sample.
+        counts: Number of high-quality samples of each mode.
+        assigned: Number of samples nearest to each mode, with high quality or not.
+        dimensions: Dimensions of a sample.
     """
 
     counts: tuple[int, ...]
@@ -32,12 +33,12 @@ class ModeCoverage:
 
     @property
     def samples(self) -> int:
-        """Samples in all."""
+        """Number of samples."""
         return sum(self.assigned)
 
     @property
     def modes(self) -> int:
-        """Modes with at least one high-quality sample."""
+        """Number of modes with at least one high-quality sample."""
         return sum(count > 0 for count in self.counts)
 
     @property
@@ -47,7 +48,7 @@ class ModeCoverage:
 
     @property
     def high_quality_percent_ceiling(self) -> float:
-        r"""What a perfect sampler scores, :math:`100\,P(\chi^2_d \le 9)`, in percent; 98.889 in the plane."""
+        r"""The share of a perfect sampler, :math:`100\,P(\chi^2_d \le 9)`, in percent; 98.889 in two dimensions."""
         half = torch.tensor([self.dimensions / 2, RADIUS**2 / 2], dtype=torch.float64)
         return 100 * float(torch.special.gammainc(half[0], half[1]))
 
@@ -58,33 +59,37 @@ class ModeCoverage:
 
     @property
     def reverse_kl_floor(self) -> float:
-        r"""What a perfect sampler scores on average, :math:`(K - 1) / 2n`, in nats."""
+        r"""The expectation for a perfect sampler, :math:`(K - 1) / 2n`, in nats."""
         return kl_from_uniform_floor(len(self.assigned), self.samples)
 
-    def figures(self) -> tuple[Figure, ...]:
-        """The numbers with what they mean, each beside what a perfect sampler scores."""
+    figures = earlier_name("figures", "measurements")
+
+    def measurements(self) -> tuple[Measurement, ...]:
+        """The numbers with their meanings, and the scores of a perfect sampler."""
         perfect = "what a perfect sampler scores"
         return (
-            Figure("modes", self.modes, "modes with a sample of high quality, higher is better"),
-            Figure("modes_ceiling", len(self.counts), "modes that there are"),
-            Figure(
+            Measurement("modes", self.modes, "modes with a sample of high quality, higher is better"),
+            Measurement("modes_ceiling", len(self.counts), "number of modes"),
+            Measurement(
                 "high_quality_percent", self.high_quality_percent, "samples within 3 sigma of the nearest centre, in %"
             ),
-            Figure("high_quality_percent_ceiling", self.high_quality_percent_ceiling, perfect),
-            Figure("reverse_kl", self.reverse_kl, "KL(samples' nearest modes || uniform) in nats, lower is better"),
-            Figure("reverse_kl_floor", self.reverse_kl_floor, f"{perfect} on average with as many samples"),
+            Measurement("high_quality_percent_ceiling", self.high_quality_percent_ceiling, perfect),
+            Measurement(
+                "reverse_kl", self.reverse_kl, "KL(samples' nearest modes || uniform) in nats, lower is better"
+            ),
+            Measurement("reverse_kl_floor", self.reverse_kl_floor, f"{perfect} on average with as many samples"),
         )
 
 
 def mode_coverage(samples: Tensor, centres: Tensor, scale: float) -> ModeCoverage:
-    r"""Assign samples to the modes of a mixture of equally likely Gaussians and count.
+    r"""Assign samples to the modes of a mixture of equally likely Gaussians, and count.
 
-    Each sample belongs to the nearest centre by Euclidean distance, and is of high quality if that is at most
-    :math:`3 \sigma` away. A mode counts if a high-quality sample belongs to it. The reverse KL divergence, in nats,
-    counts **all** samples: one far from every centre still belongs to the nearest mode. PacGAN: The power of two
+    Each sample belongs to the nearest centre by Euclidean distance, and has high quality if that distance is at most
+    :math:`3 \sigma`. A mode is covered if a high-quality sample belongs to it. The reverse KL divergence, in nats,
+    counts **all** samples: a sample far from every centre still belongs to the nearest mode. PacGAN: The power of two
     samples in generative adversarial networks, Lin et al. 2018 (https://arxiv.org/abs/1712.04086), section 4.1. (The
-    code that was published with it, https://github.com/fjxmlzn/PacGAN, takes high-quality samples only for the shares
-    of the modes.) Ceiling and floor hold for modes that do not overlap.
+    published code, https://github.com/fjxmlzn/PacGAN, computes the shares of the modes from high-quality samples only.)
+    Ceiling and floor hold for modes that do not overlap.
 
     Args:
         samples: Points ``(n, dimensions)``.
@@ -92,7 +97,7 @@ def mode_coverage(samples: Tensor, centres: Tensor, scale: float) -> ModeCoverag
         scale: The standard deviation of every component, in the units of the data.
 
     Raises:
-        InputError: The points have other dimensions than the centres, there are none, or some are not finite.
+        InputError: Points and centres differ in dimensions, there are no points, or some are not finite.
     """
     if samples.ndim != 2 or not len(samples) or samples.shape[1] != centres.shape[1]:
         raise InputError(
@@ -106,7 +111,7 @@ def mode_coverage(samples: Tensor, centres: Tensor, scale: float) -> ModeCoverag
         torch.cat(parts) for parts in zip(*(nearest(part, centres) for part in samples.split(CHUNK)), strict=True)
     )
     near = mode[distance <= RADIUS * scale]
-    counts, assigned = (torch.bincount(kept, minlength=len(centres)).tolist() for kept in (near, mode))
+    counts, assigned = (torch.bincount(each, minlength=len(centres)).tolist() for each in (near, mode))
     return ModeCoverage(tuple(counts), tuple(assigned), centres.shape[1])
 
 

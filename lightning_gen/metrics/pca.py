@@ -1,4 +1,4 @@
-"""What a linear code of the same width can do: principal component analysis, the floor of every autoencoder."""
+"""Principal component analysis, the best linear code of a width: a baseline for autoencoders."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,36 +13,36 @@ from torch import Tensor
 from lightning_gen.errors import InputError
 
 EXACT_VALUES = 200_000_000
-"""Up to so many values (samples times dimensions) all samples are fitted at once, 800 MB of float32."""
+"""Up to this many values (samples times dimensions), 800 MB in float32, PCA is fitted to all samples at once."""
 
 SEED = 0
-"""Of the randomized solver that scikit-learn takes for wide data."""
+"""Seed of the randomized solver, which scikit-learn uses for wide data."""
 
 
 @dataclass(frozen=True)
 class PrincipalComponents:
-    """A fitted PCA that reads and writes tensors.
+    """A fitted PCA with tensors as input and output.
 
     Attributes:
-        pca: Scikit-learn's estimator; it centres and does not scale.
-        samples: Samples it was fitted on.
+        pca: Scikit-learn's estimator; it centres the data and does not scale them.
+        samples: Number of samples that it was fitted to.
     """
 
     pca: PCA | IncrementalPCA
     samples: int
 
     def transform(self, x: Tensor) -> Tensor:
-        """Codes ``(n, components)`` of samples ``(n, *shape)``: their coordinates along the components."""
+        """Codes ``(n, components)`` of samples ``(n, *shape)``: their coordinates in the basis of components."""
         return torch.from_numpy(self.pca.transform(x.flatten(1).float().cpu().numpy()))
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """What is left of samples ``(n, *shape)`` after their projection on the components; not clipped."""
+        """Reconstructions of samples ``(n, *shape)``: their projections on the components, not clipped."""
         flat = x.flatten(1).float().cpu().numpy()
         return torch.from_numpy(self.pca.inverse_transform(self.pca.transform(flat))).reshape(x.shape)
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """How it was fitted, as plain data."""
+        """How the PCA was fitted, as plain data."""
         exact = isinstance(self.pca, PCA)
         solver = f"svd_solver {self.pca.svd_solver}, random_state {SEED}" if exact else "in batches"
         return {
@@ -52,13 +52,13 @@ class PrincipalComponents:
         }
 
 
-def obstacle(components: int, dimensions: int, samples: int) -> str | None:
-    """Why no PCA of so many components can be compared with: one sentence, or None if it can.
+def skip_reason(components: int, dimensions: int, samples: int) -> str | None:
+    """Why PCA is no baseline for a code of a width: one sentence, or None if it is one.
 
     Args:
         components: Width of the code.
-        dimensions: Of one sample.
-        samples: To fit on.
+        dimensions: Dimensions of one sample.
+        samples: Number of training samples.
     """
     for limit, what in ((dimensions, "dimensions of a sample"), (samples, "training samples")):
         if components >= limit:
@@ -70,22 +70,22 @@ def fit_pca(batches: Iterable[Tensor], components: int, values: int) -> Principa
     """Fit scikit-learn's PCA, or beyond `EXACT_VALUES` its IncrementalPCA, which needs one batch in memory at a time.
 
     Args:
-        batches: Samples ``(n, *shape)``, flattened. Where there are more values than `EXACT_VALUES`, a last batch with
-            fewer samples than components is left out.
-        components: Dimensions to keep, at least 1 and below those of a sample and the number of samples.
-        values: Samples times dimensions in all batches together.
+        batches: Samples ``(n, *shape)``; they are flattened. For more values than `EXACT_VALUES`, batches with fewer
+            samples than components are left out.
+        components: Number of components, at least 1 and below both the dimensions and the number of the samples.
+        values: Samples times dimensions, over all batches.
 
     Raises:
-        InputError: The components are more than the samples or their dimensions allow.
+        InputError: There are too many components for the samples or their dimensions.
     """
     flat = (batch.flatten(1).float().cpu() for batch in batches)
     if values > EXACT_VALUES:
         return _fit_incrementally(flat, components)
     x = np.concatenate([batch.numpy() for batch in flat])
-    reason = obstacle(components, x.shape[1], len(x))
+    reason = skip_reason(components, x.shape[1], len(x))
     if reason:
         raise InputError(f"{reason}: fit fewer components")
-    # x is a copy already, so it may be centred in place
+    # x is a copy, so PCA may centre it in place
     return PrincipalComponents(PCA(components, copy=False, random_state=SEED).fit(x), len(x))
 
 

@@ -1,4 +1,6 @@
-"""Are samples good, and are all kinds of good ones among them: two figures where a distance mixes both in one."""
+"""Quality and diversity of samples by two numbers, where a distance mixes both: precision and recall, density and
+coverage.
+"""
 
 from dataclasses import dataclass
 
@@ -10,19 +12,19 @@ from lightning_gen.errors import InputError
 PRECISION_NEIGHBOURS, DENSITY_NEIGHBOURS = 3, 5
 
 CHUNK = 512
-"""Rows of the matrix of distances that are in memory at a time."""
+"""Number of rows of the matrix of distances that are in memory at a time."""
 
 RESOLUTION = 1e-6
-"""Distances below this part of the largest norm are rounding errors of equal features."""
+"""Distances below this share of the largest norm are rounding errors of equal features."""
 
 
 @dataclass(frozen=True)
 class Balls:
-    """The region that samples cover: a ball about each, up to its k-th nearest neighbour among the others.
+    """The region that samples cover: a ball around each, with the distance to its k-th nearest neighbour as radius.
 
     Attributes:
         centres: Features, float64 ``(n, dimensions)``.
-        radii: Float64 ``(n,)``.
+        radii: Radii, float64 ``(n,)``.
     """
 
     centres: Tensor
@@ -30,31 +32,31 @@ class Balls:
 
     @classmethod
     def about(cls, samples: Tensor, neighbours: int) -> "Balls":
-        """Make the balls.
+        """The balls around samples.
 
         Args:
             samples: Features ``(n, dimensions)``, finite and more than `neighbours`.
             neighbours: The number k.
 
         Raises:
-            InputError: The features are too few or not finite.
+            InputError: There are too few features, or some are not finite.
         """
         if samples.ndim != 2 or len(samples) <= neighbours or not samples.isfinite().all():
             raise InputError(
-                f"features of shape {tuple(samples.shape)} have no neighbour number {neighbours} each: give finite "
+                f"features of shape {tuple(samples.shape)} have not all {neighbours} neighbours: give finite "
                 f"features (n, dimensions), at least {neighbours + 1}"
             )
         centres = samples.double()
-        # the nearest of all is the sample itself
+        # the nearest one is the sample itself
         radii = torch.cat([distances(part, centres).kthvalue(neighbours + 1).values for part in centres.split(CHUNK)])
         return cls(centres, radii)
 
     def holding(self, samples: Tensor) -> Tensor:
-        """How many balls hold each of the samples ``(m, dimensions)``, int64 ``(m,)``."""
+        """The number of balls that contain each of the samples ``(m, dimensions)``, int64 ``(m,)``."""
         return torch.cat([self._inside(part).sum(dim=1) for part in samples.double().split(CHUNK)])
 
     def held(self, samples: Tensor) -> Tensor:
-        """How many of the samples ``(m, dimensions)`` each ball holds, int64 ``(n,)``."""
+        """The number of samples ``(m, dimensions)`` that each ball contains, int64 ``(n,)``."""
         return torch.stack([self._inside(part).sum(dim=0) for part in samples.double().split(CHUNK)]).sum(dim=0)
 
     def _inside(self, samples: Tensor) -> Tensor:
@@ -62,14 +64,14 @@ class Balls:
 
 
 def distances(x: Tensor, y: Tensor) -> Tensor:
-    """Euclidean distances ``(n, m)`` of ``(n, dimensions)`` and ``(m, dimensions)``, 0 where features are equal."""
+    """Euclidean distances ``(n, m)`` of ``(n, dimensions)`` and ``(m, dimensions)``, exactly 0 for equal features."""
     found = torch.cdist(x, y, compute_mode="use_mm_for_euclid_dist")
     return found.masked_fill(found < RESOLUTION * max(x.norm(dim=1).max(), y.norm(dim=1).max()), 0)
 
 
 @dataclass(frozen=True)
 class PrecisionRecall:
-    """What `precision_recall` found.
+    """The result of `precision_recall`.
 
     Attributes:
         precision: Share of generated samples that lie in the region of real ones, in [0, 1].
@@ -84,16 +86,16 @@ def precision_recall(real: Tensor, fake: Tensor, neighbours: int = PRECISION_NEI
     """Improved precision and recall.
 
     Improved Precision and Recall Metric for Assessing Generative Models, Kynkäänniemi et al. 2019
-    (https://arxiv.org/abs/1904.06991), equations 1 and 2. Both depend on the number of samples: give as many of each
-    kind, and compare with what as many real samples score.
+    (https://arxiv.org/abs/1904.06991), equations 1 and 2. Both depend on the number of samples: give equal numbers of
+    both kinds, and compare with the scores of as many other real samples.
 
     Args:
         real: Features of real samples, ``(n, dimensions)``.
         fake: Features of generated samples, ``(m, dimensions)``.
-        neighbours: The number k of the neighbour that the balls reach to.
+        neighbours: The number k of neighbours.
 
     Raises:
-        InputError: The features are too few, or not finite.
+        InputError: There are too few features, or some are not finite.
     """
     real_region, fake_region = Balls.about(real, neighbours), Balls.about(fake, neighbours)
     return PrecisionRecall(
@@ -106,12 +108,12 @@ def precision_recall(real: Tensor, fake: Tensor, neighbours: int = PRECISION_NEI
 
 @dataclass(frozen=True)
 class DensityCoverage:
-    """What `density_coverage` found.
+    """The result of `density_coverage`.
 
     Attributes:
-        density: Balls of real samples that hold a generated one, over k, on average; about 1 for a perfect sampler,
-            and more where samples crowd about the densest places.
-        coverage: Share of the balls of real samples that hold a generated one, in [0, 1].
+        density: Mean number of balls of real samples that contain a generated sample, divided by k; about 1 for a
+            perfect sampler, and more if samples concentrate in the densest regions.
+        coverage: Share of the balls of real samples that contain a generated sample, in [0, 1].
     """
 
     density: float
@@ -119,18 +121,18 @@ class DensityCoverage:
 
 
 def density_coverage(real: Tensor, fake: Tensor, neighbours: int = DENSITY_NEIGHBOURS) -> DensityCoverage:
-    r"""Density and coverage, which outliers among real or generated samples disturb less than precision and recall.
+    r"""Density and coverage, which are less sensitive to outliers than precision and recall.
 
     Reliable Fidelity and Diversity Metrics for Generative Models, Naeem et al. 2020 (https://arxiv.org/abs/2002.09797),
-    equations 4 and 6. With as many samples of each kind a perfect sampler has a coverage of about :math:`1 - 2^{-k}`.
+    equations 4 and 6. For equal numbers of samples a perfect sampler has a coverage of about :math:`1 - 2^{-k}`.
 
     Args:
         real: Features of real samples, ``(n, dimensions)``.
         fake: Features of generated samples, ``(m, dimensions)``.
-        neighbours: The number k of the neighbour that the balls reach to.
+        neighbours: The number k of neighbours.
 
     Raises:
-        InputError: The features are too few, or not finite.
+        InputError: There are too few features, or some are not finite.
     """
     held = Balls.about(real, neighbours).held(fake).double()
     return DensityCoverage(held.sum().item() / (neighbours * len(fake)), (held > 0).double().mean().item())

@@ -1,4 +1,4 @@
-"""How much is lost between samples and their reconstructions."""
+"""The error of reconstructions: MSE, PSNR and SSIM."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,29 +11,30 @@ from torchmetrics.image import PeakSignalNoiseRatio
 
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium, medium_of
-from lightning_gen.metrics.report import Figure
+from lightning_gen.metrics.report import Measurement
 from lightning_gen.records import Shape
+from lightning_gen.upgrades import earlier_name
 
 SSIM_WINDOW, SSIM_DEVIATION = 11, 1.5
-"""Pixels on a side of the Gaussian window of SSIM, and its standard deviation in pixels, as in the paper."""
+"""Side of the Gaussian window of SSIM in pixels, and its standard deviation in pixels, as in the paper."""
 
 SSIM_PROTOCOL = (
     f"pixels in [0, 1], Gaussian window of {SSIM_WINDOW} x {SSIM_WINDOW} pixels with deviation {SSIM_DEVIATION}, mean "
-    "over all windows that lie in the picture"
+    "over all windows that lie in the image"
 )
 
 
 @dataclass(frozen=True)
 class ReconstructionError:
-    """What `reconstruction_error` found.
+    """The result of `reconstruction_error`.
 
     Attributes:
         mse: Mean squared error, in the medium's `error_unit`: of pixels in [0, 1], or in squared units of the data.
-        psnr_db: Peak signal-to-noise ratio in dB, the mean of every image's own; None for samples without bounds.
-            Infinite where an image was given back exactly.
-        ssim: Mean structural similarity, at most 1; None where there is an `ssim_obstacle`.
-        samples: Samples compared.
-        unit: What the squared error is of.
+        psnr_db: Peak signal-to-noise ratio in dB, the mean over images; None for samples without bounds. Infinite if an
+            image is reconstructed exactly.
+        ssim: Mean structural similarity, at most 1; None if there is an `ssim_skip_reason`.
+        samples: Number of samples.
+        unit: Unit of the squared error, in words.
     """
 
     mse: float
@@ -42,20 +43,22 @@ class ReconstructionError:
     samples: int
     unit: str
 
-    def figures(self, prefix: str = "", by: str = "") -> tuple[Figure, ...]:
-        """The numbers with what they mean.
+    figures = earlier_name("figures", "measurements")
+
+    def measurements(self, prefix: str = "", by: str = "") -> tuple[Measurement, ...]:
+        """The numbers with their meanings.
 
         Args:
-            prefix: Put before each name.
-            by: Put behind each meaning, such as `` by PCA with 8 dimensions``.
+            prefix: Prefix of each name.
+            by: Suffix of each meaning, such as `` by PCA with 8 dimensions``.
         """
-        found = [Figure(f"{prefix}mse", self.mse, f"mean squared error {self.unit}{by}, lower is better")]
+        found = [Measurement(f"{prefix}mse", self.mse, f"mean squared error {self.unit}{by}, lower is better")]
         if self.psnr_db is not None:
             meaning = f"peak signal-to-noise ratio in dB, mean over images{by}, higher is better"
-            found.append(Figure(f"{prefix}psnr_db", self.psnr_db, meaning))
+            found.append(Measurement(f"{prefix}psnr_db", self.psnr_db, meaning))
         if self.ssim is not None:
             meaning = f"structural similarity{by}, 1 for equal images, higher is better"
-            found.append(Figure(f"{prefix}ssim", self.ssim, meaning))
+            found.append(Measurement(f"{prefix}ssim", self.ssim, meaning))
         return tuple(found)
 
 
@@ -63,14 +66,14 @@ class ReconstructionError:
 def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]], medium: Medium | None = None) -> ReconstructionError:
     r"""Compare samples with their reconstructions, batch by batch; errors are summed in float64.
 
-    Images are compared as pixels in [0, 1], reconstructions clipped to that range for all figures. PSNR is
+    Images are compared as pixels in [0, 1], and reconstructions are clipped to that range. PSNR is
     :math:`\frac{1}{n} \sum_i 10 \log_{10}(1 / \mathrm{mse}_i)` over images i; that of the mean error would be lower.
-    SSIM is that of `similarity`.
+    SSIM is computed by `similarity`.
 
     Args:
         pairs: Batches of samples and of their reconstructions, both ``(n, *shape)``: images ``(n, c, h, w)`` in
             [-1, 1], or points ``(n, dimensions)``, which are compared as they are.
-        medium: What the samples are; None for what their shape says, see `medium_of`.
+        medium: The medium of the samples; None to infer it from their shape, see `medium_of`.
 
     Raises:
         InputError: There is no batch, or a reconstruction is not finite.
@@ -89,25 +92,25 @@ def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]], medium: Medium 
         x, output = medium.comparable(x.double().cpu(), output.double().cpu())
         if medium.bounded:
             psnr.update(output.flatten(1), x.flatten(1))
-        if ssim_obstacle(shape, medium) is None:
+        if ssim_skip_reason(shape, medium) is None:
             ssim.update(similarity(output, x))
         mse.update(output.flatten(1), x.flatten(1))
         samples += len(x)
     if not samples or medium is None:
-        raise InputError("there is no sample to reconstruct: give a split that holds some")
+        raise InputError("there is no sample to reconstruct: give a split with samples")
     return ReconstructionError(
         float(mse.compute()),
         float(psnr.compute()) if medium.bounded else None,
-        float(ssim.compute()) if ssim_obstacle(shape, medium) is None else None,
+        float(ssim.compute()) if ssim_skip_reason(shape, medium) is None else None,
         samples,
         medium.error_unit,
     )
 
 
 def similarity(output: Tensor, x: Tensor) -> Tensor:
-    """Structural similarity of each image of a batch to another, ``(n,)``, both ``(n, c, h, w)`` in [0, 1].
+    """Structural similarity of pairs of images, ``(n,)``, from two batches ``(n, c, h, w)`` in [0, 1].
 
-    A mean over channels and over the windows that lie in the image, without padding; a window's weights are a Gaussian.
+    It is the mean over channels and over the Gaussian windows that lie in the image, without padding.
     Image quality assessment: from error visibility to structural similarity, Wang et al. 2004
     (https://doi.org/10.1109/TIP.2003.819861), with its constants.
     """
@@ -118,10 +121,10 @@ def similarity(output: Tensor, x: Tensor) -> Tensor:
     return found[1][..., edge:-edge, edge:-edge].flatten(1).mean(1)
 
 
-def ssim_obstacle(shape: Shape, medium: Medium) -> str | None:
-    """Why no structural similarity of samples of a shape can be measured: one sentence, or None if it can."""
+def ssim_skip_reason(shape: Shape, medium: Medium) -> str | None:
+    """Why samples of a shape have no structural similarity: one sentence, or None if they have."""
     if medium.dimensions != 2 or not medium.bounded:
-        return f"it compares pictures, and the samples are {medium.noun}"
+        return f"it compares images, and the samples are {medium.noun}"
     if min(shape[1:]) < SSIM_WINDOW:
-        return f"pictures of {shape[1]} x {shape[2]} pixels are smaller than its {SSIM_WINDOW} x {SSIM_WINDOW} window"
+        return f"images of {shape[1]} x {shape[2]} pixels are smaller than its {SSIM_WINDOW} x {SSIM_WINDOW} window"
     return None

@@ -1,4 +1,4 @@
-"""Figures with their protocol: a number can only be compared with one that was made in the same way."""
+"""Measurements with their protocol: numbers can only be compared if they were measured in the same way."""
 
 import json
 import math
@@ -6,24 +6,26 @@ import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
+from lightning_gen.deprecation import accepts_former
 from lightning_gen.metrics.comparison import Comparison, aligned
+from lightning_gen.upgrades import ARGUMENTS, earlier_name
 
 WIDTH = 120
-"""Columns that the text of a report is broken at, where nothing is known of a terminal."""
+"""Width in columns of the text of a report, if the width of the terminal is unknown."""
 
 NARROWEST = 24
-"""Columns that a meaning has at least, however narrow the text."""
+"""Least width in columns of the text of a meaning, however narrow the report."""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One number and what it is.
+class Measurement:
+    """One number with its name and meaning.
 
     Attributes:
-        name: Its name, with the unit where it has one, such as ``psnr_db``.
+        name: Its name, with the unit if it has one, such as ``psnr_db``.
         value: The number.
-        meaning: What it is, in units and in one line.
-        spread: The least and the greatest value, where it is the middle one of several.
+        meaning: What it measures, with units, in one line.
+        spread: The least and the greatest value, if the number is the median of several; else None.
     """
 
     name: str
@@ -33,7 +35,7 @@ class Figure:
 
     @property
     def explained(self) -> str:
-        """What it is, after what it varied between."""
+        """The meaning, after the spread if there is one."""
         if self.spread is None:
             return self.meaning
         least, greatest = self.spread
@@ -42,23 +44,25 @@ class Figure:
 
 @dataclass(frozen=True)
 class Report:
-    """Figures and the card that says how they were made.
+    """Measurements and their protocol.
 
     Attributes:
-        figures: The numbers, in the order in which they are shown.
+        measurements: The numbers, in the order in which they are shown.
         card: The protocol: plain data, by topic.
-        omitted: What was not computed, each with the reason.
-        comparison: Which of the figures are shown side by side, in one table.
+        omitted: Names of what was not computed, each with the reason.
+        comparison: Which of the measurements are shown together, in one table.
     """
 
-    figures: tuple[Figure, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
     card: dict[str, Any] = field(default_factory=dict)
     omitted: dict[str, str] = field(default_factory=dict)
     comparison: Comparison = field(default_factory=Comparison)
 
+    figures = earlier_name("figures", "measurements")
+
     def __add__(self, other: "Report") -> "Report":
         return Report(
-            self.figures + other.figures,
+            self.measurements + other.measurements,
             self.card | other.card,
             self.omitted | other.omitted,
             self.comparison + other.comparison,
@@ -66,38 +70,38 @@ class Report:
 
     @property
     def not_finite(self) -> dict[str, str]:
-        """The figures that no JSON can hold: ``inf``, ``-inf`` or ``nan`` by name."""
-        return {figure.name: str(figure.value) for figure in self.figures if not math.isfinite(figure.value)}
+        """The values that JSON cannot hold, ``inf``, ``-inf`` or ``nan``, by name."""
+        return {each.name: str(each.value) for each in self.measurements if not math.isfinite(each.value)}
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data, ``{"figures": {name: value}, "card": {...}}``.
 
-        A figure that is not finite is None, and the card says under ``not_finite`` what it was. The card also holds the
-        ``meanings`` of the figures, their ``spreads`` and what was ``omitted``.
+        A value that is not finite is None, and the card has it under ``not_finite``. The card also has the ``meanings``
+        of the measurements, their ``spreads``, and what was ``omitted``.
         """
         bad = self.not_finite
         return {
-            "figures": {figure.name: None if figure.name in bad else figure.value for figure in self.figures},
+            "figures": {each.name: None if each.name in bad else each.value for each in self.measurements},
             "card": {
                 **self.card,
-                "meanings": {figure.name: figure.meaning for figure in self.figures},
-                "spreads": {figure.name: list(figure.spread) for figure in self.figures if figure.spread is not None},
+                "meanings": {each.name: each.meaning for each in self.measurements},
+                "spreads": {each.name: list(each.spread) for each in self.measurements if each.spread is not None},
                 "omitted": self.omitted,
                 "not_finite": bad,
             },
         }
 
     def to_json(self) -> str:
-        """The report as JSON that every reader accepts: without NaN and Infinity."""
+        """The report as standard JSON, without NaN and Infinity."""
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
     def to_text(self, width: int = WIDTH) -> str:
-        """The report for reading: what is compared in one table, other figures, what was omitted, and the card.
+        """The report as text: the table of the comparison, other measurements, what was omitted, and the protocol.
 
         Args:
-            width: Columns that it is broken at; words and numbers stay whole.
+            width: Width in columns; lines are not broken within words and numbers.
         """
-        numbers = {figure.name: f"{figure.value:.5g}" for figure in self.figures}
+        numbers = {each.name: f"{each.value:.5g}" for each in self.measurements}
         parts = [
             self.comparison.to_text(numbers, width),
             defined(self._legend(), width),
@@ -107,13 +111,13 @@ class Report:
         return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
     def _omissions(self, width: int) -> list[str]:
-        """What was not computed, and why."""
+        """Lines that name what was not computed, and why."""
         lines = [wrapped(f"no {name}: {reason}", width) for name, reason in self.omitted.items()]
         return [line for each in lines for line in each]
 
     def _legend(self) -> dict[str, str]:
-        """What the columns of the table mean."""
-        meanings = {figure.name: figure.meaning for figure in self.figures}
+        """The meanings of the table's columns."""
+        meanings = {each.name: each.meaning for each in self.measurements}
         known = {
             column: [meanings[name] for name in self.comparison.names(column) if name in meanings]
             for column in self.comparison.columns
@@ -121,15 +125,18 @@ class Report:
         return {column: found[0] for column, found in known.items() if found}
 
     def _others(self, numbers: dict[str, str]) -> dict[str, str]:
-        """The figures that stand in no table, aligned, with what they mean."""
+        """The measurements that are in no table, aligned, with their meanings."""
         compared = {name for column in self.comparison.columns for name in self.comparison.names(column)}
-        others = [figure for figure in self.figures if figure.name not in compared]
-        heads = aligned([[figure.name, numbers[figure.name]] for figure in others])
-        return {head: figure.explained for head, figure in zip(heads, others, strict=True)}
+        others = [each for each in self.measurements if each.name not in compared]
+        heads = aligned([[each.name, numbers[each.name]] for each in others])
+        return {head: each.explained for head, each in zip(heads, others, strict=True)}
+
+
+Report.__init__ = accepts_former(ARGUMENTS["lightning_gen.metrics.Report"])(Report.__init__)  # type: ignore[method-assign]
 
 
 def defined(meanings: dict[str, str], width: int = WIDTH) -> list[str]:
-    """Names and what is said of them, in two columns broken at a width.
+    """Names and their meanings, in two columns, wrapped to a width.
 
     >>> defined({"mse": "error", "seed": "0"})
     ['mse   error', 'seed  0']
@@ -144,12 +151,12 @@ def defined(meanings: dict[str, str], width: int = WIDTH) -> list[str]:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most so many columns; words stay whole."""
+    """Lines of at most `width` columns; words are not broken."""
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def compact(value: Any) -> str:
-    """Plain data on one line; a described part as ``Name(argument=value)``.
+    """Plain data on one line; the description of an object as ``Name(argument=value)``.
 
     >>> compact({"train": 1437, "test": 180})
     'train 1437, test 180'

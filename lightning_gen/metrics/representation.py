@@ -1,4 +1,4 @@
-"""What can be read off a code: the accuracy of the plainest classifiers that are given it."""
+"""How well simple classifiers predict the class from a code: nearest neighbours and logistic regression."""
 
 import warnings
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from torch import Tensor
 from lightning_gen.errors import InputError
 
 NEIGHBOURS = 5
-"""Neighbours that vote on a class."""
+"""Number of neighbours that vote on a class."""
 
 ITERATIONS = 2_000
-"""Iterations of the linear probe, at most; it needs some hundreds."""
+"""Largest number of iterations of the linear probe; it usually needs some hundreds."""
 
 CLASSES = 100
-"""Classes that the linear probe tells apart, at most."""
+"""Largest number of classes for the linear probe."""
 
 NEIGHBOUR_PROTOCOL = {
     "classifier": f"KNeighborsClassifier of scikit-learn {sklearn.__version__}",
@@ -39,11 +39,14 @@ PROBE_PROTOCOL = {
 
 @dataclass(frozen=True)
 class Vectors:
-    """Samples as vectors, with their classes.
+    """Codes, or other vectors, with the classes of the samples.
 
     Attributes:
-        x: ``(n, width)``.
+        x: Vectors, ``(n, width)``.
         labels: Class indices, int64, ``(n,)``.
+
+    Raises:
+        InputError: A vector is not finite.
     """
 
     x: Tensor
@@ -60,32 +63,32 @@ class Vectors:
         return Vectors(self.x[rows], self.labels[rows])
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """The vectors and the classes as scikit-learn reads them."""
+        """The vectors and the classes as arrays."""
         return self.x.float().numpy(), self.labels.numpy()
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What `probe_accuracy` found.
+    """The result of `probe_accuracy`.
 
     Attributes:
-        accuracy: Share of test samples that were put in their own class.
-        iterations: Iterations that the fit took; `ITERATIONS` where it did not converge.
+        accuracy: Accuracy on the test samples.
+        iterations: Number of iterations of the fit; `ITERATIONS` if it did not converge.
     """
 
     accuracy: float
     iterations: int
 
 
-def neighbour_obstacle(train: Vectors) -> str | None:
-    """Why vectors are too few to look for neighbours among: one sentence, or None if they are not."""
+def neighbour_skip_reason(train: Vectors) -> str | None:
+    """Why there are too few vectors for neighbours: one sentence, or None if there are enough."""
     if len(train) < NEIGHBOURS:
         return f"there are {len(train)} training samples, and {NEIGHBOURS} neighbours vote"
     return None
 
 
-def probe_obstacle(train: Vectors) -> str | None:
-    """Why no linear classifier is fitted to vectors: one sentence, or None if it can be."""
+def probe_skip_reason(train: Vectors) -> str | None:
+    """Why no linear classifier is fitted to vectors: one sentence, or None if one is."""
     classes = len(train.labels.unique())
     if classes < 2:
         return "the training samples are all of one class"
@@ -95,35 +98,35 @@ def probe_obstacle(train: Vectors) -> str | None:
 
 
 def neighbour_accuracy(train: Vectors, test: Vectors) -> float:
-    """Share of test vectors whose class is that of most of their 5 nearest training vectors, by Euclidean distance.
+    """Accuracy of the classifier that takes a vote of the 5 nearest training vectors, by Euclidean distance.
 
     Args:
-        train: At least 5 vectors.
-        test: Vectors as wide.
+        train: Training vectors, at least 5.
+        test: Test vectors of the same width.
 
     Raises:
-        InputError: There are fewer training vectors.
+        InputError: There are fewer than 5 training vectors.
     """
-    reason = neighbour_obstacle(train)
+    reason = neighbour_skip_reason(train)
     if reason is not None:
         raise InputError(f"{reason}: give more training samples")
     return float(KNeighborsClassifier(NEIGHBOURS).fit(*train.arrays()).score(*test.arrays()))
 
 
 def probe_accuracy(train: Vectors, test: Vectors) -> Probe:
-    """Fit a linear classifier to training vectors, and count how often it is right on test vectors.
+    """Fit a linear classifier to training vectors, and measure its accuracy on test vectors.
 
-    Logistic regression with an L2 penalty, C = 1, on vectors whose coordinates have mean 0 and variance 1 over the
-    training vectors, fitted until it converges: codes of any scale are treated alike.
+    It is logistic regression with an L2 penalty, C = 1, fitted until it converges. Coordinates are standardised to mean
+    0 and variance 1 over the training vectors, so the scale of a code does not matter.
 
     Args:
-        train: Vectors of 2 to `CLASSES` classes.
-        test: Vectors as wide.
+        train: Training vectors of 2 to `CLASSES` classes.
+        test: Test vectors of the same width.
 
     Raises:
-        InputError: The training vectors are of fewer or more classes.
+        InputError: The training vectors have fewer or more classes.
     """
-    reason = probe_obstacle(train)
+    reason = probe_skip_reason(train)
     if reason is not None:
         raise InputError(f"{reason}: give other training samples")
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=ITERATIONS))

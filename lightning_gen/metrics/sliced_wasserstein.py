@@ -1,4 +1,4 @@
-"""Distance between two sets of samples that needs no network: sliced Wasserstein."""
+"""The sliced Wasserstein distance between two sets of samples; it needs no network."""
 
 import torch
 from torch import Tensor
@@ -10,18 +10,18 @@ from lightning_gen.ranges import COUNT, require
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, projections: int = 512, seed: int = 0) -> Tensor:
-    r"""Sliced 2-Wasserstein distance between two sets of as many samples.
+    r"""Sliced 2-Wasserstein distance between two sets of equal size.
 
     :math:`SW_2 = \sqrt{\frac{1}{n P} \sum_p \sum_i (\mathrm{sort}(x\,\theta_p)_i - \mathrm{sort}(y\,\theta_p)_i)^2}`
-    with directions :math:`\theta_p` uniform on the unit sphere. A shift by :math:`\delta` costs about
+    with directions :math:`\theta_p` uniform on the unit sphere. A shift by :math:`\delta` gives about
     :math:`|\delta| / \sqrt{d}`. Sliced and Radon Wasserstein Barycenters of Measures, Bonneel et al. 2015
     (https://doi.org/10.1007/s10851-014-0506-3), section 2.
 
     Args:
-        x: Samples, ``(n, *shape)``; flattened.
+        x: Samples, ``(n, *shape)``; they are flattened.
         y: Samples of the same number and shape.
-        projections: Directions.
-        seed: Of the directions; they are the same on every device.
+        projections: Number of directions.
+        seed: Seed of the directions, which are the same on every device.
 
     Returns:
         A scalar in the units of the samples.
@@ -43,12 +43,12 @@ def sliced_wasserstein(x: Tensor, y: Tensor, projections: int = 512, seed: int =
 class SlicedWasserstein(Metric):
     """Sliced 2-Wasserstein distance over all batches and devices; see `sliced_wasserstein`.
 
-    It compares pixels (or coordinates), so it says whether training moves in the right direction and is no measure of
-    how good pictures look. Two sets of real samples do not score 0 but a floor that falls with their number.
+    It compares pixels (or coordinates), so it shows whether training makes progress and does not measure how good
+    images look. The distance of two sets of real samples is not 0: it falls with their number.
 
     Args:
-        projections: Directions, at least 1.
-        limit: Samples of each set that are kept on a device, at least 1; later ones are ignored.
+        projections: Number of directions, at least 1.
+        limit: Number of samples of each set that a device keeps, at least 1; later ones are ignored.
 
     Raises:
         InputError: A number is below 1.
@@ -71,13 +71,13 @@ class SlicedWasserstein(Metric):
 
     def update(self, real: Tensor, fake: Tensor) -> None:
         """Add a batch of real samples and as many generated ones, ``(n, *shape)``."""
-        room = self.limit - sum(len(kept) for kept in self.real)
+        room = self.limit - sum(map(len, self.real))
         if room > 0:
             self.real.append(real[:room].detach().float())
             self.fake.append(fake[:room].detach().float())
 
     def compute(self) -> Tensor:
         """The distance, a scalar; NaN before the first batch."""
-        if len(self.real) == 0:  # a list, or one tensor once devices have been gathered
+        if len(self.real) == 0:  # a list, or one tensor after devices were gathered
             return torch.tensor(float("nan"), device=self.device)
         return sliced_wasserstein(dim_zero_cat(self.real), dim_zero_cat(self.fake), self.projections)

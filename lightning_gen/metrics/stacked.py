@@ -1,4 +1,4 @@
-"""Which of the modes of stacked pictures a model has found, and how evenly it draws them."""
+"""Which modes of stacked images a model covers, and how uniformly."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ from lightning_gen.metrics.extractor import Extractor
 
 @dataclass(frozen=True)
 class StackedModes:
-    """What `stacked_modes` found.
+    """The result of `stacked_modes`.
 
     Attributes:
-        counts: Samples of each mode, 1,000 for ten classes a channel.
+        counts: Number of samples of each mode; there are 1,000 modes for ten classes a channel.
     """
 
     counts: tuple[int, ...]
 
     @property
     def samples(self) -> int:
-        """Samples in all."""
+        """Number of samples."""
         return sum(self.counts)
 
     @property
     def modes(self) -> int:
-        """Modes with at least one sample."""
+        """Number of modes with at least one sample."""
         return sum(count > 0 for count in self.counts)
 
     @property
@@ -39,19 +39,20 @@ class StackedModes:
 
     @property
     def kl_floor(self) -> float:
-        r"""What a perfect sampler scores on average, about :math:`999 / 2n`, in nats."""
+        r"""The expectation for a perfect sampler, about :math:`999 / 2n`, in nats."""
         return kl_from_uniform_floor(len(self.counts), self.samples)
 
 
 def stacked_modes(labels: Tensor, modes: int = 1000) -> StackedModes:
     """Count the modes of stacked samples.
 
-    The KL divergence is that of the samples from uniform modes, as in PacGAN: The power of two samples in generative
-    adversarial networks, Lin et al. 2018 (https://arxiv.org/abs/1712.04086), section 4.2, which draws 26,000 samples.
+    The KL divergence of the samples' modes from the uniform distribution is that of PacGAN: The power of two samples in
+    generative adversarial networks, Lin et al. 2018 (https://arxiv.org/abs/1712.04086), section 4.2, with 26,000
+    samples.
 
     Args:
         labels: Mode of each sample, int64 ``(n,)``; see `stacked_classes`.
-        modes: Modes that there are.
+        modes: Number of modes.
 
     Raises:
         InputError: There is no sample.
@@ -62,10 +63,10 @@ def stacked_modes(labels: Tensor, modes: int = 1000) -> StackedModes:
 
 
 def stacked_classes(extractor: Extractor, batches: Iterable[Tensor]) -> Tensor:
-    """The mode of each stack: its channels, classified one by one.
+    """The mode of each stacked image: the classes of its channels.
 
     Args:
-        extractor: A classifier of the single pictures.
+        extractor: A classifier of the single images.
         batches: Stacks ``(n, 3, height, width)`` in [-1, 1].
 
     Returns:

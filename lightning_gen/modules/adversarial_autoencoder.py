@@ -192,7 +192,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
             return loss
         pair = self.matching(record, self.decode, self.rng)
         part.results["pair"] = pair.detached()
-        found = self.losses.of_generator(pair.fake, pair.fake_labels, pair.real, pair.real_labels)
+        found = self.losses.of_generator(pair.fake, pair.fake_labels, pair.real, pair.real_labels, record.images)
         weight = self._weight(total, found.adversarial, record.images)
         adversarial = found.adversarial
         if self.matching.stop_encoder_gradient:
@@ -215,7 +215,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
     def _after_autoencoder(self, images: int, loss: Loss) -> None:
         """Let the bottleneck follow the codes of the batch."""
         codes, self._codes = self._codes, []
-        self.bottleneck.adapt(joined(codes), self.rng, sum_over_devices)
+        self.bottleneck.update_codebook(joined(codes), self.rng, sum_over_devices)
 
     def after_rollback(self) -> None:
         """Forget the codes of an update that was not made as well."""

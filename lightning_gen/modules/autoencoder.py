@@ -96,7 +96,7 @@ class AutoencoderModule(Autoencoder):
         finally:
             self._evaluations = None
         codes, self._codes = self._codes, []
-        self.bottleneck.adapt(joined(codes), self.rng, sum_over_devices)
+        self.bottleneck.update_codebook(joined(codes), self.rng, sum_over_devices)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the norm of the gradient, before clipping."""

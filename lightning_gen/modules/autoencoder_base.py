@@ -15,13 +15,15 @@ from lightning_gen.errors import InputError
 from lightning_gen.links import Link, Parts, num_classes, shape
 from lightning_gen.modules.code_sampling import CodeDrawing
 from lightning_gen.modules.compatibility import check_autoencoder, likelihood_of
+from lightning_gen.modules.objective import objective_lines
 from lightning_gen.networks import Decoder, Encoder
 from lightning_gen.objectives import Likelihood
 from lightning_gen.ranges import COUNT
 from lightning_gen.records import Batch, Code, Corrupted, Reconstruction, Shape
 from lightning_gen.schedules import at
 from lightning_gen.terms import Term
-from lightning_gen.training.contexts import uncompiled
+from lightning_gen.training.capabilities import Preview
+from lightning_gen.training.contexts import evaluating, uncompiled
 from lightning_gen.training.first_batch import PixelsOnly
 from lightning_gen.training.module import END_OF_SCHEDULES, named
 from lightning_gen.upgrades import ARGUMENTS
@@ -49,6 +51,8 @@ class Autoencoder(FormerNames, CodeDrawing):
         "observe": "transform_input",
         "population": "dataset_size",
     }
+    monitor: ClassVar[str] = "val/loss"
+    reconstructs: ClassVar[bool] = True
     links: ClassVar[tuple[Link, ...]] = (
         shape("encoder.shape"),
         shape("decoder.shape"),
@@ -121,7 +125,7 @@ class Autoencoder(FormerNames, CodeDrawing):
         name = type(getattr(self.likelihood, "likelihood", self.likelihood)).__name__
         return PixelsOnly(name, "use GaussianLikelihood where they are no pictures")
 
-    # using it ------------------------------------------------------------------------------------------------------
+    # using it --------------------------------------------------------------------------------------------------------
 
     def encode(self, x: Any, labels: Tensor | None = None) -> Tensor:
         """Codes without noise, ``(n, latent_dim, *map_size)``, of samples ``(n, *shape)``, images in [-1, 1].
@@ -156,7 +160,7 @@ class Autoencoder(FormerNames, CodeDrawing):
         batch = self.batch_of(x)
         return (batch if labels is None else replace(batch, labels=labels)).to(self.device)
 
-    # a pass --------------------------------------------------------------------------------------------------------
+    # a pass ----------------------------------------------------------------------------------------------------------
 
     def transform_input(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Samples as the model is of them: drawn anew by `input_transform`, where there is one."""
@@ -209,7 +213,28 @@ class Autoencoder(FormerNames, CodeDrawing):
         values = {name: term(record) for name, term in terms.items()}
         return sum_of([at(terms[name].weight, record.images) * value for name, value in values.items()]), values
 
-    # training and evaluation ---------------------------------------------------------------------------------------
+    # what a run shows ------------------------------------------------------------------------------------------------
+
+    def summary(self, max_images: int | None) -> list[str]:
+        """The objective, with the weights of its terms and their units."""
+        return objective_lines(self.terms, self.likelihood, max_images)
+
+    def previews(self, held_out: Batch | None, count: int, seed: int) -> dict[str, Preview]:
+        """Samples, and reconstructions: each held-out sample as the model is of it, what the encoder sees where that
+        is less, and what is reconstructed from that, side by side.
+        """
+        found = super().previews(held_out, count, seed)
+        if held_out is None or not self.medium.tiled:
+            return found
+        source = torch.Generator().manual_seed(seed)
+        shown = [self.transform_input(held_out.x, source)]
+        if self.corruption is not None:
+            shown.append(self.corruption(shown[0], source))
+        with torch.no_grad(), evaluating(self):
+            shown.append(self.reconstruct(shown[-1], held_out.labels))
+        return {**found, "reconstructions": Preview(torch.stack(shown, dim=1).flatten(0, 1), columns=4 * len(shown))}
+
+    # training and evaluation -----------------------------------------------------------------------------------------
 
     def on_fit_start(self) -> None:
         """Note how many training samples there are."""

@@ -2,19 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
 from lightning_gen.bottlenecks import Bottleneck
+from lightning_gen.checkpoint.samplers import described, rebuilt, weights_key
 from lightning_gen.data import DataModule, Loader
 from lightning_gen.errors import InputError
 from lightning_gen.networks import Encoder
 from lightning_gen.records import Batch
 from lightning_gen.reflection import class_path
 from lightning_gen.samplers import LatentSampler
-from lightning_gen.samplers.kept import described, rebuilt, weights_key
 from lightning_gen.training.classes import drawn_classes
 from lightning_gen.training.contexts import evaluating
 from lightning_gen.training.module import GenerativeModule
@@ -32,6 +32,8 @@ class CodeDrawing(GenerativeModule, ABC):
         samplers: What `fit_sampler` fitted, as plain data by the path of its class; kept in checkpoints as long as the
             encoder and the bottleneck have the weights that it was fitted to.
     """
+
+    sample_options: ClassVar[frozenset[str]] = frozenset({"sampler"})
 
     encoder: Encoder
     bottleneck: Bottleneck
@@ -97,9 +99,14 @@ class CodeDrawing(GenerativeModule, ABC):
                     "module.fit_sampler(sampler, data)"
                 )
             code = sampler.draw(n, generator).view(n, self.bottleneck.latent_dim, *self.encoder.map_size)
-            return self.bottleneck.snap(code.to(self.device))
+            return self.bottleneck.quantize(code.to(self.device))
         self.check_prior()
         return self.bottleneck.sample_prior(n, generator, self.encoder.map_size).to(self.device)
+
+    @property
+    def sampled_from(self) -> str:
+        """The prior of the bottleneck."""
+        return f"decoded from codes of the prior of {type(self.bottleneck).__name__}"
 
     def check_prior(self) -> None:
         """Check that codes can be drawn without a fitted sampler.

@@ -77,6 +77,8 @@ class GANModule(AlternatingModule):
             not fit each other.
     """
 
+    recalibrates: ClassVar[bool] = True
+    sample_options: ClassVar[frozenset[str]] = frozenset({"truncation"})
     links: ClassVar[tuple[Link, ...]] = (
         shape("generator.shape"),
         shape("discriminator.shape"),
@@ -252,9 +254,7 @@ class GANModule(AlternatingModule):
         return drawn_classes(self.num_classes, n, labels, generator or self.rng).to(self.device)
 
     @torch.no_grad()
-    def standing_statistics(
-        self, batches: int = 64, batch_size: int = 64, generator: torch.Generator | None = None
-    ) -> None:
+    def recalibrate(self, batches: int = 64, batch_size: int = 64, generator: torch.Generator | None = None) -> None:
         """Measure the BatchNorm statistics of the network that samples, anew, over drawn batches.
 
         The average of the weights was never trained with the running statistics it comes with. Paper: Large Scale GAN
@@ -271,6 +271,28 @@ class GANModule(AlternatingModule):
             self.sampler(self.latents(batch_size, generator), labels)
 
         measure_statistics(self.sampler, draw, batches)
+
+    def standing_statistics(self, *args: Any, **kwargs: Any) -> None:
+        """What version 0.1 called `recalibrate`."""
+        self.recalibrate(*args, **kwargs)
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """Whether samples are of the averaged weights."""
+        return {"ema": self.generator_ema is not None}
+
+    @property
+    def redraws(self) -> bool:  # type: ignore[override]
+        """Whether the generator's step draws samples of its own where it could use those of the discriminator's."""
+        return not self.shared_samples and self.accumulate == 1
+
+    def batches_of_update(self, accumulated: int) -> int:
+        """One for each update of the discriminator before one of the generator."""
+        return self.discriminator_updates
+
+    def begins_update(self, batch_idx: int, accumulated: int) -> bool:
+        """Whether the generator was updated on the batch before."""
+        return self.rounds % self.discriminator_updates == 0
 
     # training ------------------------------------------------------------------------------------------------------
 
@@ -367,7 +389,7 @@ class GANModule(AlternatingModule):
         loss = losses.of_discriminator(passes, self.images_seen)
         if isinstance(self.augmentation, AdaptiveAugmentation):
             sign = {"real_sign": mean([each.on_real.logits.detach().sign().mean() for each in passes])}
-            return Loss(loss.total, loss.terms | sign | self.augmentation.figures())
+            return Loss(loss.total, loss.terms | sign | self.augmentation.metrics())
         return loss
 
     def discriminator_penalty(self, penalties: dict[str, Penalty], part: MicroBatch) -> Loss:
@@ -382,7 +404,7 @@ class GANModule(AlternatingModule):
         if self.augmentation is not None:
             fake = self.augmentation(fake, self.rng)
             real = self.augmentation(real, self.rng) if losses.needs_real else real
-        found = losses.of_generator(fake, labels, real, labels)
+        found = losses.of_generator(fake, labels, real, labels, self.images_seen)
         loss = found.added_to(Loss(found.adversarial), "generator")
         penalties = self._due(self.generator_penalties, "generator")
         return self.generator_penalty(penalties, part, loss) if penalties else loss

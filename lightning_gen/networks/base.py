@@ -24,6 +24,20 @@ class Network(nn.Module):
         self.conditioning = conditioning
 
     @property
+    def multiple_of(self) -> int | None:
+        """By multiples of how much the sides of samples may differ from those that it was built for.
+
+        1 where it takes any sides; where those that it was built for are multiples of it, all others have to be too.
+        None where it takes no others.
+        """
+        return None
+
+    @property
+    def least_side(self) -> int:
+        """The least side of samples that it takes, where it takes others than those that it was built for."""
+        return 1
+
+    @property
     def num_classes(self) -> int | None:
         """Number of classes it can be told, or None."""
         return None if self.conditioning is None else self.conditioning.num_classes
@@ -40,7 +54,15 @@ class Network(nn.Module):
         """
         return x if self.conditioning is None else self.conditioning.join(x, require_labels(self, labels))
 
-    def prepare(self, x: Tensor, shape: Shape, argument: str, labels: Tensor | None) -> Tensor:
+    def prepare(
+        self,
+        x: Tensor,
+        shape: Shape,
+        argument: str,
+        labels: Tensor | None,
+        multiple_of: int | None = None,
+        least_side: int = 1,
+    ) -> Tensor:
         """Inputs ``(n, *shape)``, checked, with their classes ``(n,)`` beside them where it is conditional.
 
         Args:
@@ -48,10 +70,12 @@ class Network(nn.Module):
             shape: The shape of one of them.
             argument: The constructor's argument that fixed the shape.
             labels: The classes, or None.
+            multiple_of: By multiples of how much their sides may be others; None for no others.
+            least_side: The least side that may be.
 
         Raises:
             InputError: The inputs have another shape, or it is conditional and not told the classes.
         """
         if x.shape[1:] != shape:
-            require_shape(self, x, shape, argument)
+            require_shape(self, x, shape, argument, multiple_of, least_side)
         return x if self.conditioning is None else self.conditioning.join(x, require_labels(self, labels))

@@ -38,16 +38,17 @@ class Encoder(Network, ABC):
 
     @property
     def map_size(self) -> Shape:
-        """Height and width of the features where they are maps; empty where they are vectors."""
+        """The sides of the features where they are maps; empty where they are vectors."""
         return ()
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map samples ``(n, *shape)``, and classes ``(n,)`` where it is conditional, to ``(n, features, *map_size)``.
 
         Raises:
-            InputError: The samples have another shape, or a conditional encoder is not told the classes.
+            InputError: The samples have a shape that it does not take, or a conditional encoder is not told the
+                classes.
         """
-        return self.encode(self.prepare(x, self.shape, "shape", labels))
+        return self.encode(self.prepare(x, self.shape, "shape", labels, self.multiple_of, self.least_side))
 
     @abstractmethod
     def encode(self, x: Tensor) -> Tensor:
@@ -91,27 +92,35 @@ class Decoder(Network, ABC):
 
     @property
     def map_size(self) -> Shape:
-        """Height and width of the codes where they are maps; empty where they are vectors."""
+        """The sides of the codes where they are maps; empty where they are vectors."""
         return ()
 
     def forward(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map codes ``(n, latent_dim, *map_size)``, and classes ``(n,)`` where it is conditional, to outputs.
 
         Returns:
-            ``(n, *output_shape)``.
+            ``(n, *output_shape)``; of other sides where the map of codes has others, see `multiple_of`.
 
         Raises:
-            InputError: The codes have another shape, a conditional decoder is not told the classes, or `decode` gives
-                another shape than it should.
+            InputError: The codes have a shape that it does not take, a conditional decoder is not told the classes, or
+                `decode` gives another shape than it should.
         """
-        output = self.decode(self.prepare(code, (self.latent_dim, *self.map_size), "latent_dim", labels))
-        if output.shape[1:] != self.output_shape:
-            expected, got = (", ".join(map(str, size)) for size in (self.output_shape, output.shape[1:]))
+        sides = 1 if self.multiple_of else None  # of a map of codes, any where those of samples may be others
+        output = self.decode(self.prepare(code, (self.latent_dim, *self.map_size), "latent_dim", labels, sides))
+        wanted = self.output_shape if code.shape[2:] == self.map_size else self._shape_of(code)
+        if output.shape[1:] != wanted:
+            expected, got = (", ".join(map(str, size)) for size in (wanted, output.shape[1:]))
             raise InputError(
                 f"{type(self).__name__} decodes to outputs of shape ({got}) and samples need ({expected}): let its "
                 "last layer give that shape"
             )
         return output
+
+    def _shape_of(self, code: Tensor) -> Shape:
+        """Shape of the output for a code whose map has other sides than those that it was built for."""
+        channels, *built = self.output_shape
+        more = [side - own for side, own in zip(code.shape[2:], self.map_size, strict=True)]
+        return (channels, *(own + (self.multiple_of or 1) * each for own, each in zip(built, more, strict=True)))
 
     @abstractmethod
     def decode(self, code: Tensor) -> Tensor:

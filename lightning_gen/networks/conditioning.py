@@ -8,6 +8,7 @@ from torch.nn.functional import one_hot
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks.heads import ClassifierHead, Head, LinearHead, ProjectionHead
+from lightning_gen.networks.layers import LAYERS
 from lightning_gen.records import Shape
 
 
@@ -48,7 +49,7 @@ class GeneratorConditioning(Conditioning):
     acts_on_batch_norm = False
 
     def batch_norm(self, channels: int, dimensions: int) -> nn.Module:
-        """Make the normalization of `channels` channels, of vectors (0 dimensions) or maps (2)."""
+        """Make the normalization of `channels` channels, of vectors (0 dimensions) or maps of 1, 2 or 3."""
         return plain_batch_norm(channels, dimensions)
 
 
@@ -131,7 +132,7 @@ class ClassBatchNorm(Conditioned):
 
     Args:
         channels: Channels that are normalised.
-        dimensions: 0 for vectors, 2 for maps.
+        dimensions: 0 for vectors, 1, 2 or 3 for maps of as many sides.
         num_classes: Number of classes.
     """
 
@@ -150,11 +151,11 @@ class ClassBatchNorm(Conditioned):
 
 
 def plain_batch_norm(channels: int, dimensions: int, affine: bool = True) -> nn.Module:
-    """Make BatchNorm of `channels` channels, of vectors (0 dimensions) or maps (2), with a gain and a shift or not."""
-    return (nn.BatchNorm2d if dimensions == 2 else nn.BatchNorm1d)(channels, affine=affine)
+    """Make BatchNorm of `channels` channels, of vectors (0 dimensions) or maps, with a gain and a shift or not."""
+    return (nn.BatchNorm1d if dimensions == 0 else LAYERS[dimensions].batch_norm)(channels, affine=affine)
 
 
-class Labelled(nn.Sequential):
+class ConditionalSequential(nn.Sequential):
     """Layers in a row, of which the `Conditioned` ones are called with the classes too."""
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:

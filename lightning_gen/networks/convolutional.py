@@ -1,4 +1,4 @@
-"""A convolutional encoder and its mirror image, for pictures of any size from 8 x 8 and any number of channels."""
+"""A convolutional encoder and its mirror image, for pictures from 8 x 8, signals and volumes of any channels."""
 
 from math import gcd, prod
 
@@ -16,13 +16,13 @@ class ConvEncoder(Encoder):
     GroupNorm, not BatchNorm: a picture's code does not depend on the batch it came in.
 
     Args:
-        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
         features: Width of the features.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         conditioning: How it learns the class of a picture; None to know of none.
 
     Raises:
-        InputError: The shape is not that of a picture of at least 8 x 8.
+        InputError: The shape has no side, more than three or one below 8.
     """
 
     def __init__(self, shape: Shape, features: int, width: int = 32, conditioning: Concatenation | None = None) -> None:
@@ -43,14 +43,14 @@ class ConvDecoder(Decoder):
     """The mirror image of ConvEncoder: a linear map, then transposed convolutions with GroupNorm and SiLU.
 
     Args:
-        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
         latent_dim: Width of the codes.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         outputs: Channels of the output; None for as many as a picture has.
         conditioning: How it learns which class to draw; None to know of none.
 
     Raises:
-        InputError: The shape is not that of a picture of at least 8 x 8.
+        InputError: The shape has no side, more than three or one below 8.
     """
 
     def __init__(

@@ -1,14 +1,16 @@
-"""The networks of DCGAN, for pictures of any size from 8 x 8 and any number of channels.
+"""The networks of DCGAN, for pictures of any size from 8 x 8, signals and volumes, and any number of channels.
 
 Paper: Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks,
 https://arxiv.org/abs/1511.06434
 """
 
 from math import prod
+from typing import cast
 
 from torch import Tensor, nn
 
-from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning, Labelled
+from lightning_gen.networks.conditioning import ConditionalSequential, DiscriminatorConditioning, GeneratorConditioning
+from lightning_gen.networks.layers import BATCH_NORMS, CONVOLUTIONS
 from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
 from lightning_gen.networks.pyramid import pyramid
 from lightning_gen.records import Shape
@@ -20,13 +22,13 @@ class DCGANGenerator(Generator):
     At 64 x 64 this is the network of the paper and of PyTorch's DCGAN tutorial, parameter for parameter.
 
     Args:
-        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
         latent_dim: Width of the latents.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         conditioning: How it learns which class to draw; None to draw from all.
 
     Raises:
-        InputError: The shape is not that of a picture of at least 8 x 8.
+        InputError: The shape has no side, more than three or one below 8.
     """
 
     def __init__(
@@ -42,8 +44,8 @@ class DCGANGenerator(Generator):
         layers = [nn.Linear(self.input_dim, prod(levels.top), bias=False), nn.Unflatten(1, levels.top)]
         for i in reversed(levels.levels):
             layers += [self.make_batch_norm(levels.channels[i + 1]), nn.ReLU(inplace=True), levels.up(i, bias=False)]
-        self.layers = Labelled(*layers, nn.Tanh())
-        self.layers.apply(draw_weights)
+        self.layers = ConditionalSequential(*layers, nn.Tanh())
+        self.layers.apply(init_weights)
 
     def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """Map inputs ``(n, input_dim)`` to pictures ``(n, *shape)`` in [-1, 1]."""
@@ -59,7 +61,7 @@ class DCGANDiscriminator(Discriminator):
     at a time: set `batch_norm=False` with them, as WGAN-GP does; the convolutions have biases then.
 
     Args:
-        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         batch_norm: Whether every hidden map but the first is normalised.
         spectral_norm: Whether all weights are divided by their largest singular value.
@@ -68,7 +70,7 @@ class DCGANDiscriminator(Discriminator):
         conditioning: How it learns which class to expect; None to expect all.
 
     Raises:
-        InputError: The shape is not that of a picture of at least 8 x 8, or packing does not go with the conditioning.
+        InputError: The shape has no side, more than three or one below 8, or packing does not go with the conditioning.
     """
 
     def __init__(
@@ -89,24 +91,24 @@ class DCGANDiscriminator(Discriminator):
         layers: list[nn.Module] = []
         for i in levels.levels:
             layers.append(levels.down(i, bias=not batch_norm))
-            layers += [nn.BatchNorm2d(levels.channels[i + 1])] if batch_norm and i > 0 else []
+            layers += [levels.layers.batch_norm(levels.channels[i + 1])] if batch_norm and i > 0 else []
             layers.append(nn.LeakyReLU(0.2, inplace=True))
         self.layers = nn.Sequential(*layers)
         self.head = self.make_head(prod(levels.top), bias=not batch_norm)
-        self.apply(draw_weights)
+        self.apply(init_weights)
         if spectral_norm:
             normalize_spectrally(self)
 
     def features(self, x: Tensor) -> Tensor:
-        """Map inputs ``(rows, *input_shape)`` to the smallest map, ``(rows, channels, height, width)``."""
+        """Map inputs ``(rows, *input_shape)`` to the smallest map, ``(rows, channels, *sides)``."""
         return self.layers(x)
 
 
-def draw_weights(module: nn.Module) -> None:
+def init_weights(module: nn.Module) -> None:
     """Draw weights from N(0, 0.02²) as in section 4 of the paper, gains from N(1, 0.02²), and set biases to 0."""
-    if isinstance(module, nn.BatchNorm2d) and not module.affine:
-        return
-    if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d)):
-        nn.init.normal_(module.weight, float(isinstance(module, nn.BatchNorm2d)), 0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    gains = isinstance(module, BATCH_NORMS)
+    if isinstance(module, (nn.Linear, *CONVOLUTIONS)) or (gains and module.affine):
+        weight, bias = cast(Tensor, module.weight), cast(Tensor | None, module.bias)
+        nn.init.normal_(weight, float(gains), 0.02)
+        if bias is not None:
+            nn.init.zeros_(bias)

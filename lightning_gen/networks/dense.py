@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from lightning_gen.networks.coders import Decoder, Encoder
 from lightning_gen.networks.conditioning import (
     Concatenation,
+    ConditionalSequential,
     DiscriminatorConditioning,
     GeneratorConditioning,
-    Labelled,
 )
 from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
 from lightning_gen.networks.requirements import require_no_batch_norm, require_positive
@@ -56,7 +56,7 @@ class DenseGenerator(Generator):
         sizes = (self.input_dim, *widths)
         layers = hidden(sizes, nn.ReLU, partial(self.make_batch_norm, dimensions=0) if batch_norm else None)
         layers += [nn.Linear(sizes[-1], prod(shape), bias=not batch_norm), nn.Unflatten(1, self.shape)]
-        self.layers = Labelled(*layers, nn.Tanh() if bounded else nn.Identity())
+        self.layers = ConditionalSequential(*layers, nn.Tanh() if bounded else nn.Identity())
 
     def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """Map inputs ``(n, input_dim)`` to samples ``(n, *shape)``, in [-1, 1] where bounded."""

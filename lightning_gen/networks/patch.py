@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks.conditioning import Concatenation
-from lightning_gen.networks.dcgan import draw_weights
+from lightning_gen.networks.dcgan import init_weights
+from lightning_gen.networks.layers import Layers, layers_for
 from lightning_gen.networks.players import Discriminator, normalize_spectrally
 from lightning_gen.networks.pyramid import doubling
 from lightning_gen.networks.requirements import require_positive
@@ -25,7 +26,7 @@ class PatchDiscriminator(Discriminator):
     pictures and patches. Gradient penalties, which are of one logit a sample, do not go with it.
 
     Args:
-        shape: Shape of one picture, ``(channels, height, width)``.
+        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume.
         width: Channels of the first map; each further one has twice as many, at most 8 `width`.
         depth: Convolutions of stride 2.
         batch_norm: Whether every hidden map but the first is normalised.
@@ -33,7 +34,7 @@ class PatchDiscriminator(Discriminator):
         conditioning: How it learns which class to expect; None to expect all.
 
     Raises:
-        InputError: The shape is not that of a picture, or the picture is too small for the depth.
+        InputError: The shape has no side, more than three or one that is too small for the depth.
     """
 
     def __init__(
@@ -52,31 +53,41 @@ class PatchDiscriminator(Discriminator):
         self.depth = depth
         self.batch_norm = batch_norm
         self.spectral_norm = spectral_norm
-        self._check_size()
+        layers_of = self._checked_layers()
         channels = (self.input_shape[0], *doubling(width, depth + 1))
         layers: list[nn.Module] = []
         for i in range(depth + 1):
             bias = not batch_norm or i == 0
-            layers.append(nn.Conv2d(channels[i], channels[i + 1], 4, 2 if i < depth else 1, 1, bias=bias))
-            layers += [nn.BatchNorm2d(channels[i + 1])] if batch_norm and i > 0 else []
+            layers.append(layers_of.conv(channels[i], channels[i + 1], 4, 2 if i < depth else 1, 1, bias=bias))
+            layers += [layers_of.batch_norm(channels[i + 1])] if batch_norm and i > 0 else []
             layers.append(nn.LeakyReLU(0.2, inplace=True))
         self.layers = nn.Sequential(*layers)
-        self.logits = nn.Conv2d(channels[-1], 1, 4, 1, 1)
-        self.apply(draw_weights)
+        self.logits = layers_of.conv(channels[-1], 1, 4, 1, 1)
+        self.apply(init_weights)
         if spectral_norm:
             normalize_spectrally(self)
 
-    def _check_size(self) -> None:
-        if len(self.shape) != 3:
-            raise InputError(
-                f"PatchDiscriminator needs pictures of shape (channels, height, width) and got samples of shape "
-                f"{self.shape}: use DenseDiscriminator, which takes any shape"
+    @property
+    def multiple_of(self) -> int:
+        """Any sides from `least_side` on have patches."""
+        return 1
+
+    @property
+    def least_side(self) -> int:
+        """Sides of which the last map still has 3, of which the two convolutions of stride 1 leave one patch."""
+        return 3 << self.depth
+
+    def _checked_layers(self) -> Layers:
+        layers = layers_for(self, self.shape)
+        if min(self.shape[1:]) < self.least_side:
+            least, got = (
+                " x ".join(map(str, sides)) for sides in ([self.least_side] * layers.dimensions, self.shape[1:])
             )
-        if min(self.shape[1:]) >> self.depth < 3:
             raise InputError(
-                f"PatchDiscriminator of depth {self.depth} needs pictures of at least {3 << self.depth} x "
-                f"{3 << self.depth} and got {self.shape[1]} x {self.shape[2]}: set its depth lower"
+                f"PatchDiscriminator of depth {self.depth} needs {layers.noun} of at least {least} and got {got}: set "
+                "its depth lower"
             )
+        return layers
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         """Map images ``(n, *shape)``, of classes ``(n,)`` where it is conditional, to the logits of their patches.
@@ -84,7 +95,7 @@ class PatchDiscriminator(Discriminator):
         Returns:
             Logits ``(n · h · w,)``; features ``(n, ...)``, one row an image; the hidden maps after each activation.
         """
-        x, hidden = self.prepare(x, self.shape, "shape", labels), []
+        x, hidden = self.prepare(x, self.shape, "shape", labels, self.multiple_of, self.least_side), []
         for layer in self.layers:
             x = layer(x)
             if isinstance(layer, nn.LeakyReLU):

@@ -17,6 +17,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.networks.base import Network
 from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning, plain_batch_norm
 from lightning_gen.networks.heads import Head, LinearHead
+from lightning_gen.networks.layers import CONVOLUTIONS
 from lightning_gen.networks.requirements import require_positive
 from lightning_gen.records import DiscriminatorOutput, Shape
 
@@ -42,8 +43,10 @@ class Generator(Network, ABC):
         """Width of what `draw` reads: the latent, and the class where it stands beside it."""
         return self.widened((self.latent_dim,))[0]
 
-    def make_batch_norm(self, channels: int, dimensions: int = 2) -> nn.Module:
-        """Make the normalization of `channels` channels, of vectors (0 dimensions) or maps (2)."""
+    def make_batch_norm(self, channels: int, dimensions: int | None = None) -> nn.Module:
+        """Make the normalization of `channels` channels, of vectors (0 dimensions) or maps; None: as a sample."""
+        if dimensions is None:
+            dimensions = len(self.shape) - 1
         if self.conditioning is not None:
             return self.conditioning.batch_norm(channels, dimensions)
         return plain_batch_norm(channels, dimensions)
@@ -123,7 +126,7 @@ class Discriminator(Network, ABC):
             InputError: The samples have another shape, a conditional discriminator is not told the classes, or the
                 samples cannot be divided into packs.
         """
-        x = self.prepare(x, self.shape, "shape", labels)
+        x = self.prepare(x, self.shape, "shape", labels, self.multiple_of, self.least_side)
         features = self.features(x if self.packing == 1 else packed(x, self.packing)).flatten(1)
         if self.minibatch_std:
             features = torch.cat([features, spread(features)], dim=1)
@@ -170,5 +173,5 @@ def normalize_spectrally(network: nn.Module) -> None:
     Generative Adversarial Networks, https://arxiv.org/abs/1802.05957, Algorithm 1
     """
     for part in list(network.modules()):
-        if isinstance(part, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)):
+        if isinstance(part, (nn.Linear, *CONVOLUTIONS, nn.Embedding)):
             spectral_norm(part)

@@ -1,4 +1,4 @@
-"""The networks of R3GAN, without any normalization, for pictures of any size from 8 x 8 and any number of channels.
+"""The networks of R3GAN, without any normalization, for pictures of any size from 8 x 8, signals and volumes.
 
 Paper: The GAN is dead; long live the GAN! A Modern GAN Baseline, https://arxiv.org/abs/2501.05441, section 4,
 configuration E. Weights start as in Fixup Initialization, https://arxiv.org/abs/1901.09321: a residual block is the
@@ -9,9 +9,9 @@ from math import gcd
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d
 
 from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning
+from lightning_gen.networks.layers import LAYERS, Layers
 from lightning_gen.networks.players import Discriminator, Generator
 from lightning_gen.networks.pyramid import doubling, pyramid
 from lightning_gen.networks.requirements import require_no_batch_norm, require_positive
@@ -28,7 +28,7 @@ class R3GANGenerator(Generator):
     are written. The paper's network for CIFAR-10 is `width=768, growth=1`; the default is small enough for a CPU.
 
     Args:
-        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
         latent_dim: Width of the latents.
         width: Channels of the finest map; each coarser one has twice as many, up to `growth` times `width`.
         blocks: Residual blocks at each size.
@@ -38,7 +38,7 @@ class R3GANGenerator(Generator):
         conditioning: How it learns which class to draw; None to draw from all.
 
     Raises:
-        InputError: The shape is not that of a picture of at least 8 x 8, or the conditioning acts on BatchNorm.
+        InputError: The shape has no side, more than three or one below 8, or the conditioning acts on BatchNorm.
     """
 
     def __init__(
@@ -60,14 +60,15 @@ class R3GANGenerator(Generator):
         self.growth = growth
         self.expansion = expansion
         self.group_width = group_width
-        sizes = pyramid(self, shape, width, growth).sizes
+        levels = pyramid(self, shape, width, growth)
+        sizes = levels.sizes
         channels = doubling(width, len(sizes), growth)
         layers: list[nn.Module] = [Basis(self.input_dim, channels[-1], sizes[-1])]
         for i in reversed(range(len(sizes))):
-            layers += residual_blocks(channels[i], blocks, expansion, group_width, blocks * len(sizes))
+            layers += residual_blocks(channels[i], blocks, expansion, group_width, blocks * len(sizes), levels.layers)
             if i > 0:
-                layers += [*change(channels[i], channels[i - 1]), Doubling(sizes[i - 1])]
-        self.layers = nn.Sequential(*layers, draw_weights(nn.Conv2d(width, shape[0], 1, bias=False)))
+                layers += [*change(channels[i], channels[i - 1], levels.layers), Doubling(sizes[i - 1])]
+        self.layers = nn.Sequential(*layers, init_weights(levels.layers.conv(width, shape[0], 1, bias=False)))
 
     def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """Map inputs ``(n, input_dim)`` to pictures ``(n, *shape)``, about in [-1, 1]."""
@@ -80,7 +81,7 @@ class R3GANDiscriminator(Discriminator):
     A logit is that of one sample, whatever the batch.
 
     Args:
-        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
         width: Channels of the finest map; each coarser one has twice as many, up to `growth` times `width`.
         blocks: Residual blocks at each size.
         growth: Most channels of a map, in multiples of `width`.
@@ -91,7 +92,7 @@ class R3GANDiscriminator(Discriminator):
         conditioning: How it learns which class to expect; None to expect all. The paper's is Projection.
 
     Raises:
-        InputError: The shape is not that of a picture of at least 8 x 8, or packing and conditioning do not go
+        InputError: The shape has no side, more than three or one below 8, or packing and conditioning do not go
             together.
     """
 
@@ -114,22 +115,23 @@ class R3GANDiscriminator(Discriminator):
         self.growth = growth
         self.expansion = expansion
         self.group_width = group_width
-        sizes = pyramid(self, self.input_shape, width, growth).sizes
+        levels = pyramid(self, self.input_shape, width, growth)
+        sizes = levels.sizes
         channels = doubling(width, len(sizes), growth)
-        layers: list[nn.Module] = [draw_weights(nn.Conv2d(self.input_shape[0], width, 1, bias=False))]
+        layers: list[nn.Module] = [init_weights(levels.layers.conv(self.input_shape[0], width, 1, bias=False))]
         for i in range(len(sizes)):
             if i > 0:
-                layers += [Halving(sizes[i - 1]), *change(channels[i - 1], channels[i])]
-            layers += residual_blocks(channels[i], blocks, expansion, group_width, blocks * len(sizes))
-        last = nn.Conv2d(channels[-1], channels[-1], sizes[-1], groups=channels[-1], bias=False)
-        self.layers = nn.Sequential(*layers, draw_weights(last))
+                layers += [Halving(sizes[i - 1]), *change(channels[i - 1], channels[i], levels.layers)]
+            layers += residual_blocks(channels[i], blocks, expansion, group_width, blocks * len(sizes), levels.layers)
+        last = levels.layers.conv(channels[-1], channels[-1], sizes[-1], groups=channels[-1], bias=False)  # type: ignore[arg-type]
+        self.layers = nn.Sequential(*layers, init_weights(last))
         self.head = self.make_head(channels[-1], bias=False)
         for part in self.head.modules():
             if isinstance(part, nn.Linear):
-                draw_weights(part)
+                init_weights(part)
 
     def features(self, x: Tensor) -> Tensor:
-        """Map inputs ``(rows, *input_shape)`` to one number a channel, ``(rows, channels, 1, 1)``."""
+        """Map inputs ``(rows, *input_shape)`` to one number a channel, ``(rows, channels, 1, ...)``."""
         return self.layers(x)
 
 
@@ -139,21 +141,22 @@ class Basis(nn.Module):
     Args:
         latent_dim: Width of the latents.
         channels: Channels of the map.
-        size: Its height and width.
+        size: Its sides.
     """
 
-    def __init__(self, latent_dim: int, channels: int, size: tuple[int, int]) -> None:
+    def __init__(self, latent_dim: int, channels: int, size: Shape) -> None:
         super().__init__()
         self.basis = nn.Parameter(torch.randn(channels, *size))
-        self.modulation = draw_weights(nn.Linear(latent_dim, channels, bias=False))
+        self.modulation = init_weights(nn.Linear(latent_dim, channels, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map latents ``(n, latent_dim)`` to maps ``(n, channels, *size)``."""
-        return self.basis * self.modulation(x)[..., None, None]
+        scale = self.modulation(x)
+        return self.basis * scale.view(*scale.shape, *[1] * (self.basis.dim() - 1))
 
 
 class FixupBlock(nn.Module):
-    """x + a branch of three convolutions: to more channels, grouped 3 x 3, and back, with leaky ReLU between them.
+    """x + a branch of three convolutions: to more channels, grouped of kernel 3, and back; leaky ReLU between them.
 
     The last starts at 0. The others are drawn with the gain of leaky ReLU times depth^(-1 / (2 m - 2)) with m = 3
     convolutions in a branch: the second rule of section 3.2 of Fixup Initialization.
@@ -163,22 +166,23 @@ class FixupBlock(nn.Module):
         expansion: Channels inside of the branch, in multiples of `channels`.
         group_width: Channels of a group, where it divides them.
         depth: Residual blocks in the whole network.
+        layers: The layers for so many sides as the map has.
     """
 
-    def __init__(self, channels: int, expansion: int, group_width: int, depth: int) -> None:
+    def __init__(self, channels: int, expansion: int, group_width: int, depth: int, layers: Layers) -> None:
         super().__init__()
         inside, gain = channels * expansion, LEAKY_GAIN * depth**-0.25
         groups = inside // gcd(inside, group_width)
         self.branch = nn.Sequential(
-            draw_weights(nn.Conv2d(channels, inside, 1), gain),
+            init_weights(layers.conv(channels, inside, 1), gain),
             nn.LeakyReLU(SLOPE, inplace=True),
-            draw_weights(nn.Conv2d(inside, inside, 3, padding=1, groups=groups), gain),
+            init_weights(layers.conv(inside, inside, 3, padding=1, groups=groups), gain),
             nn.LeakyReLU(SLOPE, inplace=True),
-            draw_weights(nn.Conv2d(inside, channels, 1, bias=False), 0.0),
+            init_weights(layers.conv(inside, channels, 1, bias=False), 0.0),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, channels, height, width)`` to as many."""
+        """Map maps ``(n, channels, *sides)`` to as many."""
         return x + self.branch(x)
 
 
@@ -186,52 +190,60 @@ class Halving(nn.Module):
     """Low-pass filtering to half the size: [1, 3, 3, 1] along an even side, [1, 2, 1] along an odd one, 0 outside.
 
     Args:
-        size: Height and width before; an odd side's half is rounded up.
+        size: The sides before; an odd side's half is rounded up.
     """
 
     kernel: Tensor
 
-    def __init__(self, size: tuple[int, int]) -> None:
+    def __init__(self, size: Shape) -> None:
         super().__init__()
+        self.layers = LAYERS[len(size)]
         self.register_buffer("kernel", low_pass(size), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, channels, *size)`` to ``(n, channels, height, width)`` of half the size."""
-        kernel = self.kernel.to(x.dtype).expand(x.shape[1], -1, -1, -1)
-        return conv2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
+        """Map maps ``(n, channels, *size)`` to ``(n, channels, *sides)`` of half the size."""
+        return self.layers.convolve(x, self._kernel(x), stride=2, padding=1, groups=x.shape[1])
+
+    def _kernel(self, x: Tensor) -> Tensor:
+        """The same kernel for each channel, in the type of the maps."""
+        kernel = self.kernel.to(x.dtype)
+        return kernel.expand(x.shape[1], *kernel.shape[1:])
 
 
 class Doubling(Halving):
-    """Bilinear interpolation to twice the size, the transpose of Halving up to a factor of 4.
+    """Linear interpolation to twice the size, the transpose of Halving up to a factor of 2 a side.
 
     Args:
-        size: Height and width after; along an odd side every other line stays as it was.
+        size: The sides after; along an odd side every other line stays as it was.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, channels, height, width)`` of half the size to ``(n, channels, *size)``."""
-        kernel = 4 * self.kernel.to(x.dtype).expand(x.shape[1], -1, -1, -1)
-        return conv_transpose2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
+        """Map maps ``(n, channels, *sides)`` of half the size to ``(n, channels, *size)``."""
+        kernel = 2**self.layers.dimensions * self._kernel(x)
+        return self.layers.convolve_transposed(x, kernel, stride=2, padding=1, groups=x.shape[1])
 
 
-def low_pass(size: tuple[int, int]) -> Tensor:
-    """The kernel that halves maps of a size, ``(1, 1, 3 or 4, 3 or 4)``, of sum 1."""
-    rows, columns = (torch.tensor([1.0, 2.0, 1.0] if side % 2 else [1.0, 3.0, 3.0, 1.0]) for side in size)
-    kernel = torch.outer(rows, columns)
+def low_pass(size: Shape) -> Tensor:
+    """The kernel that halves maps of a size, ``(1, 1, ...)`` with 3 or 4 along each side, of sum 1."""
+    kernel = torch.ones(())
+    for side in size:
+        kernel = kernel[..., None] * torch.tensor([1.0, 2.0, 1.0] if side % 2 else [1.0, 3.0, 3.0, 1.0])
     return (kernel / kernel.sum())[None, None]
 
 
-def residual_blocks(channels: int, blocks: int, expansion: int, group_width: int, depth: int) -> list[FixupBlock]:
+def residual_blocks(
+    channels: int, blocks: int, expansion: int, group_width: int, depth: int, layers: Layers
+) -> list[FixupBlock]:
     """Make the residual blocks of one size, of `depth` in the whole network."""
-    return [FixupBlock(channels, expansion, group_width, depth) for _ in range(blocks)]
+    return [FixupBlock(channels, expansion, group_width, depth, layers) for _ in range(blocks)]
 
 
-def change(before: int, after: int) -> list[nn.Module]:
+def change(before: int, after: int, layers: Layers) -> list[nn.Module]:
     """Make the linear map from `before` to `after` channels, none where they are as many."""
-    return [] if before == after else [draw_weights(nn.Conv2d(before, after, 1, bias=False))]
+    return [] if before == after else [init_weights(layers.conv(before, after, 1, bias=False))]
 
 
-def draw_weights(part: nn.Linear | nn.Conv2d, gain: float = 1.0) -> nn.Module:
+def init_weights(part: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d, gain: float = 1.0) -> nn.Module:
     """Draw weights from N(0, gain² / inputs of an output) and set biases to 0."""
     nn.init.normal_(part.weight, std=gain * part.weight[0].numel() ** -0.5)
     if part.bias is not None:

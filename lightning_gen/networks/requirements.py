@@ -24,24 +24,53 @@ def require_positive(network: nn.Module, argument: str, *sizes: int) -> None:
         raise InputError(f"{name} cannot be built with {argument} {given}: give whole numbers of at least 1")
 
 
-def require_shape(network: nn.Module, x: Tensor, shape: Shape, argument: str) -> None:
-    """Check that a batch has the shape that a network was built for.
+def require_shape(
+    network: nn.Module,
+    x: Tensor,
+    shape: Shape,
+    argument: str,
+    multiple_of: int | None = None,
+    least_side: int = 1,
+) -> None:
+    """Check that a batch has the shape that a network was built for, or one that it takes besides.
 
     Args:
         network: The network, for its name.
         x: The batch, ``(n, *shape)`` if all is well.
         shape: The shape of one element of the batch.
         argument: The constructor's argument that fixed the shape.
+        multiple_of: By multiples of how much sides may differ from those of `shape`; None where they may not.
+        least_side: The least side that may be.
 
     Raises:
-        InputError: The batch has another shape.
+        InputError: The batch has a shape that the network does not take.
     """
-    if x.shape[1:] != shape:
+    if not takes(tuple(x.shape[1:]), shape, multiple_of, least_side):
         expected, got = ", ".join(map(str, ("n", *shape))), ", ".join(map(str, x.shape))
         raise InputError(
             f"{type(network).__name__} was built for a batch of shape ({expected}) and got ({got}): "
-            f"build it with the {argument} of your data, or give it what it was built for"
+            f"build it with the {argument} of your data, or give it {others(shape, multiple_of, least_side)}"
         )
+
+
+def takes(got: Shape, shape: Shape, multiple_of: int | None, least_side: int) -> bool:
+    """Whether a network that was built for a shape takes another; see `require_shape`."""
+    if got == shape or multiple_of is None:
+        return got == shape
+    alike = len(got) == len(shape) > 1 and got[0] == shape[0]
+    sides = zip(got[1:], shape[1:], strict=False)
+    return alike and all(side >= least_side and (side - built) % multiple_of == 0 for side, built in sides)
+
+
+def others(shape: Shape, multiple_of: int | None, least_side: int) -> str:
+    """What a network takes, in words."""
+    if multiple_of is None:
+        return "what it was built for"
+    if multiple_of == 1:
+        return f"sides of at least {least_side}"
+    if all(side % multiple_of == 0 for side in shape[1:]):
+        return f"sides that are multiples of {multiple_of}"
+    return f"sides that differ from those by multiples of {multiple_of}"
 
 
 def require_no_batch_norm(network: nn.Module, conditioning: GeneratorConditioning | None) -> None:

@@ -1,4 +1,4 @@
-"""A residual encoder and its mirror image, for pictures of any size from 8 x 8; the code is a vector or a map."""
+"""A residual encoder and its mirror image, for pictures, signals and volumes; the code is a vector or a map."""
 
 from math import prod
 
@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from lightning_gen.networks.coders import Decoder, Encoder
 from lightning_gen.networks.conditioning import Concatenation
 from lightning_gen.networks.convolutional import group_norm
-from lightning_gen.networks.pyramid import Pyramid, doubling, pyramid
+from lightning_gen.networks.layers import Layers
+from lightning_gen.networks.pyramid import Pyramid, doubling, halved, pyramid
 from lightning_gen.networks.requirements import require_positive
 from lightning_gen.records import Shape
 
@@ -16,10 +17,11 @@ class ResidualEncoder(Encoder):
     """Strided convolutions with residual blocks of GroupNorm and SiLU between them.
 
     The features are a vector, or, with `halvings`, a map whose places know of their surroundings alone. GroupNorm, not
-    BatchNorm: a picture's code does not depend on the batch it came in.
+    BatchNorm: a picture's code does not depend on the batch it came in. With `halvings` it takes larger and smaller
+    samples too: their sides may differ from those of `shape` by multiples of 2 to the power of `halvings`.
 
     Args:
-        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
         features: Width of the features.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         blocks: Residual blocks at each size.
@@ -28,7 +30,7 @@ class ResidualEncoder(Encoder):
         conditioning: How it learns the class of a picture; None to know of none.
 
     Raises:
-        InputError: The shape is not that of a picture of at least 8 x 8, or a number is below 1.
+        InputError: The shape has no side, more than three or one below 8, or a number is below 1.
     """
 
     def __init__(
@@ -50,18 +52,23 @@ class ResidualEncoder(Encoder):
         layers: list[nn.Module] = []
         for i in levels.levels:
             layers += normalized(levels.channels[i]) if i > 0 else []
-            layers += [levels.down(i), *residual_blocks(levels.channels[i + 1], blocks)]
+            layers += [levels.down(i), *residual_blocks(levels.channels[i + 1], blocks, levels.layers)]
         layers += normalized(levels.channels[-1])
         if halvings:
-            layers.append(nn.Conv2d(levels.channels[-1], features, 1))
+            layers.append(levels.layers.conv(levels.channels[-1], features, 1))
         else:
             layers += [nn.Flatten(), nn.Linear(prod(levels.top), features)]
         self.layers = nn.Sequential(*layers)
 
     @property
     def map_size(self) -> Shape:
-        """Height and width of the features where they are maps; empty where they are vectors."""
+        """The sides of the features where they are maps; empty where they are vectors."""
         return self._map_size
+
+    @property
+    def multiple_of(self) -> int | None:
+        """2 to the power of `halvings` where it has a map of features; None where these are vectors."""
+        return 2**self.halvings if self.halvings else None
 
     def encode(self, x: Tensor) -> Tensor:
         """Map inputs ``(n, *input_shape)`` to features ``(n, features, *map_size)``."""
@@ -72,7 +79,7 @@ class ResidualDecoder(Decoder):
     """The mirror image of ResidualEncoder: residual blocks of GroupNorm and SiLU with transposed convolutions.
 
     Args:
-        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
         latent_dim: Width of the codes.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         blocks: Residual blocks at each size.
@@ -81,7 +88,7 @@ class ResidualDecoder(Decoder):
         conditioning: How it learns which class to draw; None to know of none.
 
     Raises:
-        InputError: The shape is not that of a picture of at least 8 x 8, or a number is below 1.
+        InputError: The shape has no side, more than three or one below 8, or a number is below 1.
     """
 
     def __init__(
@@ -103,18 +110,23 @@ class ResidualDecoder(Decoder):
         self._map_size = levels.sizes[-1] if halvings else ()
         layers: list[nn.Module] = []
         if halvings:
-            layers.append(nn.Conv2d(self.input_dim, levels.channels[-1], 3, padding=1))
+            layers.append(levels.layers.conv(self.input_dim, levels.channels[-1], 3, padding=1))
         else:
             layers += [nn.Linear(self.input_dim, prod(levels.top)), nn.Unflatten(1, levels.top)]
         for i in reversed(levels.levels):
-            layers += residual_blocks(levels.channels[i + 1], blocks)
+            layers += residual_blocks(levels.channels[i + 1], blocks, levels.layers)
             layers += [*normalized(levels.channels[i + 1]), levels.up(i)]
         self.layers = nn.Sequential(*layers)
 
     @property
     def map_size(self) -> Shape:
-        """Height and width of the codes where they are maps; empty where they are vectors."""
+        """The sides of the codes where they are maps; empty where they are vectors."""
         return self._map_size
+
+    @property
+    def multiple_of(self) -> int | None:
+        """2 to the power of `halvings` where it has a map of codes; None where these are vectors."""
+        return 2**self.halvings if self.halvings else None
 
     def decode(self, code: Tensor) -> Tensor:
         """Map codes ``(n, input_dim, *map_size)`` to outputs ``(n, *output_shape)``."""
@@ -122,27 +134,28 @@ class ResidualDecoder(Decoder):
 
 
 class ResidualBlock(nn.Module):
-    """x + a branch of two 3 x 3 convolutions, each after GroupNorm and SiLU; the last starts at 0.
+    """x + a branch of two convolutions of kernel 3, each after GroupNorm and SiLU; the last starts at 0.
 
     Args:
         channels: Channels of the map.
+        layers: The layers for so many sides as the map has.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, layers: Layers) -> None:
         super().__init__()
-        last = nn.Conv2d(channels, channels, 3, padding=1)
+        last = layers.conv(channels, channels, 3, padding=1)
         nn.init.zeros_(last.weight)
-        first = nn.Conv2d(channels, channels, 3, padding=1)
+        first = layers.conv(channels, channels, 3, padding=1)
         self.branch = nn.Sequential(*normalized(channels), first, *normalized(channels), last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, channels, height, width)`` to as many."""
+        """Map maps ``(n, channels, *sides)`` to as many."""
         return x + self.branch(x)
 
 
-def residual_blocks(channels: int, blocks: int) -> list[nn.Module]:
+def residual_blocks(channels: int, blocks: int, layers: Layers) -> list[nn.Module]:
     """Make the residual blocks of one size."""
-    return [ResidualBlock(channels) for _ in range(blocks)]
+    return [ResidualBlock(channels, layers) for _ in range(blocks)]
 
 
 def normalized(channels: int) -> list[nn.Module]:
@@ -151,20 +164,22 @@ def normalized(channels: int) -> list[nn.Module]:
 
 
 def levels_of(network: nn.Module, shape: Shape, width: int, halvings: int | None) -> Pyramid:
-    """Build the pyramid of a network for pictures, down to where its code is.
+    """Build the pyramid of a network, down to where its code is.
 
     Args:
         network: The network, for its name.
-        shape: Shape of one picture, ``(channels, height, width)``.
-        width: Channels of the first level below the picture.
-        halvings: Number of levels below the picture; None for as many as there are to the smallest map.
+        shape: Shape of one sample, ``(channels, *sides)`` with one to three sides.
+        width: Channels of the first level below the sample.
+        halvings: Number of levels below the sample; None for as many as there are to the smallest map.
 
     Raises:
-        InputError: The shape is not that of a picture of at least 8 x 8, or a number is below 1.
+        InputError: The shape has no side, more than three or one below 8, or a number is below 1.
     """
     whole = pyramid(network, shape, width)
     if halvings is None:
         return whole
     require_positive(network, "halvings", halvings)
-    sides = [(-(-shape[1] // 2**i), -(-shape[2] // 2**i)) for i in range(halvings + 1)]
-    return Pyramid(tuple(sides), (shape[0], *doubling(width, halvings)))
+    sizes = [tuple(shape[1:])]
+    for _ in range(halvings):
+        sizes.append(halved(sizes[-1]))
+    return Pyramid(tuple(sizes), (shape[0], *doubling(width, halvings)), whole.layers)

@@ -1,4 +1,4 @@
-"""The residual networks of SNGAN, for pictures of any size from 8 x 8 and any number of channels.
+"""The residual networks of SNGAN, for pictures of any size from 8 x 8, signals and volumes, and any channels.
 
 Papers: Spectral Normalization for Generative Adversarial Networks, https://arxiv.org/abs/1802.05957, appendix B.4;
 conditional: cGANs with Projection Discriminator, https://arxiv.org/abs/1802.05637; with attention: Self-Attention
@@ -15,15 +15,15 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import max_pool2d
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks.conditioning import (
+    ConditionalSequential,
     Conditioned,
     DiscriminatorConditioning,
     GeneratorConditioning,
-    Labelled,
 )
+from lightning_gen.networks.layers import LAYERS, Layers
 from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
 from lightning_gen.networks.pyramid import doubling, pyramid
 from lightning_gen.records import Shape
@@ -37,7 +37,7 @@ class ResNetGenerator(Generator):
     At 48 x 48 this is the paper's network for STL-10; with `width=256, growth=1` at 32 x 32 its network for CIFAR-10.
 
     Args:
-        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
         latent_dim: Width of the latents.
         width: Channels of the finest map; each coarser one has twice as many, up to `growth` times `width`.
         growth: Most channels of a map, in multiples of `width`.
@@ -46,7 +46,7 @@ class ResNetGenerator(Generator):
         conditioning: How it learns which class to draw; None to draw from all. The paper's is ConditionalBatchNorm.
 
     Raises:
-        InputError: The shape is not that of a picture of at least 8 x 8, or there is no such map to attend to.
+        InputError: The shape has no side, more than three or one below 8, or there is no such map to attend to.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class ResNetGenerator(Generator):
         require_attention(self, attention, len(levels.levels))
         channels = doubling(width, len(levels.sizes), growth)
         top = (channels[-1], *levels.sizes[-1])
-        layers: list[nn.Module] = [draw_weights(nn.Linear(self.input_dim, prod(top))), nn.Unflatten(1, top)]
+        layers: list[nn.Module] = [init_weights(nn.Linear(self.input_dim, prod(top))), nn.Unflatten(1, top)]
         for i in reversed(levels.levels):
             layers.append(UpBlock(channels[i + 1], channels[i], levels.sizes[i], self.make_batch_norm))
-            layers += [SelfAttention(channels[i])] if i == attention else []
+            layers += [SelfAttention(channels[i], levels.layers)] if i == attention else []
         layers += [self.make_batch_norm(width), nn.ReLU(inplace=True)]
-        layers += [draw_weights(nn.Conv2d(width, shape[0], 3, padding=1)), nn.Tanh()]
-        self.layers = Labelled(*layers)
+        layers += [init_weights(levels.layers.conv(width, shape[0], 3, padding=1)), nn.Tanh()]
+        self.layers = ConditionalSequential(*layers)
 
     def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """Map inputs ``(n, input_dim)`` to pictures ``(n, *shape)`` in [-1, 1]."""
@@ -86,7 +86,7 @@ class ResNetDiscriminator(Discriminator):
     `growth=1`.
 
     Args:
-        shape: Shape of one picture, ``(channels, height, width)``, sides from 8.
+        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
         width: Channels of the finest hidden map; each coarser one has twice as many, up to `growth` times `width`.
         growth: Most channels of a map, in multiples of `width`.
         spectral_norm: Whether all weights are divided by their largest singular value.
@@ -97,7 +97,7 @@ class ResNetDiscriminator(Discriminator):
         conditioning: How it learns which class to expect; None to expect all. The paper's is Projection.
 
     Raises:
-        InputError: The shape is not that of a picture of at least 8 x 8, there is no such map to attend to, or packing
+        InputError: The shape has no side, more than three or one below 8, there is no such map to attend to, or packing
             and conditioning do not go together.
     """
 
@@ -121,19 +121,19 @@ class ResNetDiscriminator(Discriminator):
         require_attention(self, attention, len(levels.levels))
         layers: list[nn.Module] = []
         for i in levels.levels:
-            layers.append(DownBlock(levels.channels[i], levels.channels[i + 1], first=i == 0))
-            layers += [SelfAttention(levels.channels[i + 1])] if i + 1 == attention else []
-        self.layers = nn.Sequential(*layers, ResidualBlock(levels.channels[-1]), nn.ReLU(inplace=True))
+            layers.append(DownBlock(levels.channels[i], levels.channels[i + 1], levels.layers, first=i == 0))
+            layers += [SelfAttention(levels.channels[i + 1], levels.layers)] if i + 1 == attention else []
+        self.layers = nn.Sequential(*layers, ResidualBlock(levels.channels[-1], levels.layers), nn.ReLU(inplace=True))
         self.head = self.make_head(levels.channels[-1])
         for part in self.head.modules():
             if isinstance(part, nn.Linear):
-                draw_weights(part)
+                init_weights(part)
         if spectral_norm:
             normalize_spectrally(self)
 
     def features(self, x: Tensor) -> Tensor:
         """Map inputs ``(rows, *input_shape)`` to the sum of the smallest map over its places, ``(rows, channels)``."""
-        return self.layers(x).sum((2, 3))
+        return self.layers(x).sum(tuple(range(2, x.dim())))
 
 
 class UpBlock(Conditioned):
@@ -144,22 +144,23 @@ class UpBlock(Conditioned):
     Args:
         before: Channels that go in.
         after: Channels that come out.
-        size: Height and width that come out.
+        size: The sides that come out.
         make_norm: Makes the BatchNorm of so many channels.
     """
 
-    def __init__(self, before: int, after: int, size: tuple[int, int], make_norm: Callable[[int], nn.Module]) -> None:
+    def __init__(self, before: int, after: int, size: Shape, make_norm: Callable[[int], nn.Module]) -> None:
         super().__init__()
-        self.branch = Labelled(
+        layers = LAYERS[len(size)]
+        self.branch = ConditionalSequential(
             make_norm(before),
             nn.ReLU(inplace=True),
             nn.Upsample(size),
-            conv3(before, after, bias=False),
+            conv3(before, after, layers, bias=False),
             make_norm(after),
             nn.ReLU(inplace=True),
-            conv3(after, after, bias=False),
+            conv3(after, after, layers, bias=False),
         )
-        self.shortcut = nn.Sequential(draw_weights(nn.Conv2d(before, after, 1, bias=False)), nn.Upsample(size))
+        self.shortcut = nn.Sequential(init_weights(layers.conv(before, after, 1, bias=False)), nn.Upsample(size))
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map maps ``(n, before, ...)``, and classes ``(n,)`` where conditional, to maps ``(n, after, *size)``."""
@@ -167,23 +168,27 @@ class UpBlock(Conditioned):
 
 
 class DownBlock(nn.Module):
-    """A residual block that halves the size by averages of 2 x 2; of an odd side the last line is averaged alone.
+    """A residual block that halves the size by averages of 2 along each side; the last of an odd side stands alone.
 
     Args:
         before: Channels that go in.
         after: Channels that come out.
+        layers: The layers for so many sides as the maps have.
         first: Whether it reads the picture, which is not rectified.
     """
 
-    def __init__(self, before: int, after: int, first: bool = False) -> None:
+    def __init__(self, before: int, after: int, layers: Layers, first: bool = False) -> None:
         super().__init__()
         middle = after if first else before
-        layers = [conv3(before, middle), nn.ReLU(inplace=True), conv3(middle, after), nn.AvgPool2d(2, ceil_mode=True)]
-        self.branch = nn.Sequential(*layers if first else [nn.ReLU(), *layers])
-        self.shortcut = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), draw_weights(nn.Conv2d(before, after, 1)))
+        convolutions = [conv3(before, middle, layers), nn.ReLU(inplace=True), conv3(middle, after, layers)]
+        branch = [*convolutions, layers.average_pool(2, ceil_mode=True)]
+        self.branch = nn.Sequential(*branch if first else [nn.ReLU(), *branch])
+        self.shortcut = nn.Sequential(
+            layers.average_pool(2, ceil_mode=True), init_weights(layers.conv(before, after, 1))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, before, height, width)`` to maps ``(n, after, ...)`` of half the size, rounded up."""
+        """Map maps ``(n, before, *sides)`` to maps ``(n, after, ...)`` of half the size, rounded up."""
         return self.shortcut(x) + self.branch(x)
 
 
@@ -192,16 +197,16 @@ class ResidualBlock(nn.Module):
 
     Args:
         channels: Channels of the map.
+        layers: The layers for so many sides as the map has.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, layers: Layers) -> None:
         super().__init__()
-        self.branch = nn.Sequential(
-            nn.ReLU(), conv3(channels, channels), nn.ReLU(inplace=True), conv3(channels, channels)
-        )
+        first, last = (conv3(channels, channels, layers) for _ in range(2))
+        self.branch = nn.Sequential(nn.ReLU(), first, nn.ReLU(inplace=True), last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, channels, height, width)`` to as many."""
+        """Map maps ``(n, channels, *sides)`` to as many."""
         return x + self.branch(x)
 
 
@@ -213,31 +218,33 @@ class SelfAttention(nn.Module):
 
     Args:
         channels: Channels of the map.
+        layers: The layers for so many sides as the map has.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, layers: Layers) -> None:
         super().__init__()
         few, half = max(channels // 8, 1), max(channels // 2, 1)
-        self.query = draw_weights(nn.Conv2d(channels, few, 1, bias=False))
-        self.key = draw_weights(nn.Conv2d(channels, few, 1, bias=False))
-        self.value = draw_weights(nn.Conv2d(channels, half, 1, bias=False))
-        self.output = draw_weights(nn.Conv2d(half, channels, 1, bias=False))
+        self.query = init_weights(layers.conv(channels, few, 1, bias=False))
+        self.key = init_weights(layers.conv(channels, few, 1, bias=False))
+        self.value = init_weights(layers.conv(channels, half, 1, bias=False))
+        self.output = init_weights(layers.conv(half, channels, 1, bias=False))
         self.gain = nn.Parameter(torch.zeros(()))
+        self.largest = layers.max_pool(2, ceil_mode=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, channels, height, width)`` to as many."""
-        key, value = (max_pool2d(part(x), 2, ceil_mode=True).flatten(2) for part in (self.key, self.value))
+        """Map maps ``(n, channels, *sides)`` to as many."""
+        key, value = (self.largest(part(x)).flatten(2) for part in (self.key, self.value))
         # Written out, as gradient penalties differentiate it twice and the fused kernels cannot be
         weights = torch.softmax(self.query(x).flatten(2).mT @ key, dim=2)
         return x + self.gain * self.output((value @ weights.mT).unflatten(2, x.shape[2:]))
 
 
-def conv3(before: int, after: int, bias: bool = True) -> nn.Module:
-    """Make a 3 x 3 convolution of a residual branch, which keeps the size."""
-    return draw_weights(nn.Conv2d(before, after, 3, padding=1, bias=bias), BRANCH_GAIN)
+def conv3(before: int, after: int, layers: Layers, bias: bool = True) -> nn.Module:
+    """Make a convolution of kernel 3 of a residual branch, which keeps the size."""
+    return init_weights(layers.conv(before, after, 3, padding=1, bias=bias), BRANCH_GAIN)
 
 
-def draw_weights(part: nn.Linear | nn.Conv2d, gain: float = 1.0) -> nn.Module:
+def init_weights(part: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d, gain: float = 1.0) -> nn.Module:
     """Draw weights from Xavier's uniform distribution, U(-b, b) with b = gain √(6 / (in + out)); set biases to 0.
 
     The gain is √2 in the residual branches and 1 elsewhere, as in the authors' networks.

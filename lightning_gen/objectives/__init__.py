@@ -11,7 +11,13 @@ from lightning_gen.objectives.adversarial import (
     RelativisticPaired,
     Wasserstein,
 )
-from lightning_gen.objectives.auxiliary import AuxiliaryTerm, Classification, FeatureMatching, FeatureReconstruction
+from lightning_gen.objectives.auxiliary import (
+    AuxiliaryTerm,
+    Classification,
+    FeatureMatching,
+    FeatureReconstruction,
+    LayerwiseFeatureMatching,
+)
 from lightning_gen.objectives.bound import ImportanceWeightedBound, log_weights
 from lightning_gen.objectives.learned_scale import PixelScaleGaussianLikelihood, SharedScaleGaussianLikelihood
 from lightning_gen.objectives.logistic import LogisticMixtureLikelihood
@@ -38,6 +44,7 @@ __all__ = [
     "Hinge",
     "ImportanceWeightedBound",
     "LaplaceLikelihood",
+    "LayerwiseFeatureMatching",
     "LeastSquares",
     "Likelihood",
     "LogisticMixtureLikelihood",

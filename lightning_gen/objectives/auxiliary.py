@@ -3,12 +3,14 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, l1_loss
 
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import FROM_0, require
 from lightning_gen.records import DiscriminatorOutput
+from lightning_gen.schedules import Schedule
 from lightning_gen.terms import at_least_float32
 
 
@@ -18,7 +20,7 @@ class AuxiliaryTerm(nn.Module, ABC):
     A side that does not pay gives None. Values are *unweighted*; whoever sums multiplies by the weight.
 
     Args:
-        weight: Factor of the term in the losses, at least 0.
+        weight: Factor of the term in the losses, at least 0, or a schedule of it in images.
 
     Attributes:
         needs_real_for_generator: Whether the generator's side looks at the judgement of real samples.
@@ -29,7 +31,7 @@ class AuxiliaryTerm(nn.Module, ABC):
 
     needs_real_for_generator: ClassVar[bool] = False
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: float | Schedule = 1.0) -> None:
         super().__init__()
         require(self, "weight", weight, FROM_0)
         self.weight = weight
@@ -88,6 +90,42 @@ class FeatureReconstruction(AuxiliaryTerm):
         return 0.5 * residual.square().flatten(1).sum(1).mean()
 
 
+class LayerwiseFeatureMatching(AuxiliaryTerm):
+    """Samples have the feature maps of the real samples that they stand for: Σᵢ mean |Dᵢ(x) - Dᵢ(x̃)|.
+
+    Dᵢ is the i-th hidden map of the discriminator and the mean is over all its elements; a discriminator of several
+    scales has the sum of its scales. For fake sides that begin with one sample for each real one, such as
+    reconstructions and translations. Needs a discriminator that gives its hidden maps, such as `PatchDiscriminator`.
+
+    Paper: High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs,
+    https://arxiv.org/abs/1711.11585, equation 4, with weight 10
+
+    Args:
+        weight: Factor of the term in the generator's loss.
+    """
+
+    needs_real_for_generator = True
+
+    def __init__(self, weight: float | Schedule = 10.0) -> None:
+        super().__init__(weight)
+
+    def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor:
+        """Return the sum over the hidden maps of the mean absolute difference.
+
+        Raises:
+            InputError: The discriminator gives no hidden maps.
+        """
+        if real is None or not real.hidden or not fake.hidden:
+            raise InputError(
+                "LayerwiseFeatureMatching compares the hidden maps of real and fake samples and the discriminator "
+                "gives none: use PatchDiscriminator, or let yours return DiscriminatorOutput(..., hidden=maps)"
+            )
+        values = [
+            l1_loss(ours[: len(theirs)], theirs.detach()) for theirs, ours in zip(real.hidden, fake.hidden, strict=True)
+        ]
+        return torch.stack(values).sum()
+
+
 class Classification(AuxiliaryTerm):
     """Both players want samples to be recognised as of their class: E[-log p(class | sample)], in nats.
 
@@ -101,7 +139,7 @@ class Classification(AuxiliaryTerm):
         on_fake: Whether the discriminator learns the classes from fake samples too, as in the paper.
     """
 
-    def __init__(self, weight: float = 1.0, on_fake: bool = True) -> None:
+    def __init__(self, weight: float | Schedule = 1.0, on_fake: bool = True) -> None:
         super().__init__(weight)
         self.on_fake = on_fake
 

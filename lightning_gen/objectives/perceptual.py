@@ -6,17 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torchmetrics
 from torch import Tensor, nn
 from torchvision.models import vgg16
 
+from lightning_gen import private
 from lightning_gen.errors import InputError
 from lightning_gen.records import Reconstruction
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import Term, at_least_float32
-
-LINEAR_WEIGHTS = Path(torchmetrics.__file__).parent / "functional" / "image" / "lpips_models" / "vgg.pth"
-"""The linear weights of LPIPS for VGG16, version 0.1, a file of 7 kB that comes with torchmetrics."""
 
 
 class Perceptual(Term):
@@ -115,7 +112,7 @@ class LPIPS(Term):
         """
         with torch.inference_mode(False):  # weights made in a validation are of use in training too
             if not self._network:
-                self._network = (VGGFeatures(read_weights(self.vgg), read_weights(self.linear or LINEAR_WEIGHTS)),)
+                self._network = (VGGFeatures(read_weights(self.vgg), read_weights(self.linear or private.LPIPS_VGG16)),)
             return self._network[0].to(x)
 
 

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from lightning_gen import private
 from lightning_gen.ranges import ABOVE_0, require
 
 
@@ -36,5 +37,4 @@ class WeightClipping(Constraint):
     def __call__(self, network: nn.Module) -> None:
         """Clip all weights and biases."""
         parameters: list[Tensor] = list(network.parameters())
-        torch._foreach_clamp_min_(parameters, -self.bound)
-        torch._foreach_clamp_max_(parameters, self.bound)
+        private.clamp_all(parameters, -self.bound, self.bound)

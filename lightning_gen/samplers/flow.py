@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -36,7 +37,7 @@ class FlowSampler(LatentSampler):
         learning_rate: Of Adam at the beginning; it falls to 0 along half a cosine.
 
     Raises:
-        InputError: A number is not positive.
+        InputError: A number is not positive, or the package zuko is missing.
     """
 
     widest = 256
@@ -54,6 +55,8 @@ class FlowSampler(LatentSampler):
         counts = (transforms, bins, updates, batch_size, *widths)
         if any(count not in COUNT for count in counts) or learning_rate not in ABOVE_0:
             raise InputError("FlowSampler takes numbers above 0 only")
+        if find_spec("zuko") is None:
+            raise InputError("FlowSampler needs the package zuko: install it by pip install 'lightning_gen[flow]'")
         self.transforms = transforms
         self.widths = tuple(widths)
         self.bins = bins

@@ -16,6 +16,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
 from lightning_gen.records import DiscriminatorOutput, RealFakePair
 from lightning_gen.regularizers import DiscriminatorPass, GeneratorPass, GeneratorPenalty, LazyPenalty, Penalty
+from lightning_gen.schedules import at
 from lightning_gen.training.phases import Loss
 
 
@@ -63,7 +64,12 @@ class AdversarialLosses:
         return asked or self.objective.uses_real_logits_for_generator
 
     def of_generator(
-        self, fake: Tensor, fake_labels: Tensor | None, real: Tensor | None, real_labels: Tensor | None
+        self,
+        fake: Tensor,
+        fake_labels: Tensor | None,
+        real: Tensor | None,
+        real_labels: Tensor | None,
+        images_seen: int = 0,
     ) -> GeneratorLosses:
         """The losses of the generator against the frozen discriminator.
 
@@ -72,6 +78,7 @@ class AdversarialLosses:
             fake_labels: Their classes ``(k n,)``, or None.
             real: Real samples, ``(n, *shape)``; None where `needs_real` says that no loss looks at them.
             real_labels: Their classes ``(n,)``, or None.
+            images_seen: Training images seen so far, for schedules.
         """
         on_real: Sequence[DiscriminatorOutput | None] | None = None
         if real is not None and self.needs_real:
@@ -87,7 +94,7 @@ class AdversarialLosses:
         for name, term in self.terms.items():
             values = [value for real, fake in pairs if (value := term.generator(real, fake)) is not None]
             if values:
-                terms.append((name, total(values), term.weight))
+                terms.append((name, total(values), at(term.weight, images_seen)))
         return GeneratorLosses(adversarial, terms)
 
     def of_discriminator(self, passes: Sequence[DiscriminatorPass], images_seen: int) -> Loss:
@@ -109,7 +116,7 @@ class AdversarialLosses:
             found = [term.discriminator(each.on_real, each.on_fake) for each in passes]
             values = [value for value in found if value is not None]
             if values:
-                loss = loss.plus(f"discriminator_{name}", total(values), term.weight)
+                loss = loss.plus(f"discriminator_{name}", total(values), at(term.weight, images_seen))
         return self.penalized(loss, passes, images_seen)
 
     def penalized(self, loss: Loss, passes: Sequence[DiscriminatorPass], images_seen: int) -> Loss:

@@ -91,6 +91,24 @@ class AlternatingModule(GenerativeModule):
         """The phases of a step, in their order; the optimizers are in the order in which their networks come first."""
         return phases_of_players(self)
 
+    def remedies(self, phase: str) -> str:
+        """Those of the phase's own network."""
+        return f"a lower --model.{phase}_optimizer.lr, or --model.{phase}_clip 1"
+
+    def check_trainer(self, settings: Any) -> None:
+        """Refuse the Trainer's own clipping and accumulation, and name the module's.
+
+        Raises:
+            InputError: One of them is set.
+        """
+        if settings.gradient_clip_val is not None:
+            raise InputError(
+                "networks that take turns are clipped each for itself: use --model.generator_clip, or "
+                "--model.autoencoder_clip, and --model.discriminator_clip"
+            )
+        if settings.accumulate_grad_batches != 1:
+            raise InputError("networks that take turns accumulate by splitting each batch: use --model.accumulate")
+
     def prepare(self, part: MicroBatch) -> None:
         """Compute the `results` that several phases use, before any network is frozen; nothing by default."""
 

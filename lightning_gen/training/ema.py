@@ -47,7 +47,7 @@ def settle_spectral_norms(average: nn.Module) -> None:
         average: The network that holds the average.
     """
     for part in average.modules():
-        for hook in part._forward_pre_hooks.values():
+        for hook in private.forward_pre_hooks(part):
             if isinstance(hook, SpectralNorm):
                 for _ in range(POWER_ITERATIONS):
                     hook.compute_weight(part, do_power_iteration=True)

@@ -2,9 +2,9 @@
 
 import os
 import sys
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -18,11 +18,11 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen import private
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
-from lightning_gen.links import Link
 from lightning_gen.media import Medium, medium_of
 from lightning_gen.media.kept import classes_of, described, medium_said_by, rebuilt
-from lightning_gen.records import Batch, Shape
+from lightning_gen.records import Batch
 from lightning_gen.training import optimizers
+from lightning_gen.training.capabilities import Capabilities
 from lightning_gen.training.classes import check_classes
 from lightning_gen.training.collectives import of_all_devices
 from lightning_gen.training.finiteness import FiniteRecords
@@ -53,7 +53,7 @@ END_OF_SCHEDULES = sys.maxsize
 """The images at which validation and test look at schedules, one of your own included: all have come to their ends."""
 
 
-class GenerativeModule(checkpoints.Described, LightningModule, ABC):
+class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
     """Base of the modules: counts images, owns this process's generator, logs on an axis of images.
 
     Attributes:
@@ -67,9 +67,6 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
             global seed and the rank, so that no two processes draw the same numbers; kept in checkpoints.
     """
 
-    links: ClassVar[tuple[Link, ...]] = ()
-    """Arguments of its parts that follow from the data and from other parts; the command line fills them in."""
-
     def __init__(self) -> None:
         super().__init__()
         self.images_seen = 0
@@ -81,11 +78,6 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         self._rng: torch.Generator | None = None
         self._resumption = Resumption()
         self._checked_splits: set[str] = set()
-
-    @property
-    @abstractmethod
-    def data_shape(self) -> Shape:
-        """Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``."""
 
     @property
     def medium(self) -> Medium:
@@ -101,23 +93,9 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
         self._medium = medium
 
     @property
-    def has_prior(self) -> bool:
-        """Whether `sample` can draw."""
-        return True
-
-    @property
-    def num_classes(self) -> int | None:
-        """Number of classes that `sample` can be asked for, or None."""
-        return None
-
-    @property
     def pixels_only(self) -> PixelsOnly | None:
         """What of it is for images in [-1, 1] alone; None where samples may be any numbers."""
         return None
-
-    @abstractmethod
-    def sample(self, n: int, labels: Any = None, generator: torch.Generator | None = None) -> Tensor:
-        """Draw `n` samples, ``(n, *shape)``, in evaluation mode; the same generator seed gives the same samples."""
 
     @property
     def rng(self) -> torch.Generator:
@@ -210,7 +188,7 @@ class GenerativeModule(checkpoints.Described, LightningModule, ABC):
 
     def _check_file(self, path: str | os.PathLike[str]) -> None:
         """Check the file of a checkpoint, where Lightning's own reader has read it."""
-        if not isinstance(self.trainer.strategy.checkpoint_io, checkpoints.WholeCheckpointIO) and os.path.isfile(path):
+        if not isinstance(self.trainer.strategy.checkpoint_io, checkpoints.AtomicCheckpointIO) and os.path.isfile(path):
             checkpoints.check_whole(path)
 
     @classmethod

@@ -8,7 +8,7 @@ from torchvision.transforms.v2 import functional
 
 from lightning_gen.augmentations import ADA
 from lightning_gen.augmentations.adaptive import blits, color_matrix, warps
-from lightning_gen.augmentations.geometry import blit, sampled, warp
+from lightning_gen.augmentations.geometry import blit, resampled, warp
 from lightning_gen.data import Digits
 from lightning_gen.errors import InputError
 from lightning_gen.regularizers import R1
@@ -58,7 +58,7 @@ def test_probability_follows_the_papers_rule(target, interval, adjust_images):
     seen = []
     for sign, count in zip(signs, counts, strict=True):
         ada.adapt(torch.tensor(sign), count)
-        seen.append(ada.figures()["augmentation_probability"].item())
+        seen.append(ada.metrics()["augmentation_probability"].item())
     want = simulate(signs, counts, target, adjust_images, interval)
     assert seen == pytest.approx(want, abs=1e-5)
     assert min(want) == 0
@@ -99,15 +99,15 @@ def test_a_fixed_probability_stays_and_wins_over_a_checkpoint():
     for _ in range(8):
         ada.adapt(torch.tensor(1.0), 100_000)
     ada.load_state_dict(ADA(probability=0.75).state_dict())
-    assert ada.figures()["augmentation_probability"].item() == 0.25
+    assert ada.metrics()["augmentation_probability"].item() == 0.25
 
 
 def test_figures_do_not_change_afterwards():
     ada = ADA(interval=1, adjust_images=100)
-    figure = ada.figures()["augmentation_probability"]
+    metric = ada.metrics()["augmentation_probability"]
     ada.adapt(torch.tensor(1.0), 10)
-    assert figure == 0
-    assert ada.figures()["augmentation_probability"].item() == pytest.approx(0.1)
+    assert metric == 0
+    assert ada.metrics()["augmentation_probability"].item() == pytest.approx(0.1)
 
 
 def test_a_sign_that_is_no_number_is_forgotten():
@@ -273,7 +273,7 @@ def test_blits_are_those_of_numpy():
         for turns in range(4):
             for right, down in ((0, 0), (2, -1), (-7, 5)):
                 amounts = (torch.tensor([float(mirror)]), torch.tensor([float(turns)]))
-                got = sampled(x, blit(*amounts, torch.tensor([[float(right), float(down)]])))[0]
+                got = resampled(x, blit(*amounts, torch.tensor([[float(right), float(down)]])))[0]
                 want = np.rot90(x[0].numpy()[..., ::mirror], -turns, (1, 2))
                 want = np.pad(want, ((0, 0), (7, 7), (7, 7)), mode="reflect")
                 np.testing.assert_allclose(got, want[:, 7 - down : 15 - down, 7 - right : 15 - right], atol=2e-5)
@@ -290,7 +290,7 @@ def test_rotation_and_scale_are_those_of_torchvision():
     one, still = torch.ones(1), torch.zeros(1, 2)
     for degrees, scale in ((30.0, 1.0), (-75.0, 1.0), (0.0, 1.3), (20.0, 0.8)):
         angle = torch.tensor([np.radians(degrees)]).float()
-        got = sampled(x, warp(scale * one, angle, one, 0 * one, still))
+        got = resampled(x, warp(scale * one, angle, one, 0 * one, still))
         want = functional.affine(x, degrees, [0, 0], scale, [0, 0], functional.InterpolationMode.BILINEAR)
         torch.testing.assert_close(got[..., 10:21, 10:21], want[..., 10:21, 10:21], atol=0.02, rtol=0)  # bilinear
 
@@ -333,7 +333,7 @@ def test_pixels_and_geometry_are_sampled_once_and_in_this_order():
     reached = torch.einsum("nij,jhw->nihw", second.matrix, x[0]) + second.shift[..., None, None]
     middle = reached.abs().amax(1) < 10  # whence the translation does not reach the rim
     assert middle.float().mean() > 0.25
-    twice = sampled(sampled(x, first), second)
+    twice = resampled(resampled(x, first), second)
     torch.testing.assert_close(once.movedim(1, 3)[middle], twice.movedim(1, 3)[middle], atol=1e-3, rtol=0)
 
 

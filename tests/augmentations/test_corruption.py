@@ -26,17 +26,17 @@ def grey(n=50, channels=3):
 
 
 @every_corruption
-@pytest.mark.parametrize("shape", [(2,), (1, 8, 9), (3, 8, 8)])
-def test_shapes_stay_and_the_originals_too(cls, arguments, shape):
-    if cls is PatchMasking and len(shape) == 1:
-        pytest.skip("points have no patches")
-    torch.manual_seed(0)
-    x = torch.rand(6, *shape)
-    original = x.clone()
-    damaged = cls(**arguments)(x, source())
-    assert damaged.shape == x.shape
-    assert torch.equal(x, original)
-    assert not torch.equal(damaged, x)
+def test_shapes_stay_and_the_originals_too(cls, arguments):
+    for shape in ((2,), (1, 8, 9), (3, 8, 8)):
+        if cls is PatchMasking and len(shape) == 1:
+            continue  # points have no patches
+        torch.manual_seed(0)
+        x = torch.rand(6, *shape)
+        original = x.clone()
+        damaged = cls(**arguments)(x, source())
+        assert damaged.shape == x.shape
+        assert torch.equal(x, original)
+        assert not torch.equal(damaged, x), shape
 
 
 @every_corruption
@@ -125,3 +125,19 @@ IMPOSSIBLE = [lambda: Masking(1.5), lambda: SaltAndPepper(-0.1), lambda: Gaussia
 def test_impossible_amounts_are_refused(build):
     with pytest.raises(InputError, match=r"cannot have (fraction|scale) -?\d\.\d: give"):
         build()
+
+
+@pytest.mark.parametrize("sides", [(37,), (8, 10), (8, 9, 10)])
+def test_patches_of_samples_of_any_dimensions_are_hidden_whole(sides):
+    x = torch.rand(5, 2, *sides) + 1
+    masking = PatchMasking(0.5, 4, value=0.0)
+    damaged = masking.corrupt(x, torch.Generator().manual_seed(0))
+    assert damaged.hidden.shape == (5, 1, *sides)
+    assert torch.equal(damaged.x == 0, damaged.hidden.expand_as(x))
+    patches = damaged.hidden[:, 0]
+    for axis, side in enumerate(sides, start=1):  # the first place of each patch says what all of it are
+        first = torch.arange(side) // 4 * 4
+        assert torch.equal(patches, patches.index_select(axis, first))
+        patches = patches.index_select(axis, torch.arange(0, side, 4))
+    count = patches[0].numel()
+    assert (patches.flatten(1).sum(1) == round(0.5 * count)).all()

@@ -29,6 +29,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import gallery
 import torch
 from ddp_by_hand import DDPByHand, WholeDDPByHand
 from lightning.pytorch import Trainer
@@ -197,6 +198,20 @@ def line(rows: list[Row]) -> str:
     return f"{row.ranks:5}{row.batch:7}{''.join(speeds)}   {ratios[0]:21}{ratios[1]:21}{''.join(sent)}   {row.recipe}"
 
 
+def recorded(rows: list[Row]) -> dict[str, Any]:
+    """What is kept of the runs of one row."""
+    kept: dict[str, Any] = {}
+    for name, speeds in (("wall", "images_a_second"), ("processor", "images_a_processor_second")):
+        ratios = [times(getattr(row, speeds)) for row in rows]
+        kept[f"{name}_ratio"] = {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
+    for name, side in (("library", "library"), ("loop", "by hand")):
+        kept[name] = statistics.median(row.images_a_second[side] for row in rows)
+    for name, side in (("sent_mb", "library"), ("loop_sent_mb", "by hand"), ("find_unused_sent_mb", WHOLE)):
+        if side in rows[0].sent:
+            kept[name] = rows[0].sent[side] / 1e6
+    return kept
+
+
 def times(speed: dict[str, float]) -> float:
     """How many times as fast the library is."""
     return speed["library"] / speed["by hand"]
@@ -219,6 +234,7 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=8, help="timed turns of each side in a run")
     parser.add_argument("--steps", type=int, default=10, help="steps of a turn")
     parser.add_argument("--output", type=Path, help="JSON file to write all runs to")
+    parser.add_argument("--record", action="store_true", help="keep the figures in results/ and write the pages anew")
     options = parser.parse_args()
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     machine = f"{platform.machine()}, {os.cpu_count()} cores (load {load}), torch {torch.__version__}, gloo"
@@ -228,15 +244,21 @@ def main() -> None:
     speeds, sent = ("".join(f"{side:>{width}}" for side in sides) for width, sides in ((9, SIDES), (13, SENDERS)))
     print(f"ranks  batch{speeds}   {'wall':21}{'processor':21}{sent}   recipe")
     found: list[Row] = []
+    kept: dict[str, dict[str, Any]] = {}
     for recipe, (ranks, batch) in itertools.product(options.recipes, sizes(options.ranks, options.batch)):
         turns = (options.steps, options.blocks, options.threads)
         rows = [run(recipe, ranks, batch, *turns) for _ in range(options.repeats)]
         print(line(rows), flush=True)
         found += rows
+        kept[f"`{recipe}`, {ranks} process{'es' if ranks > 1 else ''}, {batch} images a batch"] = recorded(rows)
         if options.output:
             options.output.write_text(
                 json.dumps({"machine": machine, "runs": [asdict(row) for row in found]}, indent=2)
             )
+
+    if options.record:
+        size = f"{options.threads} thread(s) a process, {options.repeats} run(s)"
+        gallery.record("scaling", kept, {}, f"{size} of {options.blocks} turns of {options.steps} steps")
 
 
 if __name__ == "__main__":

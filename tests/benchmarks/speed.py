@@ -1,4 +1,4 @@
-"""The training step of recipes beside a loop by hand, as README's table of speed.
+"""The training step of recipes beside a loop by hand, as the table of speed in this folder's README.
 
     python tests/benchmarks/speed.py --recipes gan/dcgan autoencoder/vae --repeats 5 --output speed.json
 
@@ -13,7 +13,9 @@ import os
 import shlex
 import statistics
 from pathlib import Path
+from typing import Any
 
+import gallery
 import torch
 
 from lightning_gen import cli
@@ -40,7 +42,7 @@ COLUMNS = (
 
 def line(recipe: str, runs: list[Run], report: Report) -> str:
     """A row of the table, in markdown."""
-    figures = {figure.name: figure for figure in report.figures}
+    figures = {measurement.name: measurement for measurement in report.measurements}
     milliseconds = [f"{figures[name].value:.2f}" for name in ("step_ms", "bare_step_ms")]
     ratios = [spread(figures[name].value, figures[name].spread) for name in ("step_ratio", "processor_ratio")]
     more = [1e3 * (run.library.processor - run.reference.processor) for run in runs]
@@ -48,6 +50,18 @@ def line(recipe: str, runs: list[Run], report: Report) -> str:
     memory = f"{figures['peak_memory_ratio'].value:.2f}"
     cells = (f"`{recipe}`", *milliseconds, *ratios, f"{statistics.median(more):.2f}", memory, *last)
     return f"| {' | '.join(cells)} |"
+
+
+def recorded(runs: list[Run], report: Report) -> dict[str, Any]:
+    """What is kept of a row: each figure with its range, and the milliseconds that are added."""
+    kept: dict[str, Any] = {}
+    for figure in report.figures:
+        ends = figure.spread
+        kept[figure.name] = figure.value if ends is None else {"median": figure.value, "low": ends[0], "high": ends[1]}
+    for name, clock in (("more_ms", "wall"), ("processor_more_ms", "processor")):
+        more = [1e3 * (getattr(run.library, clock) - getattr(run.by_hand, clock)) for run in runs]
+        kept[name] = statistics.median(more)
+    return kept
 
 
 def spread(value: float, ends: tuple[float, float] | None) -> str:
@@ -65,6 +79,7 @@ def main() -> None:
     parser.add_argument("--warm_up", type=int, default=10, help="steps before them")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
     parser.add_argument("--output", type=Path, help="JSON file to write all figures to")
+    parser.add_argument("--record", action="store_true", help="keep the figures in results/ and write the pages anew")
     options = parser.parse_args()
     cli.quieten()
     torch.set_num_threads(options.threads)
@@ -72,15 +87,20 @@ def main() -> None:
     print(f"{os.cpu_count()} cores (load {load}), torch {torch.__version__}, {options.threads} thread(s)")
     print(f"{options.repeats} run(s) of {options.steps} steps\n")
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
-    found = {}
+    found, kept = {}, {}
     for recipe in options.recipes:
         words = ["--config", *shlex.split(recipe), "--trainer.accelerator", "cpu"]
         runs = [measured(cli.fit, words, options.warm_up, options.steps) for _ in range(options.repeats)]
         report = compared(runs)
         print(line(recipe, runs, report), flush=True)
         found[recipe] = report.as_dict()
+        kept[recipe] = recorded(runs, report)
         if options.output:
             options.output.write_text(json.dumps(found, indent=2))
+    if options.record:
+        told = {recipe: f"--config {recipe}" for recipe in kept}
+        size = f"{options.threads} thread(s), medians of {options.repeats} run(s) of {options.steps} steps"
+        gallery.record("speed", kept, told, size)
 
 
 if __name__ == "__main__":

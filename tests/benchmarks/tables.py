@@ -1,18 +1,17 @@
-"""Train and measure the rows of README's tables: ``python tests/benchmarks/tables.py modes``.
+"""Train and measure the rows of the tables in configs/README.md: ``python tests/benchmarks/tables.py modes``.
 
 Each row is a recipe with options, trained once a seed by the command line, one thread each, and measured by the verb
 ``evaluate`` on the test split. What was trained or measured before, by its files below --folder, is not done again, so
-an interrupted table goes on. Times are CPU seconds of the training, which a busy machine changes little.
+an interrupted table goes on. Times are CPU seconds of the training, which a busy machine changes little. With
+``--record`` the figures go into ``results/`` and from there into the pages.
 """
 
 import argparse
 import hashlib
 import json
 import os
-import platform
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import gallery
 import torch
 from torch.nn.functional import interpolate
 
@@ -48,21 +48,17 @@ class Table:
 
     Attributes:
         rows: The systems.
-        figures: What ``evaluate`` measures, in columns.
         seeds: Runs of each row.
         setting: What ``fit`` is told for all rows, after the recipe.
         evaluation: What ``evaluate`` is told.
     """
 
     rows: tuple[Row, ...]
-    figures: tuple[str, ...]
     seeds: int = 1
     setting: str = ""
     evaluation: str = ""
 
 
-PICTURES = ("frechet_distance", "precision", "recall", "sliced_wasserstein")
-MODES = ("modes", "high_quality_percent", "reverse_kl")
 STACKED = "--config gan/r3gan --config data/stacked_digits --max_images 150000"
 GANS = (
     *("dense", "minimax", "dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "rpgan", "r3gan", "pacgan", "cgan"),
@@ -89,12 +85,11 @@ FLAT = (
 TABLES = {
     "modes": Table(
         (
-            Row("ring, RpGAN + R1 + R2", "--config gan/ring8"),
-            Row("ring, non-saturating", "--config gan/ring8_plain"),
-            Row("grid, RpGAN + R1 + R2", "--config gan/grid25"),
-            Row("grid, non-saturating", "--config gan/grid25_plain"),
+            Row("ring: `gan/ring8`", "--config gan/ring8"),
+            Row("ring: `gan/ring8_plain`", "--config gan/ring8_plain"),
+            Row("grid: `gan/grid25`", "--config gan/grid25"),
+            Row("grid: `gan/grid25_plain`", "--config gan/grid25_plain"),
         ),
-        MODES,
         seeds=5,
     ),
     "fashion": Table(  # about ten minutes of one core each
@@ -104,7 +99,6 @@ TABLES = {
             Row("SNGAN", "--config gan/sngan --max_images 280000"),
             Row("R3GAN, small", "--config gan/r3gan --max_images 150000"),
         ),
-        PICTURES,
         seeds=3,
         setting="--config data/fashion_mnist --data.size 28",
     ),
@@ -114,56 +108,49 @@ TABLES = {
             Row("R3GAN's network, non-saturating + R1 + R2", f"{STACKED} --model.objective NonSaturating"),
             Row("R3GAN's network, RpGAN + R1 + R2", STACKED),
         ),
-        (*MODES[:1], "kl", "kl_real", "classifier_accuracy"),
     ),
     "recipes": Table(
         tuple(Row(name, f"--config gan/{name}") for name in GANS),
-        (*PICTURES, "label_accuracy"),
     ),
     "autoencoders": Table(
         tuple(Row(name, f"--config autoencoder/{name}") for name in AUTOENCODERS),
-        ("psnr_db", "pca_psnr_db", "ssim", "elbo_nats", "knn_accuracy", "probe_accuracy", "codebook_used_percent"),
     ),
     "embedding": Table(  # three minutes on two cores, or six of one
         (
             Row(
-                "convolutional, 32 numbers",
+                "convolutional autoencoder, 32 numbers",
                 f"--config autoencoder/convolutional {FASHION} {FALLING} "
                 "--model.objective.reconstruction BernoulliLikelihood",
             ),
         ),
-        ("mse", "pca_mse", "knn_accuracy", "pca_knn_accuracy", "probe_accuracy", "pca_probe_accuracy"),
         seeds=3,
         setting="--data.batch_size 32 --max_images 600000",
         evaluation="--extractor false",
     ),
     "likelihood": Table(
         (
-            Row("VAE", "--config autoencoder/iwae --model.codes_per_sample 1"),
+            Row("VAE, 784-200-200-50 and back", "--config autoencoder/iwae --model.codes_per_sample 1"),
             Row("IWAE, 5 codes", "--config autoencoder/iwae --model.codes_per_sample 5"),
             Row("IWAE, 50 codes", "--config autoencoder/iwae --model.codes_per_sample 50"),
-            Row("hierarchical VAE", f"--config autoencoder/hierarchical_vae {WIDE}"),
-            Row("VAE as wide", f"--config autoencoder/hierarchical_vae {FLAT}"),
+            Row("hierarchical VAE, 784-512-(32, 16) and back", f"--config autoencoder/hierarchical_vae {WIDE}"),
+            Row("VAE of the same layers, 784-512-512-50 and back", f"--config autoencoder/hierarchical_vae {FLAT}"),
         ),
-        ("nll_nats", "elbo_nats", "active_units"),
         seeds=3,
         setting=f"{FASHION} --data.batch_size 128 --max_images 600000",
         evaluation="--draws 5000 --extractor false",
     ),
     "codebook": Table(
         (Row("VQ-VAE, 512 codes", f"--config autoencoder/vq_vae --model.bottleneck.codes 512 {FASHION}"),),
-        ("codebook_used_percent", "perplexity", "psnr_db", "ssim"),
         setting="--max_images 60000",
         evaluation="--extractor false",
     ),
     "disentanglement": Table(
         (
             Row("VAE", "--config autoencoder/beta_vae --model.objective.kl.weight 1"),
-            Row("beta-VAE", "--config autoencoder/beta_vae"),
+            Row("beta-VAE, beta 4", "--config autoencoder/beta_vae"),
             Row("beta-TC-VAE", "--config autoencoder/beta_tc_vae"),
             Row("FactorVAE", "--config autoencoder/factor_vae"),
         ),
-        ("mig", "factor_vae_score", "dci_disentanglement", "psnr_db"),
         seeds=5,
         setting="--config data/sprites --max_images 300000",
         evaluation="--extractor false",
@@ -190,7 +177,8 @@ def measure(row: Row, seed: int, table: Table, folder: Path) -> dict[str, float]
     if not measured.exists():
         checkpoint = folder / name / "checkpoints" / "last.ckpt"
         call([*program, "evaluate", str(checkpoint), *table.evaluation.split(), "--output", str(measured)], log)
-    return json.loads(measured.read_text())["figures"] | json.loads(trained.read_text())
+    report = json.loads(measured.read_text())
+    return report["figures"] | {"images": report["card"]["images_seen"]} | json.loads(trained.read_text())
 
 
 def fingerprint(row: Row, table: Table) -> str:
@@ -234,15 +222,6 @@ def reconstructions(runs: list[Path], count: int = 24, size: int = 32) -> torch.
     return image_grid(torch.cat(rows), columns=count)
 
 
-def cell(values: list[float | None]) -> str:
-    """Mean and standard deviation over the seeds."""
-    numbers = [value for value in values if value is not None]
-    if not numbers:
-        return ""
-    mean = f"{statistics.fmean(numbers):.4g}"
-    return f"{mean} ± {statistics.stdev(numbers):.2g}" if len(numbers) > 1 else mean
-
-
 def main() -> None:
     """Parse the options, train what is missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -251,6 +230,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     parser.add_argument("--seeds", type=int, help="runs of each row")
     parser.add_argument("--rows", nargs="*", help="labels of the rows to run; all if left out")
+    parser.add_argument("--record", action="store_true", help="keep the figures in results/ and write the pages anew")
     parser.add_argument("--picture", type=Path, help="PNG of the first seed's reconstructions, the originals on top")
     options = parser.parse_args()
     table = TABLES[options.table]
@@ -259,12 +239,19 @@ def main() -> None:
     with ThreadPoolExecutor(options.jobs) as pool:
         pairs = [(row, seed) for seed in seeds for row in rows]
         runs = {pair: pool.submit(measure, *pair, table, options.folder / options.table) for pair in pairs}
-    print(f"{platform.machine()}, torch {torch.__version__}, one thread a run, seeds {', '.join(map(str, seeds))}\n")
-    columns = (*table.figures, "cpu_seconds")
-    print(f"| | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
+    measured: dict[str, dict[str, list[float]]] = {}
     for row in rows:
-        figures = [runs[row, seed].result() for seed in seeds]
-        print(f"| {row.label} | {' | '.join(cell([f.get(name) for f in figures]) for name in columns)} |")
+        found = [runs[row, seed].result() for seed in seeds]
+        shared = [name for name in found[0] if all(isinstance(one.get(name), int | float) for one in found)]
+        measured[row.label] = {name: [one[name] for one in found] for name in shared}
+    columns: dict[str, str] = gallery.results(options.table)["columns"]
+    cells = [
+        [label, *(gallery.cell(each, figures) for each in columns.values())] for label, figures in measured.items()
+    ]
+    print(gallery.markdown(["", *columns], cells))
+    if options.record:
+        commands = {row.label: f"{row.options} {table.setting}".strip() for row in rows}
+        gallery.record(options.table, measured, commands, f"one thread a run, seeds {', '.join(map(str, seeds))}")
     if options.picture is not None:
         save(reconstructions([options.folder / options.table / name_of(row, 0) for row in rows]), options.picture)
 

@@ -1,5 +1,6 @@
 import copy
 import inspect
+from itertools import product
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from lightning_gen.bottlenecks import (
     GradientDescent,
     HierarchicalBottleneck,
     IdentityBottleneck,
+    Quantizer,
     ResidualQuantizer,
     SigmoidBottleneck,
     TopKBottleneck,
@@ -19,7 +21,7 @@ from lightning_gen.bottlenecks import (
 )
 from lightning_gen.errors import InputError
 from lightning_gen.priors import Uniform
-from lightning_gen.records import Reconstruction
+from lightning_gen.records import Code, Reconstruction
 from lightning_gen.regularizers import CodebookDistance, Commitment, KLDivergence
 
 BOTTLENECKS = (  # each for codes of 4 numbers
@@ -36,7 +38,7 @@ BOTTLENECKS = (  # each for codes of 4 numbers
     FiniteScalarQuantizer((8, 5, 5, 5)),
 )
 every_bottleneck = pytest.mark.parametrize("bottleneck", BOTTLENECKS, ids=lambda part: type(part).__name__)
-every_size = pytest.mark.parametrize("map_size", [(), (3, 2)])
+MAP_SIZES = ((), (3, 2))
 
 
 def source(seed=0):
@@ -44,12 +46,11 @@ def source(seed=0):
 
 
 @every_bottleneck
-@every_size
-@pytest.mark.parametrize("generator", [None, source()])
-def test_codes_are_as_wide_as_promised(bottleneck, map_size, generator):
-    code = bottleneck(torch.randn(3, bottleneck.features, *map_size), generator)
+def test_codes_are_as_wide_as_promised(bottleneck):
     assert bottleneck.latent_dim == 4
-    assert code.sample.shape == code.mean.shape == bottleneck.snap(code.sample).shape == (3, 4, *map_size)
+    for map_size, generator in product(MAP_SIZES, (None, source())):
+        code = bottleneck(torch.randn(3, bottleneck.features, *map_size), generator)
+        assert code.sample.shape == code.mean.shape == bottleneck.quantize(code.sample).shape == (3, 4, *map_size)
 
 
 @every_bottleneck
@@ -74,13 +75,13 @@ def test_same_generator_same_code(bottleneck):
 
 
 @every_bottleneck
-@every_size
-def test_a_prior_is_either_there_or_refused(bottleneck, map_size):
-    if bottleneck.has_prior:
-        assert bottleneck.sample_prior(3, source(), map_size).shape == (3, 4, *map_size)
-    else:
-        with pytest.raises(InputError, match=f"{type(bottleneck).__name__} has no prior"):
-            bottleneck.sample_prior(3, source(), map_size)
+def test_a_prior_is_either_there_or_refused(bottleneck):
+    for map_size in MAP_SIZES:
+        if bottleneck.has_prior:
+            assert bottleneck.sample_prior(3, source(), map_size).shape == (3, 4, *map_size)
+        else:
+            with pytest.raises(InputError, match=f"{type(bottleneck).__name__} has no prior"):
+                bottleneck.sample_prior(3, source(), map_size)
 
 
 @every_bottleneck
@@ -101,7 +102,7 @@ def trained(bottleneck, seed):
         terms += [Commitment()(record)] if code.quantizations else []
         terms += [CodebookDistance()(record)] if any(each.vectors.requires_grad for each in code.quantizations) else []
         torch.stack(terms).sum().backward()
-        bottleneck.adapt(code.detached(), source(seed), lambda x: x)
+        bottleneck.update_codebook(code.detached(), source(seed), lambda x: x)
     return reads.found
 
 
@@ -174,3 +175,32 @@ def test_half_precision_features_keep_a_precise_posterior():
     code = GaussianBottleneck(3)(torch.randn(5, 6).bfloat16(), source())
     assert code.sample.dtype == code.mean.dtype == torch.bfloat16
     assert code.levels[0].posterior.mean.dtype == torch.float32
+
+
+def test_a_subclass_may_still_define_methods_by_their_earlier_names():
+    with pytest.warns(DeprecationWarning, match="quantize"):
+
+        class Rounded(Quantizer):
+            features = 2
+
+            def forward(self, features, generator=None):
+                return Code(features.round(), features.round())
+
+            def snap(self, code):
+                return code.round()
+
+            def codes_of(self, indices):
+                return indices[0]
+
+    with pytest.warns(DeprecationWarning, match="update_codebook"):
+
+        class Counted(IdentityBottleneck):
+            count = 0
+
+            def adapt(self, code, generator, total):
+                self.count += 1
+
+    assert torch.equal(Rounded(2).quantize(torch.tensor([[0.2, 0.8]])), torch.tensor([[0.0, 1.0]]))
+    counted = Counted(2)
+    counted.update_codebook(Code(torch.zeros(1, 2), torch.zeros(1, 2)), source(), lambda x: x)
+    assert counted.count == 1

@@ -7,7 +7,7 @@ import torch
 from sklearn.cluster import KMeans
 
 from lightning_gen.bottlenecks import GradientDescent, MovingAverage
-from lightning_gen.bottlenecks.draws import drawn
+from lightning_gen.bottlenecks.shared_sampling import sampled
 from lightning_gen.errors import InputError
 
 PLANS = (MovingAverage, GradientDescent)
@@ -30,7 +30,7 @@ def clusters(n, count=8, width=4, seed=0):
 
 
 def follow(codebook, x, seed=0, total=alone):
-    codebook.follow(x, codebook.nearest(x), source(seed), total)
+    codebook.update(x, codebook.nearest(x), source(seed), total)
 
 
 def on_devices(task, count=2):
@@ -174,11 +174,11 @@ def test_two_devices_average_as_one_with_both_batches():
 
 def test_draws_come_from_every_device_alike():
     def draw(rank, total):
-        return drawn(torch.full((7, 1), float(rank)) + torch.arange(7)[:, None] / 10, 4000, source(rank), total)
+        return sampled(torch.full((7, 1), float(rank)) + torch.arange(7)[:, None] / 10, 4000, source(rank), total)
 
     (values, found), (others, _) = on_devices(draw)
     assert torch.equal(values, others)
-    assert found.float().mean() > 0.95  # both devices have the same lot in one of 64 places
+    assert found.float().mean() > 0.95  # both devices draw the same ticket for one sample in 64
     values = values[found]
     assert set(values.flatten().mul(10).round().int().tolist()) == {*range(7), *range(10, 17)}
     assert (values >= 1).float().mean().item() == pytest.approx(0.5, abs=0.03)

@@ -73,7 +73,7 @@ def test_same_generator_same_code(dims):
 
 
 @every_depth
-def test_the_top_is_a_gaussian_bottleneck_on_what_was_climbed(dims):
+def test_the_top_is_a_gaussian_bottleneck_on_the_highest_features(dims):
     """One level is the bottleneck of the plain variational autoencoder behind a ReLU and a linear layer."""
     bottleneck, features, code = made(dims)
     hidden = features.relu()
@@ -186,7 +186,7 @@ def test_draws_from_the_prior_go_through_the_networks(dims):
 
 
 @every_depth
-def test_maps_are_read_place_by_place(dims):
+def test_maps_are_read_at_each_position(dims):
     bottleneck = HierarchicalBottleneck(dims, 7)
     maps = torch.randn(2, 7, 3, 4)
     code, places = bottleneck(maps), bottleneck(maps.movedim(1, -1).reshape(-1, 7))

@@ -12,7 +12,7 @@ from lightning_gen.bottlenecks import (
     ResidualQuantizer,
     VectorQuantizer,
 )
-from lightning_gen.bottlenecks.vector_quantizer import LOOK_EVERY
+from lightning_gen.bottlenecks.vector_quantizer import CHECK_EVERY
 from lightning_gen.errors import InputError
 from lightning_gen.networks import ResidualDecoder, ResidualEncoder
 from lightning_gen.records import Reconstruction
@@ -38,7 +38,7 @@ def built(cls, arguments):
     """A quantizer that has seen one batch."""
     quantizer = cls(**arguments)
     x = torch.randn(64, 4, 3, 2, generator=source(7))
-    quantizer.adapt(quantizer(x).detached(), source(), lambda x: x)
+    quantizer.update_codebook(quantizer(x).detached(), source(), lambda x: x)
     return quantizer
 
 
@@ -56,7 +56,7 @@ def test_codes_are_the_vectors_of_the_codebooks_to_the_bit(cls, arguments):
 
 
 @every_quantizer
-def test_a_map_is_quantized_place_by_place(cls, arguments):
+def test_a_map_is_quantized_at_each_position(cls, arguments):
     quantizer, x = built(cls, arguments), torch.randn(5, 4, 3, 2)
     place = quantizer(x[:, :, 1, 1])
     torch.testing.assert_close(quantizer(x).sample[:, :, 1, 1], place.sample)
@@ -64,12 +64,12 @@ def test_a_map_is_quantized_place_by_place(cls, arguments):
 
 
 @every_quantizer
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_a_code_lies_in_memory_as_the_features_do(cls, arguments, memory_format):
-    quantizer, x = built(cls, arguments), torch.randn(5, 4, 3, 2).to(memory_format=memory_format)
-    code = quantizer(x)
-    assert code.sample.stride() == x.stride()
-    assert quantizer.codes_of([each.indices for each in code.quantizations]).is_contiguous()
+def test_a_code_lies_in_memory_as_the_features_do(cls, arguments):
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        quantizer, x = built(cls, arguments), torch.randn(5, 4, 3, 2).to(memory_format=memory_format)
+        code = quantizer(x)
+        assert code.sample.stride() == x.stride()
+        assert quantizer.codes_of([each.indices for each in code.quantizations]).is_contiguous()
 
 
 @every_codebook
@@ -85,7 +85,7 @@ def test_in_evaluation_nothing_changes(cls, arguments):
     quantizer = built(cls, arguments).eval()
     before = {name: value.clone() for name, value in quantizer.state_dict().items()}
     code = quantizer(torch.randn(64, 4), source())
-    quantizer.adapt(code.detached(), source(), lambda x: x)
+    quantizer.update_codebook(code.detached(), source(), lambda x: x)
     assert all(torch.equal(value, before[name]) for name, value in quantizer.state_dict().items())
 
 
@@ -99,7 +99,7 @@ def test_a_copied_state_goes_on_to_the_bit(cls, arguments):
                 theirs.load_state_dict(ours.state_dict())
             for quantizer in (ours, theirs) if step >= first else (ours,):
                 x = torch.randn(64, 4, generator=source(step))
-                quantizer.adapt(quantizer(x).detached(), source(step), lambda x: x)
+                quantizer.update_codebook(quantizer(x).detached(), source(step), lambda x: x)
         assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in ours.state_dict().items())
 
 
@@ -110,9 +110,9 @@ def test_a_state_from_before_the_start_is_started_anew(cls, arguments):
     ours.load_state_dict(fresh.state_dict())
     for quantizer in (ours, fresh):
         x = 100 + torch.randn(64, 4, generator=source(3))
-        quantizer.adapt(quantizer(x).detached(), source(5), lambda x: x)
+        quantizer.update_codebook(quantizer(x).detached(), source(5), lambda x: x)
     assert all(torch.equal(value, ours.state_dict()[name]) for name, value in fresh.state_dict().items())
-    assert ours.snap(x).mean() > 90
+    assert ours.quantize(x).mean() > 90
 
 
 @every_codebook
@@ -120,7 +120,7 @@ def test_features_that_are_not_finite_are_refused_before_they_spoil_the_codes(cl
     """At once in the first batch of a run, and soon later on; until then they change no code to what is not finite."""
 
     def learn(quantizer, x):
-        quantizer.adapt(quantizer(x).detached(), source(), lambda x: x)
+        quantizer.update_codebook(quantizer(x).detached(), source(), lambda x: x)
 
     x = torch.randn(64, 4)
     bad = x.index_fill(0, torch.tensor(3), torch.nan)
@@ -131,7 +131,7 @@ def test_features_that_are_not_finite_are_refused_before_they_spoil_the_codes(cl
         assert all(torch.equal(value, before[name]) for name, value in quantizer.state_dict().items())
     quantizer = built(cls, arguments)
     with pytest.raises(InputError, match="no longer finite"):  # noqa: PT012 - which of them raises is what is asked
-        for step in range(LOOK_EVERY):
+        for step in range(CHECK_EVERY):
             learn(quantizer, bad)
             assert all(value.isfinite().all() for value in quantizer.state_dict().values()), step
 
@@ -141,7 +141,7 @@ def test_features_that_are_not_finite_on_one_device_stop_all(cls, arguments):
     """Else the others would wait for it for ever; here it is the other one of two that has a bad number."""
     quantizer, x = cls(**arguments), torch.randn(64, 4)
     with pytest.raises(InputError, match="no longer finite"):
-        quantizer.adapt(quantizer(x).detached(), source(), lambda mine: mine + 1)
+        quantizer.update_codebook(quantizer(x).detached(), source(), lambda mine: mine + 1)
 
 
 def resumed(quantizer):
@@ -154,8 +154,7 @@ def resumed(quantizer):
 
 
 @every_quantizer
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("map_size", [(), (3, 2)])
+@pytest.mark.parametrize(("dtype", "map_size"), [(torch.float32, ()), (torch.bfloat16, (3, 2))])
 def test_a_code_is_its_indices(cls, arguments, dtype, map_size):
     """Written down as numbers and read again by a quantizer of the same state."""
     quantizer = built(cls, arguments).eval()
@@ -184,7 +183,7 @@ def test_indices_decode_to_the_picture_that_the_code_did(cls, arguments):
 def test_indices_of_another_number_of_codebooks_are_refused(cls, arguments):
     quantizer = cls(**arguments)
     count = len(quantizer(torch.randn(3, 4)).quantizations)
-    sentence = f"{cls.__name__} names a code by {count} tensors of indices and got {count + 1}: give a list"
+    sentence = f"{cls.__name__} needs {count} tensors of indices for a code and got {count + 1}: give a list"
     with pytest.raises(InputError, match=sentence):
         quantizer.codes_of([torch.zeros(3, dtype=torch.long)] * (count + 1))
 
@@ -201,23 +200,23 @@ def test_there_is_no_prior(cls, arguments):
 def test_snapping_is_a_projection_onto_the_codes(cls, arguments):
     quantizer = built(cls, arguments)
     codes = quantizer(torch.randn(64, 4, 3, 2)).sample.detach()
-    assert torch.equal(quantizer.snap(codes), codes)
+    assert torch.equal(quantizer.quantize(codes), codes)
     nudged = codes + 1e-3 * torch.randn_like(codes)
-    assert torch.equal(quantizer.snap(nudged), codes)
-    assert not quantizer.snap(codes.clone().requires_grad_()).requires_grad
+    assert torch.equal(quantizer.quantize(nudged), codes)
+    assert not quantizer.quantize(codes.clone().requires_grad_()).requires_grad
 
 
 def test_snapping_finds_the_nearest_level():
     quantizer = FiniteScalarQuantizer((4, 5))
     all_codes = torch.cartesian_prod(torch.arange(-2, 2) / 2, torch.arange(-2, 3) / 2)
     drawn = 3 * torch.randn(500, 2)
-    assert torch.equal(quantizer.snap(drawn), all_codes[torch.cdist(drawn, all_codes).argmin(1)])
+    assert torch.equal(quantizer.quantize(drawn), all_codes[torch.cdist(drawn, all_codes).argmin(1)])
 
 
 def test_snapping_to_residual_codes_is_quantizing():
     quantizer = built(*QUANTIZERS[2])
     x = torch.randn(10, 4)
-    assert torch.equal(quantizer.snap(x), quantizer(x).mean)
+    assert torch.equal(quantizer.quantize(x), quantizer(x).mean)
 
 
 @every_quantizer
@@ -331,15 +330,17 @@ def test_of_two_levels_the_sign_decides():
     torch.testing.assert_close(z.grad, 0.4995 * (1 - z.detach().tanh() ** 2))
 
 
-@pytest.mark.parametrize("levels", range(2, 18))
-def test_features_of_zero_become_zero_or_lie_between_the_only_two_levels(levels):
+def test_features_of_zero_become_zero_or_lie_between_the_only_two_levels():
     """There the bound is far from saturated, l - o² / l steep, so that a fresh encoder can leave."""
-    z = torch.zeros(1, 1, dtype=torch.double, requires_grad=True)
-    bounded = FiniteScalarQuantizer((levels,)).bound(z)
-    bounded.sum().backward()
-    half, offset = 0.999 * (levels - 1) / 2, 0.0 if levels % 2 else 0.5
-    assert bounded.item() == pytest.approx(-0.5 if levels == 2 else 0.0, abs=5e-4 if levels == 4 else 1e-4)
-    assert z.grad.item() == pytest.approx(half - (offset**2 / half if levels > 2 else 0), rel=1e-3)
+    for levels in range(2, 18):
+        z = torch.zeros(1, 1, dtype=torch.double, requires_grad=True)
+        bounded = FiniteScalarQuantizer((levels,)).bound(z)
+        bounded.sum().backward()
+        half, offset = 0.999 * (levels - 1) / 2, 0.0 if levels % 2 else 0.5
+        middle = pytest.approx(-0.5 if levels == 2 else 0.0, abs=5e-4 if levels == 4 else 1e-4)
+        assert bounded.item() == middle, levels
+        slope = pytest.approx(half - (offset**2 / half if levels > 2 else 0), rel=1e-3)
+        assert z.grad.item() == slope, levels
 
 
 @pytest.mark.parametrize("levels", [(2,), (2, 2, 3), (4, 2), (3, 5), (2, 7, 6)])

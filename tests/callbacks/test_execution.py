@@ -34,7 +34,7 @@ def last(tensor):
     return tensor.is_contiguous(memory_format=torch.channels_last) and not tensor.is_contiguous()
 
 
-@pytest.mark.parametrize("recipe", ["gan/dcgan", "gan/r3gan"])
+@pytest.mark.parametrize("recipe", ["gan/dcgan", pytest.param("gan/r3gan", marks=pytest.mark.slow)])
 def test_channels_last_trains_the_same(train, recipe):
     plain, laid = (train(wanted, recipe, "--data.size=16", f"--channels_last={wanted}") for wanted in ("false", "true"))
     assert_close(plain, laid, 1e-4)
@@ -63,7 +63,9 @@ def test_channels_last_is_chosen_by_the_device():
     assert last(laid.weight)
 
 
-@pytest.mark.parametrize(("before", "after"), [("false", "true"), ("true", "false")])
+@pytest.mark.parametrize(
+    ("before", "after"), [("false", "true"), pytest.param("true", "false", marks=pytest.mark.slow)]
+)
 def test_a_run_goes_on_in_another_memory_format(train, before, after):
     """A fused optimizer reads its moments in the order of memory, so they must lie as the weights do."""
     whole = train("whole", "gan/dcgan", f"--channels_last={before}", "--data.size=16", images=160)
@@ -89,7 +91,13 @@ CONTIGUOUS = "--channels_last=false"
 """The backend aot_eager of torch 2.14 takes what GroupNorm gives for contiguous, generated code does not."""
 
 
-@pytest.mark.parametrize("recipe", PASSES)
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        name if name in ("gan/dcgan", "autoencoder/vq_gan") else pytest.param(name, marks=pytest.mark.slow)
+        for name in PASSES
+    ],
+)
 def test_compiled_networks_train_the_same(train, monkeypatch, capsys, recipe):
     monkeypatch.setattr(callbacks, "Compile", partial(Compile, backend="aot_eager"))
     plain = train("plain", recipe, CONTIGUOUS)
@@ -102,7 +110,7 @@ def test_compiled_networks_train_the_same(train, monkeypatch, capsys, recipe):
     assert_close(plain, compiled)
 
 
-@pytest.mark.parametrize("recipe", ["gan/dcgan", "autoencoder/vae"])
+@pytest.mark.parametrize("recipe", [pytest.param("gan/dcgan", marks=pytest.mark.slow), "autoencoder/vae"])
 def test_validation_compiles_nothing(train, monkeypatch, recipe):
     monkeypatch.setattr(callbacks, "Compile", partial(Compile, backend="aot_eager"))
     graphs = []

@@ -44,8 +44,7 @@ class Rows(Logger):
         pass
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 16, 32, 96])
-@pytest.mark.parametrize("limit", [1, 64, 100])
+@pytest.mark.parametrize(("batch_size", "limit"), [(1, 1), (16, 1), (1, 64), (16, 64), (7, 100), (96, 100)])
 def test_a_run_ends_with_the_first_batch_that_reaches_the_length(gan, trainer, batch_size, limit):
     module = gan()
     trainer(max_epochs=-1, callbacks=[MaxImages(limit)]).fit(module, loader(batch_size))
@@ -87,10 +86,10 @@ def test_a_resumed_run_counts_its_earlier_images(gan, trainer, tmp_path):
 
 
 @pytest.mark.parametrize("make", [MaxImages, LogEveryImages, SampleGrid, lambda n: ImageCheckpoint(n, "folder")])
-@pytest.mark.parametrize("value", [0, -5])
-def test_lengths_below_one_image_are_refused(make, value):
-    with pytest.raises(InputError, match=f"at least 1 image, not {value}"):
-        make(value)
+def test_lengths_below_one_image_are_refused(make):
+    for value in (0, -5):
+        with pytest.raises(InputError, match=f"at least 1 image, not {value}"):
+            make(value)
 
 
 def test_a_module_that_counts_nothing_is_refused(trainer):

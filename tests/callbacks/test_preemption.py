@@ -201,6 +201,7 @@ print(len(next(iter(DataLoader(Stuck(), 32, num_workers=1, worker_init_fn=leave_
 """
 
 
+@pytest.mark.slow
 def test_a_process_ends_whose_worker_does_not_come_back():
     done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, "32\n"), done.stderr

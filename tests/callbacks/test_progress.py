@@ -4,6 +4,7 @@ import io
 import re
 import subprocess
 import sys
+from itertools import cycle
 
 import pytest
 from recorded import DIGITS, NETWORKS
@@ -102,8 +103,9 @@ def test_a_disabled_bar_is_silent(gan, trainer, capsys):
 FLAGS = [("fast_dev_run", "1"), ("overfit_batches", "2"), ("limit_train_batches", "2"), ("limit_val_batches", "1")]
 
 
-@pytest.mark.parametrize(("flag", "value"), FLAGS)
-@pytest.mark.parametrize("recipe", NETWORKS)
+@pytest.mark.parametrize(
+    ("recipe", "flag", "value"), [(recipe, *flag) for recipe, flag in zip(cycle(NETWORKS), FLAGS, strict=False)]
+)
 def test_the_trainers_flags_for_trials_work(tmp_path, capsys, recipe, flag, value):
     words = [
         "fit",

@@ -24,7 +24,7 @@ def content(seed=0):
 def written(tmp_path):
     """A file as the package writes it, and its bytes."""
     path = tmp_path / "x.ckpt"
-    checkpoints.WholeCheckpointIO().save_checkpoint(content(), path)
+    checkpoints.AtomicCheckpointIO().save_checkpoint(content(), path)
     return path, path.read_bytes()
 
 
@@ -48,7 +48,7 @@ def refused_or_the_same(path, readers):
 
 
 def readers():
-    return (checkpoints.read, lambda path: checkpoints.WholeCheckpointIO().load_checkpoint(path, weights_only=True))
+    return (checkpoints.read, lambda path: checkpoints.AtomicCheckpointIO().load_checkpoint(path, weights_only=True))
 
 
 def test_a_bit_that_has_changed_is_noticed_or_without_effect(written):
@@ -123,7 +123,7 @@ def test_a_resume_from_a_damaged_file_is_refused_by_any_trainer(gan, trainer, tm
         part = max(weights, key=lambda part: part.file_size)
     whole[part.header_offset + 200 + part.file_size // 2] ^= 1
     path.write_bytes(whole)
-    for plugins in ([], [checkpoints.WholeCheckpointIO()]):
+    for plugins in ([], [checkpoints.AtomicCheckpointIO()]):
         with pytest.raises(InputError, match="is damaged"):
             trainer(max_steps=2, plugins=plugins).fit(gan(), datamodule=Digits(size=8), ckpt_path=path)
     with pytest.raises(InputError, match="is damaged"):
@@ -142,6 +142,6 @@ def test_what_is_written_is_read_back_before_it_takes_the_place_of_the_older_one
 
     monkeypatch.setattr(torch, "save", damaging)
     with pytest.raises(InputError, match="could not be written"):
-        checkpoints.WholeCheckpointIO().save_checkpoint(content(1), path)
+        checkpoints.AtomicCheckpointIO().save_checkpoint(content(1), path)
     assert path.read_bytes() == whole
     assert [file.name for file in path.parent.iterdir()] == ["x.ckpt"]

@@ -343,14 +343,14 @@ def test_truncated_and_foreign_files_are_refused(gan, trainer, tmp_path):
 
 def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path):
     target = tmp_path / "folder" / "last.ckpt"
-    checkpoints.WholeCheckpointIO().save_checkpoint({"x": torch.ones(3)}, target)
+    checkpoints.AtomicCheckpointIO().save_checkpoint({"x": torch.ones(3)}, target)
 
     class Full:
         def __reduce__(self):
             raise OSError(28, "No space left on device")
 
     with pytest.raises(InputError, match="earlier checkpoints are intact"):
-        checkpoints.WholeCheckpointIO().save_checkpoint({"x": torch.zeros(10**6), "y": Full()}, target)
+        checkpoints.AtomicCheckpointIO().save_checkpoint({"x": torch.zeros(10**6), "y": Full()}, target)
     assert torch.load(target, weights_only=True)["x"].tolist() == [1, 1, 1]
     assert [p.name for p in target.parent.iterdir()] == ["last.ckpt"]
 
@@ -365,6 +365,7 @@ with files.replacing(sys.argv[1]) as file:
 """
 
 
+@pytest.mark.slow
 def test_what_a_dead_process_left_half_written_goes_and_what_a_living_one_writes_stays(tmp_path):
     """Of the same file; what is of another file stays in any case."""
     dead, other, target = tmp_path / ".last.ckpt.9.partial", tmp_path / ".best.ckpt.9.partial", tmp_path / "last.ckpt"
@@ -374,7 +375,7 @@ def test_what_a_dead_process_left_half_written_goes_and_what_a_living_one_writes
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as living:
         assert living.stdout.readline() == b"writing\n"
         (held,) = set(tmp_path.glob(".last.ckpt.*.partial")) - {dead}
-        checkpoints.WholeCheckpointIO().save_checkpoint({"x": torch.ones(3)}, target)
+        checkpoints.AtomicCheckpointIO().save_checkpoint({"x": torch.ones(3)}, target)
         assert set(tmp_path.iterdir()) == {held, other, target}
         living.stdin.close()
     assert living.returncode == 0
@@ -384,7 +385,7 @@ def test_what_a_dead_process_left_half_written_goes_and_what_a_living_one_writes
 @pytest.mark.skipif(resource is None, reason="needs a system that limits the size of files")
 def test_a_disk_that_is_full_is_one_sentence_and_leaves_the_last_checkpoint(tmp_path):
     """The system itself refuses to write on: a file may have 40 KB here, as many as are left on a full disk."""
-    target, writer = tmp_path / "last.ckpt", checkpoints.WholeCheckpointIO()
+    target, writer = tmp_path / "last.ckpt", checkpoints.AtomicCheckpointIO()
     writer.save_checkpoint({"x": torch.ones(3)}, target)
     before, limits = target.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

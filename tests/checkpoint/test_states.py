@@ -144,11 +144,17 @@ def test_a_record_that_stands_for_nothing_is_refused():
 
 SCHEDULERS = [
     ("OneCycleLR", {"max_lr": 0.01, "total_steps": 50, "anneal_strategy": "cos"}),
-    ("OneCycleLR", {"max_lr": 0.01, "total_steps": 50}),
-    ("CyclicLR", {"base_lr": 0.001, "max_lr": 0.01, "mode": "triangular2", "cycle_momentum": False}),
-    ("CosineAnnealingLR", {"T_max": 9}),
-    ("MultiStepLR", {"milestones": [3, 5]}),
+    *(
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in (
+            ("OneCycleLR", {"max_lr": 0.01, "total_steps": 50}),
+            ("CyclicLR", {"base_lr": 0.001, "max_lr": 0.01, "mode": "triangular2", "cycle_momentum": False}),
+            ("CosineAnnealingLR", {"T_max": 9}),
+            ("MultiStepLR", {"milestones": [3, 5]}),
+        )
+    ),
 ]
+"""One has texts and numbers, of which the others have fewer."""
 
 
 @pytest.mark.parametrize(("kind", "arguments"), SCHEDULERS)
@@ -262,9 +268,7 @@ def test_what_has_no_description_is_left_out_with_a_warning(autoencoder, trainer
 # weights ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "number"), [("weight", float("nan")), ("weight", float("-inf")), ("bias", float("nan"))]
-)
+@pytest.mark.parametrize(("name", "number"), [("weight", float("nan")), ("bias", float("-inf"))])
 def test_weights_that_are_not_finite_are_refused_by_every_reader(
     gan, trainer, tmp_path, monkeypatch, capsys, name, number
 ):

@@ -98,6 +98,8 @@ HOSTILE = [
     {"class_path": f"{__name__}.Edges.Inner", "init_args": {"activation": "hostile.Net"}},
     {"class_path": f"{__name__}.Edges.Inner", "init_args": ["hostile.Net"]},
 ]
+EVERY_VERB = (HOSTILE[0], HOSTILE[7], HOSTILE[11])
+"""Those that are given to every verb; all go through the one reader of checkpoints."""
 
 
 @pytest.mark.parametrize("network", HOSTILE)
@@ -105,8 +107,9 @@ def test_a_strangers_checkpoint_runs_nothing_in_any_verb(autoencoder, trainer, c
     stored = stored_by(perceptual(autoencoder, Edges()), trainer)
     stored["hyper_parameters"]["objective"]["features"]["init_args"]["network"] = network
     torch.save(stored, "x.ckpt")
-    for verb in VERBS:
-        assert "not loaded" in refused([*verb, "x.ckpt"], capsys)
+    if network in EVERY_VERB:
+        for verb in VERBS:
+            assert "not loaded" in refused([*verb, "x.ckpt"], capsys)
     for base in (GenerativeModule, AutoencoderModule):
         with pytest.raises(InputError, match="not loaded"):
             base.load_from_checkpoint("x.ckpt")
@@ -130,8 +133,6 @@ def test_a_scheduler_takes_no_text_that_names_a_function(gan, trainer, capsys, k
     described = {"class_path": f"torch.optim.lr_scheduler.{kind}", "init_args": arguments}
     stored["hyper_parameters"]["generator_scheduler"] = described
     torch.save(stored, "x.ckpt")
-    for verb in VERBS:
-        assert "not loaded" in refused([*verb, "x.ckpt"], capsys)
     with pytest.raises(InputError, match="not loaded"):
         GANModule.load_from_checkpoint("x.ckpt")
     assert "hostile" not in sys.modules
@@ -289,6 +290,7 @@ print(AutoencoderModule.load_from_checkpoint("mine.ckpt").objective["features"].
 """
 
 
+@pytest.mark.slow
 def test_classes_of_a_script_are_its_own():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
     assert done.stdout.split()[-1:] == ["2"], done.stderr

@@ -184,8 +184,15 @@ def test_a_checkpoint_with_code_is_refused_by_every_verb_and_nothing_runs(capsys
     assert not Path("trace").exists()
 
 
-@pytest.mark.parametrize("verb", [["fit", "--ckpt_path"], ["validate", "--ckpt_path"], ["sample"], ["evaluate"]])
-@pytest.mark.parametrize("place", ["generator", "objective", "generator_optimizer", "augmentation"])
+@pytest.mark.parametrize(
+    ("verb", "place"),
+    [
+        (["fit", "--ckpt_path"], "generator"),
+        (["validate", "--ckpt_path"], "objective"),
+        (["sample"], "generator_optimizer"),
+        (["evaluate"], "augmentation"),
+    ],
+)
 def test_a_checkpoint_cannot_import_a_module(capsys, trained, here, verb, place):
     (here / "hostile.py").write_text("open('trace', 'w')\n")
     stored = torch.load(trained, weights_only=True)

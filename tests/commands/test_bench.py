@@ -142,7 +142,7 @@ def test_every_recipe_can_be_measured_and_takes_little_more_memory_than_by_hand(
 def test_the_figures_are_medians_over_runs():
     runs = [run(side(30, 10, 20), side(10, 20, 10)), run(side(44), side(40)), run(side(36), side(30))]
     report = compared(runs)
-    found = {figure.name: figure for figure in report.figures}
+    found = {measurement.name: measurement for measurement in report.measurements}
     assert found["step_ms"].value == pytest.approx(36)
     assert found["bare_step_ms"].value == pytest.approx(30)
     assert found["step_ratio"].value == pytest.approx(1.2)
@@ -156,7 +156,7 @@ def test_the_figures_are_medians_over_runs():
 
 def test_the_memory_is_that_of_the_first_run():
     report = compared([run(side(1, memory=3_300_000), side(1, memory=3_000_000)), run(side(1), side(1))])
-    found = {figure.name: figure.value for figure in report.figures}
+    found = {measurement.name: measurement.value for measurement in report.measurements}
     assert found["peak_memory_mb"] == 3.3
     assert found["peak_memory_ratio"] == pytest.approx(1.1)
 

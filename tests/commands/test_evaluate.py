@@ -25,7 +25,7 @@ from lightning_gen.data.cache import default_cache_dir
 from lightning_gen.evaluation import assess, codes
 from lightning_gen.evaluation.samples import Source, batches, drawn, labelled, observed, rounded, seeded
 from lightning_gen.media import Images
-from lightning_gen.metrics import Figure, PictureClassifier, Report, fit_pca, probe_accuracy, sliced_wasserstein
+from lightning_gen.metrics import ConvClassifier, Measurement, Report, fit_pca, probe_accuracy, sliced_wasserstein
 from lightning_gen.networks import (
     Concatenation,
     DenseDecoder,
@@ -113,7 +113,7 @@ MODES = ["modes", "modes_ceiling", "modes_real", "kl", "kl_floor", "kl_real", "c
 
 
 def figures(report):
-    return {figure.name: figure.value for figure in report.figures}
+    return {measurement.name: measurement.value for measurement in report.measurements}
 
 
 def linear(autoencoder, shape, components):
@@ -280,7 +280,7 @@ def test_use_of_a_codebook_is_that_of_the_whole_split(autoencoder, bottleneck, m
 
 def test_sprites_also_have_factors(autoencoder, monkeypatch):
     def measured(module, data, seed):
-        return Report((Figure("mig", data.factors.shape[1], "gap"),))
+        return Report((Measurement("mig", data.factors.shape[1], "gap"),))
 
     monkeypatch.setattr(sys.modules[assess.__module__], "disentanglement", measured)
     monkeypatch.setattr(codes, "VALUES", 256 * 100)
@@ -465,19 +465,19 @@ def test_training_pictures_learned_by_heart_are_at_floor_and_ceilings(gan):
 def test_real_pictures_are_read_once(gan, monkeypatch, tmp_path):
     """The second time only samples pass through the classifier, and the figures are equal."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    read, features = [], PictureClassifier.features
+    read, features = [], ConvClassifier.features
 
     def noted(module, x):
         if not module.training:
             read.append(x.clone())
         return features(module, x)
 
-    monkeypatch.setattr(PictureClassifier, "features", noted)
+    monkeypatch.setattr(ConvClassifier, "features", noted)
     data, module = Digits(size=8), gan()
     first = assess(module, data, seed=1)
     read.clear()
     again = assess(module, data, seed=1)
-    assert (again.figures, again.card) == (first.figures, first.card)
+    assert (again.measurements, again.card) == (first.measurements, first.card)
     samples = torch.cat(list(rounded(drawn(Source(module.eval()), 180, 1), Images())))
     assert torch.equal(torch.cat(read), samples)
 
@@ -654,7 +654,7 @@ def test_an_output_through_a_link_leaves_what_it_leads_to(autoencoder, checkpoin
 
 
 def test_figures_are_written_before_they_are_printed_and_printed_on_a_full_disk(tmp_path, capsys, monkeypatch):
-    report, target = Report((Figure("mse", 0.5, "error"),)), tmp_path / "figures.json"
+    report, target = Report((Measurement("mse", 0.5, "error"),)), tmp_path / "figures.json"
 
     def leave(text):
         raise BrokenPipeError
@@ -670,7 +670,7 @@ def test_figures_are_written_before_they_are_printed_and_printed_on_a_full_disk(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match=r"figures.json could not be written .*an older file is intact"):
-        output.show(Report((Figure("mse", 0.7, "error"),)), target)
+        output.show(Report((Measurement("mse", 0.7, "error"),)), target)
     assert json.loads(target.read_text())["figures"] == {"mse": 0.5}
     assert "0.7" in capsys.readouterr().out
 

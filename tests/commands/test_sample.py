@@ -76,7 +76,7 @@ def test_what_is_written_is_what_the_module_draws(checkpoint, tmp_path, standing
     path = checkpoint(batch_norm=True)
     sample(path, n=5, out=str(tmp_path / "x.npy"), seed=2, standing_batches=standing, truncation=0.7)
     module = GANModule.load_from_checkpoint(path)
-    module.standing_statistics(standing, generator=torch.Generator().manual_seed(2))
+    module.recalibrate(standing, generator=torch.Generator().manual_seed(2))
     expected = module.sample(5, generator=torch.Generator().manual_seed(2), truncation=0.7)
     assert np.array_equal(np.load(tmp_path / "x.npy"), to_uint8(expected).numpy())
     assert standing or torch.equal(
@@ -415,6 +415,7 @@ with replacing(sys.argv[1]) as file:
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_is_just_writing_its_checkpoint_is_left_alone(coder, tmp_path, capsys):
     """Its unfinished file is neither removed nor waited for, and takes the place of the one with the sampler."""
     path = coder()

@@ -99,8 +99,17 @@ def shares(count, batch_size, drop_last, world_size):
     return [list(GlobalBatches(count, batch_size, False, drop_last, 0, rank, world_size)) for rank in range(world_size)]
 
 
-@pytest.mark.parametrize("stop", [2, 5, 7, 10])
-@pytest.mark.parametrize("options", [{}, {"limit_train_batches": 3}, {"limit_train_batches": 0.5}])
+@pytest.mark.parametrize(
+    ("stop", "options"),
+    [
+        (2, {}),
+        (5, {}),
+        (10, {}),
+        (2, {"limit_train_batches": 3}),
+        (7, {"limit_train_batches": 3}),
+        (5, {"limit_train_batches": 0.5}),
+    ],
+)
 def test_stopped_run_goes_on_with_the_samples_that_would_have_followed(tmp_path, stop, options):
     whole, _ = fit(13, **options)
     seen, run = fit(stop, **options)
@@ -113,9 +122,9 @@ def test_stopped_run_goes_on_with_the_samples_that_would_have_followed(tmp_path,
 @pytest.mark.parametrize(
     ("save", "count"),
     [
-        *itertools.product([SaveAfterBatch], [1, 5, 8, 10]),
-        *itertools.product([SaveAfterEpoch], [5, 10]),
-        *itertools.product([SaveAfterValidation], [2, 4, 7]),
+        *itertools.product([SaveAfterBatch], [1, 5, 8]),
+        *itertools.product([SaveAfterEpoch], [5]),
+        *itertools.product([SaveAfterValidation], [2, 7]),
     ],
 )
 def test_checkpoint_saved_inside_a_run_goes_on_exactly(tmp_path, save, count):
@@ -225,16 +234,16 @@ def test_short_runs_see_the_first_batches(options):
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])
 @pytest.mark.parametrize("drop_last", [False, True])
-@pytest.mark.parametrize("count", [16, 17, 18, 23, 24])
-def test_shares_of_the_processes_make_up_the_batches_of_one(world_size, drop_last, count):
-    parts = shares(count, 8, drop_last, world_size)
-    steps = [sorted(itertools.chain(*step)) for step in zip(*parts, strict=True)]
-    seen = list(itertools.chain(*steps))
-    assert seen == list(range(count - count % 8 if drop_last else count))
-    assert all(share for part in parts for share in part)
-    assert all(len(step) >= 8 for step in steps[:-1])
-    if world_size == 1 or drop_last:
-        assert steps == shares(count, 8, drop_last, 1)[0]
+def test_shares_of_the_processes_make_up_the_batches_of_one(world_size, drop_last):
+    for count in (16, 17, 18, 23, 24):
+        parts = shares(count, 8, drop_last, world_size)
+        steps = [sorted(itertools.chain(*step)) for step in zip(*parts, strict=True)]
+        seen = list(itertools.chain(*steps))
+        assert seen == list(range(count - count % 8 if drop_last else count))
+        assert all(share for part in parts for share in part), count
+        assert all(len(step) >= 8 for step in steps[:-1]), count
+        if world_size == 1 or drop_last:
+            assert steps == shares(count, 8, drop_last, 1)[0], count
 
 
 def test_shares_of_fewer_samples_than_processes_are_equally_many():

@@ -117,6 +117,7 @@ def test_tensors_and_folders_travel_as_places(tmp_path, path):
     assert torch.equal(reopened(folder.train_set)[:].x, folder.train_set[:].x)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_spawned_reads_the_same(path):
     x = np.load(path, mmap_mode="r")
     loader = DataLoader(

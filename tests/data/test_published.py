@@ -1,6 +1,7 @@
 import gzip
 import pickle
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,12 @@ def test_celeba_has_the_published_splits_and_the_central_square(tmp_path):
     (tmp_path / "celeba" / "list_eval_partition.txt").write_text("202599\n")
     with pytest.raises(InputError, match="is not CelebA's list of splits"):
         CelebA(data_dir=str(tmp_path), download=False).setup()
+
+
+def test_celeba_says_which_package_downloads_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gdown", None)
+    with pytest.raises(InputError, match=r"could not be downloaded \(.*pip install gdown"):
+        CelebA(data_dir=str(tmp_path), cache_dir=str(tmp_path / "cache")).prepare_data()
 
 
 @pytest.mark.parametrize("size", [16, 32])

@@ -120,6 +120,10 @@ def refused(tmp_path, x, message, labels=None):
 def test_unfit_arrays_are_refused(tmp_path):
     refused(tmp_path, np.zeros((5, 4), np.int32), r"holds int32 of shape \(5, 4\): save images as uint8")
     refused(tmp_path, np.zeros((5, 4), np.uint8), "save images as uint8")
+    either = r"may be grey pictures \(n, height, width\) as well as signals \(n, channels, length\): save pictures as"
+    refused(tmp_path, np.zeros((5, 1, 4096), np.uint8), either)
+    refused(tmp_path, np.zeros((5, 1, 4096), np.float32), either)
+    refused(tmp_path, np.zeros((5, 28, 28), np.float32), either)
     refused(tmp_path, np.zeros((0, 2)), "empty array")
     refused(tmp_path, np.array([[1.0, np.inf]]), "not finite")
     refused(tmp_path, np.array([[1.0, np.nan]]), "not finite")

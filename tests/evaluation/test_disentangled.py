@@ -48,7 +48,7 @@ def measuring(autoencoder, width=3, **options):
 
 
 def figures(report):
-    return {figure.name: figure.value for figure in report.figures}
+    return {measurement.name: measurement.value for measurement in report.measurements}
 
 
 def test_an_encoder_that_measures_three_factors_is_disentangled_in_these(autoencoder, data):

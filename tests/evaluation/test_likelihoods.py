@@ -28,11 +28,11 @@ def digits():
 
 
 def figures(report):
-    return {figure.name: figure.value for figure in report.figures}
+    return {measurement.name: measurement.value for measurement in report.measurements}
 
 
 def meanings(report):
-    return {figure.name: figure.meaning for figure in report.figures}
+    return {measurement.name: measurement.meaning for measurement in report.measurements}
 
 
 def pictures(data):
@@ -245,7 +245,7 @@ def test_points_have_bits_too(autoencoder):
 
 def test_codes_without_a_distribution_have_no_likelihood(autoencoder, digits):
     report = likelihoods(autoencoder(), digits, 0)
-    assert report.figures == ()
+    assert report.measurements == ()
     assert report.omitted == {
         "elbo_nats": "IdentityBottleneck gives codes without a distribution, so there is no likelihood"
     }

@@ -8,7 +8,7 @@ from PIL import Image
 from lightning_gen.errors import InputError
 from lightning_gen.media import Images
 from lightning_gen.media.files import save
-from lightning_gen.media.images import CELL, displayable, image_grid, to_uint8
+from lightning_gen.media.images import displayable, image_grid, to_uint8
 
 PADDING, BORDER = 2, 32
 
@@ -58,16 +58,19 @@ def test_a_screen_shows_one_or_three_channels(channels, shown):
 
 
 @pytest.mark.parametrize(
-    ("n", "columns", "rows", "across"),
-    [(64, None, 8, 8), (10, None, 3, 4), (10, 5, 2, 5), (3, 8, 1, 3), (1, None, 1, 1)],
+    ("n", "columns", "size", "shape"),
+    [
+        (64, None, (28, 28), (8 * 58 + 2, 8 * 58 + 2)),  # as square as can be; small images twice as large
+        (10, None, (64, 64), (3 * 66 + 2, 4 * 66 + 2)),  # the last row is not full
+        (10, 5, (8, 8), (2 * 66 + 2, 5 * 66 + 2)),
+        (3, 8, (100, 80), (102 + 2, 3 * 82 + 2)),  # no more columns than images; large ones stay
+        (1, None, (16, 12), (64, 48)),  # torchvision leaves a single image without a frame
+    ],
 )
-@pytest.mark.parametrize(("height", "width"), [(8, 8), (28, 28), (64, 64), (100, 80), (16, 12)])
-def test_the_geometry_of_a_grid(n, columns, rows, across, height, width):
-    factor = max(1, CELL // max(height, width))
-    grid = image_grid(torch.zeros(n, 1, height, width), columns)
-    border = PADDING if n > 1 else 0  # torchvision leaves a single image without a frame
+def test_the_geometry_of_a_grid(n, columns, size, shape):
+    grid = image_grid(torch.zeros(n, 1, *size), columns)
     assert grid.dtype == torch.uint8
-    assert grid.shape == (1, rows * (height * factor + border) + border, across * (width * factor + border) + border)
+    assert grid.shape == (1, *shape)
 
 
 def test_every_image_is_in_its_cell_enlarged_without_smoothing():

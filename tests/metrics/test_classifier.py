@@ -7,7 +7,7 @@ import torch
 
 from lightning_gen import InputError
 from lightning_gen.data import ArrayDataset, DataModule, Digits, FashionMNIST, Ring, Splits
-from lightning_gen.metrics import PictureClassifier, fit_classifier, trained_extractor
+from lightning_gen.metrics import ConvClassifier, fit_classifier, trained_extractor
 from lightning_gen.metrics import extractor as extractors
 
 
@@ -44,13 +44,13 @@ def trainings(monkeypatch):
 @pytest.fixture
 def passes(monkeypatch):
     """Note how many pictures each pass of a classifier reads features off."""
-    found, features = [], PictureClassifier.features
+    found, features = [], ConvClassifier.features
 
     def noted(module, x):
         found.append(len(x))
         return features(module, x)
 
-    monkeypatch.setattr(PictureClassifier, "features", noted)
+    monkeypatch.setattr(ConvClassifier, "features", noted)
     return found
 
 
@@ -64,12 +64,9 @@ def weights(module):
     return torch.cat([value.double().flatten() for value in module.state_dict().values()])
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [(1, 8, 8), (3, 9, 9), (1, 28, 28), (3, 32, 32), (4, 64, 64), (3, 96, 96), (3, 256, 256), (1, 16, 48), (1, 2, 2)],
-)
+@pytest.mark.parametrize("shape", [(1, 2, 2), (1, 8, 8), (3, 9, 9), (4, 64, 64), (3, 256, 256), (1, 16, 48)])
 def test_pictures_of_any_size_have_features_of_one_width(shape):
-    module = PictureClassifier(shape, 7)
+    module = ConvClassifier(shape, 7)
     x = torch.randn(3, *shape)
     assert module.features(x).shape == (3, 128)
     assert module(x).shape == (3, 7)
@@ -89,7 +86,7 @@ def test_generators_of_gpus_are_left_alone(monkeypatch):
 
 
 def test_no_pixel_of_a_large_picture_is_skipped():
-    module = PictureClassifier((1, 256, 256), 2).eval()
+    module = ConvClassifier((1, 256, 256), 2).eval()
     x = torch.randn(2, 1, 256, 256, requires_grad=True)
     first = module.body[0](x)
     assert first.shape[-2:] == (32, 32)
@@ -128,7 +125,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
 def test_it_is_trained_once_for_the_same_pictures(trainings, tmp_path, capsys):
     first = trained_extractor(Stripes(), cache_dir=str(tmp_path))
     (line,) = capsys.readouterr().err.splitlines()
-    assert "training a classifier of Stripes on 128 pictures" in line
+    assert "training a classifier of Stripes on 128 images" in line
     again = trained_extractor(Stripes(batch_size=16), cache_dir=str(tmp_path))
     assert capsys.readouterr().err == ""
     assert len(trainings) == 1
@@ -194,7 +191,7 @@ def test_where_nothing_can_be_kept_it_works_and_says_so(tmp_path, capsys):
     extractor = trained_extractor(Stripes(), cache_dir=str(tmp_path / "file"))
     assert extractor.accuracy == 1
     x = torch.zeros(3, 1, 8, 8)
-    assert torch.equal(extractor.kept_features(lambda: [x], len(x)), extractor.features([x]))
+    assert torch.equal(extractor.cached_features(lambda: [x], len(x)), extractor.features([x]))
     assert capsys.readouterr().err.count("set XDG_CACHE_HOME") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -211,8 +208,8 @@ def test_features_of_the_same_pictures_are_read_off_once(passes, tmp_path):
     extractor = trained_extractor(Stripes(), cache_dir=str(tmp_path))
     x = Stripes().scaled(split(Stripes())).x
     passes.clear()
-    first = extractor.kept_features(lambda: x.split(50), 128)
-    again = trained_extractor(Stripes(), cache_dir=str(tmp_path)).kept_features(lambda: x.split(128), 128)
+    first = extractor.cached_features(lambda: x.split(50), 128)
+    again = trained_extractor(Stripes(), cache_dir=str(tmp_path)).cached_features(lambda: x.split(128), 128)
     assert passes == [50, 50, 28]
     assert torch.equal(first, again)
     torch.testing.assert_close(first, extractor.module.features(x))
@@ -222,7 +219,7 @@ def test_features_of_other_pictures_or_weights_are_their_own(tmp_path):
     extractor, other = (trained_extractor(Stripes(), seed, str(tmp_path)) for seed in (0, 1))
     x = Stripes().scaled(split(Stripes())).x
     for module, pictures in ((extractor, x), (other, x), (extractor, x[:64]), (extractor, x.flip(0)), (extractor, -x)):
-        found = module.kept_features(lambda pictures=pictures: [pictures], len(pictures))
+        found = module.cached_features(lambda pictures=pictures: [pictures], len(pictures))
         torch.testing.assert_close(found, module.module.features(pictures))
     assert len(list(tmp_path.glob("features-*.pt"))) == 5
 
@@ -241,8 +238,8 @@ def test_other_test_pictures_have_an_accuracy_of_their_own(tmp_path):
         (Ring(count=1000), "Ring holds points"),
         (Stripes(num_classes=None), "Stripes has no classes"),
         (Stripes(num_classes=1), "Stripes has no classes"),
-        (Stripes(count=63), "the training split of Stripes holds 63 pictures, and at least 64"),
-        (Digits(size=8, test_fraction=0.03), "the test split of Digits holds 54 pictures"),
+        (Stripes(count=63), "the training split of Stripes holds 63 images, and at least 64"),
+        (Digits(size=8, test_fraction=0.03), "the test split of Digits holds 54 images"),
     ],
     ids=("points", "no labels", "one class", "few", "few to test"),
 )

@@ -19,7 +19,7 @@ def test_codes_used_equally_often_are_all_used_and_as_many_as_the_perplexity():
     found = codebook_use([(chosen(torch.arange(64), 64),)])
     assert found.used_percent == 100
     assert found.perplexity == pytest.approx(64)
-    assert found.figures()[1].meaning.endswith("at most 64, higher is better")
+    assert found.measurements()[1].meaning.endswith("at most 64, higher is better")
 
 
 def test_perplexity_is_the_exponential_of_the_entropy():

@@ -1,15 +1,15 @@
 """The table that figures are compared in."""
 
-from lightning_gen.metrics import Comparison, Figure, Report
+from lightning_gen.metrics import Comparison, Measurement, Report
 
 TABLE = Comparison(("mse", "psnr_db", "elbo_nats", "knn_accuracy"), {"pca_": "PCA", "raw_": "raw pixels", "": "model"})
 FIGURES = (
-    Figure("mse", 0.012345678, "error"),
-    Figure("psnr_db", 20.0, "ratio"),
-    Figure("pca_mse", 0.5, "error by PCA"),
-    Figure("pca_psnr_db", float("inf"), "ratio by PCA"),
-    Figure("raw_knn_accuracy", 0.75, "share of raw pixels"),
-    Figure("sliced_wasserstein", 0.25, "distance"),
+    Measurement("mse", 0.012345678, "error"),
+    Measurement("psnr_db", 20.0, "ratio"),
+    Measurement("pca_mse", 0.5, "error by PCA"),
+    Measurement("pca_psnr_db", float("inf"), "ratio by PCA"),
+    Measurement("raw_knn_accuracy", 0.75, "share of raw pixels"),
+    Measurement("sliced_wasserstein", 0.25, "distance"),
 )
 
 
@@ -63,7 +63,7 @@ def test_tables_add_up():
 
 def test_long_lines_are_broken_below_their_meaning():
     words = " ".join(["word"] * 60)
-    lines = Report((Figure("mse", 0.5, words),), {"data": words}).to_text().splitlines()
+    lines = Report((Measurement("mse", 0.5, words),), {"data": words}).to_text().splitlines()
     assert max(map(len, lines)) <= 120
     assert lines[1].startswith(" " * len("mse  0.5  ") + "word")
     assert " ".join(" ".join(lines).split()) == f"mse 0.5 {words} data {words}"

@@ -167,8 +167,8 @@ def test_it_is_what_entropies_counted_by_hand_give():
 
 
 def test_the_figure_names_its_estimator():
-    (figure,) = mutual_information_gap(FactorCodes(PERFECT, FACTORS)).figures()
-    assert f"{BINS}-bin histograms of {COUNT} mean codes" in figure.meaning
+    (measurement,) = mutual_information_gap(FactorCodes(PERFECT, FACTORS)).measurements()
+    assert f"{BINS}-bin histograms of {COUNT} mean codes" in measurement.meaning
 
 
 # FactorVAE score
@@ -258,8 +258,8 @@ def test_any_seed_repeats_its_forests(seed):
     ("codes", "factors", "message"),
     [
         (torch.zeros(3, 2, 2), FACTORS[:3], r"codes.flatten\(1\)"),
-        (torch.zeros(3, 2), FACTORS[:4], "do not belong together"),
-        (torch.zeros(0, 2), FACTORS[:0], "do not belong together"),
+        (torch.zeros(3, 2), FACTORS[:4], "do not match"),
+        (torch.zeros(0, 2), FACTORS[:0], "do not match"),
         (torch.tensor([[0.0], [math.nan]]), torch.tensor([[0], [1]]), "earlier checkpoint"),
         (torch.zeros(2, 1), torch.tensor([[0, 1], [0, 0]]), "leave out its column"),
         (torch.zeros(2, 1), torch.tensor([[0.5], [1.0]]), "whole numbers from 0"),

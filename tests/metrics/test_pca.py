@@ -74,9 +74,9 @@ def test_data_of_few_dimensions_are_given_back():
 
 @pytest.mark.parametrize("components", [7, 8, 20])
 def test_more_components_than_pca_can_have_are_refused(components):
-    assert pca.obstacle(6, 7, 100) is None
-    assert "7 dimensions" in pca.obstacle(components, 7, 100)
-    assert "7 training samples" in pca.obstacle(components, 100, 7)
+    assert pca.skip_reason(6, 7, 100) is None
+    assert "7 dimensions" in pca.skip_reason(components, 7, 100)
+    assert "7 training samples" in pca.skip_reason(components, 100, 7)
     with pytest.raises(InputError, match=f"{components} numbers"):
         fit_pca([torch.randn(100, 7)], components, 700)
 

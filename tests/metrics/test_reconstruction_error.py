@@ -9,7 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from lightning_gen import InputError
 from lightning_gen.media import Images, Points
 from lightning_gen.metrics import reconstruction_error
-from lightning_gen.metrics.reconstruction import ssim_obstacle
+from lightning_gen.metrics.reconstruction import ssim_skip_reason
 
 
 def uniform(*shape, seed=0):
@@ -54,9 +54,9 @@ def test_ssim_is_that_of_the_paper(shape):
 def test_ssim_needs_pictures_as_large_as_its_window():
     x = uniform(2, 1, 10, 28)
     assert reconstruction_error([(x, x)]).ssim is None
-    assert "10 x 28 pixels are smaller than its 11 x 11 window" in ssim_obstacle(x.shape[1:], Images())
-    assert ssim_obstacle((1, 11, 11), Images()) is None
-    assert "points" in ssim_obstacle((2,), Points())
+    assert "10 x 28 pixels are smaller than its 11 x 11 window" in ssim_skip_reason(x.shape[1:], Images())
+    assert ssim_skip_reason((1, 11, 11), Images()) is None
+    assert "points" in ssim_skip_reason((2,), Points())
 
 
 def test_batches_of_unequal_size_give_what_one_batch_gives():
@@ -79,7 +79,7 @@ def test_points_are_compared_as_they_are_and_have_no_psnr():
     found = reconstruction_error([(torch.tensor([[0.0, 3.0]]), torch.tensor([[4.0, 3.0]]))])
     assert found.mse == 8
     assert found.psnr_db is None
-    assert [figure.name for figure in found.figures("pca_")] == ["pca_mse"]
+    assert [measurement.name for measurement in found.measurements("pca_")] == ["pca_mse"]
 
 
 def test_an_image_given_back_exactly_has_no_finite_psnr():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lightning_gen.metrics import Figure, Report
+from lightning_gen.metrics import Measurement, Report
 
 
 def refuse(constant):
@@ -13,7 +13,7 @@ def refuse(constant):
 
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan"])
 def test_figures_that_are_not_finite_are_null_and_named(value):
-    report = Report((Figure("psnr_db", float(value), "ratio in dB"), Figure("mse", 0.5, "error")))
+    report = Report((Measurement("psnr_db", float(value), "ratio in dB"), Measurement("mse", 0.5, "error")))
     read = json.loads(report.to_json(), parse_constant=refuse)
     assert read["figures"] == {"psnr_db": None, "mse": 0.5}
     assert read["card"]["not_finite"] == {"psnr_db": value}
@@ -26,8 +26,8 @@ def test_a_card_that_is_not_finite_is_no_json():
 
 
 def test_reports_add_up():
-    first = Report((Figure("a", 1, "one"),), {"seed": 0}, {"b": "of no reason"})
-    second = Report((Figure("c", 2, "two"),), {"samples": 5})
+    first = Report((Measurement("a", 1, "one"),), {"seed": 0}, {"b": "of no reason"})
+    second = Report((Measurement("c", 2, "two"),), {"samples": 5})
     read = (first + second).as_dict()
     assert list(read["figures"].items()) == [("a", 1), ("c", 2)]
     assert read["card"]["seed"] == 0
@@ -38,7 +38,9 @@ def test_reports_add_up():
 
 def test_columns_are_aligned_and_nothing_controls_a_terminal():
     report = Report(
-        (Figure("mse", 0.0123456, "error"), Figure("psnr_db", 20.5, "ratio")), {"seed": 3}, {"PCA": "too wide"}
+        (Measurement("mse", 0.0123456, "error"), Measurement("psnr_db", 20.5, "ratio")),
+        {"seed": 3},
+        {"PCA": "too wide"},
     )
     lines = report.to_text().splitlines()
     assert lines[:4] == ["mse      0.012346  error", "psnr_db      20.5  ratio", "no PCA: too wide", ""]

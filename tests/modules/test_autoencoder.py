@@ -150,7 +150,7 @@ def test_a_sampler_is_fitted_to_codes_drawn_from_the_posterior(autoencoder):
 class Halves(IdentityBottleneck):
     """Codes that are multiples of ½."""
 
-    def snap(self, code):
+    def quantize(self, code):
         return (2 * code).round() / 2
 
 
@@ -216,7 +216,7 @@ def test_an_optimizer_that_asks_for_the_loss_again_counts_a_batch_once(autoencod
         objective={"reconstruction": GaussianLikelihood(weight=weight)},
         optimizer=partial(torch.optim.LBFGS, lr=0.1, max_iter=5),
     )
-    module.bottleneck.adapt = lambda code, *args: adapted.append(len(code.sample))
+    module.bottleneck.update_codebook = lambda code, *args: adapted.append(len(code.sample))
     trainer(max_epochs=1, accumulate_grad_batches=accumulate).fit(module, loader())
     assert module.images_seen == 96
     assert len(weight.seen) > 12, "the loss was asked for several times in each step"

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lightning_gen import InputError
+from lightning_gen.augmentations import Masking
 from lightning_gen.bottlenecks import GradientDescent, MovingAverage, ResidualQuantizer, VectorQuantizer
 from lightning_gen.networks import DenseEncoder
 from lightning_gen.objectives import BernoulliLikelihood, HiddenPart, ImportanceWeightedBound
@@ -26,7 +27,9 @@ def test_a_codebook_that_nothing_would_train_is_refused(autoencoder, quantizer, 
 
 @pytest.mark.parametrize("learning", [None, MovingAverage()])
 def test_a_codebook_of_averages_needs_no_term(autoencoder, learning):
-    quantizing(autoencoder, VectorQuantizer(3, 8, learning))
+    module = quantizing(autoencoder, VectorQuantizer(3, 8, learning))
+    module.loss(module.reconstruction(torch.rand(4, 1, 8, 8), torch.Generator()))[0].backward()
+    assert all(parameter.grad.isfinite().all() for parameter in module.parameters())
 
 
 @pytest.mark.parametrize("weight", [1.0, Constant(1.0, warmup_images=100)])
@@ -55,7 +58,10 @@ def test_a_divergence_beside_the_bound_may_be_logged(autoencoder):
 
 
 def test_other_wrapped_likelihoods_stand_beside_a_divergence(autoencoder):
-    autoencoder(variational=True, objective={"hidden": HiddenPart(BernoulliLikelihood()), "kl": KLDivergence()})
+    objective = {"hidden": HiddenPart(BernoulliLikelihood()), "kl": KLDivergence(0.5)}
+    module = autoencoder(variational=True, objective=objective, corruption=Masking(0.5))
+    loss, terms = module.loss(module.reconstruction(torch.rand(4, 1, 8, 8), torch.Generator()))
+    torch.testing.assert_close(loss, terms["hidden"] + 0.5 * terms["kl"])
 
 
 def test_without_a_likelihood_the_remedy_is_named_for_files_and_for_the_shell(autoencoder):

@@ -80,7 +80,7 @@ def data(oracle, tmp_path):
 
 
 def figures(report):
-    return {figure.name: figure.value for figure in report.figures}
+    return {measurement.name: measurement.value for measurement in report.measurements}
 
 
 def value(module, x, seed=0):

@@ -189,17 +189,15 @@ def test_minibatch_standard_deviation_by_hand(cls, arguments):
     assert (same < 2e-4).all()
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"packing": 2, "conditioning": Concatenation(CLASSES)}, {"conditioning": AuxiliaryClassifier(CLASSES)}],
-)
 @every_discriminator
-def test_halves_are_the_judgements_of_either_half(cls, arguments, options):
-    discriminator = cls((1, 8, 8), **arguments, **options).double().eval()
-    real, fake = numbers(6, 1, 8, 8), numbers(6, 1, 8, 8)
-    halves = discriminator(torch.cat([real, fake]), torch.cat([LABELS, LABELS.flip(0)])).split()
-    for half, alone in zip(halves, (discriminator(real, LABELS), discriminator(fake, LABELS.flip(0))), strict=True):
-        torch.testing.assert_close(vars(half), vars(alone))
+def test_halves_are_the_judgements_of_either_half(cls, arguments):
+    packs, guesses = {"packing": 2, "conditioning": Concatenation(CLASSES)}, AuxiliaryClassifier(CLASSES)
+    for options in ({}, packs, {"conditioning": guesses}):
+        discriminator = cls((1, 8, 8), **arguments, **options).double().eval()
+        real, fake = numbers(6, 1, 8, 8), numbers(6, 1, 8, 8)
+        halves = discriminator(torch.cat([real, fake]), torch.cat([LABELS, LABELS.flip(0)])).split()
+        for half, alone in zip(halves, (discriminator(real, LABELS), discriminator(fake, LABELS.flip(0))), strict=True):
+            torch.testing.assert_close(vars(half), vars(alone))
 
 
 @pytest.mark.parametrize(("cls", "conditioning", "arguments"), CONDITIONAL_GENERATORS)
@@ -213,13 +211,13 @@ def test_a_generator_draws_each_class_its_own_way(cls, conditioning, arguments):
     assert generator.num_classes == CLASSES
 
 
-@pytest.mark.parametrize("conditioning", [Concatenation, Projection])
 @every_discriminator
-def test_a_discriminator_judges_each_class_its_own_way(cls, arguments, conditioning):
-    discriminator = cls((1, 8, 8), conditioning=conditioning(CLASSES), **arguments).double().eval()
-    logits = discriminator(numbers(1, 1, 8, 8).expand(3, -1, -1, -1), torch.arange(3)).logits
-    assert torch.pdist(logits[:, None]).min() > 1e-5
-    assert discriminator.num_classes == CLASSES
+def test_a_discriminator_judges_each_class_its_own_way(cls, arguments):
+    for conditioning in (Concatenation, Projection):
+        discriminator = cls((1, 8, 8), conditioning=conditioning(CLASSES), **arguments).double().eval()
+        logits = discriminator(numbers(1, 1, 8, 8).expand(3, -1, -1, -1), torch.arange(3)).logits
+        assert torch.pdist(logits[:, None]).min() > 1e-5
+        assert discriminator.num_classes == CLASSES
 
 
 def test_an_auxiliary_classifier_does_not_read_the_class_it_guesses():
@@ -235,12 +233,12 @@ def test_a_conditional_generator_wants_the_class(cls, conditioning, arguments):
         generator(torch.randn(2, generator.latent_dim))
 
 
-@pytest.mark.parametrize("conditioning", [Concatenation, Projection, AuxiliaryClassifier])
 @every_discriminator
-def test_a_conditional_discriminator_wants_the_class(cls, arguments, conditioning):
-    discriminator = cls((1, 8, 8), conditioning=conditioning(CLASSES), **arguments)
-    with pytest.raises(InputError, match=f"{cls.__name__} is conditional and the samples come without labels: take"):
-        discriminator(torch.randn(2, 1, 8, 8))
+def test_a_conditional_discriminator_wants_the_class(cls, arguments):
+    for conditioning in (Concatenation, Projection, AuxiliaryClassifier):
+        discriminator = cls((1, 8, 8), conditioning=conditioning(CLASSES), **arguments)
+        with pytest.raises(InputError, match=f"{cls.__name__} is conditional and the samples come without labels"):
+            discriminator(torch.randn(2, 1, 8, 8))
 
 
 @every_discriminator
@@ -249,22 +247,18 @@ def test_samples_that_make_no_whole_packs_are_refused(cls, arguments):
         cls((1, 8, 8), packing=2, **arguments)(torch.randn(5, 1, 8, 8))
 
 
-@pytest.mark.parametrize("conditioning", [Projection, AuxiliaryClassifier])
 @every_discriminator
-def test_one_class_a_logit_and_packing_are_refused(cls, arguments, conditioning):
-    with pytest.raises(
-        InputError, match=f"{conditioning.__name__} .* packing 2 .*: use Concatenation with packing, or"
-    ):
-        cls((1, 8, 8), packing=2, conditioning=conditioning(CLASSES), **arguments)
+def test_one_class_a_logit_and_packing_are_refused(cls, arguments):
+    for conditioning in (Projection, AuxiliaryClassifier):
+        with pytest.raises(InputError, match=f"{conditioning.__name__} .* packing 2 .*: use Concatenation"):
+            cls((1, 8, 8), packing=2, conditioning=conditioning(CLASSES), **arguments)
 
 
-@pytest.mark.parametrize("num_classes", [1, 0, -2, 2.5, None])
 @pytest.mark.parametrize("conditioning", [Concatenation, ConditionalBatchNorm, Projection, AuxiliaryClassifier])
-def test_fewer_than_two_classes_are_refused(conditioning, num_classes):
-    with pytest.raises(
-        InputError, match=f"{conditioning.__name__} needs .* at least 2 classes and got num_classes {num_classes}: take"
-    ):
-        conditioning(num_classes)
+def test_fewer_than_two_classes_are_refused(conditioning):
+    for number in (1, 0, -2, 2.5, None):
+        with pytest.raises(InputError, match=f"{conditioning.__name__} needs .* at least 2 .* num_classes {number}"):
+            conditioning(number)
 
 
 @pytest.mark.parametrize(

@@ -72,18 +72,17 @@ NETWORKS = (
     (ResidualDecoder, {"latent_dim": 3, "width": 16, "halvings": 1, "outputs": 4}),
 )
 SHAPES = (
-    (1, 8, 8),
-    (3, 9, 9),
-    (1, 28, 28),
-    (5, 17, 30),
-    (3, 32, 32),
-    (1, 9, 200),
-    (2, 256, 8),
-    (3, 100, 48),
-    (1, 64, 64),
+    (1, 8, 8),  # the smallest
+    (3, 32, 32),  # halved to the end
+    (5, 17, 30),  # odd and even, many channels
+    (1, 9, 200),  # far from square
+    (2, 256, 8),  # the other way, and large
 )
 IDS = [f"{cls.__name__}-{index}" for index, (cls, _) in enumerate(NETWORKS)]
 every_network = pytest.mark.parametrize(("cls", "arguments"), NETWORKS, ids=IDS)
+every_class = pytest.mark.parametrize(
+    ("cls", "arguments"), dict(NETWORKS).items(), ids=lambda each: getattr(each, "__name__", "")
+)
 every_discriminator = pytest.mark.parametrize(
     ("cls", "arguments"),
     [
@@ -122,11 +121,11 @@ def leave_zero(network):
 
 
 @every_network
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_any_picture_goes_in_or_comes_out(cls, arguments, shape):
-    network = cls(shape, **arguments)
-    before, after = shapes_in_and_out(network)
-    assert tensor(network(torch.randn(2, *before), *labels_for(network, 2))).shape == (2, *after)
+def test_any_picture_goes_in_or_comes_out(cls, arguments):
+    for shape in SHAPES:
+        network = cls(shape, **arguments)
+        before, after = shapes_in_and_out(network)
+        assert tensor(network(torch.randn(2, *before), *labels_for(network, 2))).shape == (2, *after), shape
 
 
 @every_network
@@ -141,7 +140,7 @@ def test_every_parameter_learns(cls, arguments):
         assert parameter.grad.abs().max() > 1e-6, name
 
 
-@every_network
+@every_class
 def test_constructor_arguments_are_attributes(cls, arguments):
     network = cls((3, 16, 16), **arguments)
     values = {"shape": (3, 16, 16), **arguments}
@@ -149,7 +148,7 @@ def test_constructor_arguments_are_attributes(cls, arguments):
         assert getattr(network, name) == values.get(name, parameter.default), name
 
 
-@every_network
+@every_class
 def test_same_seed_same_network(cls, arguments):
     states = []
     for _ in range(2):
@@ -204,7 +203,7 @@ def test_a_gradient_penalty_learns(cls, arguments):
     assert (values[0] - values[1]) / 2e-6 == pytest.approx(norm.item(), rel=1e-3)
 
 
-@every_network
+@every_class
 def test_a_batch_of_another_shape_is_refused_by_name(cls, arguments):
     network = cls((3, 16, 16), **arguments)
     before, _ = shapes_in_and_out(network)
@@ -246,18 +245,15 @@ def test_kinds_are_only_contracts(cls):
 
 
 @pytest.mark.parametrize("cls", PICTURE_NETWORKS)
-@pytest.mark.parametrize(
-    ("shape", "sentence"),
-    [
-        ((1, 4, 32), "needs pictures of at least 8 x 8 and got 4 x 32: set --data.size 8 or more"),
+def test_shapes_that_cannot_work_are_refused(cls):
+    for shape, sentence in (
+        ((1, 4, 32), "needs pictures of at least 8 x 8 and got 4 x 32: set --data.size"),
         ((3, 32, 7), "needs pictures of at least 8 x 8 and got 32 x 7"),
-        ((2,), "needs pictures of shape .channels, height, width. and got samples of shape .2,.: use the Dense"),
+        ((2,), "needs pictures .* got samples of shape .2,.: use the Dense"),
         ((0, 8, 8), "cannot be built with shape 0, 8, 8"),
-    ],
-)
-def test_shapes_that_cannot_work_are_refused(cls, shape, sentence):
-    with pytest.raises(InputError, match=f"{cls.__name__} {sentence}"):
-        cls(shape)
+    ):
+        with pytest.raises(InputError, match=f"{cls.__name__} {sentence}"):
+            cls(shape)
 
 
 @pytest.mark.parametrize(

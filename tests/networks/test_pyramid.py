@@ -9,7 +9,7 @@ def build(height, width_of_picture, width=2):
     return pyramid(nn.Identity(), (3, height, width_of_picture), width)
 
 
-@pytest.mark.parametrize("height", range(8, 73))
+@pytest.mark.parametrize("height", [8, *range(9, 73, 7), *range(16, 73, 8)])
 def test_convolutions_lead_down_and_up_through_the_same_sizes(height):
     levels = build(height, 265 - height)
     x = torch.empty(1, 3, height, 265 - height, device="meta")

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from lightning_gen.networks import R3GANDiscriminator, R3GANGenerator
+from lightning_gen.networks.layers import LAYERS
 from lightning_gen.networks.r3gan import Doubling, FixupBlock, Halving
 
 NETWORKS = (R3GANGenerator, R3GANDiscriminator)
@@ -41,7 +42,7 @@ def test_every_residual_block_starts_as_the_identity(cls):
 
 def test_a_residual_block_by_hand():
     """Groups as convolutions of their own."""
-    block = FixupBlock(4, expansion=3, group_width=6, depth=1).double()
+    block = FixupBlock(4, expansion=3, group_width=6, depth=1, layers=LAYERS[2]).double()
     for parameter in block.parameters():
         nn.init.normal_(parameter)
     first, _, grouped, _, last = block.branch
@@ -91,7 +92,7 @@ def test_one_step_changes_the_output_as_much_however_many_blocks():
     changes = []
     for depth in (1, 4, 16):
         torch.manual_seed(0)
-        blocks = nn.Sequential(*(FixupBlock(64, 2, 16, depth) for _ in range(depth)))
+        blocks = nn.Sequential(*(FixupBlock(64, 2, 16, depth, LAYERS[2]) for _ in range(depth)))
         output = blocks(torch.randn(4, 64, 8, 8))
         (output * torch.randn_like(output)).sum().backward()
         for block in blocks:

@@ -15,6 +15,7 @@ from lightning_gen.networks import (
     ResNetDiscriminator,
     ResNetGenerator,
 )
+from lightning_gen.networks.layers import LAYERS
 from lightning_gen.networks.resnet import DownBlock, ResidualBlock, SelfAttention, UpBlock
 
 NORMALISED = (
@@ -104,7 +105,7 @@ def test_discriminator_by_hand():
 
 
 def test_the_last_line_of_an_odd_side_is_averaged_alone():
-    block = DownBlock(1, 1)
+    block = DownBlock(1, 1, LAYERS[2])
     shortcut = block.shortcut[0](torch.arange(9.0).view(1, 1, 3, 3))
     assert shortcut.flatten().tolist() == [2.0, 3.5, 6.5, 8.0]
 
@@ -122,7 +123,7 @@ def test_weights_are_xaviers():
 
 def test_attention_by_hand():
     """Section 3 of https://arxiv.org/abs/1805.08318, place by place."""
-    attention = SelfAttention(16).double()
+    attention = SelfAttention(16, LAYERS[2]).double()
     x = torch.randn(2, 16, 4, 6).double()
     assert torch.equal(attention(x), x)
     nn.init.constant_(attention.gain, 0.7)

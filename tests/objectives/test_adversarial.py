@@ -122,13 +122,13 @@ def test_the_flag_tells_whether_real_logits_matter_to_the_generator(cls):
 
 
 @every_objective
-@pytest.mark.parametrize("size", [1e4, -1e4])
-def test_sure_discriminators_give_finite_losses_and_gradients(cls, size):
-    real, fake = torch.full((4,), size, requires_grad=True), torch.full((4,), -size, requires_grad=True)
-    loss = cls().discriminator(real, fake) + cls().generator(real, fake)
-    loss.backward()
-    assert loss.isfinite()
-    assert fake.grad.isfinite().all()
+def test_sure_discriminators_give_finite_losses_and_gradients(cls):
+    for size in (1e4, -1e4):
+        real, fake = torch.full((4,), size, requires_grad=True), torch.full((4,), -size, requires_grad=True)
+        loss = cls().discriminator(real, fake) + cls().generator(real, fake)
+        loss.backward()
+        assert loss.isfinite(), size
+        assert fake.grad.isfinite().all(), size
 
 
 @pytest.mark.parametrize(
@@ -199,10 +199,10 @@ def test_the_best_logit_of_a_smoothed_real_sample_is_that_of_its_target(cls):
 
 
 @pytest.mark.parametrize("cls", SMOOTHED)
-@pytest.mark.parametrize("smoothing", [-0.1, 1.0, 2, float("nan")])
-def test_a_smoothing_that_means_nothing_is_refused(cls, smoothing):
-    with pytest.raises(InputError, match=f"{cls.__name__} cannot have label_smoothing .*: give a number from 0"):
-        cls(label_smoothing=smoothing)
+def test_a_smoothing_that_means_nothing_is_refused(cls):
+    for smoothing in (-0.1, 1.0, 2, float("nan")):
+        with pytest.raises(InputError, match=f"{cls.__name__} cannot have label_smoothing .*: give a number from 0"):
+            cls(label_smoothing=smoothing)
 
 
 @every_objective

@@ -5,10 +5,11 @@ import inspect
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.distributions import Categorical
 
 from lightning_gen.errors import InputError
-from lightning_gen.objectives import Classification, FeatureMatching, FeatureReconstruction
+from lightning_gen.objectives import Classification, FeatureMatching, FeatureReconstruction, LayerwiseFeatureMatching
 from lightning_gen.records import DiscriminatorOutput
 
 TERMS = (FeatureMatching, Classification)
@@ -108,3 +109,28 @@ def test_features_are_compared_sample_by_sample_and_generated_ones_left_out():
     assert FeatureReconstruction().discriminator(*outputs) is None
     with pytest.raises(InputError, match="real samples"):
         FeatureReconstruction().generator(None, outputs[1])
+
+
+def test_layerwise_feature_matching_is_the_l1_distance_of_each_map():
+    """As pix2pixHD's training writes it: L1Loss of each map, the real one detached, summed."""
+    torch.manual_seed(0)
+    maps = [torch.randn(3, c, side, side).double() for c, side in ((4, 8), (8, 4), (16, 2))]
+    fakes = [torch.randn_like(each).requires_grad_() for each in maps]
+    real, fake = (
+        DiscriminatorOutput(torch.zeros(3), torch.zeros(3, 1), hidden=tuple(hidden)) for hidden in (maps, fakes)
+    )
+    value = LayerwiseFeatureMatching().generator(real, fake)
+    expected = sum(nn.L1Loss()(ours, theirs) for ours, theirs in zip(fakes, maps, strict=True))
+    torch.testing.assert_close(value, expected)
+    assert LayerwiseFeatureMatching().weight == 10.0
+    assert LayerwiseFeatureMatching().discriminator(real, fake) is None
+    for none in (None, DiscriminatorOutput(torch.zeros(3), torch.zeros(3, 1))):
+        with pytest.raises(InputError, match="PatchDiscriminator"):
+            LayerwiseFeatureMatching().generator(none, fake)
+
+
+def test_layerwise_feature_matching_takes_the_first_of_several_kinds_of_fakes():
+    real = torch.randn(2, 3, 4, 4)
+    fake = torch.cat([real, torch.randn(2, 3, 4, 4)])
+    outputs = [DiscriminatorOutput(x.sum((1, 2, 3)), x.flatten(1), hidden=(x,)) for x in (real, fake)]
+    assert LayerwiseFeatureMatching().generator(*outputs) == 0

@@ -10,7 +10,7 @@ from lightning_gen import AutoencoderModule
 from lightning_gen.data import Digits
 from lightning_gen.errors import InputError
 from lightning_gen.objectives import LPIPS, BernoulliLikelihood, Perceptual
-from lightning_gen.objectives.perceptual import LINEAR_WEIGHTS
+from lightning_gen.private import LPIPS_VGG16
 from lightning_gen.records import Code, Reconstruction
 
 
@@ -152,7 +152,7 @@ def test_lpips_has_the_gradient_of_torchmetrics(reference, vgg):
 
 
 def test_lpips_reads_linear_weights_of_the_users(vgg, tmp_path):
-    linear = torch.load(LINEAR_WEIGHTS, map_location="cpu", weights_only=True)
+    linear = torch.load(LPIPS_VGG16, map_location="cpu", weights_only=True)
     torch.save({name: 2 * weight for name, weight in linear.items()}, tmp_path / "linear.pth")
     given = record(*pictures(size=16))
     torch.testing.assert_close(LPIPS(vgg, tmp_path / "linear.pth")(given), 2 * LPIPS(vgg)(given))
@@ -207,7 +207,7 @@ def test_lpips_without_its_files(vgg, tmp_path):
     with pytest.raises(InputError, match=r"does not exist: give the file of torchvision's VGG16, vgg16-397923af\.pth"):
         LPIPS(tmp_path / "none.pth")(given)
     with pytest.raises(InputError, match="files of other networks"):
-        LPIPS(LINEAR_WEIGHTS)(given)
+        LPIPS(LPIPS_VGG16)(given)
     with pytest.raises(InputError, match="files of other networks"):
         LPIPS(vgg, vgg)(given)
     (tmp_path / "text.pth").write_text("weights")

@@ -53,15 +53,15 @@ def source(seed=0):
 
 
 @every_likelihood
-@pytest.mark.parametrize("channels", [1, 2, 3])
-def test_shapes(cls, arguments, channels):
-    likelihood, x = cls(**arguments), images(channels=channels)
-    output = outputs(likelihood, channels=channels)
-    log_probs = likelihood.log_probs(output, x)
-    assert log_probs.shape in {(6, channels, 4, 5), (6, 1, 4, 5)}
-    torch.testing.assert_close(likelihood.log_prob(output, x), log_probs.sum((1, 2, 3)))
-    torch.testing.assert_close(likelihood(record(x, output)), -log_probs.sum((1, 2, 3)).mean())
-    assert likelihood.mean(output).shape == likelihood.sample(output, source()).shape == x.shape
+def test_shapes(cls, arguments):
+    for channels in (1, 2, 3):
+        likelihood, x = cls(**arguments), images(channels=channels)
+        output = outputs(likelihood, channels=channels)
+        log_probs = likelihood.log_probs(output, x)
+        assert log_probs.shape in {(6, channels, 4, 5), (6, 1, 4, 5)}
+        torch.testing.assert_close(likelihood.log_prob(output, x), log_probs.sum((1, 2, 3)))
+        torch.testing.assert_close(likelihood(record(x, output)), -log_probs.sum((1, 2, 3)).mean())
+        assert likelihood.mean(output).shape == likelihood.sample(output, source()).shape == x.shape
 
 
 @every_likelihood
@@ -117,14 +117,14 @@ def test_only_the_generator_given_is_drawn_from(cls, arguments):
 
 
 @every_likelihood
-@pytest.mark.parametrize("size", [0.0, 30.0, 1e4])
-def test_gradients_are_finite_at_extremes(cls, arguments, size):
+def test_gradients_are_finite_at_extremes(cls, arguments):
     likelihood, x = cls(**arguments), images().float()
-    output = outputs(likelihood).sign().float().mul(size).requires_grad_()
-    value = likelihood(record(x, output))
-    (gradient,) = torch.autograd.grad(value + likelihood.mean(output).sum(), output)
-    assert value.isfinite()
-    assert gradient.isfinite().all()
+    for size in (0.0, 30.0, 1e4):
+        output = outputs(likelihood).sign().float().mul(size).requires_grad_()
+        value = likelihood(record(x, output))
+        (gradient,) = torch.autograd.grad(value + likelihood.mean(output).sum(), output)
+        assert value.isfinite(), size
+        assert gradient.isfinite().all(), size
 
 
 @every_likelihood

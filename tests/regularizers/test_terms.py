@@ -82,10 +82,10 @@ def test_gradients_reach_the_encoder(cls, arguments):
 
 
 @every_term
-@pytest.mark.parametrize("n", [1, 2])
-def test_the_smallest_batches_give_numbers(cls, arguments, n):
-    assert cls(**arguments)(record(n)).isfinite()
-    assert cls()(record(n)).isfinite()
+def test_the_smallest_batches_give_numbers(cls, arguments):
+    for n in (1, 2):
+        assert cls(**arguments)(record(n)).isfinite()
+        assert cls()(record(n)).isfinite()
 
 
 @every_term

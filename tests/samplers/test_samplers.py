@@ -1,5 +1,7 @@
 """Latent samplers: densities that are densities, and that fit."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,9 @@ from sklearn.datasets import make_moons
 from sklearn.mixture import GaussianMixture
 
 from lightning_gen import InputError
+from lightning_gen.checkpoint.samplers import described, rebuilt, weights_key
 from lightning_gen.samplers import SAMPLERS, FlowSampler, GaussianMixtureSampler
 from lightning_gen.samplers import flow as flow_module
-from lightning_gen.samplers.kept import described, rebuilt, weights_key
 
 
 def seeded(seed=0):
@@ -185,3 +187,10 @@ def test_the_key_of_weights_follows_their_values_alone():
     assert weights_key(first) == weights_key(second)
     second.train()(torch.randn(4, 2))
     assert weights_key(first) != weights_key(second), "statistics change codes as weights do"
+
+
+def test_without_zuko_a_flow_is_refused_before_anything_is_encoded(monkeypatch):
+    monkeypatch.setattr(flow_module, "find_spec", lambda name: None if name == "zuko" else find_spec(name))
+    with pytest.raises(InputError, match=r"needs the package zuko: .* pip install 'lightning_gen\[flow\]'"):
+        FlowSampler()
+    GaussianMixtureSampler()

@@ -10,6 +10,7 @@ from lightning_gen.networks import DenseDiscriminator, PatchDiscriminator
 from lightning_gen.objectives import FeatureMatching, Hinge, NonSaturating, RelativisticPaired
 from lightning_gen.records import DiscriminatorOutput, RealFakePair
 from lightning_gen.regularizers import R1, R2, GradientPenalty, LeCam
+from lightning_gen.schedules import Linear
 from lightning_gen.training import AdversarialLosses
 from lightning_gen.training.adversarial import outputs_of
 
@@ -143,3 +144,13 @@ def test_an_output_splits_with_its_hidden_maps(halves):
     assert torch.equal(first.hidden[0][:, 0, 0], first.logits)
     assert torch.equal(second.hidden[0][:, 0, 0], second.logits)
     assert len(first.logits) == halves
+
+
+def test_the_weight_of_a_term_may_follow_a_schedule():
+    member, both = members()[0], pair()
+    terms = {"match": FeatureMatching(Linear(1000, first=2.0, last=0.0))}
+    adversarial = losses(member, NonSaturating(), terms=terms)
+    weights = [
+        adversarial.of_generator(both.fake, None, both.real, None, images).terms[0][2] for images in (0, 500, 1000)
+    ]
+    assert weights == [2.0, 1.0, 0.0]

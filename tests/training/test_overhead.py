@@ -159,6 +159,7 @@ print(first, faults())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "chosen", [{}, {"MALLOC_ARENA_MAX": "2"}, {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=1048576"}]
 )

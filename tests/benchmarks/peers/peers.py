@@ -27,8 +27,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from clock import Reading
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import gallery  # of the folder above
 
 PACKAGES = ("torch", "torchvision", "lightning", "pythae", "torchgan", "torch-mimicry")
 
@@ -52,38 +56,38 @@ class Row:
 
 ROWS = {
     "gan": Row(
-        "a step of DCGAN, 32 x 32, pictures in memory",
+        "a step of DCGAN, 32 x 32, images in memory",
         (
             *("lightning_gen, gan/dcgan", "lightning_gen, gan/dcgan --compile true"),
-            *("Lightning's tutorial", "the same, no picture a step", "torchgan", "torch-mimicry"),
+            *("Lightning's tutorial", "the same, no image a step", "torchgan", "torch-mimicry"),
         ),
         ticks=2,
     ),
     "gan_shared": Row(
-        "a step of DCGAN, the library's players sharing samples",
+        "a step of DCGAN, the library's networks sharing samples",
         ("lightning_gen, gan/dcgan --model.shared_samples true", "Lightning's tutorial"),
         ticks=2,
     ),
     "vae": Row(
-        "a step of the convolutional VAE, 32 x 32, pictures in memory",
+        "a step of the convolutional VAE, 32 x 32, images in memory",
         ("lightning_gen, autoencoder/vae", "lightning_gen, autoencoder/vae --compile true", "pythae"),
         ticks=1,
     ),
     "epoch": Row(
-        "a step of an epoch, DCGAN, 28 x 28, pictures from files",
+        "a step of an epoch, DCGAN, 28 x 28, images from files",
         (
             *("lightning_gen, gan/dcgan, 28 x 28", "lightning_gen, gan/dcgan, 28 x 28 --compile true"),
-            *("Lightning's tutorial, torchvision's data", "the same, no picture a step, torchvision's data"),
+            *("Lightning's tutorial, torchvision's data", "the same, no image a step, torchvision's data"),
         ),
         ticks=2,
     ),
     "epoch_shared": Row(
-        "a step of an epoch, the library's players sharing samples",
+        "a step of an epoch, the library's networks sharing samples",
         ("lightning_gen, gan/dcgan, 28 x 28 --model.shared_samples true", "Lightning's tutorial, torchvision's data"),
         ticks=2,
     ),
     "loading": Row(
-        "a batch of 64 pictures, 28 x 28, ready for the network",
+        "a batch of 64 images, 28 x 28, ready for the network",
         ("lightning_gen's loader", "torchvision's data set and DataLoader"),
         ticks=1,
         steps=10,
@@ -198,6 +202,19 @@ def table(row: Row, sides: dict[str, Side]) -> str:
     return "\n".join([*lines, "", *(f"{note}\n" for note in sorted(notes))])
 
 
+def recorded(row: Row, sides: dict[str, Side]) -> dict[str, dict[str, Any]]:
+    """What is kept of a row: processor time, as a multiple of the library's."""
+    ours, *_ = sides.values()
+    kept = {}
+    for name, side in list(sides.items())[1:]:
+        if not side.error:
+            pairs = zip(side.readings, ours.readings, strict=True)
+            ratios = [theirs.processor / own.processor for theirs, own in pairs]
+            ratio = {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
+            kept[f"{row.label}: {name}"] = {"processor_ratio": ratio}
+    return kept
+
+
 def spread(values: list[float]) -> str:
     """Median and range."""
     if not values:
@@ -224,18 +241,23 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="of a turn; where nothing trains, ten times as many")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
     parser.add_argument("--output", type=Path, help="JSON file for all readings")
+    parser.add_argument("--record", action="store_true", help="keep the figures in results/ and write the pages anew")
     options = parser.parse_args()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}"
     turns = f"{options.threads} thread(s), {options.turns} turns of {options.steps} steps"
     print(f"{machine}; {turns}\n{', '.join(f'{name} {number}' for name, number in versions().items())}\n")
-    rows = {}
+    rows, kept = {}, {}
     for name in options.rows:
         sides = compare(ROWS[name], options.turns, options.steps, options.threads)
         rows[name] = {"label": ROWS[name].label, "sides": {name: asdict(side) for name, side in sides.items()}}
         print(table(ROWS[name], sides), flush=True)
+        kept |= recorded(ROWS[name], sides)
         if options.output is not None:
             content = {"machine": machine, "turns": turns, "versions": versions(), "rows": rows}
             options.output.write_text(json.dumps(content, indent=1))
+    if options.record:
+        installed = ", ".join(f"{name} {number}" for name, number in versions().items() if name != "torch")
+        gallery.record("peers", kept, {}, f"{installed}, {turns}")
 
 
 if __name__ == "__main__":

@@ -227,7 +227,7 @@ SIDES: dict[str, Callable[[Clock], None]] = {
     "lightning_gen, gan/dcgan --compile true": fit("gan/dcgan", SHAPE[1], "--compile", "true"),
     "lightning_gen, gan/dcgan --model.shared_samples true": fit("gan/dcgan", SHAPE[1], *SHARED),
     "Lightning's tutorial": tutorial(in_memory, SHAPE, shows=True),
-    "the same, no picture a step": tutorial(in_memory, SHAPE, shows=False),
+    "the same, no image a step": tutorial(in_memory, SHAPE, shows=False),
     "torchgan": torchgan,
     "torch-mimicry": mimicry,
     "lightning_gen, autoencoder/vae": fit("autoencoder/vae", SHAPE[1]),
@@ -237,7 +237,7 @@ SIDES: dict[str, Callable[[Clock], None]] = {
     "lightning_gen, gan/dcgan, 28 x 28 --compile true": fit("gan/dcgan", NATIVE[1], "--compile", "true"),
     "lightning_gen, gan/dcgan, 28 x 28 --model.shared_samples true": fit("gan/dcgan", NATIVE[1], *SHARED),
     "Lightning's tutorial, torchvision's data": tutorial(from_pil, NATIVE, shows=True),
-    "the same, no picture a step, torchvision's data": tutorial(from_pil, NATIVE, shows=False),
+    "the same, no image a step, torchvision's data": tutorial(from_pil, NATIVE, shows=False),
     "lightning_gen's loader": load,
     "torchvision's data set and DataLoader": load_from_pil,
 }

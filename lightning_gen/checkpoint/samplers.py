@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen.samplers.base import LatentSampler
+from lightning_gen.samplers import LatentSampler
 
 Kind = TypeVar("Kind", bound=LatentSampler)
 

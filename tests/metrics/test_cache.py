@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_gen.metrics.kept import digest, kept
+from lightning_gen.metrics.cache import cached, digest
 
 LIKE = {"x": torch.empty(2, 3), "n": torch.empty((), dtype=torch.int64)}
 
@@ -28,7 +28,7 @@ def make(made):
 
 
 def test_they_are_made_once(made, make, tmp_path):
-    first, again = (kept(tmp_path / "new" / "a.pt", LIKE, make) for _ in range(2))
+    first, again = (cached(tmp_path / "new" / "a.pt", LIKE, make) for _ in range(2))
     assert len(made) == 1
     torch.testing.assert_close(first, again, rtol=0, atol=0)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.pt"]
@@ -48,26 +48,26 @@ def test_they_are_made_once(made, make, tmp_path):
 )
 def test_a_file_of_something_else_is_replaced(other, made, make, tmp_path):
     torch.save(other, tmp_path / "a.pt")
-    found = kept(tmp_path / "a.pt", LIKE, make)
-    torch.testing.assert_close(kept(tmp_path / "a.pt", LIKE, make), found, rtol=0, atol=0)
+    found = cached(tmp_path / "a.pt", LIKE, make)
+    torch.testing.assert_close(cached(tmp_path / "a.pt", LIKE, make), found, rtol=0, atol=0)
     assert len(made) == 1
 
 
 @pytest.mark.parametrize("part", [0, 0.3, 0.9])
 def test_a_file_that_was_cut_short_is_replaced(part, made, make, tmp_path):
-    kept(tmp_path / "a.pt", LIKE, make)
+    cached(tmp_path / "a.pt", LIKE, make)
     content = (tmp_path / "a.pt").read_bytes()
     (tmp_path / "a.pt").write_bytes(content[: int(part * len(content))])
-    assert kept(tmp_path / "a.pt", LIKE, make)["n"] == 1
-    assert kept(tmp_path / "a.pt", LIKE, make)["n"] == 1
+    assert cached(tmp_path / "a.pt", LIKE, make)["n"] == 1
+    assert cached(tmp_path / "a.pt", LIKE, make)["n"] == 1
     assert len(made) == 2
 
 
 def test_a_folder_that_cannot_be_made_is_said_once(make, tmp_path, capsys):
     (tmp_path / "file").touch()
-    assert [kept(tmp_path / "file" / name, LIKE, make)["n"] for name in ("a.pt", "a.pt", "b.pt")] == [0, 1, 2]
+    assert [cached(tmp_path / "file" / name, LIKE, make)["n"] for name in ("a.pt", "a.pt", "b.pt")] == [0, 1, 2]
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"kept in {tmp_path / 'file'} (" in line
+    assert f"cached in {tmp_path / 'file'} (" in line
     assert "set XDG_CACHE_HOME to a folder that you may write to" in line
 
 
@@ -76,7 +76,7 @@ def test_what_fails_leaves_nothing(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        kept(Path(tmp_path / "a.pt"), LIKE, fail)
+        cached(Path(tmp_path / "a.pt"), LIKE, fail)
     assert not any(tmp_path.iterdir())
 
 

@@ -1,24 +1,28 @@
 """What an autoencoder is trained for, said in two lines: which terms, with what weights, in what units."""
 
-from lightning_gen.modules import Autoencoder
+from collections.abc import Mapping
+
+from lightning_gen.objectives import Likelihood
 from lightning_gen.regularizers import KLDivergence
 from lightning_gen.schedules import Schedule, at
+from lightning_gen.terms import Term
 from lightning_gen.training.module import END_OF_SCHEDULES
 
 LOOKS = 1000
 """Places on the way through a run at which a schedule is looked at."""
 
 
-def objective_lines(module: Autoencoder, images: int | None) -> list[str]:
+def objective_lines(terms: Mapping[str, Term], likelihood: Likelihood, images: int | None) -> list[str]:
     """The sum that is minimised, and the effective beta: the weight of the KL over that of the likelihood.
 
     Args:
-        module: The model.
+        terms: The terms of the objective by name.
+        likelihood: The one among them that turns outputs into samples.
         images: Length of the run in images; None where it is not known, and schedules are said to their ends.
     """
-    sums = " + ".join(summand(name, term.weight, images) for name, term in module.terms.items())
+    sums = " + ".join(summand(name, term.weight, images) for name, term in terms.items())
     units = "  log-probabilities are nats per sample: summed over its dimensions, averaged over the batch"
-    return [f"objective: {sums}{beta(module, images)}", units]
+    return [f"objective: {sums}{beta(terms, likelihood, images)}", units]
 
 
 def summand(name: str, weight: float | Schedule, images: int | None) -> str:
@@ -28,10 +32,9 @@ def summand(name: str, weight: float | Schedule, images: int | None) -> str:
     return name if weight == 1 else f"{weight:g} {name}"
 
 
-def beta(module: Autoencoder, images: int | None) -> str:
+def beta(terms: Mapping[str, Term], likelihood: Likelihood, images: int | None) -> str:
     """What is said of the effective beta; nothing where no term is a divergence with a weight of its own."""
-    divergences = [term for term in module.terms.values() if isinstance(term, KLDivergence) and term.weight != 0]
-    likelihood = module.likelihood
+    divergences = [term for term in terms.values() if isinstance(term, KLDivergence) and term.weight != 0]
     if len(divergences) != 1 or likelihood.weight == 0:
         return ""
     said = f"; effective beta {course(divergences[0].weight, likelihood.weight, images)}"

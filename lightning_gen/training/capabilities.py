@@ -1,0 +1,162 @@
+"""What a module can do, for all that work with modules and ask for it instead of their kind."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from lightning_gen.errors import InputError
+from lightning_gen.links import Link
+from lightning_gen.media import Medium
+from lightning_gen.media.rows import ROWS, rows_of
+from lightning_gen.records import Batch, Shape
+
+UNTILED = 10_000
+"""Samples of a preview that shows how dense they lie and not each of them."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Samples for a picture that a person looks at.
+
+    Attributes:
+        samples: ``(n, *shape)``, as the models see them.
+        columns: Samples in a row, where each has a cell of its own; None for a square.
+    """
+
+    samples: Tensor
+    columns: int | None = None
+
+
+class Capabilities(ABC):
+    """What commands, callbacks and figures ask of a module; a subclass overrides what it can do beyond this.
+
+    Attributes:
+        links: Arguments of its parts that follow from the data and from other parts; the command line fills them in.
+        monitor: The logged name of what ``best.ckpt`` is the lowest of.
+        reconstructs: Whether it encodes and reconstructs samples, as `Autoencoder` does.
+        redraws: Whether an update draws samples anew that it could share with the one before, by ``shared_samples``.
+        recalibrates: Whether `recalibrate` can measure its BatchNorm statistics anew.
+        sample_options: Arguments of `sample` beside the number, the labels and the generator, by name.
+        sampled_from: What samples are drawn from, in words.
+    """
+
+    links: ClassVar[tuple[Link, ...]] = ()
+    monitor: ClassVar[str] = "val/sliced_wasserstein"
+    reconstructs: ClassVar[bool] = False
+    redraws: bool = False
+    recalibrates: ClassVar[bool] = False
+    sample_options: ClassVar[frozenset[str]] = frozenset()
+
+    # what it is ------------------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def data_shape(self) -> Shape:
+        """Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``."""
+
+    @property
+    @abstractmethod
+    def medium(self) -> Medium:
+        """What a sample is."""
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes that `sample` can be asked for, or None."""
+        return None
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What a report says of the module beside its class, as plain data."""
+        return {}
+
+    # sampling --------------------------------------------------------------------------------------------------------
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether `sample` can draw."""
+        return True
+
+    @property
+    def sampled_from(self) -> str:
+        """What samples are drawn from, in words."""
+        return "of the generator, from latents of its prior"
+
+    @abstractmethod
+    def sample(self, n: int, labels: Any = None, generator: torch.Generator | None = None) -> Tensor:
+        """Draw `n` samples, ``(n, *shape)``, in evaluation mode; the same generator seed gives the same samples."""
+
+    def check_prior(self) -> None:
+        """Check that samples can be drawn without a fitted sampler.
+
+        Raises:
+            InputError: They cannot.
+        """
+
+    def recalibrate(self, batches: int = 64, batch_size: int = 64, generator: torch.Generator | None = None) -> None:
+        """Measure the BatchNorm statistics of the network that samples anew, over drawn batches.
+
+        Args:
+            batches: Batches that are drawn.
+            batch_size: Samples in each.
+            generator: Source of what is drawn; None for this process's own.
+
+        Raises:
+            InputError: The module cannot do it.
+        """
+        raise InputError(f"{type(self).__name__} does not recalibrate BatchNorm: leave it out")
+
+    # training --------------------------------------------------------------------------------------------------------
+
+    def previews(self, held_out: Batch | None, count: int, seed: int) -> dict[str, Preview]:
+        """What a run shows of itself, by the name of each picture.
+
+        Args:
+            held_out: Held-out samples as the model sees them, or None.
+            count: Samples in a picture, about.
+            seed: Of what is drawn.
+        """
+        if not self.has_prior:
+            return {}
+        source = torch.Generator().manual_seed(seed)
+        if self.num_classes is None or not self.medium.tiled:
+            return {"samples": Preview(self.sample(count if self.medium.tiled else UNTILED, generator=source))}
+        classes = range(min(self.num_classes, ROWS))
+        labels, columns = rows_of(classes, len(classes) * max(1, round(count**0.5)))
+        return {"samples": Preview(self.sample(len(labels), labels, source), columns)}
+
+    def summary(self, max_images: int | None) -> list[str]:
+        """Lines that a run prints at its start.
+
+        Args:
+            max_images: Length of the run in images; None where it is not known.
+        """
+        return []
+
+    def remedies(self, phase: str) -> str:
+        """The options that a user may try where the loss or a gradient of a phase is not finite."""
+        return "a lower --model.optimizer.lr, or --trainer.gradient_clip_val 1"
+
+    def batches_of_update(self, accumulated: int) -> int:
+        """Batches of one update of all that is trained.
+
+        Args:
+            accumulated: Batches whose gradients the Trainer adds up, its ``accumulate_grad_batches``.
+        """
+        return accumulated
+
+    def begins_update(self, batch_idx: int, accumulated: int) -> bool:
+        """Whether a batch is the first of those of an update; for the arguments, see `batches_of_update`."""
+        return batch_idx % accumulated == 0
+
+    def check_trainer(self, settings: Any) -> None:
+        """Check settings of a Trainer that the module takes no notice of, before the Trainer is made.
+
+        Args:
+            settings: The Trainer's arguments, as attributes.
+
+        Raises:
+            InputError: One of them is set.
+        """
