@@ -34,7 +34,7 @@ class Contraction(Term):
                 "Contraction differentiates by what the encoder saw: give the reconstruction a `seen` that requires a "
                 "gradient, as AutoencoderModule does"
             )
-        code = record.code.mean[:: record.draws].flatten(1)
+        code = record.code.mean[:: record.codes_per_sample].flatten(1)
         return squared_jacobian(code, record.seen).mean()
 
 

@@ -18,7 +18,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 
 from lightning_gen import EMA, AdversarialAutoencoderModule, GenerativeModule
-from lightning_gen.adversaries import PriorContrast
+from lightning_gen.adversaries import PriorMatching
 from lightning_gen.bottlenecks import IdentityBottleneck
 from lightning_gen.callbacks import ImageCheckpoint, MaxImages, NonFiniteGuard, PreemptionCheckpoint, best_checkpoint
 from lightning_gen.cli import main
@@ -92,7 +92,7 @@ def adversarial(objective=None, penalty=None, **options):
         bottleneck=IdentityBottleneck(3, prior=Normal()),
         objective={"reconstruction": BernoulliLikelihood(), "toll": objective or Toll().prepare(())},
         discriminator=DenseDiscriminator((3,), widths=(16,)),
-        contrast=PriorContrast(),
+        matching=PriorMatching(),
         adversarial=NonSaturating(),
         penalties={"fine": penalty} if penalty else {},
         **options,
