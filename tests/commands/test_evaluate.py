@@ -456,7 +456,7 @@ def test_training_pictures_learned_by_heart_are_at_floor_and_ceilings(gan):
     assert list(found)[2:] == FEATURES
     assert found["frechet_distance"] == pytest.approx(found["frechet_distance_floor"], rel=0.25)
     assert found["precision"] == pytest.approx(found["precision_ceiling"], abs=0.1)
-    assert found["recall"] == pytest.approx(found["recall_ceiling"], abs=0.1)
+    assert found["recall"] == pytest.approx(found["recall_ceiling"], abs=0.15)
     assert report.card["extractor_accuracy"] >= 0.97
     assert report.card["extractor"]["classifier_of"] == "Digits"
     assert "a Digits classifier, not FID" in report.to_text()
