@@ -154,7 +154,7 @@ def test_an_autoencoder_that_is_pca_scores_as_pca(autoencoder):
     assert found["psnr_db"] == pytest.approx(found["pca_psnr_db"], rel=1e-4)
     assert found["knn_accuracy"] == pytest.approx(found["pca_knn_accuracy"], abs=0.006)
     assert found["probe_accuracy"] == pytest.approx(found["pca_probe_accuracy"], abs=0.006)
-    assert "no ssim: pictures of 8 x 8 pixels are smaller than its 11 x 11 window" in report.to_text()
+    assert "no ssim: images of 8 x 8 pixels are smaller than its 11 x 11 window" in report.to_text()
     assert "no elbo_nats: IdentityBottleneck" in report.to_text()
 
 
