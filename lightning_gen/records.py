@@ -1,9 +1,9 @@
 """The records that pass between the parts: a batch of data, a code, a reconstruction, the output of a discriminator."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -11,7 +11,9 @@ from torch.distributions import Distribution
 from torch.utils.data import default_collate
 
 from lightning_gen import private
+from lightning_gen.deprecation import FormerNames, accepts_former
 from lightning_gen.errors import InputError
+from lightning_gen.upgrades import ARGUMENTS
 
 Shape: TypeAlias = tuple[int, ...]
 """Shape of one sample: ``(channels, height, width)`` for images, ``(dimensions,)`` for points."""
@@ -242,10 +244,10 @@ def joined(codes: Sequence[Code]) -> Code:
 
 
 @dataclass(frozen=True)
-class Reconstruction:
+class Reconstruction(FormerNames):
     """One pass through an autoencoder, all that a term of the objective may look at.
 
-    With several draws a sample there are n · draws rows, the draws of one sample next to each other.
+    With K codes per sample there are n K rows, the codes of one sample next to each other.
 
     Attributes:
         x: The clean samples, ``(n, *shape)``, images in [-1, 1].
@@ -254,12 +256,14 @@ class Reconstruction:
         seen: What the encoder saw; it requires a gradient where a term of the objective watches the input. None for x.
         hidden: Where the encoder could not see x, True there, broadcastable to x; None where it saw everything.
         labels: Classes of the samples, ``(n,)``, or None.
-        draws: Codes drawn for each sample.
+        codes_per_sample: Codes drawn for each sample.
         images: Training images seen so far.
-        population: Number of training samples, or None where that is not known.
+        dataset_size: Number of training samples, or None where that is not known.
         draw_prior: Draws codes from the prior, ``count -> (count, latent_dim, ...)``; None where there is no prior.
         to_samples: The expected samples ``(n, *shape)`` under an output.
     """
+
+    former_names: ClassVar[Mapping[str, str]] = ARGUMENTS["lightning_gen.Reconstruction"]
 
     x: Tensor
     code: Code
@@ -267,9 +271,9 @@ class Reconstruction:
     seen: Tensor | None = None
     hidden: Tensor | None = None
     labels: Tensor | None = None
-    draws: int = 1
+    codes_per_sample: int = 1
     images: int = 0
-    population: int | None = None
+    dataset_size: int | None = None
     draw_prior: Callable[[int], Tensor] | None = None
     to_samples: Callable[[Tensor], Tensor] | None = None
 
@@ -277,6 +281,9 @@ class Reconstruction:
     def samples(self) -> Tensor:
         """The expected samples under the decoder's output, ``(n, *shape)``, in the range of the data."""
         return self.output if self.to_samples is None else self.to_samples(self.output)
+
+
+Reconstruction.__init__ = accepts_former(ARGUMENTS["lightning_gen.Reconstruction"])(Reconstruction.__init__)  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def resolved(function: Callable[..., Any], name: str) -> Any:
         return Any
     alone = type("Alone", (), {"__annotations__": {name: function.__annotations__[name]}})
     try:
-        return typing.get_type_hints(alone, {**vars(collections.abc), **function.__globals__})[name]
+        return typing.get_type_hints(alone, {**vars(collections.abc), **inspect.unwrap(function).__globals__})[name]
     except Exception:  # an annotation can be any text
         return UNKNOWN
 

@@ -1,20 +1,27 @@
-"""What earlier versions wrote, in today's names: checkpoints, configurations of runs and recipes share it.
+"""What earlier versions wrote, in today's names: checkpoints, configurations of runs, recipes and options share it.
 
 Up to 0.1 checkpoints named the file in which a class lies, ``lightning_gen.networks.dcgan.DCGANGenerator``. They now
 name the package from which users import it, ``lightning_gen.networks.DCGANGenerator``, so that files may be moved and
-split. Both are read.
+split. Both are read. Classes and arguments that are called otherwise since are in the tables `RENAMED` and `ARGUMENTS`;
+their former names in Python code are the business of `lightning_gen.deprecation`.
 """
 
 import importlib
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from lightning_gen.reflection import class_path, imported
+from lightning_gen.deprecation import warn
+from lightning_gen.errors import InputError
+from lightning_gen.reflection import argument_names, class_path, hint_of, imported
 
 OURS = "lightning_gen."
 
 RENAMED: dict[str, str] = {
+    "lightning_gen.adversaries.Contrast": "lightning_gen.adversaries.DistributionMatching",
+    "lightning_gen.adversaries.GenerationContrast": "lightning_gen.adversaries.GenerationMatching",
+    "lightning_gen.adversaries.IndependenceContrast": "lightning_gen.adversaries.IndependenceMatching",
+    "lightning_gen.adversaries.PriorContrast": "lightning_gen.adversaries.PriorMatching",
+    "lightning_gen.adversaries.ReconstructionContrast": "lightning_gen.adversaries.ReconstructionMatching",
     "lightning_gen.modules.AlternatingModule": "lightning_gen.AlternatingModule",
     "lightning_gen.modules.EMA": "lightning_gen.EMA",
     "lightning_gen.modules.GenerativeModule": "lightning_gen.GenerativeModule",
@@ -32,6 +39,25 @@ RENAMED: dict[str, str] = {
 """Public paths of version 0.1 that are called otherwise now, and what they are called; read for one more version."""
 
 
+ARGUMENTS: dict[str, dict[str, str]] = {
+    "lightning_gen.AdversarialAutoencoderModule": {
+        "contrast": "matching",
+        "judgement_terms": "adversarial_terms",
+        "observation": "input_transform",
+        "draws": "codes_per_sample",
+    },
+    "lightning_gen.AutoencoderModule": {"observation": "input_transform", "draws": "codes_per_sample"},
+    "lightning_gen.Reconstruction": {"draws": "codes_per_sample", "population": "dataset_size"},
+    "lightning_gen.metrics.Report": {"figures": "measurements"},
+    "lightning_gen.adversaries.GenerationMatching": {"spare_encoder": "stop_encoder_gradient"},
+    "lightning_gen.adversaries.ReconstructionMatching": {"spare_encoder": "stop_encoder_gradient"},
+}
+"""Arguments of version 0.1 by the public path of their class, and what they are called now; for one more version."""
+
+SHORT = {old.rpartition(".")[-1]: new.rpartition(".")[-1] for old, new in RENAMED.items()}
+"""The names that recipes use, without packages."""
+
+
 def aliases(package: str) -> Callable[[str], Any]:
     """The ``__getattr__`` of a package, which finds its public names of version 0.1 under their names of today.
 
@@ -43,9 +69,7 @@ def aliases(package: str) -> Callable[[str], Any]:
         today = RENAMED.get(f"{package}.{name}")
         if today is None:
             raise AttributeError(f"module '{package}' has no attribute '{name}'")
-        warnings.warn(
-            f"{package}.{name} is {today} now: the old name is gone in version 0.3", DeprecationWarning, stacklevel=2
-        )
+        warn(f"{package}.{name}", today)
         module, _, attribute = today.rpartition(".")
         return getattr(importlib.import_module(module), attribute)
 
@@ -56,11 +80,7 @@ def earlier_name(old: str, new: str) -> property:
     """An attribute of a class by its name of version 0.1: it gives the attribute, or the method, of today."""
 
     def find(self: Any) -> Any:
-        warnings.warn(
-            f"{type(self).__name__}.{old} is {new} now: the old name is gone in version 0.3",
-            DeprecationWarning,
-            stacklevel=2,
-        )
+        warn(f"{type(self).__name__}.{old}", new)
         return getattr(self, new)
 
     return property(find)
@@ -75,23 +95,112 @@ def take_earlier_overrides(kind: type, renamed: Mapping[str, str]) -> None:
     """
     for old, new in renamed.items():
         if old in vars(kind):
-            warnings.warn(
-                f"{kind.__name__}.{old} overrides what is called {new} now: rename the method, the old name is gone in "
-                "version 0.3",
-                DeprecationWarning,
-                stacklevel=3,
-            )
+            warn(f"{kind.__name__}.{old}", new, stacklevel=3)
             setattr(kind, new, vars(kind)[old])
 
 
-def upgraded(described: Any) -> Any:
-    """A description with the classes of this package as they are called today; all else as it is."""
-    if isinstance(described, dict):
-        return {
-            key: upgraded_path(value) if key in ("class_path", "_class_path") else upgraded(value)
-            for key, value in described.items()
-        }
-    return [upgraded(item) for item in described] if isinstance(described, list) else described
+# descriptions ----------------------------------------------------------------------------------------------------
+
+
+def upgraded(described: Any, expected: type | None = None) -> Any:
+    """A description with classes and arguments of this package as they are called today; all else as it is.
+
+    Args:
+        described: A part as checkpoints or recipes describe it, or anything that holds such parts.
+        expected: The class of the part, or a base of it, for a description that does not name it itself, as in a recipe
+            that is laid over another; None where that is not known.
+
+    Raises:
+        InputError: An argument is given under its former name and under that of today.
+    """
+    if isinstance(described, list):
+        return [upgraded(item) for item in described]
+    if not isinstance(described, dict):
+        return described
+    kind = class_of(described.get("class_path", described.get("_class_path")), expected)
+    named = {key: upgraded_path(described[key]) for key in PATHS if key in described}
+    held = {key: upgraded_arguments(described[key], kind) for key in HELD if key in described}
+    rest = {key: value for key, value in described.items() if key not in (*PATHS, *HELD)}
+    return named | upgraded_arguments(rest, None if "class_path" in described else kind) | held
+
+
+PATHS = ("class_path", "_class_path")
+HELD = ("init_args", "dict_kwargs")
+
+
+def upgraded_arguments(given: Any, kind: type | None) -> Any:
+    """Arguments of a class as they are called today; see `upgraded`."""
+    if not isinstance(given, dict):
+        return upgraded(given)
+    if kind is None:
+        return {name: upgraded(value) for name, value in given.items()}
+    former, found = former_arguments(kind), dict[Any, Any]()
+    for name, value in given.items():
+        today: Any = former.get(name, name)
+        if name != today and today in given:
+            raise InputError(f"the argument '{name}' is called '{today}' now: give {today} alone")
+        class_name = name != today and isinstance(value, str)
+        found[today] = upgraded_path(value) if class_name else upgraded(value, part_at(kind, today))
+    return found
+
+
+def upgraded_name(name: str, kind: type | None) -> tuple[str, type | None]:
+    """The name of an option of a part, such as ``model.draws`` or ``model.init_args.draws``, as it is today.
+
+    Args:
+        name: The option, without dashes; its first word names the part.
+        kind: The class of the part, or a base of it.
+
+    Returns:
+        The name, and the class that the option takes, where that is known.
+    """
+    words = name.split(".")
+    for place, word in enumerate(words[1:], 1):
+        if word in (*PATHS, *HELD) or kind is None:
+            continue
+        words[place] = former_arguments(kind).get(word, word)
+        kind = part_at(kind, words[place])
+    return ".".join(words), kind
+
+
+def class_of(path: Any, expected: type | None) -> type | None:
+    """The class that a description names, by its path or by its name alone, or else the one that is expected."""
+    path = upgraded_path(path)
+    if not isinstance(path, str):
+        return expected
+    if "." in path:
+        return imported(path)
+    return next((kind for kind in (*below(expected), *known()) if kind.__name__ == path), expected)
+
+
+def below(kind: type | None) -> Iterator[type]:
+    """The classes that are derived from one, as far as they are imported."""
+    derived: list[type] = [] if kind is None else kind.__subclasses__()
+    for each in derived:
+        yield each
+        yield from below(each)
+
+
+def known(near: type = object) -> list[type]:
+    """The classes of `ARGUMENTS` that are a class, its bases or derived from it."""
+    kinds = [kind for kind in map(imported, ARGUMENTS) if kind is not None]
+    return [kind for kind in kinds if issubclass(kind, near) or issubclass(near, kind)]
+
+
+def former_arguments(kind: type) -> dict[str, str]:
+    """The former names of a class's arguments, and what they are called now.
+
+    Those of the classes derived from it are among them; a name that its own constructor takes is none.
+    """
+    tables = [ARGUMENTS[class_path(each)] for each in known(kind)]
+    former = {old: new for table in tables for old, new in table.items()}
+    return {old: new for old, new in former.items() if old not in argument_names(kind)} if former else {}
+
+
+def part_at(kind: type, name: str) -> type | None:
+    """The class of the part that a class takes at an argument; None where it takes no part, or that is not known."""
+    hints = [hint_of(each, name) for each in (kind, *known(kind))]
+    return next((hint for hint in hints if isinstance(hint, type) and hint is not Any), None)
 
 
 def upgraded_path(path: Any) -> Any:
@@ -100,8 +209,10 @@ def upgraded_path(path: Any) -> Any:
     A file that is no more is left out of the path: its classes are in the package that it belonged to. What names no
     class is given back, to be refused by whoever looks for it.
     """
-    if not isinstance(path, str) or not path.startswith(OURS):
+    if not isinstance(path, str):
         return path
+    if not path.startswith(OURS):
+        return SHORT.get(path, path)
     *packages, name = path.split(".")
     while packages:
         found = ".".join([*packages, name])
@@ -118,6 +229,8 @@ def upgraded_checkpoint(checkpoint: Any) -> Any:
         return checkpoint
     described = ("hyper_parameters", "datamodule_hyper_parameters")
     found = {**checkpoint, **{key: upgraded(checkpoint[key]) for key in described if key in checkpoint}}
+    if isinstance(weights := checkpoint.get("state_dict"), dict):
+        found["state_dict"] = upgraded_keys(weights, checkpoint.get("hyper_parameters"))
     progress = checkpoint.get("lightning_gen")
     if isinstance(progress, dict) and "medium" in progress:
         progress = found["lightning_gen"] = {**progress, "medium": upgraded(progress["medium"])}
@@ -125,3 +238,14 @@ def upgraded_checkpoint(checkpoint: Any) -> Any:
         samplers = {upgraded_path(path): upgraded(stored) for path, stored in progress["samplers"].items()}
         found["lightning_gen"] = {**progress, "samplers": samplers}
     return found
+
+
+def upgraded_keys(weights: dict[str, Any], described: Any) -> dict[str, Any]:
+    """The state of a module with the keys of today: a part is called as the argument that it was given as."""
+    kind = class_of(described.get("_class_path"), None) if isinstance(described, dict) else None
+    tables = [ARGUMENTS[class_path(each)] for each in known() if kind is not None and issubclass(kind, each)]
+    former = {old: new for table in tables for old, new in table.items()}
+    if not any(key.split(".")[0] in former for key in weights):
+        return weights
+    parts = {key: key.partition(".") for key in weights}
+    return {f"{former.get(first, first)}{dot}{rest}": weights[key] for key, (first, dot, rest) in parts.items()}

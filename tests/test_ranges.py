@@ -169,7 +169,7 @@ def test_a_count_that_is_none_is_refused(gan, name):
             gan(**{name: value})
 
 
-def test_so_many_draws_are_refused(autoencoder):
+def test_so_many_codes_are_refused(autoencoder):
     for value in (0, -3, math.nan):
-        with pytest.raises(InputError, match="draws must be at least 1"):
-            autoencoder(draws=value)
+        with pytest.raises(InputError, match="codes_per_sample must be at least 1"):
+            autoencoder(codes_per_sample=value)

@@ -1,20 +1,23 @@
 """Adversaries of autoencoders: what a discriminator is shown of a pass, and how much is paid for its judgement."""
 
-from lightning_gen.adversaries.contrast import (
-    Contrast,
-    GenerationContrast,
-    IndependenceContrast,
-    PriorContrast,
-    ReconstructionContrast,
+from lightning_gen.adversaries.matching import (
+    DistributionMatching,
+    GenerationMatching,
+    IndependenceMatching,
+    PriorMatching,
+    ReconstructionMatching,
 )
 from lightning_gen.adversaries.weight import AdaptiveWeight, last_weight
+from lightning_gen.upgrades import aliases
 
 __all__ = [
     "AdaptiveWeight",
-    "Contrast",
-    "GenerationContrast",
-    "IndependenceContrast",
-    "PriorContrast",
-    "ReconstructionContrast",
+    "DistributionMatching",
+    "GenerationMatching",
+    "IndependenceMatching",
+    "PriorMatching",
+    "ReconstructionMatching",
     "last_weight",
 ]
+
+__getattr__ = aliases(__name__)

@@ -48,7 +48,7 @@ def check(module: AutoencoderModule) -> None:
     codebooks = module.bottleneck.each_codebook() if isinstance(module.bottleneck, VectorQuantizer) else []
     if any(not isinstance(codebook, AveragedCodebook) for codebook in codebooks):
         raise NotImplementedError("by hand a codebook learns by MovingAverage")
-    if module.draws > 1:
+    if module.codes_per_sample > 1:
         raise NotImplementedError("by hand there is one code a sample")
 
 
@@ -83,7 +83,7 @@ class ReferenceAutoencoder:
         self.encoder = copy.deepcopy(module.encoder)
         self.decoder = copy.deepcopy(module.decoder)
         self.networks = [self.encoder, self.decoder]
-        self.corruption, self.observation = module.corruption, module.observation
+        self.corruption, self.input_transform = module.corruption, module.input_transform
         self.likelihood = module.likelihood
         self.code = reference_code(module, rng)
         make = module.optimizer or partial(torch.optim.Adam, lr=1e-3)
@@ -94,8 +94,8 @@ class ReferenceAutoencoder:
         """One update."""
         x, labels = next(self.batches)
         with self.precision.autocast():
-            if self.observation is not None:
-                x = self.observation(x, self.rng)
+            if self.input_transform is not None:
+                x = self.input_transform(x, self.rng)
             seen = x if self.corruption is None else self.corruption(x, self.rng)
             features = self.encoder(seen, labels)
             code, loss_of_code = self.code(at_least_float32(features))

@@ -8,10 +8,11 @@ says always wins.
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -28,6 +29,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.reflection import argument_hints
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
+from lightning_gen.upgrades import class_of, upgraded, upgraded_name, upgraded_path
 
 OF_A_RUN = ("seed_everything", "nonfinite_rollbacks", "keep_checkpoints", "channels_last", "compile")
 """Settings of a run, beside those that count images or minutes, with which it goes on."""
@@ -147,8 +149,23 @@ class CommandLine:
             layers.append(recipes.load(recipes.find(recipes.DEFAULT)))
         if self.command == "fit":
             layers.append(self._place(checkpoint))
-        configs = [*map(json.dumps, layers), *map(str, self.recipes)]
+        model = self._model(layers)
+        configs = [*map(json.dumps, layers), *(self._config(path, model) for path in self.recipes)]
+        self.options = list(upgraded_options(self.options, model))
         return [self.command, *(f"--config={config}" for config in configs), *self._rest(checkpoint)]
+
+    def _model(self, layers: Sequence[dict[str, Any]]) -> type:
+        """The class of the model that the command comes to; that of all modules where it is not known."""
+        given = [layer.get("model") for layer in (*layers, *map(recipes.load, self.recipes))]
+        given += [self.option(name) for name in ("model", "model.class_path")]
+        paths = [each.get("class_path") if isinstance(each, dict) else each for each in given]
+        named = [path for path in paths if isinstance(path, str)]
+        return class_of(named[-1] if named else None, GenerativeModule) or GenerativeModule
+
+    def _config(self, path: Path, model: type) -> str:
+        """A recipe as jsonargparse reads it: the file, or its content where an earlier version has written it."""
+        content = recipes.load(path, model)
+        return str(path) if content == recipes.read(path) else json.dumps(content, default=str)
 
     def _place(self, checkpoint: Path | None) -> dict[str, str]:
         """Where the run lives: beside the checkpoint that it goes on from, else where its name says."""
@@ -205,6 +222,39 @@ class CommandLine:
         if checkpoint is None and not self.resumes:
             return self.options
         return [*self.options, f"--ckpt_path={checkpoint or 'null'}"]
+
+
+def upgraded_options(argv: Sequence[str], model: type) -> Iterator[str]:
+    """The options of a command as they are called today; a line on stderr for each that is called otherwise now.
+
+    Args:
+        argv: The options, each with its value in the same word or in the next.
+        model: The class of the model, or a base of it.
+    """
+    part: type | None = None
+    for word in argv:
+        if not word.startswith("--model"):
+            yield word if part is None or word.startswith("-") else upgraded_value(word, part)
+            part = None
+            continue
+        old, equals, value = word[2:].partition("=")
+        new, part = upgraded_name(old, model)
+        if new != old:
+            rank_zero_only(say)(f"--{old} is --{new} now: the old name is gone in version 0.3", sys.stderr)
+        yield f"--{new}{equals}{value if part is None else upgraded_value(value, part)}"
+        part = None if equals else part
+
+
+def upgraded_value(text: str, part: type) -> str:
+    """What an option takes for a part, the name of a class or a description in YAML, in today's names."""
+    if not text.startswith("{"):
+        return upgraded_path(text)
+    try:
+        described = recipes.parsed(text)
+    except (yaml.YAMLError, ValueError, RecursionError):  # said by the parser
+        return text
+    now = upgraded(described, part)
+    return text if now == described else json.dumps(now, default=str)
 
 
 def split_recipes(argv: Sequence[str]) -> tuple[list[str], list[str]]:

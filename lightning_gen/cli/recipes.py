@@ -10,7 +10,7 @@ import yaml
 from lightning_gen.errors import InputError
 from lightning_gen.files import opened
 from lightning_gen.spelling import nearest, suggest
-from lightning_gen.upgrades import upgraded
+from lightning_gen.upgrades import upgraded, upgraded_name
 
 INSTALLED = Path(__file__).parents[1] / "configs"
 CHECKOUT = Path(__file__).parents[2] / "configs"
@@ -50,8 +50,23 @@ def find(name: str) -> Path:
     raise InputError(f"there is no recipe '{name}', neither a file nor a short name; {listed}")
 
 
-def load(path: Path) -> dict[str, Any]:
-    """The content of a recipe; classes of this package are called as they are today, whatever version wrote it.
+def load(path: Path, model: type | None = None) -> dict[str, Any]:
+    """The content of a recipe; classes and arguments of this package are called as they are today.
+
+    Args:
+        path: The recipe, whatever version wrote it.
+        model: The class of the model, or a base of it, where the recipe may leave it to another one.
+
+    Raises:
+        InputError: As `read`.
+    """
+    content: dict[str, Any] = upgraded(read(path))
+    names = {name: upgraded_name(name, model)[0] if name.startswith("model.") else name for name in content}
+    return {names[name]: upgraded(value, model) if name == "model" else value for name, value in content.items()}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a recipe as it is written.
 
     Raises:
         InputError: The file cannot be read, is too large or not a YAML mapping, or aliases make it so.
@@ -73,7 +88,7 @@ def load(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} holds no settings (a {type(content).__name__}): a recipe is a mapping such as 'model: ...'"
         )
-    return upgraded(content)
+    return content
 
 
 def parsed(text: str) -> Any:

@@ -236,8 +236,8 @@ def code_size(module: Autoencoder, data: DataModule, seed: int) -> int:
 def card_of(module: Autoencoder, code: int) -> dict[str, Any]:
     """What was done with samples before anything was measured."""
     card = {"reconstruction": f"decoded from codes of {code} numbers without noise"}
-    if module.observation is not None:
-        name = type(module.observation).__name__
+    if module.input_transform is not None:
+        name = type(module.input_transform).__name__
         card["observation"] = f"{name}: samples, those of PCA and raw ones too, are drawn once as the model is of them"
     if module.num_classes is not None:
         card["conditional"] = (

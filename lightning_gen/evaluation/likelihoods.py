@@ -39,7 +39,7 @@ def likelihoods(
 ) -> Report:
     """The ELBO of the test split, in nats and in bits, an estimate of log p(x), and the latent dimensions in use.
 
-    The test split is seen through the module's `observation`. The estimate is the importance-weighted bound of many
+    The test split is seen through the module's `input_transform`. The estimate is the importance-weighted bound of many
     codes (Importance Weighted Autoencoders, https://arxiv.org/abs/1509.00519, equation 8).
 
     Args:
@@ -98,7 +98,7 @@ def bound(module: Autoencoder, data: DataModule, seed: int) -> Report:
 
 def elbo_protocol(module: Autoencoder, data: DataModule, seed: int) -> dict[str, str | int]:
     """How the ELBO is computed."""
-    observation = "the samples as they are" if module.observation is None else type(module.observation).__name__
+    observation = "the samples as they are" if module.input_transform is None else type(module.input_transform).__name__
     return {
         "samples": f"{len(data.test_set)} of test",
         "observation": observation,
@@ -125,7 +125,9 @@ def divergence(level: Level) -> Tensor:
 
 def dequantizes(module: Autoencoder) -> bool:
     """Whether the module is of samples that are spread over the width of 8-bit values."""
-    return module.observation is not None and any(isinstance(m, Dequantization) for m in module.observation.modules())
+    return module.input_transform is not None and any(
+        isinstance(m, Dequantization) for m in module.input_transform.modules()
+    )
 
 
 def scale_note(module: Autoencoder, data: DataModule, seed: int) -> str:
@@ -244,4 +246,4 @@ def coded(
     """A pass with so many codes of each sample, from its features on."""
     x, features, labels = (repeated(each, draws) for each in (batch.x, features, batch.labels))
     code = module.bottleneck(features, generator)
-    return Reconstruction(x, code, module.decoder(code.sample, labels), draws=draws)
+    return Reconstruction(x, code, module.decoder(code.sample, labels), codes_per_sample=draws)

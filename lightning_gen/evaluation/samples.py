@@ -66,11 +66,11 @@ def picks(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[T
 
 
 def observed(module: Autoencoder, batches: Iterable[Batch], generator: torch.Generator) -> Iterator[Batch]:
-    """Samples as an autoencoder is of them: drawn from those of the data where it has an `observation`.
+    """Samples as an autoencoder is of them: drawn from those of the data where it has an `input_transform`.
 
     Generators in the same state and batches of the same size draw the same samples.
     """
-    return (replace(batch, x=module.observe(batch.x, generator)) for batch in batches)
+    return (replace(batch, x=module.transform_input(batch.x, generator)) for batch in batches)
 
 
 def pick(data: DataModule, split: Samples, count: int, seed: int) -> Tensor:

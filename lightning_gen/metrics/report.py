@@ -6,8 +6,9 @@ import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
+from lightning_gen.deprecation import accepts_former
 from lightning_gen.metrics.comparison import Comparison, aligned
-from lightning_gen.upgrades import earlier_name
+from lightning_gen.upgrades import ARGUMENTS, earlier_name
 
 WIDTH = 120
 """Width in columns of the text of a report, if the width of the terminal is unknown."""
@@ -129,6 +130,9 @@ class Report:
         others = [each for each in self.measurements if each.name not in compared]
         heads = aligned([[each.name, numbers[each.name]] for each in others])
         return {head: each.explained for head, each in zip(heads, others, strict=True)}
+
+
+Report.__init__ = accepts_former(ARGUMENTS["lightning_gen.metrics.Report"])(Report.__init__)  # type: ignore[method-assign]
 
 
 def defined(meanings: dict[str, str], width: int = WIDTH) -> list[str]:

@@ -1,17 +1,18 @@
 """Autoencoders that a discriminator judges: by their codes, their reconstructions or what they draw."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
-from lightning_gen.adversaries import AdaptiveWeight, Contrast, last_weight
+from lightning_gen.adversaries import AdaptiveWeight, DistributionMatching, last_weight
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
+from lightning_gen.deprecation import accepts_former
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link, Parts, num_classes
 from lightning_gen.modules.autoencoder_base import Autoencoder
@@ -29,19 +30,20 @@ from lightning_gen.training.collectives import sum_over_devices
 from lightning_gen.training.module import named
 from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_clip
 from lightning_gen.training.stop_gradient import stop_gradient_at
+from lightning_gen.upgrades import ARGUMENTS
 
 
-def judged_shape(parts: Parts) -> list[int]:
-    """The shape of what the contrast shows the discriminator."""
+def discriminator_shape(parts: Parts) -> list[int]:
+    """The shape of what the matching shows the discriminator."""
     latent_dim = parts.part("bottleneck").latent_dim
-    return list(parts.part("contrast").judged_shape(parts.data.shape, latent_dim))
+    return list(parts.part("matching").discriminator_shape(parts.data.shape, latent_dim))
 
 
 class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
     """An autoencoder that is trained against a discriminator as well.
 
     ``x → autoencoder → Reconstruction → Σ weightₖ · termₖ(record) + weight · adversarial(discriminator(fake))``
-    ``Reconstruction → contrast → real, fake → discriminator → adversarial(real, fake) + Σ weight · penalty``
+    ``Reconstruction → matching → real, fake → discriminator → adversarial(real, fake) + Σ weight · penalty``
 
     Each batch passes the autoencoder once. The autoencoder is updated first, against the frozen discriminator; then the
     discriminator on what that pass gave, detached. In this order the graph of a pass is gone when the next one is made,
@@ -53,16 +55,16 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         decoder: Codes ``(n, latent_dim)``, or maps of them, to the parameters of the likelihood.
         bottleneck: Features to a code.
         objective: Named terms in nats per sample. The first `Likelihood` among them says how outputs become samples.
-        discriminator: What the contrast shows to logits; built for codes or for samples.
-        contrast: What is real and what is fake.
+        discriminator: What the matching shows to logits; built for codes or for samples.
+        matching: What is real and what is fake.
         adversarial: What both players pay for the logits.
         adversarial_weight: Factor of what the autoencoder pays for the logits, beside an objective that is summed over
             a sample's dimensions; a number of at least 0, a schedule of it, or `AdaptiveWeight`.
-        judgement_terms: Named terms of both losses beside the adversarial one, from the discriminator's judgements.
+        adversarial_terms: Named terms of both losses beside the adversarial one, from the discriminator's judgements.
         penalties: Named terms of the discriminator's loss beside it, computed without autocast.
         corruption: Change of the encoder's input in training, ``(x, rng) -> x``, or None; the terms see the clean x.
-        observation: Random view of the samples that the model is of, in training and evaluation alike; or None.
-        draws: Codes drawn for each sample, at least 1.
+        input_transform: Random view of the samples that the model is of, in training and evaluation alike; or None.
+        codes_per_sample: Codes drawn for each sample, at least 1.
         discriminator_start_images: Training images before the discriminator starts.
         autoencoder_optimizer: Makes the optimizer; None for Adam with learning rate 1e-3.
         discriminator_optimizer: The same; None for Adam with learning rate 2e-4 and betas (0.5, 0.999).
@@ -76,12 +78,17 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         InputError: The parts do not fit each other, no term is a likelihood, or a number is out of range.
     """
 
+    former_names: ClassVar[Mapping[str, str]] = {
+        **Autoencoder.former_names,
+        **ARGUMENTS["lightning_gen.AdversarialAutoencoderModule"],
+    }
     links: ClassVar[tuple[Link, ...]] = (
         *Autoencoder.links,
-        Link("discriminator.shape", judged_shape),
+        Link("discriminator.shape", discriminator_shape),
         num_classes("discriminator"),
     )
 
+    @accepts_former(ARGUMENTS["lightning_gen.AdversarialAutoencoderModule"])
     def __init__(
         self,
         encoder: Encoder,
@@ -89,14 +96,14 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         bottleneck: Bottleneck,
         objective: dict[str, Term],
         discriminator: Discriminator,
-        contrast: Contrast,
+        matching: DistributionMatching,
         adversarial: AdversarialObjective,
         adversarial_weight: float | Schedule | AdaptiveWeight = 1.0,
-        judgement_terms: dict[str, AuxiliaryTerm] | None = None,
+        adversarial_terms: dict[str, AuxiliaryTerm] | None = None,
         penalties: dict[str, Penalty] | None = None,
         corruption: Corruption | None = None,
-        observation: Augmentation | None = None,
-        draws: int = 1,
+        input_transform: Augmentation | None = None,
+        codes_per_sample: int = 1,
         discriminator_start_images: int = 0,
         autoencoder_optimizer: OptimizerCallable | None = None,
         discriminator_optimizer: OptimizerCallable | None = None,
@@ -114,12 +121,12 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         check_clip(self, "discriminator_clip", discriminator_clip)
         if not isinstance(adversarial_weight, AdaptiveWeight):
             require(self, "adversarial_weight", adversarial_weight, FROM_0)
-        self.assemble(encoder, decoder, bottleneck, objective, corruption, observation, draws)
+        self.assemble(encoder, decoder, bottleneck, objective, corruption, input_transform, codes_per_sample)
         self.discriminator = discriminator
-        self.contrast = contrast
+        self.matching = matching
         self.adversarial = adversarial
         self.adversarial_weight = adversarial_weight
-        self.judgement_terms = named(judgement_terms or {})
+        self.adversarial_terms = named(adversarial_terms or {})
         self.penalties = named(penalties or {})
         self.discriminator_start_images = discriminator_start_images
         self.autoencoder_optimizer = autoencoder_optimizer
@@ -129,8 +136,8 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         self.autoencoder_clip = autoencoder_clip
         self.discriminator_clip = discriminator_clip
         self._codes: list[Code] = []
-        check_discriminator(self.autoencoder, encoder, bottleneck, discriminator, contrast)
-        check_adversarial_losses(discriminator, contrast, adversarial_weight, judgement_terms or {})
+        check_discriminator(self.autoencoder, encoder, bottleneck, discriminator, matching)
+        check_adversarial_losses(discriminator, matching, adversarial_weight, adversarial_terms or {})
 
     # training ----------------------------------------------------------------------------------------------------
 
@@ -144,7 +151,8 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         """The adversarial losses, with the penalties that are part of the discriminator's update at hand."""
         update, found = self.updates.get("discriminator", 0), cast(dict[str, Penalty], self.penalties)
         penalties = {name: penalty for name, penalty in found.items() if update % penalty.every == 0}
-        return AdversarialLosses(self.discriminator, self.adversarial, cast(Any, dict(self.judgement_terms)), penalties)
+        terms = cast(dict[str, AuxiliaryTerm], dict(self.adversarial_terms))
+        return AdversarialLosses(self.discriminator, self.adversarial, terms, penalties)
 
     def phases(self) -> Sequence[Phase]:
         """The autoencoder, then the discriminator."""
@@ -174,19 +182,20 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         Leaves real and fake samples for the discriminator in the part's results.
         """
         labels = part.batch.labels
-        record = self.reconstruction(self.observe(part.batch.x, self.rng), self.rng, corrupt=True, labels=labels)
+        x = self.transform_input(part.batch.x, self.rng)
+        record = self.reconstruction(x, self.rng, corrupt=True, labels=labels)
         record = replace(record, images=self.images_seen - self.batch_images)  # schedules see what was learned from
         total, terms = self.loss(record)
         self._codes.append(record.code.detached())
         loss = Loss(total, {**terms, "loss": total})
         if not self.started(self.discriminator_start_images):
             return loss
-        pair = self.contrast(record, self.decode, self.rng)
+        pair = self.matching(record, self.decode, self.rng)
         part.results["pair"] = pair.detached()
         found = self.losses.of_generator(pair.fake, pair.fake_labels, pair.real, pair.real_labels, record.images)
         weight = self._weight(total, found.adversarial, record.images)
         adversarial = found.adversarial
-        if self.contrast.spare_encoder:
+        if self.matching.stop_encoder_gradient:
             adversarial = stop_gradient_at(record.code.sample, adversarial)
         logged = {"adversarial": found.adversarial}
         if not isinstance(self.adversarial_weight, (int, float)):

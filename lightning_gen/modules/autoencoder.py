@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
+from lightning_gen.deprecation import accepts_former
 from lightning_gen.modules.autoencoder_base import Autoencoder
 from lightning_gen.networks import Decoder, Encoder
 from lightning_gen.records import Code, joined
 from lightning_gen.terms import Term
 from lightning_gen.training.collectives import sum_over_devices
+from lightning_gen.upgrades import ARGUMENTS
 
 
 class AutoencoderModule(Autoencoder):
@@ -34,17 +36,18 @@ class AutoencoderModule(Autoencoder):
         objective: Named terms in nats per sample; the loss is the sum of weight times term. The first `Likelihood`
             among them says how outputs become samples.
         corruption: Change of the encoder's input in training, ``(x, rng) -> x``, or None; the terms see the clean x.
-        observation: Random view of the samples that the model is of, in training and evaluation alike, such as
+        input_transform: Random view of the samples that the model is of, in training and evaluation alike, such as
             `Binarization`; None for the samples themselves.
-        draws: Codes drawn for each sample, at least 1; the terms average over them, or combine them as
+        codes_per_sample: Codes drawn for each sample, at least 1; the terms average over them, or combine them as
             `ImportanceWeightedBound` does.
         optimizer: Makes the optimizer; None for Adam with learning rate 1e-3.
         scheduler: Makes the learning-rate scheduler from the optimizer; stepped after each update.
 
     Raises:
-        InputError: The parts do not fit each other, no term is a likelihood, or `draws` is below 1.
+        InputError: The parts do not fit each other, no term is a likelihood, or `codes_per_sample` is below 1.
     """
 
+    @accepts_former(ARGUMENTS["lightning_gen.AutoencoderModule"])
     def __init__(
         self,
         encoder: Encoder,
@@ -52,13 +55,13 @@ class AutoencoderModule(Autoencoder):
         bottleneck: Bottleneck,
         objective: dict[str, Term],
         corruption: Corruption | None = None,
-        observation: Augmentation | None = None,
-        draws: int = 1,
+        input_transform: Augmentation | None = None,
+        codes_per_sample: int = 1,
         optimizer: OptimizerCallable | None = None,
         scheduler: LRSchedulerCallable | None = None,
     ) -> None:
         super().__init__()
-        self.assemble(encoder, decoder, bottleneck, objective, corruption, observation, draws)
+        self.assemble(encoder, decoder, bottleneck, objective, corruption, input_transform, codes_per_sample)
         self.optimizer = optimizer
         self.scheduler = scheduler
         self._codes: list[Code] = []
@@ -70,7 +73,8 @@ class AutoencoderModule(Autoencoder):
         again = bool(self._evaluations)
         if self._evaluations is not None:
             self._evaluations += 1
-        record = self.reconstruction(self.observe(batch.x, self.rng), self.rng, corrupt=True, labels=batch.labels)
+        x = self.transform_input(batch.x, self.rng)
+        record = self.reconstruction(x, self.rng, corrupt=True, labels=batch.labels)
         if again:
             return self.loss(replace(record, images=self.images_seen - self.batch_images))[0]
         total, terms = self.loss(record)

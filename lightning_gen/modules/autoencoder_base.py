@@ -1,5 +1,6 @@
 """What every autoencoder is, however it is trained: its parts, a pass over a batch, and what a user does with it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, cast
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
+from lightning_gen.deprecation import FormerNames, accepts_former
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link, Parts, num_classes, shape
 from lightning_gen.modules.code_sampling import CodeDrawing
@@ -24,6 +26,7 @@ from lightning_gen.training.capabilities import Preview
 from lightning_gen.training.contexts import evaluating, uncompiled
 from lightning_gen.training.first_batch import PixelsOnly
 from lightning_gen.training.module import END_OF_SCHEDULES, named
+from lightning_gen.upgrades import ARGUMENTS
 
 
 def outputs_of(parts: Parts) -> int | None:
@@ -32,7 +35,7 @@ def outputs_of(parts: Parts) -> int | None:
     return None if likelihood is None else likelihood.outputs(parts.data.shape[0])
 
 
-class Autoencoder(CodeDrawing):
+class Autoencoder(FormerNames, CodeDrawing):
     """An encoder and a decoder with a bottleneck between them.
 
     ``x → observe → corrupt → encoder → bottleneck → decoder → Reconstruction → Σ weightₖ · termₖ(record)``
@@ -40,9 +43,14 @@ class Autoencoder(CodeDrawing):
     Subclasses say how it is trained; they call `assemble` in their constructor.
 
     Attributes:
-        population: Number of training samples, or None before the first training; kept in checkpoints.
+        dataset_size: Number of training samples, or None before the first training; kept in checkpoints.
     """
 
+    former_names: ClassVar[Mapping[str, str]] = {
+        **ARGUMENTS["lightning_gen.AutoencoderModule"],
+        "observe": "transform_input",
+        "population": "dataset_size",
+    }
     monitor: ClassVar[str] = "val/loss"
     reconstructs: ClassVar[bool] = True
     links: ClassVar[tuple[Link, ...]] = (
@@ -55,6 +63,7 @@ class Autoencoder(CodeDrawing):
         Link("decoder.outputs", outputs_of),
     )
 
+    @accepts_former(ARGUMENTS["lightning_gen.AutoencoderModule"])
     def assemble(
         self,
         encoder: Encoder,
@@ -62,25 +71,25 @@ class Autoencoder(CodeDrawing):
         bottleneck: Bottleneck,
         objective: dict[str, Term],
         corruption: Corruption | None,
-        observation: Augmentation | None,
-        draws: int,
+        input_transform: Augmentation | None,
+        codes_per_sample: int,
     ) -> None:
         """Take the parts; see `AutoencoderModule`.
 
         Raises:
             InputError: The parts do not fit each other, no term is a likelihood, or a number is below 1.
         """
-        if draws not in COUNT:
-            raise InputError(f"draws must be at least 1, not {draws}: it is the number of codes drawn for each sample")
+        if codes_per_sample not in COUNT:
+            raise InputError(f"codes_per_sample must be at least 1, not {codes_per_sample}")
         check_autoencoder(encoder, bottleneck, decoder, objective)
         self.encoder = encoder
         self.decoder = decoder
         self.bottleneck = bottleneck
         self.objective = named(objective)
         self.corruption = corruption
-        self.observation = observation
-        self.draws = draws
-        self.population: int | None = None
+        self.input_transform = input_transform
+        self.codes_per_sample = codes_per_sample
+        self.dataset_size: int | None = None
         self._watches_input = any(term.watches_input for term in objective.values())
 
     @property
@@ -153,9 +162,9 @@ class Autoencoder(CodeDrawing):
 
     # a pass ----------------------------------------------------------------------------------------------------------
 
-    def observe(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Samples as the model is of them: drawn anew by `observation`, where there is one."""
-        return x if self.observation is None else self.observation(x, generator)
+    def transform_input(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Samples as the model is of them: drawn anew by `input_transform`, where there is one."""
+        return x if self.input_transform is None else self.input_transform(x, generator)
 
     def reconstruction(
         self,
@@ -178,7 +187,8 @@ class Autoencoder(CodeDrawing):
         seen = damaged.x.detach().requires_grad_() if self._watches_input else damaged.x
         with uncompiled(self._watches_input):
             features = self.encoder(seen, labels)
-        x, features, labels, hidden = (repeated(each, self.draws) for each in (x, features, labels, damaged.hidden))
+        parts, times = (x, features, labels, damaged.hidden), self.codes_per_sample
+        x, features, labels, hidden = (repeated(each, times) for each in parts)
         code: Code = self.bottleneck(features, generator)
         draw_prior = None
         if self.has_prior and generator is not None:
@@ -190,9 +200,9 @@ class Autoencoder(CodeDrawing):
             seen,
             hidden,
             labels,
-            self.draws,
+            self.codes_per_sample,
             self.images_seen,
-            self.population,
+            self.dataset_size,
             draw_prior,
             self.likelihood.mean,
         )
@@ -217,7 +227,7 @@ class Autoencoder(CodeDrawing):
         if held_out is None or not self.medium.tiled:
             return found
         source = torch.Generator().manual_seed(seed)
-        shown = [self.observe(held_out.x, source)]
+        shown = [self.transform_input(held_out.x, source)]
         if self.corruption is not None:
             shown.append(self.corruption(shown[0], source))
         with torch.no_grad(), evaluating(self):
@@ -231,16 +241,16 @@ class Autoencoder(CodeDrawing):
         super().on_fit_start()
         data: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "train_set"):
-            self.population = len(data.train_set)
+            self.dataset_size = len(data.train_set)
 
     def progress(self) -> dict[str, Any]:
         """The number of training samples, and what other bases keep."""
-        return {**super().progress(), "population": self.population}
+        return {**super().progress(), "population": self.dataset_size}
 
     def load_progress(self, progress: dict[str, Any]) -> None:
         """The number of training samples, and what other bases keep."""
         super().load_progress(progress)
-        self.population = progress.get("population")
+        self.dataset_size = progress.get("population")
 
     def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
         """The loss of the task that is trained, corruption included, and its terms, in nats per sample; and the mean
@@ -248,7 +258,7 @@ class Autoencoder(CodeDrawing):
 
         Schedules of the objective stand at their ends, so that losses from all over a run can be compared.
         """
-        x = self.observe(batch.x, self.evaluation_rng)
+        x = self.transform_input(batch.x, self.evaluation_rng)
         if self._watches_input:
             with torch.inference_mode(False), torch.enable_grad():
                 total, terms = self._settled_loss(x.clone(), batch.labels)

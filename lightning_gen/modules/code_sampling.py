@@ -43,7 +43,7 @@ class CodeDrawing(GenerativeModule, ABC):
         self.samplers: dict[str, dict[str, Any]] = {}
 
     @abstractmethod
-    def observe(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def transform_input(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Samples as the model is of them."""
 
     @abstractmethod
@@ -167,7 +167,7 @@ class CodeDrawing(GenerativeModule, ABC):
         with evaluating(self):
             for batch in batches_of(data):
                 x, labels = batch.to(self.device)
-                x = self.observe(x, generator)
+                x = self.transform_input(x, generator)
                 codes.append(self.bottleneck(self.encoder(x, labels), generator).sample.flatten(1).float().cpu())
         return torch.cat(codes)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from lightning_gen.adversaries import AdaptiveWeight, Contrast
+from lightning_gen.adversaries import AdaptiveWeight, DistributionMatching
 from lightning_gen.bottlenecks import Bottleneck, GradientDescent
 from lightning_gen.bottlenecks.vector_quantizer import CodebookQuantizer
 from lightning_gen.errors import InputError
@@ -158,28 +158,32 @@ def check_adversarial_terms(discriminator: Discriminator, terms: Mapping[str, Au
 
 
 def check_discriminator(
-    autoencoder: nn.Module, encoder: Encoder, bottleneck: Bottleneck, discriminator: Discriminator, contrast: Contrast
+    autoencoder: nn.Module,
+    encoder: Encoder,
+    bottleneck: Bottleneck,
+    discriminator: Discriminator,
+    matching: DistributionMatching,
 ) -> None:
     """Check that a discriminator is made for what it is shown of an autoencoder.
 
     Raises:
         InputError: It is not, the prior to draw from is missing, or weights are shared.
     """
-    name = type(contrast).__name__
-    wanted = contrast.judged_shape(tuple(encoder.shape), bottleneck.latent_dim)
+    name = type(matching).__name__
+    wanted = matching.discriminator_shape(tuple(encoder.shape), bottleneck.latent_dim)
     if tuple(discriminator.shape) != wanted:
         raise InputError(
-            f"{name} shows the discriminator {'codes' if contrast.judges_codes else 'samples'} of shape {wanted} and "
+            f"{name} shows the discriminator {'codes' if matching.matches_codes else 'samples'} of shape {wanted} and "
             f"it reads {tuple(discriminator.shape)}: build it for that shape"
         )
-    if contrast.needs_prior and not bottleneck.has_prior:
+    if matching.needs_prior and not bottleneck.has_prior:
         raise InputError(
             f"{name} draws codes from the prior and {type(bottleneck).__name__} has none: give the bottleneck one, "
             "such as IdentityBottleneck(prior=Normal()), or use GaussianBottleneck"
         )
     if discriminator.packing > 1:
         raise InputError(
-            f"{name} shows {'codes' if contrast.judges_codes else 'samples'} to be judged one by one and the "
+            f"{name} shows {'codes' if matching.matches_codes else 'samples'} to be judged one by one and the "
             f"discriminator joins {discriminator.packing}: set its packing to 1"
         )
     if discriminator.num_classes not in (None, encoder.num_classes):
@@ -193,7 +197,7 @@ def check_discriminator(
 
 def check_adversarial_losses(
     discriminator: Discriminator,
-    contrast: Contrast,
+    matching: DistributionMatching,
     weight: float | Schedule | AdaptiveWeight,
     terms: Mapping[str, AuxiliaryTerm],
 ) -> None:
@@ -203,13 +207,13 @@ def check_adversarial_losses(
         InputError: It is not.
     """
     check_adversarial_terms(discriminator, terms)
-    if contrast.judges_codes and isinstance(weight, AdaptiveWeight):
+    if matching.matches_codes and isinstance(weight, AdaptiveWeight):
         raise InputError(
-            f"AdaptiveWeight compares pulls at the decoder and {type(contrast).__name__} judges codes, which do not "
+            f"AdaptiveWeight compares pulls at the decoder and {type(matching).__name__} judges codes, which do not "
             "depend on it: give adversarial_weight a number or a schedule"
         )
-    if contrast.judges_codes and any(isinstance(term, FeatureReconstruction) for term in terms.values()):
+    if matching.matches_codes and any(isinstance(term, FeatureReconstruction) for term in terms.values()):
         raise InputError(
-            f"FeatureReconstruction compares samples with their reconstructions and {type(contrast).__name__} shows "
-            "codes: leave it out, or use GenerationContrast"
+            f"FeatureReconstruction compares samples with their reconstructions and {type(matching).__name__} shows "
+            "codes: leave it out, or use GenerationMatching"
         )

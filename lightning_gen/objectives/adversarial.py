@@ -103,7 +103,7 @@ class DensityRatio(CrossEntropyObjective):
     """The logit estimates the logarithm of a ratio of densities, in nats.
 
     Discriminator: E[softplus(-r)] + E[softplus(f)]; at its optimum the logit is log p(real) / p(fake).
-    Generator: -E[f], which at that optimum is KL(fake || real). With `IndependenceContrast` that is the total
+    Generator: -E[f], which at that optimum is KL(fake || real). With `IndependenceMatching` that is the total
     correlation of the codes.
 
     Papers: Disentangling by Factorising, https://arxiv.org/abs/1802.05983, equation 3; Amortised MAP Inference for

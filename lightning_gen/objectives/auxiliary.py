@@ -67,8 +67,8 @@ class FeatureMatching(AuxiliaryTerm):
 class FeatureReconstruction(AuxiliaryTerm):
     """An autoencoder reconstructs a discriminator's features h, the input of its logits: E[½ ‖h(x) - h(x̃)‖²].
 
-    Up to a constant this is -log N(h(x); h(x̃), I), in nats per sample. For `ReconstructionContrast` and
-    `GenerationContrast`, whose fake sides begin with the reconstructions. The discriminator does not pay: it would give
+    Up to a constant this is -log N(h(x); h(x̃), I), in nats per sample. For `ReconstructionMatching` and
+    `GenerationMatching`, whose fake sides begin with the reconstructions. The discriminator does not pay: it would give
     up its features.
 
     Paper: Autoencoding beyond pixels using a learned similarity metric, https://arxiv.org/abs/1512.09300, equation 8

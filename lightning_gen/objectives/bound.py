@@ -33,7 +33,7 @@ def log_weights(record: Reconstruction, likelihood: Likelihood) -> Tensor:
     for level in record.code.levels:
         weights = weights - per_sample(level.posterior.log_prob(level.sample))
         weights = weights + per_sample(level.prior.log_prob(level.sample))
-    return weights.view(-1, record.draws)
+    return weights.view(-1, record.codes_per_sample)
 
 
 class ImportanceWeightedBound(WrappedLikelihood):
@@ -55,4 +55,4 @@ class ImportanceWeightedBound(WrappedLikelihood):
 
     def forward(self, record: Reconstruction) -> Tensor:
         """Return the mean over the samples of -log 1/K Σₖ wₖ, in nats per sample."""
-        return log(record.draws) - log_weights(record, self.likelihood).logsumexp(1).mean()
+        return log(record.codes_per_sample) - log_weights(record, self.likelihood).logsumexp(1).mean()

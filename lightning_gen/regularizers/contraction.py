@@ -34,7 +34,7 @@ class Contraction(Term):
                 "Contraction differentiates by the encoder's input: give the reconstruction a `seen` that requires a "
                 "gradient, as AutoencoderModule does"
             )
-        code = record.code.mean[:: record.draws].flatten(1)
+        code = record.code.mean[:: record.codes_per_sample].flatten(1)
         return squared_jacobian(code, record.seen).mean()
 
 
@@ -47,5 +47,8 @@ def squared_jacobian(code: Tensor, seen: Tensor) -> Tensor:
     """
     width = code.shape[1]
     basis = torch.eye(width, dtype=code.dtype, device=code.device)[:, None].expand(width, *code.shape)
-    (rows,) = torch.autograd.grad(code, seen, basis, create_graph=True, is_grads_batched=True)
+    try:
+        (rows,) = torch.autograd.grad(code, seen, basis, create_graph=True, is_grads_batched=True)
+    except RuntimeError:  # torch 2.8 and earlier cannot take GroupNorm's derivative for all rows at once
+        rows = torch.stack([torch.autograd.grad(column.sum(), seen, create_graph=True)[0] for column in code.unbind(1)])
     return rows.square().transpose(0, 1).flatten(1).sum(1)

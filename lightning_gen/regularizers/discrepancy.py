@@ -108,7 +108,7 @@ class MaximumMeanDiscrepancy(Term):
                 "MaximumMeanDiscrepancy compares codes with samples from a prior and has none: use GaussianBottleneck "
                 "or give IdentityBottleneck a prior, such as Normal, and the pass a generator"
             )
-        codes = at_least_float32(record.code.sample[:: record.draws]).flatten(1)
+        codes = at_least_float32(record.code.sample[:: record.codes_per_sample]).flatten(1)
         if len(codes) == 1:
             return codes.sum() * 0
         prior = record.draw_prior(len(codes)).flatten(1).to(codes)

@@ -105,17 +105,17 @@ class AggregateTerm(Term, ABC):
         return torch.logsumexp(densities + self._log_weights(record, densities)[..., None], dim=1).sum(1)
 
     def _densities(self, record: Reconstruction, level: Level) -> Tensor:
-        return level.log_densities[:, :: record.draws].flatten(2)
+        return level.log_densities[:, :: record.codes_per_sample].flatten(2)
 
     def _log_weights(self, record: Reconstruction, densities: Tensor) -> Tensor:
-        if record.population is None:
+        if record.dataset_size is None:
             raise InputError(
                 f"{type(self).__name__} needs the number of training samples: train with a DataModule that has a "
-                "train_set, or set the module's population, model.population = len(dataset)"
+                "train_set, or set the module's dataset_size, model.dataset_size = len(dataset)"
             )
         n = densities.shape[1]
-        weights = self.sampling.log_weights(n, max(n, record.population), densities.device)
-        return weights.repeat_interleave(record.draws, dim=0)
+        weights = self.sampling.log_weights(n, max(n, record.dataset_size), densities.device)
+        return weights.repeat_interleave(record.codes_per_sample, dim=0)
 
 
 class MutualInformation(AggregateTerm):

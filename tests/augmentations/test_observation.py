@@ -40,7 +40,7 @@ def test_only_the_generator_given_is_drawn_from(cls):
 @every_observation
 def test_an_autoencoder_is_a_model_of_what_is_observed(cls, autoencoder, trainer):
     likelihood = BernoulliLikelihood() if cls is Binarization else GaussianLikelihood()
-    module = autoencoder(objective={"reconstruction": likelihood}, observation=cls())
+    module = autoencoder(objective={"reconstruction": likelihood}, input_transform=cls())
     runner = trainer(max_steps=2)
     runner.fit(module, Digits(size=8, batch_size=32))
     found = [runner.validate(module, Digits(size=8), verbose=False)[0]["val/loss"] for _ in range(2)]

@@ -129,9 +129,9 @@ TABLES = {
     ),
     "likelihood": Table(
         (
-            Row("VAE, 784-200-200-50 and back", "--config autoencoder/iwae --model.draws 1"),
-            Row("IWAE, 5 codes", "--config autoencoder/iwae --model.draws 5"),
-            Row("IWAE, 50 codes", "--config autoencoder/iwae --model.draws 50"),
+            Row("VAE, 784-200-200-50 and back", "--config autoencoder/iwae --model.codes_per_sample 1"),
+            Row("IWAE, 5 codes", "--config autoencoder/iwae --model.codes_per_sample 5"),
+            Row("IWAE, 50 codes", "--config autoencoder/iwae --model.codes_per_sample 50"),
             Row("hierarchical VAE, 784-512-(32, 16) and back", f"--config autoencoder/hierarchical_vae {WIDE}"),
             Row("VAE of the same layers, 784-512-512-50 and back", f"--config autoencoder/hierarchical_vae {FLAT}"),
         ),
@@ -216,7 +216,7 @@ def reconstructions(runs: list[Path], count: int = 24, size: int = 32) -> torch.
         data.prepare_data()
         data.setup("test")
         x, labels = data.scaled(data.test_set.__getitems__(list(range(count))))
-        x = module.observe(x, torch.Generator().manual_seed(0))
+        x = module.transform_input(x, torch.Generator().manual_seed(0))
         shown = [module.reconstruct(x, labels)] if rows else [x, module.reconstruct(x, labels)]
         rows += [interpolate(each, size=(size, size), mode="nearest") for each in shown]
     return image_grid(torch.cat(rows), columns=count)

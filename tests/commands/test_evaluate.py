@@ -236,16 +236,16 @@ def test_without_classes_nothing_is_told_apart(autoencoder):
 
 def test_observed_samples_are_compared(autoencoder):
     data = Digits(size=8)
-    plain, report = (assess(autoencoder(observation=each), data) for each in (None, Binarization()))
+    plain, report = (assess(autoencoder(input_transform=each), data) for each in (None, Binarization()))
     assert figures(report)["pca_mse"] > 2 * figures(plain)["pca_mse"]  # noise is not compressed
     assert figures(report)["raw_knn_accuracy"] < figures(plain)["raw_knn_accuracy"]
     assert "Binarization" in report.card["observation"]
-    again, other = (figures(assess(autoencoder(observation=Binarization()), data, seed=seed)) for seed in (0, 1))
+    again, other = (figures(assess(autoencoder(input_transform=Binarization()), data, seed=seed)) for seed in (0, 1))
     assert again["pca_mse"] == figures(report)["pca_mse"] != other["pca_mse"]
 
 
 def test_pca_of_observed_samples_is_fitted_on_observed_ones(autoencoder):
-    data, module = Digits(size=8), autoencoder(observation=Binarization())
+    data, module = Digits(size=8), autoencoder(input_transform=Binarization())
     found = figures(assess(module, data))
     train, test = (
         torch.cat([batch.x for batch in observed(module, labelled(data, split, 1024 if at else 512), seeded(0))])
@@ -456,7 +456,7 @@ def test_training_pictures_learned_by_heart_are_at_floor_and_ceilings(gan):
     assert list(found)[2:] == FEATURES
     assert found["frechet_distance"] == pytest.approx(found["frechet_distance_floor"], rel=0.25)
     assert found["precision"] == pytest.approx(found["precision_ceiling"], abs=0.1)
-    assert found["recall"] == pytest.approx(found["recall_ceiling"], abs=0.1)
+    assert found["recall"] == pytest.approx(found["recall_ceiling"], abs=0.15)
     assert report.card["extractor_accuracy"] >= 0.97
     assert report.card["extractor"]["classifier_of"] == "Digits"
     assert "a Digits classifier, not FID" in report.to_text()

@@ -10,10 +10,12 @@ import torch
 import yaml
 from small_recipes import DIFFERENT
 
-from lightning_gen import GenerativeModule
+from lightning_gen import GenerativeModule, upgrades
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
 from lightning_gen.data import DataModule
+from lightning_gen.reflection import class_path
+from lightning_gen.upgrades import upgraded
 
 VERSIONS = sorted(path for path in Path(__file__).parent.iterdir() if (path / "recipes.json").is_file())
 DESCRIBED = [
@@ -29,7 +31,9 @@ STATES = [
     pytest.param(version, name, id=f"{version.name}-{name}") for version in VERSIONS for name in earlier_versions.RUNS
 ]
 ROUNDING = {"rtol": 0, "atol": 2e-3}
-"""What Adam makes of the last bits of another machine in a few steps; another draw of a random number makes 1."""
+"""What the last bits of another machine or torch make; another draw of a random number makes 1."""
+SIGNS = {"rtol": 0, "atol": 2e-2}
+"""What Adam makes in seven steps of a gradient that is 0 but for rounding, as that of a bias before a norm."""
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +49,7 @@ def tolerance(after):
 
 
 def rebuilt(kind, described):
+    described = upgraded(described)
     return checkpoints.rebuild(checkpoints.described_class(kind, described, "a checkpoint"), described, "a checkpoint")
 
 
@@ -63,8 +68,8 @@ def test_a_recipe_is_rebuilt_from_its_description(content):
     module, data = rebuilt(GenerativeModule, content["model"]), rebuilt(DataModule, content["data"])
     assert {key: list(value.shape) for key, value in module.state_dict().items()} == content["tensors"]
     for part, name in ((module, "model"), (data, "data")):
-        written = by_names(dict(part.hparams))
-        assert {key: written[key] for key in content[name]} == by_names(content[name])
+        written, before = by_names(dict(part.hparams)), by_names(upgraded(content[name]))
+        assert {key: written[key] for key in before} == before
         for path in paths(dict(part.hparams)):
             package, _, called = path.rpartition(".")
             assert called in getattr(importlib.import_module(package), "__all__", [called]), "what users import"
@@ -92,7 +97,12 @@ def test_public_names_and_their_arguments_stay(package, names):
     for name, taken in names.items():
         now = earlier_versions.arguments(getattr(found, name))
         hands_on = now is not None and {"args", "kwargs"} <= set(now)
-        assert taken is None or hands_on or set(taken) <= set(now), f"{package}.{name}"
+        former = upgrades.ARGUMENTS.get(path_of(getattr(found, name)), {})
+        assert taken is None or hands_on or {former.get(each, each) for each in taken} <= set(now), f"{package}.{name}"
+
+
+def path_of(thing):
+    return class_path(thing) if isinstance(thing, type) else None
 
 
 @pytest.mark.parametrize("content", READ)
@@ -101,12 +111,10 @@ def test_a_configuration_is_read(content, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         main(["fit", f"--config={tmp_path / 'config.yaml'}", "--print_config"])
     assert end.value.code == 0
-    read, before = yaml.safe_load(capsys.readouterr().out), yaml.safe_load(content["config"])
+    read, before = yaml.safe_load(capsys.readouterr().out), upgraded(yaml.safe_load(content["config"]))
     for name in ("model", "data"):
-        written = by_names(read[name])
-        assert {key: written["init_args"][key] for key in before[name]["init_args"]} == by_names(
-            before[name]["init_args"]
-        )
+        written, given = by_names(read[name]), by_names(before[name])
+        assert {key: written["init_args"][key] for key in given["init_args"]} == given["init_args"]
 
 
 @pytest.mark.slow
@@ -128,4 +136,11 @@ def test_a_checkpoint_goes_on_as_it_went_on(version, name, tmp_path):
     after = torch.load(version / f"{name}.after.pt", weights_only=True)
     path = earlier_versions.train(name, tmp_path, earlier_versions.ENDED, version / f"{name}.ckpt")
     weights = checkpoints.read(path)["state_dict"]
-    torch.testing.assert_close(weights, after["weights"], **tolerance(after))
+    if tolerance(after) == ROUNDING:
+        torch.testing.assert_close(weights, after["weights"], **SIGNS)
+        apart = torch.cat(
+            [(value.double() - after["weights"][name].double()).abs().flatten() for name, value in weights.items()]
+        )
+        assert (apart > ROUNDING["atol"]).double().mean() < 0.01
+    else:
+        torch.testing.assert_close(weights, after["weights"], **tolerance(after))

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.data import DataLoader
 
 from lightning_gen import AdversarialAutoencoderModule, Batch, GANModule
-from lightning_gen.adversaries import GenerationContrast
+from lightning_gen.adversaries import GenerationMatching
 from lightning_gen.bottlenecks import GaussianBottleneck
 from lightning_gen.networks import DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
 from lightning_gen.networks.conditioning import AuxiliaryClassifier, Concatenation
@@ -60,9 +60,9 @@ def vae_gan():
         bottleneck,
         {"reconstruction": BernoulliLikelihood(0.1), "kl": KLDivergence()},
         DenseDiscriminator(SHAPE, (16,)),
-        GenerationContrast(),
+        GenerationMatching(),
         NonSaturating(),
-        judgement_terms={"features": FeatureReconstruction(0.5)},
+        adversarial_terms={"features": FeatureReconstruction(0.5)},
         autoencoder_optimizer=ADAM,
         discriminator_optimizer=ADAM,
     )

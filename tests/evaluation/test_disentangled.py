@@ -137,7 +137,7 @@ class Black(Augmentation):
 
 
 def test_codes_are_of_what_the_model_observes(autoencoder, data):
-    module = autoencoder(SHAPE, observation=Black()).eval()
+    module = autoencoder(SHAPE, input_transform=Black()).eval()
     assert figures(disentanglement(module, data, 0))["factor_vae_score"] == 0
 
 

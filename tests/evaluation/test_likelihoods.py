@@ -65,7 +65,7 @@ def uninformative(module):
 
 
 def test_a_model_that_knows_nothing_is_at_log_2_a_pixel(autoencoder, digits):
-    module = uninformative(autoencoder(variational=True, observation=Binarization()))
+    module = uninformative(autoencoder(variational=True, input_transform=Binarization()))
     report = likelihoods(module, digits, seed=0, draws=7)
     found = figures(report)
     assert list(found) == NAMES
@@ -96,7 +96,7 @@ def test_the_elbo_is_that_of_the_whole_test_split(autoencoder, digits):
 
 def test_guard_as_many_codes_as_asked_for_whatever_the_chunks(autoencoder, digits, decoded, monkeypatch):
     """Neither 100 for 1 nor 200 for 250, and every sample is encoded once."""
-    module = autoencoder(variational=True, observation=Binarization())
+    module = autoencoder(variational=True, input_transform=Binarization())
     for draws, outputs in ((1, 64 * 10), (250, 64 * 100), (7, 64 * 500), (3, 1), (250, 2**21)):
         monkeypatch.setattr(measured, "OUTPUTS", outputs)
         decoded[DenseDecoder].clear(), decoded[DenseEncoder].clear()
@@ -143,14 +143,14 @@ def test_the_estimate_is_log_mean_exp_however_the_codes_are_cut(autoencoder, dig
 
 
 def test_more_codes_come_closer_from_above(autoencoder, digits):
-    module = autoencoder(variational=True, observation=Binarization())
+    module = autoencoder(variational=True, input_transform=Binarization())
     one, many = (figures(likelihoods(module, digits, 0, draws))["nll_nats"] for draws in (1, 500))
     assert many < one
     assert many < -figures(likelihoods(module, digits, 0, 1))["elbo_nats"]
 
 
 def test_the_same_seed_gives_the_same_figures(autoencoder, digits):
-    module = autoencoder(variational=True, observation=Binarization())
+    module = autoencoder(variational=True, input_transform=Binarization())
     same, again, other = (figures(likelihoods(module, digits, seed, 3, 50)) for seed in (1, 1, 2))
     assert same == again
     assert all(same[name] != other[name] for name in ("elbo_nats", "nll_nats"))
@@ -198,7 +198,7 @@ def test_grey_pixels_under_bernoulli_are_no_likelihood_and_black_and_white_ones_
     for objective in (BernoulliLikelihood(), ImportanceWeightedBound(BernoulliLikelihood())):
         grey = meanings(likelihoods(autoencoder(variational=True, objective={"x": objective}), digits, 0, 1))
         assert [name for name in grey if note in grey[name]] == ["elbo_nats"], "once is enough"
-    drawn = meanings(likelihoods(autoencoder(variational=True, observation=Binarization()), digits, 0, 1))
+    drawn = meanings(likelihoods(autoencoder(variational=True, input_transform=Binarization()), digits, 0, 1))
     torch.save(torch.randint(0, 2, (50, 1, 8, 8), dtype=torch.uint8) * 255, tmp_path / "x.pt")
     data = Tensors(str(tmp_path / "x.pt"))
     data.setup()
@@ -210,7 +210,7 @@ def test_a_density_of_pixels_is_dequantised_once_for_its_bits(autoencoder, digit
     """The output is 0 for every x: -log p of the dequantised pixels, by hand."""
     terms = {"reconstruction": GaussianLikelihood(0.7), "kl": KLDivergence()}
     plain = uninformative(autoencoder(variational=True, objective=terms))
-    observing = uninformative(autoencoder(variational=True, objective=terms, observation=Dequantization()))
+    observing = uninformative(autoencoder(variational=True, objective=terms, input_transform=Dequantization()))
     x = ((pictures(digits) + 1) * 127.5).double()
     u = torch.rand(50, *x.shape, generator=torch.Generator().manual_seed(9), dtype=torch.double)
     y = (x + u) / 128 - 1
@@ -258,7 +258,7 @@ def test_a_hierarchy_counts_the_units_of_all_levels(digits):
         DenseDecoder((1, 8, 8), 5, (16,)),
         bottleneck,
         {"reconstruction": BernoulliLikelihood(), "kl": KLDivergence()},
-        observation=Binarization(),
+        input_transform=Binarization(),
     )
     report = likelihoods(module, digits, 0, 200)
     found = figures(report)
@@ -324,7 +324,7 @@ def test_no_draws_and_no_samples_are_refused(autoencoder, digits, draws, samples
 
 
 def test_figures_need_no_gradient_and_leave_the_module_as_it_was(autoencoder, digits):
-    module = autoencoder(variational=True, observation=Binarization())
+    module = autoencoder(variational=True, input_transform=Binarization())
     before, state = {k: v.clone() for k, v in module.state_dict().items()}, torch.get_rng_state()
     likelihoods(module, digits, 0, 2)
     torch.testing.assert_close(module.state_dict(), before, rtol=0, atol=0)

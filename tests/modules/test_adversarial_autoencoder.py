@@ -18,10 +18,10 @@ from lightning_gen import AdversarialAutoencoderModule, AutoencoderModule, Batch
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.adversaries import (
     AdaptiveWeight,
-    GenerationContrast,
-    IndependenceContrast,
-    PriorContrast,
-    ReconstructionContrast,
+    GenerationMatching,
+    IndependenceMatching,
+    PriorMatching,
+    ReconstructionMatching,
 )
 from lightning_gen.augmentations import Binarization
 from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck
@@ -58,11 +58,11 @@ def loader(n=32, batch_size=16, labels=False):
     return DataLoader(data, batch_size=batch_size)
 
 
-def module_of(contrast, **options):
-    """A small module; it judges what the contrast shows."""
+def module_of(matching, **options):
+    """A small module; it judges what the matching shows."""
     bottleneck = options.pop("bottleneck", None) or IdentityBottleneck(3, prior=Normal())
     conditioning = options.pop("conditioning", None)
-    judged = contrast.judged_shape(SHAPE, 3)
+    judged = matching.discriminator_shape(SHAPE, 3)
     defaults = {
         "encoder": DenseEncoder(SHAPE, bottleneck.features, widths=(16,), conditioning=conditioning),
         "decoder": DenseDecoder(SHAPE, 3, widths=(16,), conditioning=conditioning),
@@ -73,17 +73,17 @@ def module_of(contrast, **options):
         "autoencoder_optimizer": partial(torch.optim.SGD, lr=0.01),
         "discriminator_optimizer": partial(torch.optim.SGD, lr=0.1),
     }
-    return AdversarialAutoencoderModule(contrast=contrast, **{**defaults, **options})
+    return AdversarialAutoencoderModule(matching=matching, **{**defaults, **options})
 
 
 def adversarial_autoencoder(**options):
-    return module_of(PriorContrast(), adversarial_weight=7.0, **options)
+    return module_of(PriorMatching(), adversarial_weight=7.0, **options)
 
 
 def factor_vae(**options):
     objective = {"reconstruction": BernoulliLikelihood(), "kl": KLDivergence()}
     parts = {"bottleneck": GaussianBottleneck(3), "objective": objective, "adversarial": DensityRatio()}
-    return module_of(IndependenceContrast(), adversarial_weight=5.0, **{**parts, **options})
+    return module_of(IndependenceMatching(), adversarial_weight=5.0, **{**parts, **options})
 
 
 def vq_gan(**options):
@@ -92,16 +92,16 @@ def vq_gan(**options):
         "adversarial": Hinge(),
         "adversarial_weight": AdaptiveWeight(0.8),
     }
-    return module_of(ReconstructionContrast(), **{**parts, **options})
+    return module_of(ReconstructionMatching(), **{**parts, **options})
 
 
 def vae_gan(**options):
     parts = {
         "bottleneck": GaussianBottleneck(3),
         "objective": {"reconstruction": BernoulliLikelihood(0.1), "kl": KLDivergence()},
-        "judgement_terms": {"features": FeatureReconstruction(0.5)},
+        "adversarial_terms": {"features": FeatureReconstruction(0.5)},
     }
-    return module_of(GenerationContrast(), **{**parts, **options})
+    return module_of(GenerationMatching(), **{**parts, **options})
 
 
 MODULES = (adversarial_autoencoder, factor_vae, vq_gan, vae_gan)
@@ -240,7 +240,7 @@ def test_one_pass_a_batch_serves_both_players(make, trainer):
     module.encoder.register_forward_hook(lambda *args: calls.append("encoder"))
     module.decoder.register_forward_hook(lambda *args: calls.append("decoder"))
     trainer(max_epochs=1).fit(module, loader())
-    drawn = isinstance(module.contrast, GenerationContrast)
+    drawn = isinstance(module.matching, GenerationMatching)
     assert calls.count("encoder") == 2
     assert calls.count("decoder") == (4 if drawn else 2), "and one for what is drawn from the prior"
 
@@ -387,7 +387,7 @@ def test_penalties_on_the_discriminator_are_paid(penalty, make, precision, train
 
 @every_module
 @pytest.mark.parametrize("adversarial", [Hinge(), RelativisticPaired()], ids=lambda each: type(each).__name__)
-def test_any_adversarial_objective_goes_with_any_contrast(make, adversarial, trainer):
+def test_any_adversarial_objective_goes_with_any_matching(make, adversarial, trainer):
     module = make(adversarial=adversarial)
     trainer(max_epochs=1).fit(module, loader())
     assert module.updates["discriminator"] == 2
@@ -402,12 +402,12 @@ def test_batch_norm_in_the_discriminator_sees_either_side_alone(trainer):
 
 @pytest.mark.parametrize("make", [adversarial_autoencoder, vae_gan])
 def test_conditional_networks_and_observation(make, trainer):
-    module = make(conditioning=Concatenation(3), observation=Binarization(), draws=2)
-    judged = module.contrast.judged_shape(SHAPE, 3)
+    module = make(conditioning=Concatenation(3), input_transform=Binarization(), codes_per_sample=2)
+    judged = module.matching.discriminator_shape(SHAPE, 3)
     module = make(
         conditioning=Concatenation(3),
-        observation=Binarization(),
-        draws=2,
+        input_transform=Binarization(),
+        codes_per_sample=2,
         discriminator=DenseDiscriminator(judged, widths=(8,), conditioning=Concatenation(3)),
     )
     trainer(max_epochs=1).fit(module, loader(labels=True), loader(labels=True))
@@ -512,9 +512,9 @@ def test_bfloat16_trains(make, trainer):
         (lambda: factor_vae(discriminator=DenseDiscriminator((3,), packing=2)), "shows codes .* packing to 1"),
         (lambda: vq_gan(discriminator=DenseDiscriminator(SHAPE, conditioning=Concatenation(3))), "of none: give"),
         (lambda: adversarial_autoencoder(accumulate=0), "accumulate must be at least 1"),
-        (lambda: adversarial_autoencoder(draws=0), "draws must be at least 1"),
+        (lambda: adversarial_autoencoder(codes_per_sample=0), "codes_per_sample must be at least 1"),
         *(
-            (partial(module_of, PriorContrast(), **{name: number}), f"{name}.*{number}")
+            (partial(module_of, PriorMatching(), **{name: number}), f"{name}.*{number}")
             for name, numbers in {
                 "discriminator_start_images": (-1, math.nan),
                 "adversarial_weight": (-1.0, math.nan, math.inf),
@@ -523,8 +523,8 @@ def test_bfloat16_trains(make, trainer):
             }.items()
             for number in numbers
         ),
-        (lambda: adversarial_autoencoder(judgement_terms={"f": FeatureReconstruction()}), "leave it out"),
-        (lambda: module_of(PriorContrast(), adversarial_weight=AdaptiveWeight()), "give adversarial_weight a number"),
+        (lambda: adversarial_autoencoder(adversarial_terms={"f": FeatureReconstruction()}), "leave it out"),
+        (lambda: module_of(PriorMatching(), adversarial_weight=AdaptiveWeight()), "give adversarial_weight a number"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(build, sentence):
@@ -576,7 +576,7 @@ model:
     decoder: ConvDecoder
     objective: {reconstruction: GaussianLikelihood}
     discriminator: {class_path: PatchDiscriminator, init_args: {width: 4, depth: 1, batch_norm: false}}
-    contrast: ReconstructionContrast
+    matching: ReconstructionMatching
     adversarial: Hinge
     discriminator_start_images: 128
     autoencoder_optimizer: {class_path: torch.optim.SGD, init_args: {lr: 0.001}}

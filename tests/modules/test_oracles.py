@@ -44,7 +44,7 @@ class Oracle:
             DenseDecoder((DIMENSIONS,), WIDTH, widths=()),
             GaussianBottleneck(WIDTH),
             {"bound": ImportanceWeightedBound(likelihood)} if bound else terms,
-            draws=draws,
+            codes_per_sample=draws,
         ).double()
         encoder, decoder = linear(module.encoder), linear(module.decoder)
         precision = 1 + self.weight.square().sum(0) / SCALE**2

@@ -27,7 +27,7 @@ def record(draws, n=4, features=None, seed=0, dtype=torch.double):
     features = torch.randn(n, 6, generator=fixed, dtype=dtype) if features is None else features
     decoder = torch.randn(3, 5, generator=fixed, dtype=dtype)
     code = GaussianBottleneck(3)(features.repeat_interleave(draws, 0), source(seed))
-    return Reconstruction(x, code, code.sample @ decoder, draws=draws)
+    return Reconstruction(x, code, code.sample @ decoder, codes_per_sample=draws)
 
 
 def by_hand(found, likelihood):
@@ -38,7 +38,7 @@ def by_hand(found, likelihood):
         z, mean, deviation = level.sample[i], level.posterior.mean[i], level.posterior.stddev[i]
         weight = likelihood.log_prob(found.output[i : i + 1], found.x[i : i + 1])[0]
         rows.append(weight + (Normal(0.0, 1.0).log_prob(z) - Normal(mean, deviation).log_prob(z)).sum())
-    return torch.stack(rows).view(-1, found.draws)
+    return torch.stack(rows).view(-1, found.codes_per_sample)
 
 
 @every_likelihood
@@ -54,7 +54,7 @@ def test_maps_of_latents_and_several_levels_are_summed():
     prior = Normal(torch.zeros(()), torch.ones(()))
     level = Level(mean + 0.3, Normal(mean, deviation), prior)
     likelihood, x = GaussianLikelihood(), torch.randn(6, 4)
-    weights = log_weights(Reconstruction(x, Code(mean, mean, (level, level)), x, draws=2), likelihood)
+    weights = log_weights(Reconstruction(x, Code(mean, mean, (level, level)), x, codes_per_sample=2), likelihood)
     one = (prior.log_prob(mean + 0.3) - Normal(mean, deviation).log_prob(mean + 0.3)).sum((1, 2, 3))
     torch.testing.assert_close(weights, (likelihood.log_prob(x, x) + 2 * one).view(3, 2))
 
@@ -86,7 +86,7 @@ def test_the_bound_rises_with_the_draws():
     for draws in (1, 2, 5, 20):
         found = record(draws, n=4000, features=features)
         same = found.x[:1].expand_as(found.x)
-        values.append(-term(Reconstruction(same, found.code, found.output, draws=draws)).item())
+        values.append(-term(Reconstruction(same, found.code, found.output, codes_per_sample=draws)).item())
     assert all(after > before + 0.01 for before, after in pairwise(values))
 
 
@@ -103,7 +103,7 @@ def of_weights(weights):
     zeros = torch.zeros(weights.numel(), 1, dtype=weights.dtype)
     same = Normal(zeros, torch.ones_like(zeros))
     return Reconstruction(
-        zeros, Code(zeros, zeros, (Level(zeros, same, same),)), weights.view(-1, 1), draws=weights.shape[1]
+        zeros, Code(zeros, zeros, (Level(zeros, same, same),)), weights.view(-1, 1), codes_per_sample=weights.shape[1]
     )
 
 
@@ -129,7 +129,7 @@ def test_guard_the_worst_draw_has_the_least_weight():
 def test_guard_draws_of_one_sample_are_not_all_weighed_alike():
     """A divergence in closed form is equal for all draws of a sample."""
     found = record(draws=6)
-    found = Reconstruction(found.x, found.code, torch.zeros_like(found.output), draws=6)
+    found = Reconstruction(found.x, found.code, torch.zeros_like(found.output), codes_per_sample=6)
     assert (log_weights(found, GaussianLikelihood()).std(1) > 0.1).all()
 
 
@@ -170,12 +170,12 @@ def test_a_code_without_posterior_is_refused():
 def test_a_module_that_draws_several_codes_is_trained_on_it(autoencoder):
     """The module's loss is the bound, computed here from its parts with the same noise."""
     likelihood = BernoulliLikelihood()
-    module = autoencoder(variational=True, objective={"bound": ImportanceWeightedBound(likelihood)}, draws=4)
+    module = autoencoder(variational=True, objective={"bound": ImportanceWeightedBound(likelihood)}, codes_per_sample=4)
     x = torch.rand(6, 1, 8, 8) * 2 - 1
     loss, terms = module.loss(module.reconstruction(x, source(3)))
     with torch.no_grad():
         code = module.bottleneck(module.encoder(x).repeat_interleave(4, 0), source(3))
-        found = Reconstruction(x.repeat_interleave(4, 0), code, module.decoder(code.sample), draws=4)
+        found = Reconstruction(x.repeat_interleave(4, 0), code, module.decoder(code.sample), codes_per_sample=4)
     torch.testing.assert_close(loss.detach(), -(by_hand(found, likelihood).logsumexp(1) - log(4)).mean())
     assert set(terms) == {"bound"}
     assert module.decode(code.sample).shape == (24, 1, 8, 8)

@@ -15,7 +15,7 @@ ENCODERS = (lambda: DenseEncoder((1, 8, 8), 5, widths=(7,)), lambda: ConvEncoder
 def record(encoder, x, draws=1):
     seen = x.clone().requires_grad_()
     code = SigmoidBottleneck(5)(encoder(seen, None).repeat_interleave(draws, 0))
-    return Reconstruction(x, code, x, seen, draws=draws)
+    return Reconstruction(x, code, x, seen, codes_per_sample=draws)
 
 
 def by_jacobian(encoder, parameters, x):

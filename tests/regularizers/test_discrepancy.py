@@ -15,7 +15,7 @@ PROFILES = {InverseMultiquadric: lambda c, r: c / (c + r), GaussianKernel: lambd
 
 
 def record(codes, prior, draws=1):
-    return Reconstruction(codes, Code(codes, codes), codes, draws=draws, draw_prior=lambda n: prior[:n])
+    return Reconstruction(codes, Code(codes, codes), codes, codes_per_sample=draws, draw_prior=lambda n: prior[:n])
 
 
 def draws(n, d=3, seed=0, shift=0.0):

@@ -53,7 +53,7 @@ def record(n=6, draws=1, dtype=torch.float32, map_size=()):
     draw_prior = lambda n: torch.randn(n, 3, *map_size, generator=torch.Generator().manual_seed(1))  # noqa: E731
     code = Code(level.sample.sigmoid().to(dtype), mean, (level,))
     x = torch.zeros(len(mean), 1)
-    return Reconstruction(x, code, x, seen, draws=draws, images=100, population=50, draw_prior=draw_prior)
+    return Reconstruction(x, code, x, seen, codes_per_sample=draws, images=100, dataset_size=50, draw_prior=draw_prior)
 
 
 @every_term
@@ -118,7 +118,7 @@ def test_the_same_draw_twice_changes_nothing(cls):
     sample = once.code.sample.repeat_interleave(2, 0)
     level, prior = once.code.levels[0], twice.code.levels[0].prior
     levels = (Level(level.sample.repeat_interleave(2, 0), twice.code.levels[0].posterior, prior),)
-    twice = Reconstruction(twice.x, Code(sample, twice.code.mean, levels), twice.output, twice.seen, draws=2)
+    twice = Reconstruction(twice.x, Code(sample, twice.code.mean, levels), twice.output, twice.seen, codes_per_sample=2)
     once = Reconstruction(once.x, once.code, once.output, once.seen)
     torch.testing.assert_close(cls()(twice), cls()(once))
 
@@ -127,6 +127,6 @@ def test_the_same_draw_twice_changes_nothing(cls):
 @pytest.mark.parametrize("levels", [0, 2])
 def test_a_code_without_the_one_level_is_refused(cls, levels):
     passed = record()
-    passed = Reconstruction(passed.x, Code(passed.x, passed.x, passed.code.levels * levels), passed.x, population=9)
+    passed = Reconstruction(passed.x, Code(passed.x, passed.x, passed.code.levels * levels), passed.x, dataset_size=9)
     with pytest.raises(InputError, match=f"{cls.__name__} needs a code of one stochastic level .* has {levels}: use"):
         cls()(passed)

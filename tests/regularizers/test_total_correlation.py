@@ -26,7 +26,7 @@ def record(mean, deviation, population, draws=1, seed=0):
     noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
     level = Level(mean + deviation * noise, Normal(mean, deviation), Normal(torch.zeros_like(mean), 1.0))
     x = torch.zeros(len(mean), 1)
-    return Reconstruction(x, Code(level.sample, mean, (level,)), x, draws=draws, population=population)
+    return Reconstruction(x, Code(level.sample, mean, (level,)), x, codes_per_sample=draws, dataset_size=population)
 
 
 def some(n=7, d=3, population=40, draws=1):
@@ -115,7 +115,7 @@ def test_the_gradient_of_weighted_sampling_does_not_know_the_population(sampling
         passed = some(population=population)
         mean = passed.code.mean.clone().requires_grad_()
         level = Level(passed.code.sample - passed.code.mean + mean, Normal(mean, 0.5), passed.code.levels[0].prior)
-        passed = Reconstruction(passed.x, Code(level.sample, mean, (level,)), passed.x, population=population)
+        passed = Reconstruction(passed.x, Code(level.sample, mean, (level,)), passed.x, dataset_size=population)
         gradients += torch.autograd.grad(TotalCorrelation(sampling=sampling)(passed), mean)
     assert torch.allclose(*gradients) == isinstance(sampling, WeightedSampling)
 
@@ -164,7 +164,7 @@ def test_densities_are_computed_once_for_the_three():
 
 @pytest.mark.parametrize("cls", TERMS)
 def test_an_unknown_population_is_refused(cls):
-    with pytest.raises(InputError, match=r"number of training samples: .* model.population = len\(dataset\)"):
+    with pytest.raises(InputError, match=r"number of training samples: .* model.dataset_size = len\(dataset\)"):
         cls()(some(population=None))
 
 

@@ -4,18 +4,18 @@ import pytest
 import torch
 
 from lightning_gen.adversaries import (
-    GenerationContrast,
-    IndependenceContrast,
-    PriorContrast,
-    ReconstructionContrast,
+    GenerationMatching,
+    IndependenceMatching,
+    PriorMatching,
+    ReconstructionMatching,
 )
-from lightning_gen.adversaries.contrast import places, shuffled
+from lightning_gen.adversaries.matching import positions, shuffled
 from lightning_gen.errors import InputError
 from lightning_gen.objectives import DensityRatio
 from lightning_gen.records import Code, Reconstruction
 
-CONTRASTS = (PriorContrast(), IndependenceContrast(), ReconstructionContrast(), GenerationContrast())
-every_contrast = pytest.mark.parametrize("contrast", CONTRASTS, ids=lambda each: type(each).__name__)
+MATCHINGS = (PriorMatching(), IndependenceMatching(), ReconstructionMatching(), GenerationMatching())
+every_matching = pytest.mark.parametrize("matching", MATCHINGS, ids=lambda each: type(each).__name__)
 
 
 def rng(seed=0):
@@ -39,22 +39,22 @@ def decode(code, labels=None):
     return 2 * code.flatten(1).mean(1).view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
 
 
-@every_contrast
+@every_matching
 @pytest.mark.parametrize("size", [(), (2, 3)], ids=["vectors", "maps"])
-def test_both_sides_have_the_shape_that_the_discriminator_is_built_for(contrast, size):
+def test_both_sides_have_the_shape_that_the_discriminator_is_built_for(matching, size):
     labels = torch.arange(6)
-    sides = contrast(a_pass(size=size, labels=labels), decode, rng())
-    judged = contrast.judged_shape((1, 2, 2), 3)
+    sides = matching(a_pass(size=size, labels=labels), decode, rng())
+    judged = matching.discriminator_shape((1, 2, 2), 3)
     assert sides.real.shape[1:] == sides.fake.shape[1:] == judged
     assert len(sides.fake) % len(sides.real) == 0
     assert len(sides.real_labels) == len(sides.real)
     assert len(sides.fake_labels) == len(sides.fake)
 
 
-@every_contrast
-def test_gradients_reach_the_autoencoder_through_the_fake_side_alone(contrast):
+@every_matching
+def test_gradients_reach_the_autoencoder_through_the_fake_side_alone(matching):
     record = a_pass()
-    sides = contrast(record, decode, rng())
+    sides = matching(record, decode, rng())
     assert not sides.real.requires_grad
     (gradient,) = torch.autograd.grad(sides.fake.square().sum(), record.code.sample)
     assert gradient.abs().min() > 0
@@ -64,8 +64,8 @@ def test_gradients_reach_the_autoencoder_through_the_fake_side_alone(contrast):
 def test_the_places_of_a_map_are_codes_with_the_classes_of_their_samples():
     code = torch.arange(24.0).view(2, 3, 2, 2)
     expected = [[code[n, d, h, w] for d in range(3)] for n in range(2) for h in range(2) for w in range(2)]
-    assert torch.equal(places(code), torch.tensor(expected))
-    sides = PriorContrast()(a_pass(2, size=(2, 2), labels=torch.tensor([4, 7])), decode, rng())
+    assert torch.equal(positions(code), torch.tensor(expected))
+    sides = PriorMatching()(a_pass(2, size=(2, 2), labels=torch.tensor([4, 7])), decode, rng())
     assert sides.fake_labels.tolist() == [4, 4, 4, 4, 7, 7, 7, 7]
 
 
@@ -80,7 +80,7 @@ def test_shuffling_keeps_the_marginals_to_the_bit_and_breaks_dependence():
 def test_shuffled_codes_follow_the_seed_and_hide_no_gradient():
     code = a_pass(64).code.sample
     record = Reconstruction(torch.rand(64, 1, 2, 2), Code(code, code), decode(code))
-    first, again, other = (IndependenceContrast()(record, decode, rng(seed)).real for seed in (3, 3, 4))
+    first, again, other = (IndependenceMatching()(record, decode, rng(seed)).real for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -106,7 +106,7 @@ def test_a_discriminator_of_that_objective_finds_the_closed_form_by_itself():
     z = torch.randn(20_000, 2)
     z = torch.stack([z[:, 0], rho * z[:, 0] + (1 - rho**2) ** 0.5 * z[:, 1]], dim=1)
     record = Reconstruction(z, Code(z, z), z)
-    sides = IndependenceContrast()(record, decode, rng(1))
+    sides = IndependenceMatching()(record, decode, rng(1))
     weights = torch.zeros(4, requires_grad=True)
     optimizer = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
 
@@ -127,6 +127,6 @@ def test_a_discriminator_of_that_objective_finds_the_closed_form_by_itself():
 def test_draws_without_a_prior_are_refused():
     record = a_pass()
     bare = Reconstruction(record.x, record.code, record.output)
-    for contrast in (PriorContrast(), GenerationContrast()):
+    for matching in (PriorMatching(), GenerationMatching()):
         with pytest.raises(InputError, match="GaussianBottleneck"):
-            contrast(bare, decode, rng())
+            matching(bare, decode, rng())

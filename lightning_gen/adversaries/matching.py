@@ -1,40 +1,48 @@
 """Contrasts: what a discriminator is asked to tell apart in one pass through an autoencoder."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
 
+from lightning_gen.deprecation import FormerNames, accepts_former
 from lightning_gen.errors import InputError
 from lightning_gen.records import RealFakePair, Reconstruction, Shape
+from lightning_gen.upgrades import ARGUMENTS
 
 Decode: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 """Codes ``(n, latent_dim, ...)`` and their classes ``(n,)`` or None to samples ``(n, *shape)``: a decoder."""
 
 
-class Contrast(ABC):
+class DistributionMatching(FormerNames, ABC):
     """What is real and what is fake in a pass through an autoencoder.
 
     Attributes:
-        judges_codes: Whether codes are judged, and not samples.
+        matches_codes: Whether codes are judged, and not samples.
         needs_prior: Whether it draws from the bottleneck's prior.
-        spare_encoder: Whether only the decoder pays for the judgement.
+        stop_encoder_gradient: Whether only the decoder pays for the judgement.
     """
 
-    judges_codes: ClassVar[bool] = False
-    needs_prior: ClassVar[bool] = False
-    spare_encoder: bool = False
+    former_names: ClassVar[Mapping[str, str]] = {
+        **ARGUMENTS["lightning_gen.adversaries.ReconstructionMatching"],
+        "judges_codes": "matches_codes",
+        "judged_shape": "discriminator_shape",
+    }
 
-    def judged_shape(self, shape: Shape, latent_dim: int) -> Shape:
+    matches_codes: ClassVar[bool] = False
+    needs_prior: ClassVar[bool] = False
+    stop_encoder_gradient: bool = False
+
+    def discriminator_shape(self, shape: Shape, latent_dim: int) -> Shape:
         """Shape that the discriminator must be built for.
 
         Args:
             shape: Shape of one sample.
             latent_dim: Width of the code. Of a code that is a map each place is judged as a code of its own.
         """
-        return (latent_dim,) if self.judges_codes else tuple(shape)
+        return (latent_dim,) if self.matches_codes else tuple(shape)
 
     @abstractmethod
     def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> RealFakePair:
@@ -47,25 +55,25 @@ class Contrast(ABC):
         """
 
 
-class PriorContrast(Contrast):
+class PriorMatching(DistributionMatching):
     """Draws from the prior are real and codes are fake, so that the codes get the distribution of the prior.
 
     Paper: Adversarial Autoencoders, https://arxiv.org/abs/1511.05644, section 2. There the encoder takes turns with
     itself, one update for the reconstruction and one for the discriminator; here it pays both at once.
     """
 
-    judges_codes = True
+    matches_codes = True
     needs_prior = True
 
     def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> RealFakePair:
         """Return as many draws as codes, and the codes."""
         code = record.code.sample
-        drawn = draws(record).to(code)
-        labels = of_places(record.labels, code)
-        return RealFakePair(places(drawn).detach(), places(code), labels, labels)
+        drawn = prior_codes(record).to(code)
+        labels = labels_at_positions(record.labels, code)
+        return RealFakePair(positions(drawn).detach(), positions(code), labels, labels)
 
 
-class IndependenceContrast(Contrast):
+class IndependenceMatching(DistributionMatching):
     """Codes whose dimensions were shuffled over the batch are real and codes are fake: dimensions become independent.
 
     With the objective `DensityRatio` what the autoencoder pays is the total correlation of its codes,
@@ -76,33 +84,34 @@ class IndependenceContrast(Contrast):
     nothing but dependence can tell them apart, and each batch is encoded once.
     """
 
-    judges_codes = True
+    matches_codes = True
 
     def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> RealFakePair:
         """Return the codes with each dimension shuffled, and the codes."""
-        code = places(record.code.sample)
-        labels = of_places(record.labels, record.code.sample)
+        code = positions(record.code.sample)
+        labels = labels_at_positions(record.labels, record.code.sample)
         return RealFakePair(shuffled(code.detach(), generator), code, labels, labels)
 
 
-class ReconstructionContrast(Contrast):
+class ReconstructionMatching(DistributionMatching):
     """Samples are real and their reconstructions are fake, which sharpens them.
 
     Paper: Taming Transformers for High-Resolution Image Synthesis, https://arxiv.org/abs/2012.09841, equation 5
 
     Args:
-        spare_encoder: Whether only the decoder pays for the judgement.
+        stop_encoder_gradient: Whether only the decoder pays for the judgement.
     """
 
-    def __init__(self, spare_encoder: bool = False) -> None:
-        self.spare_encoder = spare_encoder
+    @accepts_former(ARGUMENTS["lightning_gen.adversaries.ReconstructionMatching"])
+    def __init__(self, stop_encoder_gradient: bool = False) -> None:
+        self.stop_encoder_gradient = stop_encoder_gradient
 
     def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> RealFakePair:
         """Return the samples and their reconstructions."""
         return RealFakePair(record.x.detach(), record.samples, record.labels, record.labels)
 
 
-class GenerationContrast(Contrast):
+class GenerationMatching(DistributionMatching):
     """Samples are real; their reconstructions, and as many samples decoded from draws of the prior, are fake.
 
     Both kinds of fake samples together weigh as much as the real ones.
@@ -110,23 +119,24 @@ class GenerationContrast(Contrast):
     Paper: Autoencoding beyond pixels using a learned similarity metric, https://arxiv.org/abs/1512.09300, Algorithm 1
 
     Args:
-        spare_encoder: Whether only the decoder pays for the judgement, as in the paper; it costs one more pass backward
-            through discriminator and decoder.
+        stop_encoder_gradient: Whether the adversarial loss trains the decoder alone, as in the paper; this takes one
+            more backward pass through discriminator and decoder.
     """
 
     needs_prior = True
 
-    def __init__(self, spare_encoder: bool = True) -> None:
-        self.spare_encoder = spare_encoder
+    @accepts_former(ARGUMENTS["lightning_gen.adversaries.GenerationMatching"])
+    def __init__(self, stop_encoder_gradient: bool = True) -> None:
+        self.stop_encoder_gradient = stop_encoder_gradient
 
     def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> RealFakePair:
         """Return the samples, and reconstructions followed by generated samples."""
-        generated = decode(draws(record).to(record.code.sample), record.labels)
+        generated = decode(prior_codes(record).to(record.code.sample), record.labels)
         labels = None if record.labels is None else record.labels.repeat(2)
         return RealFakePair(record.x.detach(), torch.cat([record.samples, generated]), record.labels, labels)
 
 
-def draws(record: Reconstruction) -> Tensor:
+def prior_codes(record: Reconstruction) -> Tensor:
     """As many codes from the prior as a pass has.
 
     Raises:
@@ -137,12 +147,12 @@ def draws(record: Reconstruction) -> Tensor:
     return record.draw_prior(len(record.code.sample))
 
 
-def places(code: Tensor) -> Tensor:
+def positions(code: Tensor) -> Tensor:
     """The codes of all places, ``(n · h · w, latent_dim)``, of maps; codes without places as they are."""
     return code if code.ndim == 2 else code.flatten(2).mT.reshape(-1, code.shape[1])
 
 
-def of_places(labels: Tensor | None, code: Tensor) -> Tensor | None:
+def labels_at_positions(labels: Tensor | None, code: Tensor) -> Tensor | None:
     """The classes of the places of codes, or None."""
     return None if labels is None else labels.repeat_interleave(code[0, 0].numel())
 
