@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from lightning_gen.errors import InputError
-from lightning_gen.metrics.report import Measurement
+from lightning_gen.metrics.report import Measured, Measurement
 from lightning_gen.records import Quantization
-from lightning_gen.upgrades import earlier_name
 
 
 @dataclass(frozen=True)
-class CodebookUse:
+class CodebookUse(Measured):
     """The result of `codebook_use`: means over the codebooks.
 
     Attributes:
@@ -30,8 +29,6 @@ class CodebookUse:
     perplexity: float
     sizes: tuple[int, ...]
     indices: int
-
-    figures = earlier_name("figures", "measurements")
 
     def measurements(self) -> tuple[Measurement, ...]:
         """The numbers with their meanings."""
