@@ -67,15 +67,11 @@ def codebook_use(batches: Iterable[tuple[Quantization, ...]]) -> CodebookUse:
     used = [float((count > 0).double().mean()) for count in counts]
     perplexities = [perplexity(count) for count in counts]
     sizes = tuple(len(count) for count in counts)
-    return CodebookUse(100 * mean(used), mean(perplexities), sizes, int(counts[0].sum()))
+    used_percent, mean_perplexity = 100 * (sum(used) / len(counts)), sum(perplexities) / len(counts)
+    return CodebookUse(used_percent, mean_perplexity, sizes, int(counts[0].sum()))
 
 
 def perplexity(counts: Tensor) -> float:
     """The exponential of the entropy of the distribution that counts ``(size,)`` give."""
     p = counts.double() / counts.sum()
     return math.exp(float(torch.special.entr(p).sum()))
-
-
-def mean(values: list[float]) -> float:
-    """The arithmetic mean."""
-    return sum(values) / len(values)

@@ -1,5 +1,6 @@
 """Features for comparing images: those of a classifier of the data's own classes, trained once and cached on disk."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,11 @@ from lightning_gen.data import DataModule, Loader, Samples
 from lightning_gen.data.cache import default_cache_dir
 from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
-from lightning_gen.metrics.cache import cached, digest, tell
+from lightning_gen.metrics.cache import cached, digest
 from lightning_gen.metrics.classifier import BATCH, VERSION, ConvClassifier, fit_classifier, training_steps
 from lightning_gen.paths import expanded
 from lightning_gen.records import Batch
+from lightning_gen.terminal import say
 
 READ_AT_ONCE = 512
 
@@ -135,7 +137,10 @@ def _trained(data: DataModule, seed: int, cache: Path) -> ConvClassifier:
 
     def train() -> dict[str, Tensor]:
         name = type(data).__name__
-        tell(f"training a classifier of {name} on {len(train_set):,} images, once: it will be cached in {cache}")
+        say(
+            f"training a classifier of {name} on {len(train_set):,} images, once: it will be cached in {cache}",
+            sys.stderr,
+        )
         return fit_classifier(train_set, data.shape, module.num_classes, seed).state_dict()
 
     path = cache / f"classifier-{digest(key, _contents(train_set))[:32]}.pt"
