@@ -28,6 +28,8 @@ RENAMED: dict[str, str] = {
     "lightning_gen.modules.Loss": "lightning_gen.training.Loss",
     "lightning_gen.modules.Player": "lightning_gen.training.earlier.Player",
     "lightning_gen.modules.UnwrappedDDPStrategy": "lightning_gen.training.UnwrappedDDPStrategy",
+    "lightning_gen.checkpoint.carry": "lightning_gen.checkpoint.serialize_states",
+    "lightning_gen.checkpoint.uncarry": "lightning_gen.checkpoint.deserialize_states",
     "lightning_gen.checkpoint.WholeCheckpointIO": "lightning_gen.checkpoint.AtomicCheckpointIO",
     "lightning_gen.metrics.Figure": "lightning_gen.metrics.Measurement",
     "lightning_gen.metrics.PictureClassifier": "lightning_gen.metrics.ConvClassifier",

@@ -1,4 +1,4 @@
-"""Augmentations: samples to samples, at random, by the generator they are given."""
+"""Augmentations: random transforms of samples, by a given generator of random numbers."""
 
 from lightning_gen.augmentations.adaptive import ADA
 from lightning_gen.augmentations.base import AdaptiveAugmentation, Augmentation

@@ -1,4 +1,4 @@
-"""Adaptive discriminator augmentation: the more the discriminator overfits, the more often images are changed."""
+"""Adaptive discriminator augmentation: its probability rises when the discriminator overfits."""
 
 import math
 
@@ -13,49 +13,52 @@ from lightning_gen.ranges import COUNT, SHARE, require
 
 
 class ADA(AdaptiveAugmentation):
-    """Flips, moves, warps and recolours images, each operation with a probability that follows the discriminator.
+    """Flips, shifts, warps and recolours images; all operations have one probability, which is adapted in training.
 
-    The paper's "bgc" set in its order and strengths; each image draws its own numbers for each operation:
+    These are the operations of the paper's "bgc" set, in its order and with its strengths. Each image has its own
+    random numbers for each operation:
 
-    - pixels: mirror image (half of the times), 0 to 3 quarter turns (square images only), whole pixels of translation,
-      U(-1/8, 1/8) of each side.
+    - pixels: horizontal flip (in half of the cases), 0 to 3 quarter turns (square images only), translation by whole
+      pixels, U(-1/8, 1/8) of each side.
     - geometry: scale 2^N(0, 0.2²), rotation U(-π, π), stretch 2^N(0, 0.2²), rotation again, translation N(0, 1/8²) of
-      each side. Each rotation has the probability 1 - √(1 - p), so that either happens with probability p.
-    - color: brightness + N(0, 0.2²), contrast · 2^N(0, 0.5²), luma flip (half of the times), hue U(-π, π), saturation
-      · 2^N(0, 1²). Grey images have the first three, images of other channel counts than 1 and 3 the first two.
+      each side. Each rotation has the probability 1 - √(1 - p), so that at least one happens with probability p.
+    - color: brightness + N(0, 0.2²), contrast · 2^N(0, 0.5²), luma flip (in half of the cases), hue U(-π, π),
+    saturation
+      · 2^N(0, 1²). Grey images have the first three, images with neither 1 nor 3 channels the first two.
 
-    Every `interval`-th update of the discriminator, with r = E[sign D(real)] over these updates (section 3),
-    ``p += sign(r - target) · images / adjust_images``, kept in [0, 1]. Below about 0.8 the changes are unlikely to
-    leak into what is generated (section 2.2). The zero of the logits means nothing to a discriminator that is trained
-    on differences (relativistic and Wasserstein losses) and neither does r: fix the probability there.
+    Every `interval`-th update of the discriminator sets ``p += sign(r - target) · images / adjust_images``, clamped to
+    [0, 1], with r = E[sign D(real)] over these updates (section 3). Below about 0.8 the augmentations are unlikely to
+    leak into generated images (section 2.2). For relativistic and Wasserstein losses the sign of the logits, and so r,
+    has no meaning: use a fixed probability with them.
 
-    Geometry is one bicubic sample with mirrored rims; the paper samples bilinearly at twice the resolution between two
-    wavelet filters. An image that no operation of a kind chose, moving or colouring, is left alone by that kind, so
-    that p = 0 is the identity to the bit. Nothing is clamped, so images may leave [-1, 1].
+    Geometric operations are composed to one bicubic resampling with reflected borders; the paper resamples bilinearly
+    at twice the resolution, between two wavelet filters. Geometry and colour each change only the images for which one
+    of their operations was chosen, so p = 0 is the identity, bit for bit. Nothing is clamped, so images may leave [-1,
+    1].
 
-    The sampling has a first derivative only: gradient penalties are taken at the augmented images. The authors' code
-    takes R1 at the images before, through the augmentation. On CUDA the backward of the sampling, in the generator's
-    turn, adds up in no fixed order.
+    The resampling has a first derivative only: gradient penalties are computed at the augmented images. The authors'
+    code computes R1 at the original images, through the augmentation. On CUDA the backward pass of the resampling, in
+    the generator's phase, adds in no fixed order.
 
     Paper: Training Generative Adversarial Networks with Limited Data, https://arxiv.org/abs/2006.06676, appendix B
 
     Args:
-        target: What E[sign D(real)] is to be, in [-1, 1]; None for a probability that stays.
-        probability: Probability of each operation at the start, in [0, 1].
-        adjust_images: Images in which the probability goes from 0 to 1 where it always rises, at least 1.
+        target: Target of E[sign D(real)], in [-1, 1]; None for a fixed probability.
+        probability: Initial probability of each operation, in [0, 1].
+        adjust_images: Images in which the probability goes from 0 to 1 if it always rises, at least 1.
         interval: Updates of the discriminator between adjustments, at least 1.
-        pixels: Whether images are mirrored, turned and moved by whole pixels.
-        geometry: Whether images are scaled, rotated, stretched and moved by parts of pixels.
-        color: Whether colours change.
+        pixels: Whether to flip, turn and shift images by whole pixels.
+        geometry: Whether to scale, rotate, stretch and shift images by fractions of pixels.
+        color: Whether to change colours.
 
     Attributes:
-        current_probability: The probability as it was last adjusted, a float32 scalar; kept in checkpoints.
-        sign_sum: Sum of sign D(real) over the images since the last adjustment; kept in checkpoints.
-        images: Images since the last adjustment; kept in checkpoints.
-        updates: Updates since the last adjustment; kept in checkpoints.
+        current_probability: The probability after the last adjustment, a float32 scalar; checkpoints hold it.
+        sign_sum: Sum of sign D(real) over the images since the last adjustment; checkpoints hold it.
+        images: Images since the last adjustment; checkpoints hold it.
+        updates: Updates since the last adjustment; checkpoints hold it.
 
     Raises:
-        InputError: An argument is out of range; the samples are no images.
+        InputError: An argument is out of range; the samples are not images.
     """
 
     current_probability: Tensor
@@ -75,7 +78,9 @@ class ADA(AdaptiveAugmentation):
     ) -> None:
         super().__init__()
         if target is not None and not -1 <= target <= 1:
-            raise InputError(f"ADA cannot have target {target}: give a mean sign from -1 to 1, or null to stay")
+            raise InputError(
+                f"ADA cannot have target {target}: give a mean sign from -1 to 1, or null for a fixed probability"
+            )
         require(self, "probability", probability, SHARE, "one")
         if adjust_images not in COUNT or interval not in COUNT:
             raise InputError(f"ADA cannot adjust over {adjust_images} images or {interval} updates: give 1 or more")
@@ -95,7 +100,7 @@ class ADA(AdaptiveAugmentation):
 
     @torch.no_grad()
     def adapt(self, real_sign: Tensor, images: int) -> None:
-        """Count an update, and adjust the probability where one is due; see `AdaptiveAugmentation.adapt`."""
+        """Count an update, and adjust the probability every `interval` updates; see `AdaptiveAugmentation.adapt`."""
         if self.target is None:
             return
         self.sign_sum += real_sign * images
@@ -113,14 +118,14 @@ class ADA(AdaptiveAugmentation):
         return {"augmentation_probability": self._probability().clone()}
 
     def _probability(self) -> Tensor:
-        """The probability in use; where it stays, what the constructor says wins over a checkpoint."""
+        """The probability in use; a fixed one is the constructor's, not that of a checkpoint."""
         adapted = self.current_probability
         return torch.full_like(adapted, self.probability) if self.target is None else adapted
 
     # the changes ---------------------------------------------------------------------------------------------------
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return changed images, ``(n, c, h, w)``, computed in float32 at least."""
+        """Return augmented images, ``(n, c, h, w)``, computed at least in float32."""
         require_images(self, x)
         with torch.autocast(x.device.type, enabled=False):
             changed = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -158,15 +163,15 @@ class ADA(AdaptiveAugmentation):
 
 
 def blits(x: Tensor, p: Tensor, generator: torch.Generator) -> tuple[Tensor, Affine]:
-    """Draw the operations on whole pixels.
+    """Sample the operations on whole pixels.
 
     Args:
         x: Images ``(n, c, h, w)``.
         p: Probability of each operation.
-        generator: Source of the numbers.
+        generator: Source of random numbers.
 
     Returns:
-        Which images are moved, ``(n,)``, and where their pixels come from.
+        Which images change, ``(n,)``, and the positions that their pixels come from.
     """
     height, width = x.shape[2:]
     coin, turns, right, down = uniform(4, x, generator)
@@ -178,7 +183,7 @@ def blits(x: Tensor, p: Tensor, generator: torch.Generator) -> tuple[Tensor, Aff
 
 
 def warps(x: Tensor, p: Tensor, generator: torch.Generator) -> tuple[Tensor, Affine]:
-    """Draw the general geometric operations; see `blits`."""
+    """Sample the general geometric operations; see `blits`."""
     height, width = x.shape[2:]
     before, after = math.pi * (2 * uniform(2, x, generator) - 1)
     normal = torch.randn(4, len(x), generator=generator, device=generator.device).to(x)
@@ -196,15 +201,16 @@ def warps(x: Tensor, p: Tensor, generator: torch.Generator) -> tuple[Tensor, Aff
 
 
 def color_matrix(luma: Tensor, chroma: Tensor, hue: Tensor) -> Tensor:
-    """Multiply the grey part of red, green and blue, and multiply and turn what is across it.
+    """Matrices of RGB colours that scale the grey axis, and scale and rotate the plane perpendicular to it.
 
-    The paper's contrast, luma flip, hue and saturation all keep the grey axis v = (1, 1, 1) / √3 and the plane across
-    it, so that the product of their matrices is ``luma · vvᵀ + chroma · (cos(hue) (I - vvᵀ) + sin(hue) [v]×)``.
+    The paper's contrast, luma flip, hue and saturation all map the grey axis v = (1, 1, 1) / √3 and the plane
+    perpendicular to it to themselves, so the product of their matrices is
+    ``luma · vvᵀ + chroma · (cos(hue) (I - vvᵀ) + sin(hue) [v]×)``.
 
     Args:
-        luma: Factor of the grey part, ``(n,)``.
-        chroma: Factor of what is across it, ``(n,)``.
-        hue: Angle about the grey axis in radians, ``(n,)``.
+        luma: Factor of the grey axis, ``(n,)``.
+        chroma: Factor of the plane, ``(n,)``.
+        hue: Angle of rotation around the grey axis in radians, ``(n,)``.
 
     Returns:
         ``(n, 3, 3)``.

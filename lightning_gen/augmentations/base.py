@@ -10,7 +10,7 @@ from lightning_gen.upgrades import take_earlier_overrides
 
 
 class Augmentation(nn.Module, ABC):
-    """Changes samples at random; their shape, dtype and device stay."""
+    """Transforms samples at random and keeps their shape, dtype and device."""
 
     @abstractmethod
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -23,7 +23,7 @@ class Augmentation(nn.Module, ABC):
 
 
 class AdaptiveAugmentation(Augmentation):
-    """An augmentation that changes more as the discriminator overfits."""
+    """An augmentation that becomes stronger when the discriminator overfits."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -1,4 +1,4 @@
-"""Corruptions: what a denoising autoencoder must undo.
+"""Corruptions, which a denoising autoencoder learns to undo.
 
 Paper: Stacked Denoising Autoencoders, https://www.jmlr.org/papers/v11/vincent10a.html, section 3
 """
@@ -16,10 +16,10 @@ from lightning_gen.records import Corrupted
 
 
 class Corruption(Augmentation, ABC):
-    """Damages samples at random."""
+    """Corrupts samples at random."""
 
     def corrupt(self, x: Tensor, generator: torch.Generator) -> Corrupted:
-        """Return damaged samples, and where nothing of them can be seen; see `forward`."""
+        """Return corrupted samples and the mask of their hidden part; see `forward`."""
         return Corrupted(self(x, generator))
 
 
@@ -27,7 +27,8 @@ class GaussianNoise(Corruption):
     """Adds independent Gaussian noise. Nothing is clamped, so images may leave [-1, 1].
 
     Args:
-        scale: Standard deviation in units of the data; images are 2 wide, so 0.1 is 12.75 of 255 grey levels.
+        scale: Standard deviation in units of the data; the range of images has the width 2, so 0.1 is 12.75 of 255 grey
+            levels.
 
     Raises:
         InputError: The scale is negative.
@@ -45,11 +46,11 @@ class GaussianNoise(Corruption):
 
 
 class Masking(Corruption):
-    """Replaces a share of the pixels, all channels together, or of the coordinates of points, by one value.
+    """Replaces a share of the pixels, in all channels, or of the coordinates of points, by one value.
 
     Args:
         fraction: Probability of each pixel to be replaced, in [0, 1].
-        value: What it is replaced by; -1 is black.
+        value: The value of replaced pixels; -1 is black.
 
     Raises:
         InputError: The fraction is outside [0, 1].
@@ -67,23 +68,23 @@ class Masking(Corruption):
         return self.corrupt(x, generator).x
 
     def corrupt(self, x: Tensor, generator: torch.Generator) -> Corrupted:
-        """Return x with each pixel replaced by `value` with probability `fraction`, and which were."""
+        """Return x with each pixel replaced by `value` with probability `fraction`, and the mask of replaced pixels."""
         hidden = uniform_per_pixel(x, generator) < self.fraction
         return Corrupted(x.masked_fill(hidden, self.value), hidden)
 
 
 class PatchMasking(Corruption):
-    """Hides whole square patches of a picture, cubes of a volume or spans of a signal, as many in each sample.
+    """Hides square patches of an image, cubes of a volume or spans of a signal, the same number in each sample.
 
-    Where the sides are no multiples of `size`, the last patches of a row or column are cut off. Where the encoder has
-    no use for fewer patches, as a convolution has not, hidden ones are filled with one value, in all channels.
+    If a side is not a multiple of `size`, the last patch is smaller. Hidden patches are filled with one value in all
+    channels, for encoders such as convolutions that cannot leave patches out.
 
     Paper: Masked Autoencoders Are Scalable Vision Learners, https://arxiv.org/abs/2111.06377, section 3
 
     Args:
-        fraction: Share of the patches of a picture to hide, in [0, 1]; round(fraction · patches) are.
+        fraction: Share of the patches to hide, in [0, 1]; round(fraction · patches) are hidden.
         size: Side of a patch in pixels, at least 1.
-        value: What hidden pixels are replaced by; 0 is grey.
+        value: The value of hidden pixels; 0 is grey.
 
     Raises:
         InputError: The fraction is outside [0, 1], or the size is below 1.
@@ -104,24 +105,24 @@ class PatchMasking(Corruption):
         return self.corrupt(x, generator).x
 
     def corrupt(self, x: Tensor, generator: torch.Generator) -> Corrupted:
-        """Return x with patches replaced by `value`, and which were, ``(n, 1, *sides)``.
+        """Return x with patches replaced by `value`, and the mask of hidden pixels, ``(n, 1, *sides)``.
 
         Raises:
-            InputError: The samples have no sides.
+            InputError: The samples are points.
         """
         if x.dim() < 3:
-            raise InputError(f"PatchMasking hides patches of pictures and got {tuple(x.shape)}: use Masking for points")
-        places = [-(-side // self.size) for side in x.shape[2:]]
-        patches = prod(places)
+            raise InputError(f"PatchMasking hides patches of images and got {tuple(x.shape)}: use Masking for points")
+        grid = [-(-side // self.size) for side in x.shape[2:]]
+        patches = prod(grid)
         order = torch.rand(len(x), patches, generator=generator, device=generator.device).argsort(1)
-        hidden = (order < round(self.fraction * patches)).view(len(x), 1, *places).to(x.device)
+        hidden = (order < round(self.fraction * patches)).view(len(x), 1, *grid).to(x.device)
         for axis, side in enumerate(x.shape[2:], start=2):
             hidden = hidden.repeat_interleave(self.size, axis).narrow(axis, 0, side)
         return Corrupted(x.masked_fill(hidden, self.value), hidden)
 
 
 class SaltAndPepper(Corruption):
-    """Turns a share of the pixels, all channels together, black or white, with even odds. For images in [-1, 1].
+    """Sets a share of the pixels, in all channels, to black or white with equal probability. For images in [-1, 1].
 
     Args:
         fraction: Probability of each pixel to be replaced, in [0, 1].
@@ -142,6 +143,6 @@ class SaltAndPepper(Corruption):
 
 
 def uniform_per_pixel(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw U(0, 1) for each pixel ``(n, 1, h, w)`` of images, or for each coordinate ``(n, d)`` of points."""
+    """Sample U(0, 1) for each pixel ``(n, 1, h, w)`` of images, or for each coordinate ``(n, d)`` of points."""
     size = x.shape if x.dim() < 3 else (len(x), 1, *x.shape[2:])
     return torch.rand(size, generator=generator, device=generator.device).to(x.device)

@@ -1,4 +1,4 @@
-"""Observations: what an autoencoder is a model of, where that is a random view of the samples."""
+"""Random transforms of an autoencoder's input, which then is a model of the transformed samples."""
 
 import torch
 from torch import Tensor
@@ -6,31 +6,31 @@ from torch import Tensor
 from lightning_gen.augmentations.base import Augmentation
 
 FINE = 2**14
-"""Numbers between two 8-bit values that `Dequantization` draws: as many as float32 holds without rounding."""
+"""Number of values of the noise in `Dequantization`: the most that float32 adds to a pixel without rounding."""
 
 
 class Binarization(Augmentation):
-    """Makes each pixel white, 1, with probability (x + 1) / 2 and else black, -1. For images in [-1, 1] only.
+    """Sets each pixel to white, 1, with probability (x + 1) / 2, or else to black, -1. For images in [-1, 1] only.
 
-    Drawn anew whenever a picture is looked at, this is dynamic binarisation: a likelihood of black and white pixels is
-    then normalised, and the mean of what is drawn is the picture.
+    This is dynamic binarisation, sampled again each time an image is read: a likelihood of black and white pixels is
+    normalised, and the mean of the binary images is the original one.
 
     Paper: On the Quantitative Analysis of Deep Belief Networks, https://doi.org/10.1145/1390156.1390266
     """
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return images ``(n, *shape)`` of -1 and 1."""
+        """Return images ``(n, *shape)`` with pixels -1 and 1."""
         u = torch.rand(x.shape, generator=generator, device=generator.device).to(x.device)
         return 2 * (u < (x + 1) / 2).to(x) - 1
 
 
 class Dequantization(Augmentation):
-    """Spreads each 8-bit value over the step that it stands for, so that pixels have a density. For images only.
+    """Adds uniform noise to 8-bit values, over the width of one value, so that pixels have a density. For images only.
 
-    A pixel comes in as x = 2 v / 255 - 1 with v = 0...255 and becomes 2 (v + u) / 256 - 1 with u drawn uniformly
-    between 0 and 1, which lies in [-1, 1): v = ⌊128 (y + 1)⌋ gets it back. Then E[-log p(y)] is at least the code
-    length of the 8-bit pixels, nats per sample turned to bits by `Likelihood.bits_per_dim`. u is one of 2¹⁴ evenly
-    spaced numbers, (i + ½) / 2¹⁴, so that float32 never rounds it up into the next step.
+    A pixel x = 2 v / 255 - 1 with v = 0...255 becomes y = 2 (v + u) / 256 - 1 in [-1, 1), with u uniform between 0 and
+    1; its value is v = ⌊128 (y + 1)⌋. E[-log p(y)] then is an upper bound on the code length of the 8-bit pixels;
+    `Likelihood.bits_per_dim` converts it to bits. u is one of 2¹⁴ evenly spaced numbers, (i + ½) / 2¹⁴, so that float32
+    never rounds it up to the next value.
 
     Paper: A note on the evaluation of generative models, https://arxiv.org/abs/1511.01844, section 3.1
     """

@@ -19,7 +19,6 @@ from lightning_gen.callbacks.nonfinite import NonFiniteGuard
 from lightning_gen.data.loader import Loader
 from lightning_gen.errors import InputError
 from lightning_gen.files import replacing
-from lightning_gen.training import GenerativeModule
 
 NAMED = re.compile(r"images-(\d{9,})\.ckpt")
 """What a state is called by its images."""
@@ -131,7 +130,7 @@ class ImageCheckpoint(Checkpoint):
             files = trainer.strategy.checkpoint_io
             stored = files.load_checkpoint(self.path, weights_only=True)
             stored["callbacks"] = private.callbacks_state(trainer)
-            checkpoints.carry(stored)
+            checkpoints.serialize_states(stored)
             files.save_checkpoint(stored, self.path)
             self._name(counted(pl_module).images_seen)
 
@@ -224,7 +223,7 @@ class BestCheckpoint(ModelCheckpoint):
         return (states.get(self.state_key) or states.get(earlier) or {}).get("best_model_score")
 
 
-def best_checkpoint(module: GenerativeModule, folder: str | Path) -> BestCheckpoint:
+def best_checkpoint(module: LightningModule, folder: str | Path) -> BestCheckpoint:
     """The callback that keeps ``best.ckpt``.
 
     Args:
@@ -232,7 +231,10 @@ def best_checkpoint(module: GenerativeModule, folder: str | Path) -> BestCheckpo
             follow a schedule are those at its end, so that no state wins by a weight that has yet to rise; GANs by
             ``val/sliced_wasserstein``.
         folder: Where ``best.ckpt`` goes.
+
+    Raises:
+        InputError: The module is no `GenerativeModule`.
     """
     return BestCheckpoint(
-        folder, "best", monitor=module.monitor, mode="min", save_top_k=1, enable_version_counter=False
+        folder, "best", monitor=counted(module).monitor, mode="min", save_top_k=1, enable_version_counter=False
     )

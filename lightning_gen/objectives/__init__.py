@@ -1,4 +1,4 @@
-"""Objectives: what is minimised, as a function of logits or of a reconstruction; they know no network."""
+"""Objectives: losses as functions of logits or of a reconstruction; they know no network."""
 
 from lightning_gen.objectives.adversarial import (
     AdversarialObjective,

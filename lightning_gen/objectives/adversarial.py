@@ -1,4 +1,4 @@
-"""What the two players of a GAN minimise, as functions of the discriminator's logits on real and on fake samples.
+"""The losses of a GAN's generator and discriminator, as functions of the logits on real and on fake samples.
 
 Throughout r and f are logits ``(n,)`` on real and fake samples, D = sigmoid(logit) is the probability of being real,
 E is the mean over the batch, and softplus(t) = log(1 + exp t) = -log sigmoid(-t).
@@ -15,12 +15,12 @@ from lightning_gen.ranges import BELOW_1, require
 
 
 class AdversarialObjective(ABC):
-    """The pair of losses of a two-player game; both are minimised.
+    """A loss of the generator and a loss of the discriminator; both are minimised.
 
     Attributes:
-        uses_real_logits_for_generator: Whether the generator's loss looks at the real logits. Where it does not, they
-            may be None in `generator`, and the discriminator need not be asked for them.
-        judges_differences: Whether a constant added to all logits changes nothing, so that their sign means nothing.
+        uses_real_logits_for_generator: Whether the generator's loss depends on the real logits. If it does not,
+            `generator` takes None for them, and training need not compute them.
+        judges_differences: Whether a constant added to all logits changes no loss, so that their sign has no meaning.
     """
 
     uses_real_logits_for_generator: ClassVar[bool] = False
@@ -36,14 +36,15 @@ class AdversarialObjective(ABC):
 
 
 class CrossEntropyObjective(AdversarialObjective):
-    """Games whose discriminator classifies: E[-log D(real)] + E[-log(1 - D(fake))] = E[softplus(-r)] + E[softplus(f)].
+    """Objectives whose discriminator is a classifier with the loss E[-log D(real)] + E[-log(1 - D(fake))].
 
-    With label smoothing s the target of real samples is 1 - s, which bounds their logits: s · E[r] is added to the
-    discriminator's loss. One-sided: the target of fake samples stays 0, and the generator's loss stays as it is. Paper:
-    Improved Techniques for Training GANs, https://arxiv.org/abs/1606.03498, section 3.4
+    That is E[softplus(-r)] + E[softplus(f)]. With label smoothing s the target of real samples is 1 - s, which bounds
+    their logits: s · E[r] is added to the discriminator's loss. It is one-sided: the target of fake samples stays 0,
+    and the generator's loss does not change. Paper: Improved Techniques for Training GANs,
+    https://arxiv.org/abs/1606.03498, section 3.4
 
     Args:
-        label_smoothing: By how much the target of real samples is below 1, in [0, 1); 0.1 is usual.
+        label_smoothing: Distance of the target of real samples from 1, in [0, 1); 0.1 is usual.
 
     Raises:
         InputError: The smoothing is outside [0, 1).
@@ -54,7 +55,7 @@ class CrossEntropyObjective(AdversarialObjective):
         self.label_smoothing = label_smoothing
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Return the cross-entropy of telling real from fake, in nats."""
+        """Return the cross-entropy of classifying real and fake samples, in nats."""
         return cross_entropy(real_logits, fake_logits, self.label_smoothing)
 
 
@@ -62,24 +63,24 @@ class Minimax(CrossEntropyObjective):
     """The zero-sum game of the first GAN paper, in nats.
 
     Discriminator: E[-log D(real)] + E[-log(1 - D(fake))] = E[softplus(-r)] + E[softplus(f)]; 2 log 2 at equilibrium.
-    Generator: E[log(1 - D(fake))] = -E[softplus(f)]. Its gradient vanishes where the discriminator is sure.
+    Generator: E[log(1 - D(fake))] = -E[softplus(f)]. Its gradient vanishes where the discriminator is certain.
 
     Paper: Generative Adversarial Networks, https://arxiv.org/abs/1406.2661, equation 1
 
     Args:
-        label_smoothing: By how much the target of real samples is below 1 in the discriminator's loss, in [0, 1).
+        label_smoothing: Distance of the target of real samples from 1 in the discriminator's loss, in [0, 1).
 
     Raises:
         InputError: The smoothing is outside [0, 1).
     """
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        """Return the mean log-probability of being caught, in nats."""
+        """Return the mean log-probability of fake samples being classified as fake, in nats."""
         return -softplus(fake_logits).mean()
 
 
 class NonSaturating(CrossEntropyObjective):
-    """The game that GANs are trained with in practice, in nats.
+    """The non-saturating objective, which GANs use in practice, in nats.
 
     Discriminator: E[softplus(-r)] + E[softplus(f)], as in Minimax; 2 log 2 at equilibrium.
     Generator: E[-log D(fake)] = E[softplus(-f)]; log 2 at equilibrium.
@@ -87,19 +88,19 @@ class NonSaturating(CrossEntropyObjective):
     Paper: Generative Adversarial Networks, https://arxiv.org/abs/1406.2661, section 3
 
     Args:
-        label_smoothing: By how much the target of real samples is below 1 in the discriminator's loss, in [0, 1).
+        label_smoothing: Distance of the target of real samples from 1 in the discriminator's loss, in [0, 1).
 
     Raises:
         InputError: The smoothing is outside [0, 1).
     """
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        """Return the mean surprise of taking fakes for real, in nats."""
+        """Return the negative mean log-probability of fake samples being classified as real, in nats."""
         return softplus(-fake_logits).mean()
 
 
 class DensityRatio(CrossEntropyObjective):
-    """The logit as the logarithm of a ratio of densities, in nats.
+    """The logit estimates the logarithm of a ratio of densities, in nats.
 
     Discriminator: E[softplus(-r)] + E[softplus(f)]; at its optimum the logit is log p(real) / p(fake).
     Generator: -E[f], which at that optimum is KL(fake || real). With `IndependenceMatching` that is the total
@@ -109,7 +110,7 @@ class DensityRatio(CrossEntropyObjective):
     Image Super-resolution, https://arxiv.org/abs/1610.04490, section 3.2
 
     Args:
-        label_smoothing: By how much the target of real samples is below 1 in the discriminator's loss, in [0, 1).
+        label_smoothing: Distance of the target of real samples from 1 in the discriminator's loss, in [0, 1).
 
     Raises:
         InputError: The smoothing is outside [0, 1).
@@ -147,7 +148,7 @@ class Hinge(AdversarialObjective):
     """
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Return by how much logits fail to clear a margin of 1 on either side."""
+        """Return the sum of the mean distances by which logits miss a margin of 1."""
         return relu(1 - real_logits).mean() + relu(1 + fake_logits).mean()
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
@@ -156,10 +157,10 @@ class Hinge(AdversarialObjective):
 
 
 class Wasserstein(AdversarialObjective):
-    """The dual of the earth mover's distance, in the critic's own units, which the distance between samples has too.
+    """The dual of the earth mover's distance, in units of the distance between samples for a 1-Lipschitz critic.
 
-    Critic: E[f] - E[r]; for a 1-Lipschitz critic its negative bounds the distance from below. Generator: -E[f].
-    The critic is kept 1-Lipschitz by a penalty: pair with GradientPenalty.
+    Critic: E[f] - E[r]; for a 1-Lipschitz critic its negative is a lower bound on the distance. Generator: -E[f].
+    A penalty has to keep the critic 1-Lipschitz: combine it with GradientPenalty.
 
     Paper: Wasserstein GAN, https://arxiv.org/abs/1701.07875, equations 2 and 3
     """
@@ -167,7 +168,7 @@ class Wasserstein(AdversarialObjective):
     judges_differences = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Return the mean score of fake samples less that of real ones."""
+        """Return the mean score of fake samples minus that of real ones."""
         return fake_logits.mean() - real_logits.mean()
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
@@ -176,9 +177,9 @@ class Wasserstein(AdversarialObjective):
 
 
 class RelativisticPaired(AdversarialObjective):
-    """Each fake sample against one real sample: which of the pair is real? In nats; log 2 at equilibrium for both.
+    """The discriminator compares each fake sample with one real sample. In nats; log 2 at equilibrium for both.
 
-    Discriminator: E[softplus(f - r)]. Generator: E[softplus(r - f)]. Pair with R1 and R2.
+    Discriminator: E[softplus(f - r)]. Generator: E[softplus(r - f)]. Combine it with R1 and R2.
 
     Papers: The relativistic discriminator, https://arxiv.org/abs/1807.00734; The GAN is dead; long live the GAN!,
     https://arxiv.org/abs/2501.05441, equation 2
@@ -188,14 +189,14 @@ class RelativisticPaired(AdversarialObjective):
     judges_differences = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Return the surprise at the real sample of each pair, in nats."""
+        """Return the negative mean log-probability of the real sample of each pair being the real one, in nats."""
         return softplus(fake_logits - real_logits).mean()
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        """Return the surprise at the fake sample of each pair passing for the real one, in nats.
+        """Return the negative mean log-probability of the fake sample of each pair being the real one, in nats.
 
         Raises:
-            InputError: There are no real logits to compare with.
+            InputError: The real logits are None.
         """
         if real_logits is None:
             raise InputError("RelativisticPaired compares fake with real logits: pass the real ones to generator() too")
@@ -203,10 +204,11 @@ class RelativisticPaired(AdversarialObjective):
 
 
 class RelativisticAverage(AdversarialObjective):
-    """Each sample against the mean of the other kind (RaSGAN), in nats; 2 log 2 at equilibrium for both.
+    """The discriminator compares each sample with the mean of the other kind (RaSGAN). In nats.
 
     Discriminator: E[softplus(E f - r)] + E[softplus(f - E r)]. Generator: E[softplus(r - E f)] + E[softplus(E r - f)],
-    the same with real and fake exchanged. Sums, as in the paper; the author's code halves both players' losses.
+    the same with real and fake exchanged. Both are 2 log 2 at equilibrium. These are sums, as in the paper; the
+    author's code has half of both losses.
 
     Paper: The relativistic discriminator, https://arxiv.org/abs/1807.00734, section 4.2
     """
@@ -215,14 +217,14 @@ class RelativisticAverage(AdversarialObjective):
     judges_differences = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Return the cross-entropy of telling real from average fake and fake from average real samples, in nats."""
+        """Return the cross-entropy of real against average fake and of fake against average real samples, in nats."""
         return cross_entropy(real_logits - fake_logits.mean(), fake_logits - real_logits.mean())
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        """Return the same with real and fake exchanged, in nats.
+        """Return the discriminator's loss with real and fake exchanged, in nats.
 
         Raises:
-            InputError: There are no real logits to compare with.
+            InputError: The real logits are None.
         """
         if real_logits is None:
             raise InputError(
@@ -232,7 +234,7 @@ class RelativisticAverage(AdversarialObjective):
 
 
 def cross_entropy(real_logits: Tensor, fake_logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Return E[-log D(real)] + E[-log(1 - D(fake))], in nats: 0 where all are told apart, 2 log 2 for a coin.
+    """Return E[-log D(real)] + E[-log(1 - D(fake))], in nats: 0 for a perfect classifier, 2 log 2 by chance.
 
     With smoothing s the first is E[-(1 - s) log D(real) - s log(1 - D(real))] = E[softplus(-r)] + s · E[r].
     """

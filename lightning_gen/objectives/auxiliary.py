@@ -1,4 +1,4 @@
-"""Terms that the players of a game pay beside the objective, as functions of the discriminator's judgements."""
+"""Terms of a GAN's losses beside the objective, as functions of the discriminator's output."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -15,15 +15,15 @@ from lightning_gen.terms import at_least_float32
 
 
 class AuxiliaryTerm(nn.Module, ABC):
-    """One summand of both players' losses, and the weight it carries in the sums.
+    """One summand of the losses of generator and discriminator, with its weight.
 
-    A side that does not pay gives None. Values are *unweighted*; whoever sums multiplies by the weight.
+    Values are *unweighted*; the caller multiplies them by the weight. None is returned for a loss without this term.
 
     Args:
         weight: Factor of the term in the losses, at least 0, or a schedule of it in images.
 
     Attributes:
-        needs_real_for_generator: Whether the generator's side looks at the judgement of real samples.
+        needs_real_for_generator: Whether the generator's loss depends on the discriminator's output for real samples.
 
     Raises:
         InputError: The weight is negative or not finite.
@@ -37,16 +37,16 @@ class AuxiliaryTerm(nn.Module, ABC):
         self.weight = weight
 
     def discriminator(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor | None:
-        """What the discriminator pays, a scalar, or None."""
+        """The term of the discriminator's loss, a scalar, or None."""
         return None
 
     @abstractmethod
     def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor | None:
-        """What the generator pays, a scalar, or None; `real` is there where the term needs it."""
+        """The term of the generator's loss, a scalar, or None; `real` is not None if `needs_real_for_generator`."""
 
 
 class FeatureMatching(AuxiliaryTerm):
-    """The generator matches the mean features of real samples: ‖E h(real) - E h(fake)‖², h what logits are read off.
+    """The generator matches the mean features of real samples, ‖E h(real) - E h(fake)‖², with h the logits' input.
 
     Paper: Improved Techniques for Training GANs, https://arxiv.org/abs/1606.03498, section 3.1
 
@@ -59,13 +59,13 @@ class FeatureMatching(AuxiliaryTerm):
     def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor:
         """Return the squared distance of the mean features, in squared features."""
         if real is None:
-            raise InputError("FeatureMatching compares with real samples: pass their judgement to generator() too")
+            raise InputError("FeatureMatching compares with real samples: pass their output to generator() too")
         expected = at_least_float32(real.features).mean(0).detach()
         return (expected - at_least_float32(fake.features).mean(0)).square().sum()
 
 
 class FeatureReconstruction(AuxiliaryTerm):
-    """An autoencoder reconstructs the features that a discriminator reads its logit off: E[½ ‖h(x) - h(x̃)‖²].
+    """An autoencoder reconstructs a discriminator's features h, the input of its logits: E[½ ‖h(x) - h(x̃)‖²].
 
     Up to a constant this is -log N(h(x); h(x̃), I), in nats per sample. For `ReconstructionMatching` and
     `GenerationMatching`, whose fake sides begin with the reconstructions. The discriminator does not pay: it would give
@@ -82,20 +82,18 @@ class FeatureReconstruction(AuxiliaryTerm):
     def generator(self, real: DiscriminatorOutput | None, fake: DiscriminatorOutput) -> Tensor:
         """Return the mean over the samples of half the squared distance of the features, in nats per sample."""
         if real is None:
-            raise InputError(
-                "FeatureReconstruction compares with real samples: pass their judgement to generator() too"
-            )
+            raise InputError("FeatureReconstruction compares with real samples: pass their output to generator() too")
         expected = at_least_float32(real.features).detach()
         residual = expected - at_least_float32(fake.features[: len(expected)])
         return 0.5 * residual.square().flatten(1).sum(1).mean()
 
 
 class LayerwiseFeatureMatching(AuxiliaryTerm):
-    """Samples have the feature maps of the real samples that they stand for: Σᵢ mean |Dᵢ(x) - Dᵢ(x̃)|.
+    """Each sample matches the feature maps of its real sample: Σᵢ mean |Dᵢ(x) - Dᵢ(x̃)|.
 
-    Dᵢ is the i-th hidden map of the discriminator and the mean is over all its elements; a discriminator of several
-    scales has the sum of its scales. For fake sides that begin with one sample for each real one, such as
-    reconstructions and translations. Needs a discriminator that gives its hidden maps, such as `PatchDiscriminator`.
+    Dᵢ is the i-th hidden map of the discriminator and the mean is over all its elements; for a discriminator with
+    several scales it is the sum over them. The fake samples must begin with one for each real sample, such as
+    reconstructions and translations. It needs a discriminator with hidden maps, such as `PatchDiscriminator`.
 
     Paper: High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs,
     https://arxiv.org/abs/1711.11585, equation 4, with weight 10
@@ -127,10 +125,10 @@ class LayerwiseFeatureMatching(AuxiliaryTerm):
 
 
 class Classification(AuxiliaryTerm):
-    """Both players want samples to be recognised as of their class: E[-log p(class | sample)], in nats.
+    """The cross-entropy of the samples' classes, E[-log p(class | sample)], in nats, for both networks.
 
-    The discriminator pays on real and on fake samples, the generator on fake ones. Needs a discriminator with an
-    `AuxiliaryClassifier`.
+    The discriminator minimises it on real and on fake samples, the generator on fake ones. It needs a discriminator
+    with an `AuxiliaryClassifier`.
 
     Paper: Conditional Image Synthesis With Auxiliary Classifier GANs, https://arxiv.org/abs/1610.09585, equation 3
 
@@ -153,15 +151,15 @@ class Classification(AuxiliaryTerm):
         return classification(fake)
 
 
-def classification(judgement: DiscriminatorOutput) -> Tensor:
-    """The cross-entropy of the classes of judged samples, in nats.
+def classification(output: DiscriminatorOutput) -> Tensor:
+    """The cross-entropy of the classes of the samples, in nats.
 
     Raises:
         InputError: The discriminator has no classifier.
     """
-    if judgement.class_logits is None or judgement.labels is None:
+    if output.class_logits is None or output.labels is None:
         raise InputError(
-            "the term Classification needs a discriminator that guesses classes: set "
+            "the term Classification needs a discriminator that predicts classes: set "
             "--model.discriminator.conditioning AuxiliaryClassifier, on data with labels"
         )
-    return cross_entropy(judgement.class_logits, judgement.labels)
+    return cross_entropy(output.class_logits, output.labels)

@@ -1,4 +1,4 @@
-"""The importance-weighted bound: several codes of a sample, weighed against each other."""
+"""The importance-weighted bound: several codes of a sample with importance weights."""
 
 from math import log
 
@@ -12,10 +12,10 @@ from lightning_gen.terms import per_sample
 
 
 def log_weights(record: Reconstruction, likelihood: Likelihood) -> Tensor:
-    """Return log p(x, z) - log q(z|x) of each code that was drawn, in nats.
+    """Return log p(x, z) - log q(z|x) of each sampled code, in nats.
 
-    All of it is taken at the drawn codes: a divergence in closed form would be equal for all codes of a sample and
-    could not weigh them.
+    All densities are evaluated at the sampled codes: a closed form of the divergence would give all codes of a sample
+    the same weight.
 
     Args:
         record: A pass with n · draws rows.
@@ -37,20 +37,20 @@ def log_weights(record: Reconstruction, likelihood: Likelihood) -> Tensor:
 
 
 class ImportanceWeightedBound(WrappedLikelihood):
-    """A bound on log p(x) that K codes of each sample make tighter than one (IWAE).
+    """A bound on log p(x) from K codes of each sample, tighter than the ELBO (IWAE).
 
-    As a term: E_x[-log 1/K Σₖ wₖ] with wₖ = p(x, zₖ) / q(zₖ|x), averaged before the logarithm. It holds the divergence
-    from the prior, so `KLDivergence` is not added to it; K is the `draws` of the module, and with K = 1 it is the
-    negative ELBO with a sampled divergence. In everything else it is the likelihood that it is given.
+    As a term it is E_x[-log 1/K Σₖ wₖ] with wₖ = p(x, zₖ) / q(zₖ|x). It includes the divergence from the prior, so do
+    not add `KLDivergence`. K is the module's number of codes for each sample; with K = 1 the term is the negative ELBO
+    with a sampled divergence. All other methods are those of the likelihood inside.
 
     Paper: Importance Weighted Autoencoders, https://arxiv.org/abs/1509.00519, equation 8
 
     Args:
         likelihood: The distribution p(x|z).
-        weight: Factor of the term in the objective, or a schedule of it; that of the likelihood inside has no effect.
+        weight: Factor of the term in the objective, or a schedule of it; the weight of the likelihood inside is unused.
 
     Raises:
-        InputError: The likelihood inside was given a weight.
+        InputError: The weight of the likelihood inside is not 1.
     """
 
     def forward(self, record: Reconstruction) -> Tensor:

@@ -1,4 +1,4 @@
-"""Gaussian likelihoods that learn how far off the decoder is."""
+"""Gaussian likelihoods with a learned standard deviation."""
 
 from math import exp, expm1, log, pi
 
@@ -13,26 +13,26 @@ from lightning_gen.schedules import Schedule
 from lightning_gen.terms import at_least_float32
 
 LOG_SCALE_FLOOR = -6.0
-"""Bound on log sigma, softly kept from below: without one a pixel that is always black has a density without bound. It
-is a third of the distance from one 8-bit value to the next."""
+"""A soft lower bound on log sigma, of a third of the distance between two 8-bit values: without one the density of a
+pixel that is always black is unbounded."""
 
 
 class SharedScaleGaussianLikelihood(Likelihood):
-    """Independent Gaussians about the output, all with one standard deviation, which is learned.
+    """Independent Gaussians around the output with one learned standard deviation.
 
-    log p(x|z) = -Σ (x - output)² / (2 sigma²) - D/2 log(2 pi sigma²), as `GaussianLikelihood`, but with sigma a
-    parameter. Its best value is the root mean squared error, so the balance with the divergence from the prior needs no
-    weight: with sigma² held fixed it is `GaussianLikelihood` of scale 1 beside `KLDivergence` of weight sigma².
+    log p(x|z) = -Σ (x - output)² / (2 sigma²) - D/2 log(2 pi sigma²), as in `GaussianLikelihood`, but sigma is a
+    parameter. Its optimum is the root mean squared error, so the balance with the divergence from the prior needs no
+    weight: for a fixed sigma² it is `GaussianLikelihood` with scale 1 beside `KLDivergence` with weight sigma².
 
     Paper: Simple and Effective VAE Training with Calibrated Decoders, https://arxiv.org/abs/2006.13202; the soft bound
     on log sigma is that of its code
 
     Args:
-        scale: The standard deviation that training begins with, in units of the data.
+        scale: The initial standard deviation, in units of the data.
         weight: Factor of the term in the objective.
 
     Attributes:
-        log_scale: What is learned; log sigma is `LOG_SCALE_FLOOR` + softplus(log_scale - `LOG_SCALE_FLOOR`).
+        log_scale: The parameter; log sigma is `LOG_SCALE_FLOOR` + softplus(log_scale - `LOG_SCALE_FLOOR`).
 
     Raises:
         InputError: The scale is not above exp(`LOG_SCALE_FLOOR`).
@@ -42,7 +42,7 @@ class SharedScaleGaussianLikelihood(Likelihood):
         super().__init__(weight)
         if scale not in Range("above the floor", exp(LOG_SCALE_FLOOR), above=True):
             raise InputError(
-                f"SharedScaleGaussianLikelihood cannot begin with scale {scale}: give a standard deviation above "
+                f"SharedScaleGaussianLikelihood cannot start with scale {scale}: give a standard deviation above "
                 f"{exp(LOG_SCALE_FLOOR):.4f}"
             )
         self.scale = scale
@@ -50,12 +50,12 @@ class SharedScaleGaussianLikelihood(Likelihood):
 
     @property
     def learned_scale(self) -> Tensor:
-        """The standard deviation sigma as it is now, a scalar in units of the data."""
+        """The current standard deviation sigma, a scalar in units of the data."""
         return floored(self.log_scale).exp()
 
     @property
     def scale_note(self) -> str:
-        """How often the squared error counts by now."""
+        """The current factor of the squared error."""
         now = self.learned_scale.item()
         return (
             f"a learned scale, now {now:.3g}: the squared error counts {0.5 / now**2:.3g} times, and more as it falls"
@@ -66,11 +66,11 @@ class SharedScaleGaussianLikelihood(Likelihood):
         return log_density(x, output, self.log_scale)
 
     def mean(self, output: Tensor) -> Tensor:
-        """Return the expected samples ``(n, *shape)``: the output as it is, which may leave the range of the data."""
+        """Return the expected samples ``(n, *shape)``: the output, which may leave the range of the data."""
         return output
 
     def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw samples ``(n, *shape)`` about the output."""
+        """Sample ``(n, *shape)`` around the output."""
         output = at_least_float32(output)
         return output + self.learned_scale * normal_like(output, generator)
 
@@ -78,11 +78,11 @@ class SharedScaleGaussianLikelihood(Likelihood):
 class PixelScaleGaussianLikelihood(Likelihood):
     """Independent Gaussians with a mean and a standard deviation for each dimension of each sample.
 
-    log p(x|z) = Σ log N(x; mu, sigma²). The first half of the output is mu, the second is log sigma, softly bounded
-    from below as in `SharedScaleGaussianLikelihood`.
+    log p(x|z) = Σ log N(x; mu, sigma²). The first half of the output is mu, the second is log sigma, with the soft
+    lower bound of `SharedScaleGaussianLikelihood`.
 
     Papers: Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114, appendix C.2; Simple and Effective VAE
-    Training with Calibrated Decoders, https://arxiv.org/abs/2006.13202, which finds a shared scale to do better often
+    Training with Calibrated Decoders, https://arxiv.org/abs/2006.13202, where a shared scale is often better
 
     Args:
         weight: Factor of the term in the objective.
@@ -94,7 +94,7 @@ class PixelScaleGaussianLikelihood(Likelihood):
 
     @property
     def scale_note(self) -> str:
-        """That no number says how often the squared error counts."""
+        """A phrase without a number: the factor of the squared error differs between pixels."""
         return "scales that the decoder learns: the squared error of a pixel counts the more, the smaller its scale is"
 
     def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
@@ -106,18 +106,18 @@ class PixelScaleGaussianLikelihood(Likelihood):
         return output.chunk(2, dim=1)[0]
 
     def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw samples ``(n, *shape)`` about the first half of the output."""
+        """Sample ``(n, *shape)`` around the first half of the output."""
         mean, log_scale = at_least_float32(output).chunk(2, dim=1)
         return mean + floored(log_scale).exp() * normal_like(mean, generator)
 
 
 def floored(log_scale: Tensor) -> Tensor:
-    """Keep log sigma above `LOG_SCALE_FLOOR`, softly, so that it finds its way back."""
+    """Apply the soft lower bound `LOG_SCALE_FLOOR` to log sigma; its gradient is never 0."""
     return LOG_SCALE_FLOOR + softplus(log_scale - LOG_SCALE_FLOOR)
 
 
 def log_density(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """Return log N(x; mean, sigma²) of each element, in nats, from the log sigma that is not yet `floored`."""
+    """Return log N(x; mean, sigma²) of each element, in nats, from the log sigma before `floored`."""
     log_scale = floored(at_least_float32(log_scale))
     residual = (at_least_float32(x) - at_least_float32(mean)) * (-log_scale).exp()
     return -0.5 * residual.square() - log_scale - 0.5 * log(2 * pi)

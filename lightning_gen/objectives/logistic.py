@@ -1,4 +1,4 @@
-"""The likelihood of 8-bit pixels as what they are: one of 256 values."""
+"""A likelihood of 8-bit pixels as discrete values."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,20 +14,20 @@ from lightning_gen.schedules import Schedule
 from lightning_gen.terms import at_least_float32
 
 LOG_SCALE_RANGE = (-7.0, 7.0)
-"""What log-scales are clamped to: from 1/9 of the distance between two values, the paper's code's bound, to 500 times
-the whole range, beyond which float32 rounds."""
+"""Range to which log-scales are clamped. The lower bound, that of the paper's code, is a scale of 1/9 of the distance
+between two values; the upper one is 500 times the whole range, beyond which float32 rounds."""
 HALF_BIN = 1 / 255
 """Half the distance between two of the 256 values in [-1, 1]."""
 
 
 class LogisticMixtureLikelihood(Likelihood):
-    """A mixture of logistic distributions, cut into the 256 values of an 8-bit pixel. For images in [-1, 1] only.
+    """A mixture of logistic distributions, discretised to the 256 values of an 8-bit pixel. For images in [-1, 1] only.
 
     p(x|z) = Σₖ πₖ [F((x + 1/255 - muₖ) / sₖ) - F((x - 1/255 - muₖ) / sₖ)] with F the sigmoid; the lowest and the
-    highest value take all that lies beyond them. The three channels of a colour picture share the mixture, and the
-    means of a channel move with those before it: mu_green + c₀ · red, mu_blue + c₁ · red + c₂ · green, with
-    coefficients c = tanh(output). Any other number of channels has a mixture for each. Samples are taken to be
-    2 · v / 255 - 1 with v = 0...255; anything between counts as if it were in the middle of a bin.
+    highest value also have the probability of all values beyond them. The three channels of a colour image share the
+    weights of the mixture, and the means of a channel depend on the channels before it: mu_green + c₀ · red, mu_blue +
+    c₁ · red + c₂ · green, with coefficients c = tanh(output). Otherwise each channel has a mixture of its own. Samples
+    should be 2 · v / 255 - 1 with v = 0...255; other values are treated as centres of a bin.
 
     Paper: PixelCNN++: Improving the PixelCNN with Discretized Logistic Mixture Likelihood,
     https://arxiv.org/abs/1701.05517, equations 1 to 3
@@ -52,8 +52,8 @@ class LogisticMixtureLikelihood(Likelihood):
     def outputs(self, channels: int) -> int:
         """Channels of the decoder's output: 10 a component for three channels, else 3 a component and channel.
 
-        They are, for three channels, the logits of the mixture, and for each channel the means, log-scales and
-        coefficients; else for each channel the logits, means and log-scales.
+        For three channels they are the logits of the mixture and, for each channel, the means, log-scales and
+        coefficients; otherwise, for each channel, the logits, means and log-scales.
         """
         return 10 * self.components if channels == 3 else 3 * self.components * channels
 
@@ -69,15 +69,15 @@ class LogisticMixtureLikelihood(Likelihood):
     def mean(self, output: Tensor) -> Tensor:
         """Return the expected images ``(n, channels, ...)`` in [-1, 1], to within half of one of 255 steps.
 
-        For three channels each component's expected red and green stand for the drawn ones in the means that move with
-        them, which is exact where it does not reach beyond [-1, 1].
+        For three channels the expected red and green of each component replace the sampled ones in the means of later
+        channels. This is exact for components within [-1, 1].
         """
         mixture = self.mixture(output)
         expected = mixture.in_turn(expected_value)
         return (mixture.logits.softmax(2) * expected).sum(2).to(output.dtype)
 
     def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw images ``(n, channels, ...)`` of the 256 values in [-1, 1]."""
+        """Sample images ``(n, channels, ...)`` with the 256 values in [-1, 1]."""
         mixture = self.mixture(output)
         gumbel = -(-uniform_like(mixture.logits, generator).log()).log()
         chosen = mixture.only((mixture.logits + gumbel).argmax(2, keepdim=True))
@@ -89,7 +89,7 @@ class LogisticMixtureLikelihood(Likelihood):
         return chosen.in_turn(draw).squeeze(2)
 
     def mixture(self, output: Tensor) -> "Mixture":
-        """The parameters that an output ``(n, outputs, ...)`` stands for."""
+        """The parameters of the mixtures in an output ``(n, outputs, ...)``."""
         output, k, sides = at_least_float32(output), self.components, output.shape[2:]
         if output.shape[1] == self.outputs(3):
             logits, rest = output[:, :k].unsqueeze(1), output[:, k:].unflatten(1, (3, 3, k))
@@ -104,11 +104,11 @@ class Mixture(NamedTuple):
 
     Attributes:
         logits: Unnormalised log-probabilities of the components, ``(n, channels, components, ...)``, or
-            ``(n, 1, components, ...)`` where the channels share them.
+            ``(n, 1, components, ...)`` if the channels share them.
         means: ``(n, channels, components, ...)``.
         log_scales: ``(n, channels, components, ...)``.
-        coefficients: By how much the means of later channels move with earlier ones, green with red, blue with red and
-            with green, ``(n, 3, components, ...)``; None where channels are independent.
+        coefficients: Coefficients of earlier channels in the means of later ones, of red for green, of red for blue,
+            and of green for blue, ``(n, 3, components, ...)``; None if channels are independent.
     """
 
     logits: Tensor
@@ -117,14 +117,14 @@ class Mixture(NamedTuple):
     coefficients: Tensor | None = None
 
     def only(self, index: Tensor) -> "Mixture":
-        """The components of some indices alone, ``(n, channels or 1, 1, ...)``."""
+        """The mixture of one component for each pixel, by its index ``(n, channels or 1, 1, ...)``."""
         index = index.expand(-1, self.means.shape[1], *index.shape[2:])
         means, log_scales = self.means.gather(2, index), self.log_scales.gather(2, index)
         coefficients = None if self.coefficients is None else self.coefficients.gather(2, index)
         return Mixture(torch.zeros_like(means), means, log_scales, coefficients)
 
     def log_probs(self, x: Tensor) -> Tensor:
-        """Return log p of images ``(n, channels, ...)``, in nats; the sum over channels that share a mixture."""
+        """Return log p of images ``(n, channels, ...)``, in nats, summed over channels that share a mixture."""
         x, means = x.unsqueeze(2), self.means
         if self.coefficients is None:
             return (self.logits.log_softmax(2) + log_bin(x, means, self.log_scales)).logsumexp(2)
@@ -135,7 +135,7 @@ class Mixture(NamedTuple):
         return (self.logits.log_softmax(2) + log_probs).logsumexp(2)
 
     def in_turn(self, value: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Values ``(n, channels, components, ...)`` by means and log-scales; earlier ones move the means of later."""
+        """Values ``(n, channels, components, ...)`` from means and log-scales, channel by channel."""
         if self.coefficients is None:
             return value(self.means, self.log_scales)
         means, log_scales = self.means.unbind(1), self.log_scales.unbind(1)
@@ -147,9 +147,9 @@ class Mixture(NamedTuple):
 
 
 def log_bin(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """Return the log-probability of the bin about x under a logistic distribution, in nats.
+    """Return the log-probability of the bin around x under a logistic distribution, in nats.
 
-    F(a) - F(b) = F(a) · F(-b) · (1 - exp(b - a)), whose logarithm is exact where F(a) and F(b) are both near 0 or 1.
+    F(a) - F(b) = F(a) · F(-b) · (1 - exp(b - a)), whose logarithm is accurate if F(a) and F(b) are both near 0 or 1.
     """
     per_scale = (-log_scale).exp()
     below = logsigmoid((x - mean + HALF_BIN) * per_scale)
@@ -159,10 +159,10 @@ def log_bin(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
 
 
 def expected_value(mean: Tensor, log_scale: Tensor) -> Tensor:
-    """Return the mean of a logistic distribution whose values are clamped to [-1, 1].
+    """Return the mean of a logistic distribution after its values are clamped to [-1, 1].
 
-    The integral of the probability to lie above t over t in [-1, 1], less 1. Of the 256 values it is the sum over the
-    middles of the bins, which differs by less than half a bin.
+    It is the integral of the probability of values above t, over t in [-1, 1], minus 1. The mean of the 256 discrete
+    values differs from it by less than half a bin.
     """
     scale = log_scale.exp()
     return scale * (softplus((mean + 1) / scale) - softplus((mean - 1) / scale)) - 1

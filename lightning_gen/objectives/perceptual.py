@@ -1,4 +1,4 @@
-"""Distances between pictures in the features of a frozen network."""
+"""Distances between images in the features of a frozen network."""
 
 import os
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ from lightning_gen.terms import Term, at_least_float32
 
 
 class Perceptual(Term):
-    """How far the expected samples are from x in the features of a network that is not trained.
+    """The distance of the expected samples from x in the features of a frozen network.
 
-    E[Σ over levels of the mean over places of Σ over channels (f(x) - f(samples))²], with the features f of each place
-    divided by their length over the channels, as in LPIPS without its weights. Not a likelihood: it stands beside one,
-    and its weight says how much it counts against the nats.
+    E[Σ over levels of the mean over positions of Σ over channels (f(x) - f(samples))²], where the features f of each
+    position are divided by their norm over the channels, as in LPIPS without its weights. It is not a likelihood but is
+    added to one, and its weight sets the balance with the nats.
 
-    The network is put into evaluation mode for good, its weights are frozen, and they travel in the checkpoint, so that
-    a run goes on with the same features. Precision and device are those of the module.
+    The network stays in evaluation mode, its weights are frozen, and checkpoints hold them, so that a resumed run has
+    the same features. Precision and device are those of the module.
 
-    A network of your own class, which keeps its constructor's arguments as attributes, is built again when a checkpoint
-    is loaded; an ``nn.Sequential`` cannot be, and the objective has to be given again.
+    Loading a checkpoint rebuilds a network of your own class if it keeps its constructor's arguments as attributes. It
+    cannot rebuild an ``nn.Sequential``: then pass the objective again.
 
     Paper: The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, https://arxiv.org/abs/1801.03924,
     equation 1
@@ -42,7 +42,7 @@ class Perceptual(Term):
         self.network = network.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> "Perceptual":
-        """Leave the network in evaluation mode."""
+        """Set the mode of everything but the network, which stays in evaluation mode."""
         super().train(mode)
         self.network.eval()
         return self
@@ -57,21 +57,21 @@ class Perceptual(Term):
 
 
 class LPIPS(Term):
-    """The perceptual distance whose weights were fitted to what people call alike, in the features of VGG16.
+    """The perceptual distance in features of VGG16, with weights that were fitted to human judgements of similarity.
 
-    As `Perceptual`, but the squared differences of the channels are weighed before they are summed. Features are those
-    after the ReLUs 1_2, 2_2, 3_3, 4_3 and 5_3; pictures are [-1, 1], at least 16 x 16, grey or colour. The scale is
-    that of the reference code (version 0.1), and of torchmetrics: about 0 to 1 a picture.
+    It is `Perceptual` with a weighted sum over channels. Features are those after the ReLUs 1_2, 2_2, 3_3, 4_3 and 5_3;
+    images are in [-1, 1], at least 16 x 16, grey or colour. The scale is that of the reference code (version 0.1) and
+    of torchmetrics: about 0 to 1 for an image.
 
-    Nothing is downloaded. The files are read when the distance is first asked for, and checkpoints hold their paths
-    and not the weights, so that a trained model can be used without them.
+    Nothing is downloaded. The files are read when the distance is first computed. Checkpoints hold their paths and not
+    the weights, so that a trained model can be used without them.
 
     Paper: The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, https://arxiv.org/abs/1801.03924;
     code: https://github.com/richzhang/PerceptualSimilarity
 
     Args:
         vgg: File with the weights of torchvision's VGG16, such as vgg16-397923af.pth.
-        linear: File with the five linear layers of LPIPS for VGG16; None for the one that comes with torchmetrics.
+        linear: File with the five linear layers of LPIPS for VGG16; None for the file in torchmetrics.
         weight: Factor of the term in the objective, or a schedule of it.
     """
 
@@ -84,14 +84,14 @@ class LPIPS(Term):
         super().__init__(weight)
         self.vgg = vgg
         self.linear = linear
-        # in a tuple nn.Module does not see it: no parameters to optimise or to store
+        # in a tuple, so that nn.Module does not register it: its parameters are neither optimised nor stored
         self._network: tuple[VGGFeatures, ...] = ()
 
     def forward(self, record: Reconstruction) -> Tensor:
         """Return the mean distance over the batch, a scalar; gradients reach the decoder.
 
         Raises:
-            InputError: A file is missing or holds other weights, or the samples are no pictures that VGG16 can read.
+            InputError: A file is missing or holds other weights, or the samples are not images that VGG16 can read.
         """
         x, samples = colour(record.x), colour(record.samples)
         network = self.network(x)
@@ -105,12 +105,12 @@ class LPIPS(Term):
         return torch.stack(distances).sum(0).mean()
 
     def network(self, x: Tensor) -> "VGGFeatures":
-        """The network, on the device and in the precision of pictures.
+        """The network, on the device and in the precision of the images.
 
         Raises:
             InputError: A file is missing or holds other weights.
         """
-        with torch.inference_mode(False):  # weights made in a validation are of use in training too
+        with torch.inference_mode(False):  # weights that are read in a validation are used in training too
             if not self._network:
                 self._network = (VGGFeatures(read_weights(self.vgg), read_weights(self.linear or private.LPIPS_VGG16)),)
             return self._network[0].to(x)
@@ -120,11 +120,11 @@ class VGGFeatures(nn.Module):
     """The five levels of VGG16 that LPIPS compares, with the weights of their channels.
 
     Args:
-        vgg: Weights by their names in torchvision's VGG16; those of the classifier are left aside.
+        vgg: Weights by their names in torchvision's VGG16; those of the classifier are ignored.
         linear: Weights by their names in LPIPS.
 
     Raises:
-        InputError: The weights are of other networks.
+        InputError: The weights are those of other networks.
     """
 
     ENDS = (4, 9, 16, 23, 30)
@@ -159,7 +159,7 @@ class VGGFeatures(nn.Module):
         return [self.get_buffer(f"weight{i}") for i in range(len(self.CHANNELS))]
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Map colour pictures ``(n, 3, h, w)`` in [-1, 1] to the five levels of features."""
+        """Map colour images ``(n, 3, h, w)`` in [-1, 1] to the five levels of features."""
         x, features = (x - self.shift) / self.scale, []
         for part in self.slices:
             x = part(x)
@@ -168,31 +168,31 @@ class VGGFeatures(nn.Module):
 
 
 def levels(features: Any) -> Sequence[Tensor]:
-    """What a network gave, as a sequence of levels."""
+    """The output of a network as a sequence of levels."""
     return [features] if isinstance(features, Tensor) else features
 
 
 def squared_distance(first: Tensor, second: Tensor) -> Tensor:
-    """Squared differences of features of unit length, ``(n, channels, places)``, of features ``(n, channels, ...)``."""
+    """Squared differences ``(n, channels, positions)`` of the normalised features ``(n, channels, ...)``."""
     return (unit_length(first) - unit_length(second)).square()
 
 
 def unit_length(features: Tensor) -> Tensor:
-    """Divide features ``(n, channels, ...)`` by their length over the channels; ``(n, channels, places)``."""
+    """Divide features ``(n, channels, ...)`` by their norm over the channels; ``(n, channels, positions)``."""
     features = at_least_float32(features).reshape(*features.shape[:2], -1)
-    # 1e-10 under the root and not beside it, so that features of length 0 have a gradient
+    # 1e-10 under the root, so that features of norm 0 have a finite gradient
     return features * (features.square().sum(1, keepdim=True) + 1e-10).rsqrt()
 
 
 def colour(x: Tensor) -> Tensor:
-    """Repeat the channel of grey pictures three times.
+    """Repeat the channel of grey images three times.
 
     Raises:
-        InputError: They are no pictures, or too small for VGG16.
+        InputError: The samples are not images, or are too small for VGG16.
     """
     if x.ndim != 4 or x.shape[1] not in (1, 3) or min(x.shape[2:]) < 16:
         raise InputError(
-            f"LPIPS compares grey or colour pictures of at least 16 x 16, not samples of shape {tuple(x.shape[1:])}: "
+            f"LPIPS compares grey or colour images of at least 16 x 16, not samples of shape {tuple(x.shape[1:])}: "
             "set --data.size to 16 or more, or leave the term out"
         )
     return at_least_float32(x).expand(-1, 3, -1, -1)
@@ -202,7 +202,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Read weights by their names from a file, as data.
 
     Raises:
-        InputError: There is no such file, or it holds something else.
+        InputError: The file is missing, or holds something else.
     """
     if not Path(path).is_file():
         raise InputError(

@@ -1,4 +1,4 @@
-"""Likelihoods: how well a decoder's output explains the samples."""
+"""Likelihoods of samples, with a decoder's output as parameters."""
 
 from abc import ABC, abstractmethod
 from math import log, log2, pi
@@ -24,21 +24,21 @@ class Likelihood(Term, ABC):
         weight: Factor of the term in the objective, or a schedule of it.
 
     Attributes:
-        discrete: Whether it gives the probability of a pixel's value, one of 2 or of 256, rather than a density. A
-            density of 8-bit pixels has no upper bound: give it samples between them, by `Dequantization`.
-        pixels_only: Whether it is for pixels in [-1, 1] and not for points.
+        discrete: Whether it gives probabilities of a pixel's 2 or 256 values, rather than a density. A density of 8-bit
+            pixels has no upper bound: use `Dequantization` with one.
+        pixels_only: Whether it is only for pixels in [-1, 1].
     """
 
     discrete: bool = False
     pixels_only: bool = False
 
     def outputs(self, channels: int) -> int:
-        """Channels that the decoder's output must have for samples of so many channels: as many."""
+        """Number of channels of the decoder's output for samples with a number of channels; by default the same."""
         return channels
 
     @property
     def scale_note(self) -> str:
-        """What its scale makes of an error, as it is said after "with"; nothing where it has no scale."""
+        """The effect of its scale on the error, a phrase to be put after "with"; empty without a scale."""
         return ""
 
     @abstractmethod
@@ -46,11 +46,11 @@ class Likelihood(Term, ABC):
         """Return log p of the parts of each sample that are independent given z, in nats.
 
         Args:
-            output: What the decoder gave, ``(n, outputs, ...)``.
+            output: The decoder's output, ``(n, outputs, ...)``.
             x: The samples, ``(n, channels, ...)``.
 
         Returns:
-            ``(n, channels, ...)``, or ``(n, 1, ...)`` where the channels of a pixel depend on each other.
+            ``(n, channels, ...)``, or ``(n, 1, ...)`` if the channels of a pixel depend on each other.
         """
 
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
@@ -62,23 +62,23 @@ class Likelihood(Term, ABC):
         """Return the expected samples ``(n, channels, ...)``, in the range of the data, from a decoder's output."""
 
     def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw samples ``(n, channels, ...)`` from p(x|z), at least float32; a density's may leave [-1, 1].
+        """Sample ``(n, channels, ...)`` from p(x|z), at least float32; samples of a density may leave [-1, 1].
 
         Raises:
-            InputError: It cannot.
+            InputError: The likelihood cannot be sampled.
         """
-        raise InputError(f"{type(self).__name__} cannot draw samples: take those that it expects, by `mean`")
+        raise InputError(f"{type(self).__name__} cannot draw samples: use its expected samples, `mean`")
 
     def bits_per_dim(self, nats: Nats, shape: Shape, step: float | None) -> Nats:
-        """Turn nats per sample into bits per dimension, where values are steps of a scale those of one step.
+        """Convert nats per sample to bits per dimension; for stored values with a step, to bits of the stored values.
 
-        nats / (D log 2), with D the number of dimensions; a density is given -log2(step) more, as each stored value
-        takes a step of the scale: 7 for 8-bit pixels in [-1, 1], each of which takes 2 / 256.
+        This is nats / (D log 2), with D the number of dimensions. For a density -log2(step) is added, as each stored
+        value covers an interval of that width: 7 bits for 8-bit pixels in [-1, 1], whose step is 2 / 256.
 
         Args:
             nats: -log p(x), or a bound on it, in nats per sample.
             shape: Shape of one sample.
-            step: Width of a stored value, `Medium.step`; None where values are no such steps.
+            step: Distance of two stored values, `Medium.step`; None if values are continuous.
         """
         stepped = step is not None and not self.discrete
         return nats / (torch.Size(shape).numel() * log(2)) - (log2(step) if stepped and step else 0.0)
@@ -89,11 +89,11 @@ class Likelihood(Term, ABC):
 
 
 class BernoulliLikelihood(Likelihood):
-    """Pixels as probabilities: the output is a logit, the target (x + 1) / 2. For images in [-1, 1] only.
+    """Pixels are probabilities: the output is a logit, and the target is (x + 1) / 2. For images in [-1, 1] only.
 
     log p(x|z) = Σ t log s + (1 - t) log(1 - s) with t = (x + 1) / 2 and s = sigmoid(output). For pixels that are
-    neither black nor white this is a cross-entropy, not a normalised likelihood: its least value is their
-    entropy, not 0. `Binarization` draws black and white ones from them.
+    neither black nor white this is a cross-entropy, not a normalised likelihood: its minimum is their entropy, not 0.
+    `Binarization` samples black and white pixels.
 
     Paper: Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114, appendix C.1
 
@@ -119,17 +119,17 @@ class BernoulliLikelihood(Likelihood):
         return 2 * output.sigmoid() - 1
 
     def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw black and white images ``(n, *shape)``, each pixel -1 or 1."""
+        """Sample black and white images ``(n, *shape)``; each pixel is -1 or 1."""
         output = at_least_float32(output)
         return 2 * (uniform_like(output, generator) < output.sigmoid()).to(output) - 1
 
 
 class GaussianLikelihood(Likelihood):
-    """Independent Gaussians about the output, all with one standard deviation.
+    """Independent Gaussians around the output with one standard deviation.
 
     log p(x|z) = -Σ (x - output)² / (2 scale²) - D/2 log(2 pi scale²), with D the number of dimensions of a sample. The
-    constant is there, so values are true densities in the units of the data (images: the range is 2 wide). With scale
-    1 the gradient is that of half the summed squared error.
+    constant is included, so values are densities in the units of the data (the range of images has the width 2). With
+    scale 1 the gradient is that of half the summed squared error.
 
     Paper: Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114, appendix C.2
 
@@ -148,7 +148,7 @@ class GaussianLikelihood(Likelihood):
 
     @property
     def scale_note(self) -> str:
-        """How often the squared error counts."""
+        """The factor of the squared error."""
         return f"scale {self.scale:g}: the squared error counts {0.5 / self.scale**2:g} times"
 
     def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
@@ -163,27 +163,27 @@ class GaussianLikelihood(Likelihood):
 
     @property
     def _normalizer(self) -> float:
-        """Log of the density's factor, of one dimension."""
+        """Logarithm of the normalisation constant of one dimension."""
         return log(self.scale) + 0.5 * log(2 * pi)
 
     def mean(self, output: Tensor) -> Tensor:
-        """Return the expected samples ``(n, *shape)``: the output as it is, which may leave the range of the data."""
+        """Return the expected samples ``(n, *shape)``: the output, which may leave the range of the data."""
         return output
 
     def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw samples ``(n, *shape)`` about the output."""
+        """Sample ``(n, *shape)`` around the output."""
         output = at_least_float32(output)
         return output + self.scale * normal_like(output, generator)
 
 
 class LaplaceLikelihood(Likelihood):
-    """Independent Laplace distributions about the output, all of one width: the absolute error, in nats.
+    """Independent Laplace distributions around the output with one scale: the absolute error, in nats.
 
-    log p(x|z) = -Σ |x - output| / scale - D log(2 scale), with D the number of dimensions of a sample; a true density,
-    as that of `GaussianLikelihood`. The best output is the median, which `mean` is too.
+    log p(x|z) = -Σ |x - output| / scale - D log(2 scale), with D the number of dimensions of a sample; a density with
+    its constant, as in `GaussianLikelihood`. The output is both the median and the mean.
 
     Args:
-        scale: Mean absolute deviation, in units of the data; the standard deviation is √2 times that.
+        scale: Mean absolute deviation, in units of the data; the standard deviation is √2 times the scale.
         weight: Factor of the term in the objective.
 
     Raises:
@@ -197,7 +197,7 @@ class LaplaceLikelihood(Likelihood):
 
     @property
     def scale_note(self) -> str:
-        """How often the absolute error counts."""
+        """The factor of the absolute error."""
         return f"scale {self.scale:g}: the absolute error counts {1 / self.scale:g} times"
 
     def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
@@ -205,22 +205,22 @@ class LaplaceLikelihood(Likelihood):
         return -(at_least_float32(x) - at_least_float32(output)).abs() / self.scale - log(2 * self.scale)
 
     def mean(self, output: Tensor) -> Tensor:
-        """Return the expected samples ``(n, *shape)``: the output as it is, which may leave the range of the data."""
+        """Return the expected samples ``(n, *shape)``: the output, which may leave the range of the data."""
         return output
 
     def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw samples ``(n, *shape)`` about the output."""
+        """Sample ``(n, *shape)`` around the output."""
         output = at_least_float32(output)
         u = 2 * uniform_like(output, generator) - 1
-        tail = u.abs().clamp(max=1 - torch.finfo(u.dtype).eps)  # u may be -1, which is infinitely far out
+        tail = u.abs().clamp(max=1 - torch.finfo(u.dtype).eps)  # u may be -1, whose sample would be infinite
         return output - self.scale * u.sign() * torch.log1p(-tail)
 
 
 def uniform_like(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw U(0, 1) of the shape, type and device of a tensor; 0 may be drawn and 1 is not."""
+    """Sample U(0, 1), from [0, 1), in the shape, type and device of a tensor."""
     return torch.rand(x.shape, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)
 
 
 def normal_like(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw N(0, 1) of the shape, type and device of a tensor."""
+    """Sample N(0, 1) in the shape, type and device of a tensor."""
     return torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)

@@ -1,4 +1,4 @@
-"""Likelihoods that are made of another one."""
+"""Likelihoods that wrap another one."""
 
 import torch
 from torch import Tensor
@@ -10,14 +10,14 @@ from lightning_gen.schedules import Schedule
 
 
 class WrappedLikelihood(Likelihood):
-    """A likelihood that is another one in everything but what it counts as a term.
+    """A likelihood that delegates to another one, with another value as a term of the objective.
 
     Args:
         likelihood: The distribution p(x|z).
-        weight: Factor of the term in the objective, or a schedule of it; that of the likelihood inside has no effect.
+        weight: Factor of the term in the objective, or a schedule of it; the weight of the likelihood inside is unused.
 
     Raises:
-        InputError: The likelihood inside was given a weight.
+        InputError: The weight of the likelihood inside is not 1.
     """
 
     def __init__(self, likelihood: Likelihood, weight: float | Schedule = 1.0) -> None:
@@ -37,7 +37,7 @@ class WrappedLikelihood(Likelihood):
 
     @property
     def scale_note(self) -> str:
-        """What the likelihood's scale makes of an error."""
+        """The note of the likelihood inside."""
         return self.likelihood.scale_note
 
     def log_probs(self, output: Tensor, x: Tensor) -> Tensor:
@@ -53,32 +53,32 @@ class WrappedLikelihood(Likelihood):
         return self.likelihood.mean(output)
 
     def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw samples ``(n, channels, ...)`` from the likelihood."""
+        """Sample ``(n, channels, ...)`` from the likelihood."""
         return self.likelihood.sample(output, generator)
 
 
 class HiddenPart(WrappedLikelihood):
-    """A likelihood of what the encoder could not see, as masked autoencoders learn from.
+    """A likelihood of the part of a sample that is hidden from the encoder, as in masked autoencoders.
 
-    As a term: E[-Σ log p(xᵢ|z)] over the hidden dimensions i of a sample, in nats; over all of them where nothing says
-    what is hidden, as of a model without a corruption. `log_prob` is that of the whole sample.
+    As a term it is E[-Σ log p(xᵢ|z)] over the hidden dimensions i of a sample, in nats, or over all dimensions if no
+    mask is known, as for a model without a corruption. `log_prob` is that of the whole sample.
 
-    Paper: Masked Autoencoders Are Scalable Vision Learners, https://arxiv.org/abs/2111.06377, section 3; there it is
-    the mean over the hidden pixels instead of their sum
+    Paper: Masked Autoencoders Are Scalable Vision Learners, https://arxiv.org/abs/2111.06377, section 3, with the mean
+    over the hidden pixels instead of the sum
 
     Args:
         likelihood: The distribution p(x|z).
-        weight: Factor of the term in the objective, or a schedule of it; that of the likelihood inside has no effect.
+        weight: Factor of the term in the objective, or a schedule of it; the weight of the likelihood inside is unused.
 
     Raises:
-        InputError: The likelihood inside was given a weight.
+        InputError: The weight of the likelihood inside is not 1.
     """
 
     def forward(self, record: Reconstruction) -> Tensor:
         """Return the mean over the batch of -log p of the hidden dimensions, in nats per sample.
 
         Raises:
-            InputError: Channels are hidden one by one and the likelihood cannot tell them apart.
+            InputError: The mask differs between channels and the likelihood does not separate them.
         """
         log_probs = self.log_probs(record.output, record.x)
         if record.hidden is None:
@@ -86,6 +86,6 @@ class HiddenPart(WrappedLikelihood):
         if record.hidden.shape[1] > log_probs.shape[1]:
             raise InputError(
                 f"the channels of a pixel depend on each other in {type(self.likelihood).__name__} and here they are "
-                "hidden one by one: hide whole pixels, or use another likelihood"
+                "masked separately: hide whole pixels, or use another likelihood"
             )
         return -torch.where(record.hidden, log_probs, 0.0).flatten(1).sum(1).mean()

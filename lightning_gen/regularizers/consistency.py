@@ -1,4 +1,4 @@
-"""A penalty on what an augmentation changes in a discriminator's judgement."""
+"""A penalty on the change of a discriminator's logits under an augmentation."""
 
 import torch
 from torch import Tensor
@@ -12,11 +12,11 @@ from lightning_gen.terms import at_least_float32
 
 
 class Consistency(Penalty):
-    """The penalty of CR-GAN, E[(D(real) - D(T(real)))²], with T an augmentation that should not matter.
+    """The penalty of CR-GAN, E[(D(real) - D(T(real)))²], with an augmentation T that should not change the logits.
 
-    Balanced (bCR-GAN), E[(D(fake) - D(T(fake)))²] is added, without which the augmentations may leak into the samples.
-    The gradient takes both ways, through D(x) and D(T(x)). Samples are taken as the discriminator sees them, which is
-    after the GAN's own augmentation where it has one.
+    The balanced penalty (bCR-GAN) adds E[(D(fake) - D(T(fake)))²]; without it the augmentations may leak into the
+    generated samples. Gradients flow through both D(x) and D(T(x)). Samples are those that the discriminator reads,
+    after the GAN's own augmentation if it has one.
 
     Papers: Consistency Regularization for Generative Adversarial Networks, https://arxiv.org/abs/1910.12027, equation
     5, lambda = 10; Improved Consistency Regularization for GANs, https://arxiv.org/abs/2002.04724, both lambdas = 10
@@ -24,11 +24,11 @@ class Consistency(Penalty):
     Args:
         augmentation: T, such as random shifts and flips.
         weight: Factor of the penalty in the discriminator's loss, the papers' lambda; or a schedule of it.
-        balanced: Whether fake samples count too.
-        every: It is due on every so many-th update of the discriminator.
+        balanced: Whether the penalty is computed on fake samples too.
+        every: Interval in updates of the discriminator.
 
     Raises:
-        InputError: The interval is below 1, or the augmentation adapts, which is heard of only as the GAN's own.
+        InputError: The interval is below 1, or the augmentation is adaptive: only the GAN's own is updated.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class Consistency(Penalty):
         self.balanced = balanced
 
     def forward(self, record: DiscriminatorPass) -> Tensor:
-        """Return E[(D(real) - D(T(real)))²], and the same of fake samples where balanced, in squared logits."""
+        """Return E[(D(real) - D(T(real)))²], plus the same of fake samples if balanced, in squared logits."""
         change = self.change(record, record.real, record.on_real.logits)
         if not self.balanced:
             return change
         return change + self.change(record, record.fake.to(record.real.dtype), record.on_fake.logits)
 
     def change(self, record: DiscriminatorPass, x: Tensor, logits: Tensor) -> Tensor:
-        """Return E[(D(x) - D(T(x)))²] of samples ``(n, *shape)`` that were given logits ``(rows,)``.
+        """Return E[(D(x) - D(T(x)))²] of samples ``(n, *shape)`` with logits ``(rows,)``.
 
-        The difference of two half-precision logits would be mostly rounding, so both are computed without autocast.
+        The difference of two half-precision logits is mostly rounding error, so both are computed without autocast.
         """
         with torch.no_grad():
             augmented = self.augmentation(x, record.generator)

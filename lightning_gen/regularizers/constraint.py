@@ -1,4 +1,4 @@
-"""Constraints: what a network's weights must satisfy after each of its updates."""
+"""Constraints on a network's weights, which are enforced after each of its updates."""
 
 from abc import ABC, abstractmethod
 
@@ -10,7 +10,7 @@ from lightning_gen.ranges import ABOVE_0, require
 
 
 class Constraint(ABC):
-    """Puts a network back where it may be."""
+    """Projects a network's weights onto the allowed set."""
 
     @abstractmethod
     def __call__(self, network: nn.Module) -> None:
@@ -18,7 +18,7 @@ class Constraint(ABC):
 
 
 class WeightClipping(Constraint):
-    """Keeps every weight in [-bound, bound], which bounds a critic's slope.
+    """Clips every weight to [-bound, bound], which bounds a critic's Lipschitz constant.
 
     Paper: Wasserstein GAN, https://arxiv.org/abs/1701.07875, Algorithm 1, with c = 0.01
 

@@ -1,4 +1,4 @@
-"""The discrepancy between codes and draws from the prior, as kernels see it: Wasserstein and Info autoencoders."""
+"""The maximum mean discrepancy between codes and samples from the prior: Wasserstein and Info autoencoders."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from lightning_gen.terms import Term, at_least_float32
 
 
 class Kernel(ABC):
-    """How alike two codes are, from their squared distance: k(r²) = Σ_s f(r² / (s C)) with C = 2 d sigma².
+    """A kernel of the squared distance of two codes: k(r²) = Σ_s f(r² / (s C)) with C = 2 d sigma².
 
-    C is the mean squared distance between two draws from N(0, sigma² I) in d dimensions.
+    C is the mean squared distance between two samples from N(0, sigma² I) in d dimensions.
 
     Args:
         deviation: sigma, the standard deviation of the prior in each dimension.
-        scales: Factors s of C, all above 0; the kernels of all of them are summed.
+        scales: Factors s of C, all above 0; the kernel is the sum over them.
 
     Raises:
         InputError: The deviation or a scale is not above 0, or there is no scale.
@@ -38,23 +38,23 @@ class Kernel(ABC):
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the kernel of each row of ``(n, d)`` with each row of ``(m, d)``, ``(n, m)``."""
         base = 2 * x.shape[1] * self.deviation**2
-        # the products by which distances are found faster would be rounded too much where codes are close
+        # faster distances from matrix products would have too large rounding errors for codes that are close
         squared = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square()
         return torch.stack([self.profile(squared / (scale * base)) for scale in self.scales]).sum(0)
 
     @abstractmethod
     def profile(self, ratio: Tensor) -> Tensor:
-        """Return f, 1 at 0 and falling, of squared distances in units of s C."""
+        """Return f of squared distances in units of s C; f(0) = 1, and f decreases."""
 
 
 class InverseMultiquadric(Kernel):
-    """C / (C + r²): its heavy tails pull at codes far from the prior too, which is why WAE takes it.
+    """C / (C + r²): its heavy tails give gradients to codes far from the prior too, which is why WAE uses it.
 
     Paper: Wasserstein Auto-Encoders, https://arxiv.org/abs/1711.01558, section 4; the scales are those of its code
 
     Args:
         deviation: sigma, the standard deviation of the prior in each dimension.
-        scales: Factors s of C, all above 0; the kernels of all of them are summed.
+        scales: Factors s of C, all above 0; the kernel is the sum over them.
     """
 
     def profile(self, ratio: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class GaussianKernel(Kernel):
 
     Args:
         deviation: sigma, the standard deviation of the prior in each dimension.
-        scales: Factors s of C, all above 0; the kernels of all of them are summed.
+        scales: Factors s of C, all above 0; the kernel is the sum over them.
     """
 
     def profile(self, ratio: Tensor) -> Tensor:
@@ -79,17 +79,17 @@ class GaussianKernel(Kernel):
 
 
 class MaximumMeanDiscrepancy(Term):
-    """The squared maximum mean discrepancy between codes and as many draws from the prior; not in nats.
+    """The squared maximum mean discrepancy between codes and as many samples from the prior; not in nats.
 
-    E[k(z, z')] + E[k(p, p')] - 2 E[k(z, p)], the first two without the pairs of a draw with itself, so the estimate
-    has no bias and is below 0 at times. It is at most twice the number of the kernel's scales, so it takes a weight of
-    10 and more to count against nats. Every device looks at its own part of a batch.
+    E[k(z, z')] + E[k(p, p')] - 2 E[k(z, p)]. The first two expectations leave out pairs of a sample with itself, so the
+    estimate is unbiased, and can be negative. It is at most twice the number of the kernel's scales, so it needs a
+    weight of 10 or more beside terms in nats. Each device computes it on its own part of a batch.
 
     Papers: Wasserstein Auto-Encoders, https://arxiv.org/abs/1711.01558, algorithm 2; InfoVAE,
     https://arxiv.org/abs/1706.02262, where the weight is alpha + lambda - 1
 
     Args:
-        kernel: How alike two codes are; None for `InverseMultiquadric`.
+        kernel: The kernel; None for `InverseMultiquadric`.
         weight: Factor of the term in the objective, or a schedule of it.
     """
 
@@ -98,14 +98,14 @@ class MaximumMeanDiscrepancy(Term):
         self.kernel = kernel or InverseMultiquadric()
 
     def forward(self, record: Reconstruction) -> Tensor:
-        """Return the discrepancy of a batch; 0 for a batch of one sample, which says nothing of it.
+        """Return the discrepancy of a batch; 0 for a batch of one sample, which has no estimate.
 
         Raises:
-            InputError: There is nothing to draw codes from.
+            InputError: There is no prior.
         """
         if record.draw_prior is None:
             raise InputError(
-                "MaximumMeanDiscrepancy compares codes with draws from the prior and has none: use GaussianBottleneck "
+                "MaximumMeanDiscrepancy compares codes with samples from a prior and has none: use GaussianBottleneck "
                 "or give IdentityBottleneck a prior, such as Normal, and the pass a generator"
             )
         codes = at_least_float32(record.code.sample[:: record.codes_per_sample]).flatten(1)

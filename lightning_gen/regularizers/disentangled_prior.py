@@ -1,4 +1,4 @@
-"""Penalties on the covariance of codes: that of the prior is the unit matrix, and so should that of all codes be.
+"""Penalties on the distance of the codes' covariance from that of the prior, the identity matrix.
 
 Paper: Variational Inference of Disentangled Latent Concepts from Unlabeled Observations,
 https://arxiv.org/abs/1711.00848
@@ -17,13 +17,13 @@ from lightning_gen.terms import Term
 
 
 class DisentangledPrior(Term, ABC):
-    """lambda_od Σ_{i≠j} Cᵢⱼ² + lambda_d Σᵢ (Cᵢᵢ - 1)² with C a covariance of codes over the batch. Not in nats.
+    """lambda_od Σ_{i≠j} Cᵢⱼ² + lambda_d Σᵢ (Cᵢᵢ - 1)², with C a covariance of codes over the batch. Not in nats.
 
-    It stands beside `KLDivergence`. Covariances divide by n. Every device looks at its own part of a batch.
+    It is used beside `KLDivergence`. Covariances divide by n. Each device computes it on its own part of a batch.
 
     Args:
-        off_diagonal: lambda_od, how much two dimensions may not vary together.
-        diagonal: lambda_d, how much each dimension is to have the variance 1.
+        off_diagonal: lambda_od, the weight of the covariances of different dimensions.
+        diagonal: lambda_d, the weight of the deviations of the variances from 1.
         weight: Factor of the whole term in the objective, or a schedule of it.
     """
 
@@ -42,7 +42,7 @@ class DisentangledPrior(Term, ABC):
         """Return the penalty of a batch.
 
         Raises:
-            InputError: The code has not one stochastic level.
+            InputError: The code has no stochastic level, or several.
         """
         covariance = self.covariance(only_level(record.code, self))
         own = covariance.diagonal()
@@ -56,8 +56,8 @@ class DIPVAE1(DisentangledPrior):
     The default weights are those of the paper's tables, lambda_d = 10 lambda_od.
 
     Args:
-        off_diagonal: lambda_od, how much two dimensions may not vary together.
-        diagonal: lambda_d, how much each dimension is to have the variance 1.
+        off_diagonal: lambda_od, the weight of the covariances of different dimensions.
+        diagonal: lambda_d, the weight of the deviations of the variances from 1.
         weight: Factor of the whole term in the objective, or a schedule of it.
     """
 
@@ -70,13 +70,13 @@ class DIPVAE1(DisentangledPrior):
 
 
 class DIPVAE2(DisentangledPrior):
-    """The penalty of DIP-VAE-II, on the covariance of all codes together, Cov[z] = Cov_x[mu(x)] + E_x[Var[z|x]].
+    """The penalty of DIP-VAE-II, on the covariance of the sampled codes, Cov[z] = Cov_x[mu(x)] + E_x[Var[z|x]].
 
     The default weights are those of the paper's tables, lambda_d = lambda_od.
 
     Args:
-        off_diagonal: lambda_od, how much two dimensions may not vary together.
-        diagonal: lambda_d, how much each dimension is to have the variance 1.
+        off_diagonal: lambda_od, the weight of the covariances of different dimensions.
+        diagonal: lambda_d, the weight of the deviations of the variances from 1.
         weight: Factor of the whole term in the objective, or a schedule of it.
     """
 
@@ -90,7 +90,7 @@ class DIPVAE2(DisentangledPrior):
 
 
 def covariance_of(x: Tensor) -> Tensor:
-    """Return the covariance of rows ``(n, d)``, ``(d, d)``, dividing by n, without autocast's rounding."""
+    """Return the covariance ``(d, d)`` of rows ``(n, d)``, divided by n, without autocast's rounding."""
     with torch.autocast(x.device.type, enabled=False):
         centred = x - x.mean(0)
         return centred.mT @ centred / len(x)

@@ -1,4 +1,4 @@
-"""What penalties on a generator see."""
+"""A generator and latents: the input of penalties on a generator."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,13 +9,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class GeneratorPass:
-    """A generator and latents that were drawn for its penalties.
+    """A generator and latents that were sampled for its penalties.
 
     Attributes:
-        network: The generator: latents ``(n, latent_dim)`` and classes ``(n,)`` or None to samples ``(n, *shape)``.
+        network: The generator; it maps latents ``(n, latent_dim)`` and classes ``(n,)``, or None, to samples
+            ``(n, *shape)``.
         latents: Latents from the prior, ``(n, latent_dim)``.
         labels: Classes, ``(n,)``, or None.
-        generator: Source of whatever a penalty draws.
+        generator: Source of the random numbers of penalties.
     """
 
     network: Callable[[Tensor, Tensor | None], Tensor]

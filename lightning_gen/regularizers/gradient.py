@@ -1,8 +1,8 @@
 """Penalties on the gradient of a discriminator with respect to its input.
 
-All are defined for one sample at a time, so the discriminator must not mix samples, as BatchNorm does. They are
-computed without autocast, in the precision of the real samples. Where a discriminator packs samples, a pack counts as
-one sample.
+All are defined for single samples, so the discriminator must not mix samples, as BatchNorm does. They are computed
+without autocast, in the precision of the real samples. With a discriminator that packs samples, a pack counts as one
+sample.
 """
 
 import torch
@@ -16,20 +16,20 @@ from lightning_gen.schedules import Schedule
 
 
 class GradientPenalty(Penalty):
-    """The penalty of WGAN-GP: E[(‖∇D(x̂)‖ - centre)²], with x̂ uniform on the lines from fake to real.
+    """The penalty of WGAN-GP: E[(‖∇D(x̂)‖ - centre)²], with x̂ uniform on the lines from fake to real samples.
 
-    x̂ = u · real + (1 - u) · fake, one u ~ U(0, 1) a sample. One-sided, only norms above the centre are penalised:
-    E[max(0, ‖∇D(x̂)‖ - centre)²].
+    x̂ = u · real + (1 - u) · fake, with one u ~ U(0, 1) for each sample. The one-sided penalty penalises only norms
+    above the centre: E[max(0, ‖∇D(x̂)‖ - centre)²].
 
     Paper: Improved Training of Wasserstein GANs, https://arxiv.org/abs/1704.00028, equation 3, lambda = 10. One-sided:
-    On the regularization of Wasserstein GANs, https://arxiv.org/abs/1709.08894, equation 8. With centre 0 it is that of
-    Improving Generalization and Stability of GANs, https://arxiv.org/abs/1902.03984.
+    On the regularization of Wasserstein GANs, https://arxiv.org/abs/1709.08894, equation 8. With centre 0: Improving
+    Generalization and Stability of GANs, https://arxiv.org/abs/1902.03984.
 
     Args:
         weight: Factor of the penalty in the critic's loss, the paper's lambda; or a schedule of it.
-        centre: Norm that the gradient is pulled to.
-        one_sided: Whether smaller norms are let be.
-        every: It is due on every so many-th update of the critic.
+        centre: Target of the gradient's norm.
+        one_sided: Whether norms below the centre are not penalised.
+        every: Interval in updates of the critic.
     """
 
     for_single_samples = True
@@ -43,7 +43,7 @@ class GradientPenalty(Penalty):
         self.one_sided = one_sided
 
     def forward(self, record: DiscriminatorPass) -> Tensor:
-        """Return E[(‖∇D(x̂)‖ - centre)²] between real and fake samples, as many of each."""
+        """Return E[(‖∇D(x̂)‖ - centre)²] between equally many real and fake samples."""
         real, fake, generator = record.real.detach(), record.fake.detach(), record.generator
         size = (len(real), *[1] * (real.dim() - 1))
         u = torch.rand(size, generator=generator, device=generator.device).to(real)
@@ -53,15 +53,15 @@ class GradientPenalty(Penalty):
 class DRAGAN(Penalty):
     """The penalty of DRAGAN: E[(‖∇D(x̂)‖ - 1)²] around real samples.
 
-    x̂ = real + spread · std(real) · u with u ~ U(0, 1) in every dimension and std over the whole batch, the noise of the
-    authors' code; the paper's is N(0, cI) with c about 10 for pixels.
+    x̂ = real + spread · std(real) · u, with u ~ U(0, 1) in every dimension and std over the whole batch. This is the
+    noise of the authors' code; the paper has N(0, cI) with c about 10 for pixels.
 
     Paper: On Convergence and Stability of GANs, https://arxiv.org/abs/1705.07215, section 2.3, with lambda = 10
 
     Args:
         weight: Factor of the penalty in the discriminator's loss, the paper's lambda; or a schedule of it.
-        spread: Size of the noise in standard deviations of the batch.
-        every: It is due on every so many-th update of the discriminator.
+        spread: Scale of the noise in standard deviations of the batch.
+        every: Interval in updates of the discriminator.
     """
 
     for_single_samples = True
@@ -87,7 +87,7 @@ class R1(Penalty):
 
     Args:
         weight: Factor of the penalty in the discriminator's loss, the paper's gamma; or a schedule of it.
-        every: It is due on every so many-th update of the discriminator; see `Penalty` for what that risks.
+        every: Interval in updates of the discriminator; `LazyPenalty` explains its risk.
     """
 
     at_real = True
@@ -110,7 +110,7 @@ class R2(Penalty):
 
     Args:
         weight: Factor of the penalty in the discriminator's loss, the paper's gamma; or a schedule of it.
-        every: It is due on every so many-th update of the discriminator; see `Penalty` for what that risks.
+        every: Interval in updates of the discriminator; `LazyPenalty` explains its risk.
     """
 
     at_fake = True
@@ -125,6 +125,6 @@ class R2(Penalty):
 
 
 def distance(gradient: Tensor, centre: float, one_sided: bool = False) -> Tensor:
-    """Return E[(‖g‖ - centre)²] of gradients g ``(rows, dimensions)``; one-sided, smaller norms count as the centre."""
+    """Return E[(‖g‖ - centre)²] of gradients g ``(rows, dimensions)``; if one-sided, E[max(0, ‖g‖ - centre)²]."""
     excess = torch.linalg.vector_norm(gradient, dim=1) - centre
     return (relu(excess) if one_sided else excess).square().mean()

@@ -1,4 +1,4 @@
-"""Regularizers of the code: what an autoencoder pays for the information that it passes on."""
+"""Regularizers of the code: the divergence of the posterior from the prior, which bounds the code's information."""
 
 import torch
 from torch import Tensor
@@ -16,10 +16,10 @@ def kl_to_prior(code: Code, sampled: bool = False) -> Tensor:
 
     Args:
         code: A code with a posterior and a prior.
-        sampled: Whether it is log q(z|x) - log p(z) of the z drawn, which is right on average, and not the closed form.
+        sampled: Whether to return the unbiased estimate log q(z|x) - log p(z) at the sampled z, not the closed form.
 
     Raises:
-        InputError: The code has no posterior or no prior, or there is no closed form for them.
+        InputError: The code has no posterior or no prior, or their divergence has no closed form.
     """
     if not code.levels:
         raise InputError("KLDivergence needs a code with a posterior and a prior: use GaussianBottleneck")
@@ -48,10 +48,10 @@ def log_ratio(level: Level) -> Tensor:
 
 
 def only_level(code: Code, term: Term) -> Level:
-    """Return the level of a code that has one.
+    """Return the level of a code with a single level.
 
     Raises:
-        InputError: It has none, or several.
+        InputError: The code has no level, or several.
     """
     if len(code.levels) != 1:
         raise InputError(
@@ -72,8 +72,8 @@ class KLDivergence(Term):
 
     Args:
         weight: Factor of the term in the objective, or a schedule of it.
-        sampled: Whether it is estimated by log q(z|x) - log p(z) of the z drawn, for distributions without a closed
-            form; with one it has the same mean and more variance.
+        sampled: Whether to estimate it by log q(z|x) - log p(z) at the sampled z, for distributions without a closed
+            form; the estimate has the mean of the closed form and more variance.
     """
 
     def __init__(self, weight: float | Schedule = 1.0, sampled: bool = False) -> None:
@@ -86,10 +86,10 @@ class KLDivergence(Term):
 
 
 class Capacity(Term):
-    """How far the divergence is from a capacity C, in nats per sample: |E_x[KL(q(z|x) || p(z))] - C|.
+    """The distance of the divergence from a capacity C, in nats per sample: |E_x[KL(q(z|x) || p(z))] - C|.
 
-    It stands in the place of `KLDivergence`, which with weight 0 beside it only logs the divergence itself. C rises
-    over the training by a schedule, such as ``Linear(end_images=..., first=0, last=25)``.
+    It replaces `KLDivergence`; add that with weight 0 to log the divergence itself. A schedule raises C during
+    training, such as ``Linear(end_images=..., first=0, last=25)``.
 
     Paper: Understanding disentangling in beta-VAE, https://arxiv.org/abs/1804.03599, section 5, with gamma = 1000
 
@@ -99,7 +99,7 @@ class Capacity(Term):
         sampled: As in `KLDivergence`.
 
     Raises:
-        InputError: The capacity is negative or not finite at the beginning; later on, when it becomes so.
+        InputError: The initial capacity is negative or not finite. A schedule that becomes so later raises it then.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Capacity(Term):
         self.after(0)
 
     def after(self, images: int) -> float:
-        """The capacity in nats after so many training images.
+        """The capacity in nats after a number of training images.
 
         Raises:
             InputError: It is negative.

@@ -1,4 +1,4 @@
-"""A penalty on how unevenly a generator moves its samples with its latents."""
+"""A penalty on the variation of a generator's sensitivity to its latents."""
 
 import torch
 from torch import Tensor
@@ -13,10 +13,11 @@ from lightning_gen.terms import at_least_float32
 class PathLength(GeneratorPenalty):
     """Path length regularization: E[(‖Jᵀ y‖ - a)²], with J the Jacobian of the sample by the latent.
 
-    y ~ N(0, I) divided by the square root of the number of positions (pixels) of a sample, and a the exponential moving
-    average of the lengths ‖Jᵀ y‖, a constant to the gradient. It moves towards the mean length of the batch before it
-    is used, in training mode only, as in the authors' code. A step of a fixed size in the latents then changes samples
-    by as much everywhere. The penalty makes a pass of its own, without autocast, over a part of the batch.
+    y ~ N(0, I) is divided by the square root of the number of positions (pixels) of a sample, and a is the exponential
+    moving average of the lengths ‖Jᵀ y‖; no gradient flows through it. In training mode each call updates it with the
+    mean length of the batch before it uses it, as in the authors' code. A step of a fixed length in latent space then
+    changes samples equally everywhere. The penalty makes a forward pass of its own, without autocast, over a part of
+    the batch.
 
     Paper: Analyzing and Improving the Image Quality of StyleGAN, https://arxiv.org/abs/1912.04958, equation 4 and
     appendix B, with weight 2, every 4th update, and half of the batch. There the latents are those after the mapping
@@ -24,12 +25,12 @@ class PathLength(GeneratorPenalty):
 
     Args:
         weight: Factor of the penalty in the generator's loss; or a schedule of it.
-        decay: Share of the average that an update leaves, in [0, 1).
-        shrink: The pass is over one in so many samples of the batch, at least 1.
-        every: It is part of every so many-th update of the generator.
+        decay: Weight of the old value in the average, in [0, 1).
+        shrink: Divisor of the batch size for the pass, at least 1.
+        every: Interval in updates of the generator.
 
     Attributes:
-        mean_length: a, a scalar, 0 before the first update; in checkpoints.
+        mean_length: a, a scalar, 0 before the first update; checkpoints hold it.
 
     Raises:
         InputError: A number is out of range.
@@ -56,7 +57,7 @@ class PathLength(GeneratorPenalty):
         return (lengths - mean).square().mean()
 
     def lengths(self, record: GeneratorPass, count: int) -> Tensor:
-        """‖Jᵀ y‖ of the first `count` latents, ``(count,)``, which can be differentiated."""
+        """‖Jᵀ y‖ of the first `count` latents, ``(count,)``; it can be differentiated again."""
         latents = record.latents[:count].detach().requires_grad_()
         labels = None if record.labels is None else record.labels[:count]
         with torch.autocast(latents.device.type, enabled=False), torch.compiler.set_stance("force_eager"):

@@ -1,4 +1,4 @@
-"""What penalties promise: summands of a loss of a GAN beside its objective, each with a weight and an interval."""
+"""The interface of penalties: summands of a GAN's losses beside the objective, each with a weight and an interval."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -13,16 +13,16 @@ from lightning_gen.schedules import Schedule
 
 
 class LazyPenalty(nn.Module, ABC):
-    """A penalty that may be part of every so many-th update only.
+    """A penalty that can be restricted to every k-th update (lazy regularization).
 
-    Calling a penalty gives its *unweighted* value, a mean over the batch; whoever sums multiplies by `factor`. With an
-    interval it counts `every` times in the updates that it is part of, which costs less and pulls as hard on average:
-    **unsafe where modes must be covered**, R1 and R2 on every 8th update failed outright on mixtures of Gaussians and
-    on Stacked MNIST (https://arxiv.org/abs/2501.05441, appendix E).
+    Calling a penalty gives its *unweighted* value, a mean over the batch; the caller multiplies it by `factor`. With an
+    interval of k it has k times its weight in every k-th update, which costs less and has the same mean gradient.
+    **This is unsafe where modes must be covered**: R1 and R2 on every 8th update failed on mixtures of Gaussians and on
+    Stacked MNIST (https://arxiv.org/abs/2501.05441, appendix E).
 
     Args:
         weight: Factor of the penalty in the loss, at least 0, or a schedule of it.
-        every: It is part of every so many-th update.
+        every: Interval k in updates.
 
     Raises:
         InputError: The weight is negative or not finite, or the interval is below 1.
@@ -32,12 +32,12 @@ class LazyPenalty(nn.Module, ABC):
         super().__init__()
         require(self, "weight", weight, FROM_0)
         if every not in COUNT:
-            raise InputError(f"{type(self).__name__} cannot be due on every {every} updates: give 1 or more")
+            raise InputError(f"{type(self).__name__} cannot be part of every {every} updates: give 1 or more")
         self.weight = weight
         self.every = every
 
     def factor(self, images: int) -> float:
-        """What its value is multiplied by in the loss of an update that it is part of, after so many images."""
+        """The factor of its value in the loss of an update that it is part of, after a number of images."""
         return self.every * (self.weight(images) if isinstance(self.weight, Schedule) else self.weight)
 
 
@@ -47,7 +47,7 @@ class Penalty(LazyPenalty):
     Attributes:
         at_real: Whether it reads `DiscriminatorPass.real_gradient`.
         at_fake: Whether it reads `DiscriminatorPass.fake_gradient`.
-        for_single_samples: Whether it is defined only where no sample's logit depends on another's.
+        for_single_samples: Whether it is defined only if no sample's logit depends on another sample.
     """
 
     at_real: ClassVar[bool] = False
@@ -56,7 +56,7 @@ class Penalty(LazyPenalty):
 
     @abstractmethod
     def forward(self, record: DiscriminatorPass) -> Tensor:
-        """Return the unweighted penalty, a scalar that can be differentiated by the critic's parameters."""
+        """Return the unweighted penalty, a scalar with a gradient to the critic's parameters."""
 
 
 class GeneratorPenalty(LazyPenalty):
@@ -64,4 +64,4 @@ class GeneratorPenalty(LazyPenalty):
 
     @abstractmethod
     def forward(self, record: GeneratorPass) -> Tensor:
-        """Return the unweighted penalty, a scalar that can be differentiated by the generator's parameters."""
+        """Return the unweighted penalty, a scalar with a gradient to the generator's parameters."""

@@ -1,4 +1,4 @@
-"""Terms that keep features and the codes of a codebook together."""
+"""Terms that move features and the codes of a codebook towards each other."""
 
 import torch
 from torch import Tensor
@@ -10,11 +10,11 @@ from lightning_gen.terms import Term
 
 
 class Commitment(Term):
-    """What it costs that features lie off their codes, ||z - sg[e]||²; it moves the encoder and not the codebook.
+    """The squared distance of features from their codes, ||z - sg[e]||²; its gradient moves only the encoder.
 
-    The squared distance is summed over the dimensions of a vector and over the codebooks, and averaged over the batch
-    and over the places of a map. Its unit is that of the features squared, a place: it is no information, so it is not
-    in nats, and it depends neither on the size of the batch nor on that of the map. The weight is the paper's beta.
+    It is summed over the dimensions of a vector and over the codebooks, and averaged over the batch and over the
+    positions of a map, so it depends neither on the batch size nor on the size of the map. Its unit is that of squared
+    features, for each position; it is not in nats. The weight is the paper's beta.
 
     Paper: Neural Discrete Representation Learning, https://arxiv.org/abs/1711.00937, equation 3, third term; for
     several codebooks Autoregressive Image Generation using Residual Quantization, https://arxiv.org/abs/2203.01941,
@@ -28,15 +28,15 @@ class Commitment(Term):
         super().__init__(weight)
 
     def forward(self, record: Reconstruction) -> Tensor:
-        """Return the squared distance of the features from their codes, a place."""
+        """Return the mean squared distance of the features from their codes, over positions."""
         found = quantizations(self, record)
         return torch.stack([squared_distance(each.features, each.vectors.detach()) for each in found]).sum()
 
 
 class CodebookDistance(Term):
-    """What it costs that codes lie off their features, ||sg[z] - e||²; it moves the codebook and not the encoder.
+    """The squared distance of codes from their features, ||sg[z] - e||²; its gradient moves only the codebook.
 
-    For codebooks that learn by `GradientDescent`. Summed and averaged as `Commitment`, with the same value.
+    It is for codebooks that learn by `GradientDescent`. Its value is that of `Commitment`.
 
     Paper: Neural Discrete Representation Learning, https://arxiv.org/abs/1711.00937, equation 3, second term
 
@@ -45,22 +45,22 @@ class CodebookDistance(Term):
     """
 
     def forward(self, record: Reconstruction) -> Tensor:
-        """Return the squared distance of the codes from their features, a place.
+        """Return the mean squared distance of the codes from their features, over positions.
 
         Raises:
-            InputError: The codes are no parameters.
+            InputError: The codes are not parameters.
         """
         found = quantizations(self, record)
         if torch.is_grad_enabled() and not any(each.vectors.requires_grad for each in found):
             raise InputError(
                 "CodebookDistance moves codes by their gradient and these have none: leave the term out, or let the "
-                "codebook learn by GradientDescent, --model.bottleneck.learning GradientDescent"
+                "codebook learn by GradientDescent (--model.bottleneck.learning GradientDescent)"
             )
         return torch.stack([squared_distance(each.features.detach(), each.vectors) for each in found]).sum()
 
 
 def quantizations(term: Term, record: Reconstruction) -> tuple[Quantization, ...]:
-    """What the codebooks made of the features.
+    """The quantizations in a record, one for each codebook.
 
     Raises:
         InputError: There is no codebook.
@@ -74,5 +74,5 @@ def quantizations(term: Term, record: Reconstruction) -> tuple[Quantization, ...
 
 
 def squared_distance(a: Tensor, b: Tensor) -> Tensor:
-    """The squared distance of vectors ``(n, width, ...)``, averaged over the batch and the places."""
+    """The squared distance of vectors ``(n, width, ...)``, averaged over the batch and the positions."""
     return (a - b).square().sum(1).mean()

@@ -1,4 +1,4 @@
-"""Penalties that keep most of a code silent."""
+"""Penalties that make codes sparse."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from lightning_gen.terms import Term, at_least_float32
 class L1Sparsity(Term):
     """The sum of the code's absolute values, E_x[Σ |z|].
 
-    In nats it is -log of a Laplace prior with scale 1 / weight, without its constant.
+    With its weight it is -log of a Laplace prior with scale 1 / weight, in nats, without the constant.
 
     Paper: Emergence of simple-cell receptive field properties by learning a sparse code for natural images,
     https://doi.org/10.1038/381607a0, with S(x) = |x|
@@ -28,16 +28,16 @@ class L1Sparsity(Term):
 
 
 class ActivitySparsity(Term):
-    """Σⱼ KL(Bernoulli(target) || Bernoulli(activityⱼ)), activityⱼ being the mean of a code's unit j over the batch.
+    """Σⱼ KL(Bernoulli(target) || Bernoulli(activityⱼ)), where activityⱼ is the mean of a code's unit j over the batch.
 
-    In nats, of the batch and not of each sample. Of a map each channel is a unit, and its places count as samples.
-    Every device looks at its own part of a batch.
+    It is in nats for a batch, not for each sample. Each channel of a map is a unit, and its positions count as samples.
+    Each device computes it on its own part of a batch.
 
     Source: Sparse autoencoder, Andrew Ng, CS294A lecture notes, section 3, where the weight is beta = 3,
     https://web.stanford.edu/class/cs294a/sparseAutoencoder_2011new.pdf
 
     Args:
-        target: Activity that each unit is to have on average, in (0, 1).
+        target: Target of the mean activity of each unit, in (0, 1).
         weight: Factor of the term in the objective, or a schedule of it.
 
     Raises:
@@ -53,26 +53,26 @@ class ActivitySparsity(Term):
         """Return the divergence of the units' mean activities from the target, in nats.
 
         Raises:
-            InputError: The code is not in [0, 1]; only looked for before the first training image.
+            InputError: The code is not in [0, 1]; this is only checked before the first training image.
         """
         code = at_least_float32(record.code.sample).transpose(0, 1).flatten(1)
-        if record.images == 0:  # not at every step: a GPU would have to be waited for
+        if record.images == 0:  # not at every step: the check waits for the device
             require_activities(code)
-        margin = torch.finfo(code.dtype).eps  # a unit that is always on or always off costs much, not infinity
+        margin = torch.finfo(code.dtype).eps  # keeps the loss finite for a unit that is always on or always off
         activity = code.mean(1).clamp(margin, 1 - margin)
         silent = (1 - self.target) * ((1 - self.target) / (1 - activity)).log()
         return (self.target * (self.target / activity).log() + silent).sum()
 
 
 def require_activities(code: Tensor) -> None:
-    """Check that a code can be read as activities in [0, 1].
+    """Check that a code holds activities in [0, 1].
 
     Raises:
-        InputError: It cannot.
+        InputError: A value is outside.
     """
     least, most = code.min().item(), code.max().item()
     if not 0 <= least <= most <= 1:
         raise InputError(
-            f"ActivitySparsity reads activities from 0 to 1 and the code goes from {least:.3g} to {most:.3g}: use "
+            f"ActivitySparsity needs activities from 0 to 1 and the code goes from {least:.3g} to {most:.3g}: use "
             "SigmoidBottleneck"
         )

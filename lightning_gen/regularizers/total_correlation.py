@@ -1,8 +1,8 @@
-"""The divergence from the prior in three parts, so that each can have a weight of its own, as in the beta-TC-VAE.
+"""The divergence from the prior as a sum of three terms with a weight each, as in the beta-TC-VAE.
 
-KL(q(z|x) || p(z)) on average = mutual information of sample and code + total correlation of the code's dimensions
-+ divergence of each dimension from its prior; with the same draws and the same sampling the three add up to what
-`KLDivergence(sampled=True)` gives, whatever the sampling.
+E_x[KL(q(z|x) || p(z))] = mutual information of sample and code + total correlation of the code's dimensions
++ divergence of each dimension from its prior. For the same codes and the same sampling of q(z) the three add up to
+`KLDivergence(sampled=True)`, with any sampling.
 
 Paper: Isolating Sources of Disentanglement in VAEs, https://arxiv.org/abs/1802.04942, equation 2
 """
@@ -21,24 +21,24 @@ from lightning_gen.terms import Term, per_sample
 
 
 class MinibatchSampling(ABC):
-    """How the density of the codes of all training samples, q(z) = 1/N Σₙ q(z|xₙ), is estimated from one batch."""
+    """An estimator of the density of the codes of all training samples, q(z) = 1/N Σₙ q(z|xₙ), from one batch."""
 
     @abstractmethod
     def log_weights(self, n: int, population: int, device: torch.device) -> Tensor:
-        """Return log w with q(zᵢ) ≈ Σⱼ wᵢⱼ q(zᵢ|xⱼ) where zᵢ was drawn for xᵢ, ``(n, n)``.
+        """Return log w, ``(n, n)``, with q(zᵢ) ≈ Σⱼ wᵢⱼ q(zᵢ|xⱼ), where zᵢ is a code of xᵢ.
 
         Args:
             n: Samples in the batch.
             population: Training samples, at least n.
-            device: Where the weights are needed.
+            device: Device of the weights.
         """
 
 
 class WeightedSampling(MinibatchSampling):
     """Minibatch-weighted sampling: w = 1 / (n N) everywhere.
 
-    A lower bound in the mean, too small by up to a factor n: where codes are far from each other the total
-    correlation of d dimensions reads up to (d - 1) log n nats too high. The gradient does not know.
+    The estimate is a lower bound on average, too small by a factor of up to n: if codes are far from each other, the
+    total correlation of d dimensions is up to (d - 1) log n nats too high. This constant has no gradient.
 
     Paper: Isolating Sources of Disentanglement in VAEs, https://arxiv.org/abs/1802.04942, appendix C
     """
@@ -51,8 +51,8 @@ class WeightedSampling(MinibatchSampling):
 class StratifiedSampling(MinibatchSampling):
     """Minibatch stratified sampling: an unbiased estimate of q(z).
 
-    With m = n - 1 the sample that a code was drawn for has the weight 1/N, one other (N - m) / (N m) and the rest 1/m,
-    so the weights of a code sum to 1. A batch of one sample knows q(z|x) alone.
+    With m = n - 1 a code's own sample has the weight 1/N, one other sample (N - m) / (N m), and the rest 1/m, so the
+    weights of a code sum to 1. For a batch of one sample the estimate is q(z|x).
 
     Paper: Isolating Sources of Disentanglement in VAEs, https://arxiv.org/abs/1802.04942, appendix C
     """
@@ -69,13 +69,13 @@ class StratifiedSampling(MinibatchSampling):
 
 
 class AggregateTerm(Term, ABC):
-    """A term that asks how the codes of all training samples are distributed together.
+    """A term of the distribution of the codes of all training samples.
 
-    Every device looks at its own part of a batch. A code that is a map counts as one of so many more dimensions.
+    Each device computes it on its own part of a batch. A map is flattened: each of its numbers is a dimension.
 
     Args:
         weight: Factor of the term in the objective, or a schedule of it.
-        sampling: How q(z) is estimated from a batch, the same in all three terms; None for `StratifiedSampling`.
+        sampling: Estimator of q(z), the same in all three terms; None for `StratifiedSampling`.
     """
 
     def __init__(self, weight: float | Schedule = 1.0, sampling: MinibatchSampling | None = None) -> None:
@@ -86,21 +86,21 @@ class AggregateTerm(Term, ABC):
         """Return the unweighted term, in nats per sample.
 
         Raises:
-            InputError: The code has not one stochastic level, or the number of training samples is not known.
+            InputError: The code has no stochastic level or several, or the number of training samples is unknown.
         """
         return self.value(record, only_level(record.code, self)).mean()
 
     @abstractmethod
     def value(self, record: Reconstruction, level: Level) -> Tensor:
-        """Return the term for each code drawn, ``(n,)``, in nats."""
+        """Return the term for each code, ``(n,)``, in nats."""
 
     def log_joint(self, record: Reconstruction, level: Level) -> Tensor:
-        """Return log q(z) of each code drawn, ``(n,)``, in nats."""
+        """Return log q(z) of each code, ``(n,)``, in nats."""
         densities = self._densities(record, level).sum(2)
         return torch.logsumexp(densities + self._log_weights(record, densities), dim=1)
 
     def log_product(self, record: Reconstruction, level: Level) -> Tensor:
-        """Return Σ_d log q(z_d), each dimension on its own, of each code drawn, ``(n,)``, in nats."""
+        """Return Σ_d log q(z_d), the sum over the dimensions, of each code, ``(n,)``, in nats."""
         densities = self._densities(record, level)
         return torch.logsumexp(densities + self._log_weights(record, densities)[..., None], dim=1).sum(1)
 
@@ -119,11 +119,11 @@ class AggregateTerm(Term, ABC):
 
 
 class MutualInformation(AggregateTerm):
-    """What a code tells of which sample it was drawn for, E[log q(z|x) - log q(z)]; the paper's weight alpha.
+    """The mutual information of sample and code, E[log q(z|x) - log q(z)]; its weight is the paper's alpha.
 
     Args:
         weight: Factor of the term in the objective, or a schedule of it.
-        sampling: How q(z) is estimated from a batch; None for `StratifiedSampling`.
+        sampling: Estimator of q(z); None for `StratifiedSampling`.
     """
 
     def value(self, record: Reconstruction, level: Level) -> Tensor:
@@ -132,11 +132,11 @@ class MutualInformation(AggregateTerm):
 
 
 class TotalCorrelation(AggregateTerm):
-    """How far the dimensions of the code are from independence, E[log q(z) - Σ_d log q(z_d)]; the paper's weight beta.
+    """The dependence of the code's dimensions, E[log q(z) - Σ_d log q(z_d)]; its weight is the paper's beta.
 
     Args:
         weight: Factor of the term in the objective, or a schedule of it.
-        sampling: How q(z) is estimated from a batch; None for `StratifiedSampling`.
+        sampling: Estimator of q(z); None for `StratifiedSampling`.
     """
 
     def value(self, record: Reconstruction, level: Level) -> Tensor:
@@ -145,11 +145,11 @@ class TotalCorrelation(AggregateTerm):
 
 
 class DimensionwiseKL(AggregateTerm):
-    """The divergence of each dimension from its prior, E[Σ_d log q(z_d) - log p(z)]; the paper's weight gamma.
+    """The divergence of each dimension from its prior, E[Σ_d log q(z_d) - log p(z)]; its weight is the paper's gamma.
 
     Args:
         weight: Factor of the term in the objective, or a schedule of it.
-        sampling: How q(z_d) is estimated from a batch; None for `StratifiedSampling`.
+        sampling: Estimator of q(z_d); None for `StratifiedSampling`.
     """
 
     def value(self, record: Reconstruction, level: Level) -> Tensor:

@@ -158,7 +158,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
             **built,
             **self.progress(),
         }
-        checkpoints.carry(checkpoint)
+        checkpoints.serialize_states(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the count; the random state is restored at the first batch.
@@ -174,7 +174,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
         check_class(self, described)
         check_weights(self, checkpoint["state_dict"])
         checkpoints.check_finite(self, checkpoint["state_dict"])
-        checkpoints.uncarry(checkpoint)
+        checkpoints.deserialize_states(checkpoint)
         if trained and self.trainer.state.fn == "fit":
             check_optimizers(described, self.hparams)
         progress = checkpoint.get("lightning_gen", {})

@@ -184,9 +184,9 @@ def test_both_players_of_an_adversarial_autoencoder_are_looked_at(fit, player, f
 def test_a_figure_that_is_only_logged_may_be_infinite(gan, fit):
     class Logged(Callback):
         def on_train_start(self, trainer, pl_module):
-            first, *others = pl_module._players
+            first, *others = pl_module._phases
             figures = {"figure": torch.tensor(math.inf)}
-            pl_module._players = [replace(first, loss=lambda batch: Loss(first.loss(batch).total, figures)), *others]
+            pl_module._phases = [replace(first, loss=lambda part: Loss(first.loss(part).total, figures)), *others]
 
     assert fit(gan(), before=[Logged()]).images_seen == 12 * 64
 
@@ -313,7 +313,7 @@ def test_without_checkpoints_the_run_ends_and_says_so(gan, trainer):
     module, guard = gan(penalties={"fine": Fine().prepare((3,))}), NonFiniteGuard(rollbacks=3, every_batches=2)
     with pytest.raises(NonFiniteError, match="there is no checkpoint yet to go back to, start again with a lower"):
         trainer(max_epochs=1, callbacks=[guard]).fit(module, digits())
-    assert module.notes is None
+    assert module.finiteness is None
 
 
 # going back ---------------------------------------------------------------------------------------------------------
@@ -502,7 +502,7 @@ def test_nothing_is_noted_where_nobody_looks_and_training_is_the_same(gan, train
 
     alone, guarded = train([]), train([NonFiniteGuard(every_batches=3)])
     torch.testing.assert_close(alone.state_dict(), guarded.state_dict(), rtol=0, atol=0)
-    assert alone.notes is guarded.notes is None
+    assert alone.finiteness is guarded.finiteness is None
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_an_autoencoder_that_is_pca_scores_as_pca(autoencoder):
     assert found["psnr_db"] == pytest.approx(found["pca_psnr_db"], rel=1e-4)
     assert found["knn_accuracy"] == pytest.approx(found["pca_knn_accuracy"], abs=0.006)
     assert found["probe_accuracy"] == pytest.approx(found["pca_probe_accuracy"], abs=0.006)
-    assert "no ssim: pictures of 8 x 8 pixels are smaller than its 11 x 11 window" in report.to_text()
+    assert "no ssim: images of 8 x 8 pixels are smaller than its 11 x 11 window" in report.to_text()
     assert "no elbo_nats: IdentityBottleneck" in report.to_text()
 
 
@@ -456,7 +456,7 @@ def test_training_pictures_learned_by_heart_are_at_floor_and_ceilings(gan):
     assert list(found)[2:] == FEATURES
     assert found["frechet_distance"] == pytest.approx(found["frechet_distance_floor"], rel=0.25)
     assert found["precision"] == pytest.approx(found["precision_ceiling"], abs=0.1)
-    assert found["recall"] == pytest.approx(found["recall_ceiling"], abs=0.1)
+    assert found["recall"] == pytest.approx(found["recall_ceiling"], abs=0.15)
     assert report.card["extractor_accuracy"] >= 0.97
     assert report.card["extractor"]["classifier_of"] == "Digits"
     assert "a Digits classifier, not FID" in report.to_text()

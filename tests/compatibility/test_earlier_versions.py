@@ -31,7 +31,9 @@ STATES = [
     pytest.param(version, name, id=f"{version.name}-{name}") for version in VERSIONS for name in earlier_versions.RUNS
 ]
 ROUNDING = {"rtol": 0, "atol": 2e-3}
-"""What Adam makes of the last bits of another machine in a few steps; another draw of a random number makes 1."""
+"""What the last bits of another machine or torch make; another draw of a random number makes 1."""
+SIGNS = {"rtol": 0, "atol": 2e-2}
+"""What Adam makes in seven steps of a gradient that is 0 but for rounding, as that of a bias before a norm."""
 
 
 @pytest.fixture(autouse=True)
@@ -134,4 +136,11 @@ def test_a_checkpoint_goes_on_as_it_went_on(version, name, tmp_path):
     after = torch.load(version / f"{name}.after.pt", weights_only=True)
     path = earlier_versions.train(name, tmp_path, earlier_versions.ENDED, version / f"{name}.ckpt")
     weights = checkpoints.read(path)["state_dict"]
-    torch.testing.assert_close(weights, after["weights"], **tolerance(after))
+    if tolerance(after) == ROUNDING:
+        torch.testing.assert_close(weights, after["weights"], **SIGNS)
+        apart = torch.cat(
+            [(value.double() - after["weights"][name].double()).abs().flatten() for name, value in weights.items()]
+        )
+        assert (apart > ROUNDING["atol"]).double().mean() < 0.01
+    else:
+        torch.testing.assert_close(weights, after["weights"], **tolerance(after))

@@ -508,7 +508,7 @@ def test_a_discriminator_that_guesses_classes_must_be_trained_to(gan):
     guesses = DenseDiscriminator((1, 8, 8), (16,), conditioning=AuxiliaryClassifier(3))
     with pytest.raises(InputError, match="learns nothing without its term"):
         gan(discriminator=guesses, **told)
-    with pytest.raises(InputError, match="needs a discriminator with a classifier"):
+    with pytest.raises(InputError, match="needs a discriminator"):
         gan(terms={"classes": Classification()})
 
 

@@ -76,7 +76,7 @@ def test_a_gradient_penalty_of_patches_is_refused():
 
 
 def test_what_is_no_picture_or_too_small_is_refused():
-    with pytest.raises(InputError, match="DenseDiscriminator"):
+    with pytest.raises(InputError, match="use the Dense networks"):
         PatchDiscriminator((2,))
     with pytest.raises(InputError, match="at least 24 x 24 and got 16 x 20: set its depth lower"):
         PatchDiscriminator((1, 16, 20), depth=3)

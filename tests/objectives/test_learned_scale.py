@@ -89,5 +89,5 @@ def test_the_scale_is_not_left_out_of_the_optimizer(autoencoder, trainer):
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, 0.001])
 def test_a_scale_below_the_bound_is_refused(scale):
-    with pytest.raises(InputError, match=r"cannot begin with scale .*: give a standard deviation above 0\.0025"):
+    with pytest.raises(InputError, match=r"cannot start with scale .*: give a standard deviation above 0\.0025"):
         SharedScaleGaussianLikelihood(scale)

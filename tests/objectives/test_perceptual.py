@@ -217,7 +217,7 @@ def test_lpips_without_its_files(vgg, tmp_path):
 
 @pytest.mark.parametrize("shape", [(2, 1, 15, 16), (2, 2, 16, 16), (2, 2)])
 def test_pictures_that_vgg_cannot_read(vgg, shape):
-    with pytest.raises(InputError, match="grey or colour pictures of at least 16 x 16"):
+    with pytest.raises(InputError, match="grey or colour images of at least 16 x 16"):
         LPIPS(vgg)(record(torch.zeros(shape), torch.zeros(shape)))
 
 

@@ -138,7 +138,7 @@ def test_likelihoods_cannot_all_draw():
     class Energy(Likelihood):
         log_probs = mean = None
 
-    with pytest.raises(InputError, match="Energy cannot draw samples: take those that it expects"):
+    with pytest.raises(InputError, match="Energy cannot draw samples: use its expected samples"):
         Energy().sample(torch.zeros(1), source())
 
 

@@ -250,5 +250,5 @@ def test_constructor_arguments_are_attributes_and_penalties_unweighted(cls):
 @every_penalty
 def test_an_interval_below_one_is_refused(cls):
     for every in (0, -1):
-        with pytest.raises(InputError, match=f"{cls.__name__} cannot be due on every {every} updates"):
+        with pytest.raises(InputError, match=f"{cls.__name__} cannot be part of every {every} updates"):
             cls(every=every)

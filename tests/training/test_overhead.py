@@ -14,6 +14,7 @@ from lightning.pytorch.profilers import PassThroughProfiler, SimpleProfiler
 
 from lightning_gen import GANModule, cli
 from lightning_gen.callbacks import MaxImages
+from lightning_gen.cli import trainer_commands
 from lightning_gen.data import Digits
 from lightning_gen.networks import DenseDiscriminator, DenseGenerator
 from lightning_gen.objectives import NonSaturating
@@ -173,7 +174,7 @@ def test_freed_memory_is_kept_unless_the_user_has_chosen(chosen):
 
 def test_a_fit_on_a_cpu_keeps_its_memory(tmp_path, monkeypatch):
     kept = []
-    monkeypatch.setattr(cli, "keep_memory", lambda: kept.append(True))
+    monkeypatch.setattr(trainer_commands, "keep_memory", lambda: kept.append(True))
     fit(module(), tmp_path, images=64)
     assert kept == [], "what is for the whole process is left to its owner"
     cli.main(["fit", "--config=gan/dense", "--data.size=8", "--trainer.fast_dev_run=1", f"--runs_dir={tmp_path}"])
