@@ -220,8 +220,10 @@ class Autoencoder(FormerNames, CodeSampling):
         return objective_lines(self.terms, self.likelihood, max_images)
 
     def previews(self, held_out: Batch | None, count: int, seed: int) -> dict[str, Preview]:
-        """Samples and reconstructions: for each held-out sample, side by side, the sample after the input transform, its
-        corrupted version if there is a corruption, and the reconstruction.
+        """Samples, and reconstructions of held-out samples.
+
+        For each held-out sample it shows the sample after the input transform, its corrupted version if there is a
+        corruption, and the reconstruction.
         """
         found = super().previews(held_out, count, seed)
         if held_out is None or not self.medium.tiled:
