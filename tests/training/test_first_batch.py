@@ -77,7 +77,7 @@ def judges(trainer, module, good, bad):
 @pytest.mark.parametrize(("run", "split"), [(fits, "training"), (validates, "validation"), (judges, "test")])
 def test_pictures_of_0_to_255_are_refused_in_each_split(build, trainer, run, split):
     good, bad = DataLoader(SCALED, batch_size=16), DataLoader(PIXELS.float(), batch_size=16)
-    with pytest.raises(InputError, match=rf"\[-1, 1\] and batch 0 of the {split} data goes from 0 to 255: hand them"):
+    with pytest.raises(InputError, match=rf"\[-1, 1\] and batch 0 of the {split} data goes from 0 to 255: give them"):
         run(trainer, build(), good, bad)
 
 
