@@ -1,8 +1,8 @@
-"""The one kind of error that a user can mend."""
+"""Errors that the user can fix."""
 
 
 class InputError(ValueError):
-    """What was asked cannot be done as asked; the message is one sentence that names the remedy.
+    """A request cannot be carried out; the message is one sentence that names the remedy.
 
     The command line prints the sentence alone and exits with `status`; from Python it is an ordinary ``ValueError``.
 
@@ -14,12 +14,12 @@ class InputError(ValueError):
 
 
 class NonFiniteError(InputError):
-    """A run that was asked for rightly came to a loss, a gradient or weights that are not finite."""
+    """A loss, a gradient or weights of a valid run are not finite."""
 
     status = 1
 
 
 class WorkerError(InputError):
-    """A run that was asked for rightly lost a process that loads its batches."""
+    """A process that loads batches for a valid run has died."""
 
     status = 1

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, reading that never hangs, locks that end with the process that holds them."""
+"""Atomic writing of files, reading that never hangs, and locks that end with the process that holds them."""
 
 import errno
 import os
@@ -17,29 +17,29 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 PARTIAL = ".partial"
-"""What names of files end in that are still being written."""
+"""Ending of the names of incomplete files."""
 LOCK = ".lock"
-"""The file in a folder that whoever has the folder holds."""
+"""The file in a folder that is locked by the process that uses the folder."""
 WRITING: set[Path] = set()
-"""What this process is writing: a lock does not keep a process from its own files."""
+"""Files that this process is writing, as a process is not stopped by its own locks."""
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str], lasting: bool = True) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of another once it is complete.
+    """Open a file for writing that atomically replaces another one when it is complete.
 
-    It is written beside its place, flushed to the disk and then renamed, so that an older file is whole until the new
-    one is, whoever else writes or reads it and however the process ends. A link is replaced, and what it leads to is
-    left alone. Folders are made. What a process that is dead left unfinished of the same file is removed.
+    A temporary file beside the target is written, flushed to the disk and renamed, so that an older file stays complete
+    until then, whatever other processes do and however this one ends. A link is replaced; its target does not change.
+    Missing folders are created. Temporary files of the same target that dead processes left are removed.
 
     Args:
-        path: The place.
-        lasting: Whether it has to outlast a crash of the machine. False for one of many small files, which would take
-            long: it is not flushed to the disk, and nobody looks for what dead processes left.
+        path: The target.
+        lasting: Whether the file must survive a crash of the machine. False for one of many small files, to save time:
+            then it is not flushed to the disk, and temporary files of dead processes are not removed.
 
     Raises:
-        InputError: A folder, a device or a pipe is there.
-        OSError: It cannot be written; nothing has changed then.
+        InputError: The target is a folder, a device or a pipe.
+        OSError: It cannot be written; then nothing has changed.
     """
     target = Path(path)
     require_replaceable(target)
@@ -48,7 +48,7 @@ def replacing(path: str | os.PathLike[str], lasting: bool = True) -> Iterator[Bi
     WRITING.add(partial)
     try:
         with partial.open("xb") as file:
-            with suppress(OSError):  # a file system without locks
+            with suppress(OSError):  # the file system has no locks
                 hold(file)
             yield file
             if lasting:
@@ -63,22 +63,22 @@ def replacing(path: str | os.PathLike[str], lasting: bool = True) -> Iterator[Bi
 
 
 def opened(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a file for reading, without waiting for whoever writes: a pipe or a device is not opened.
+    """Open a file for reading, but no pipe or device, which could block.
 
     Raises:
-        OSError: There is no file, it may not be read, or something else is there.
+        OSError: There is no file, it may not be read, or it is a folder, a pipe or a device.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(errno.EINVAL, "it is a folder, a pipe or a device and no file", os.fspath(path))
-    # one that takes the place of the file just now is not waited for either
+    # O_NONBLOCK, in case a pipe has just replaced the file
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
 
 
 def require_replaceable(target: Path) -> None:
-    """Check that nothing but a file, or a link to one, would be replaced.
+    """Check that a target is a file, a link to one, or missing.
 
     Raises:
-        InputError: A folder, a device or a pipe is there.
+        InputError: It is a folder, a device or a pipe.
     """
     if target.exists() and not target.is_file():
         kind = "folder" if target.is_dir() else "device or a pipe"
@@ -86,14 +86,14 @@ def require_replaceable(target: Path) -> None:
 
 
 def hold(file: IO[bytes], shared: bool = False) -> bool:
-    """Lock a file until it is closed or this process ends; processes that this one starts do not hold it.
+    """Lock a file until it is closed or this process ends; child processes do not inherit the lock.
 
     Args:
-        file: It is open for writing, or for reading where it is shared.
-        shared: Whether others may hold it shared at the same time.
+        file: A file that is open for writing, or, for a shared lock, for reading.
+        shared: Whether other processes may hold a shared lock at the same time.
 
     Returns:
-        False where another process holds it.
+        Whether the lock was acquired; False if another process holds it.
 
     Raises:
         OSError: The file system has no locks.
@@ -108,14 +108,14 @@ def hold(file: IO[bytes], shared: bool = False) -> bool:
 
 
 def hold_folder(folder: Path) -> IO[bytes]:
-    """Take a folder for this process until the file that is returned is closed; the folder is made.
+    """Lock a folder for this process until the returned file is closed; a missing folder is created.
 
     Raises:
-        InputError: Another process has it.
+        InputError: Another process has locked it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = (folder / LOCK).open("ab")
-    with suppress(OSError):  # a file system without locks
+    with suppress(OSError):  # the file system has no locks
         if not hold(file):
             file.close()
             raise taken(folder)
@@ -123,31 +123,31 @@ def hold_folder(folder: Path) -> IO[bytes]:
 
 
 def require_free(folder: Path) -> None:
-    """Check that no other process has taken a folder; any number of processes may check at the same time.
+    """Check that no other process has locked a folder; any number of processes may check at the same time.
 
     Raises:
         InputError: One has.
     """
-    with suppress(OSError), (folder / LOCK).open("rb") as file:  # no such file, or a file system without locks
+    with suppress(OSError), (folder / LOCK).open("rb") as file:  # the file is missing, or there are no locks
         if not hold(file, shared=True):
             raise taken(folder)
 
 
 def taken(folder: Path) -> InputError:
-    """What is wrong where another process trains in a folder."""
+    """The error for a folder in which another process trains."""
     return InputError(
-        f"another process is training in {folder}: wait for its end, or give this run a name of its own with "
+        f"another process is training in {folder}: wait until it has ended, or give this run another name with "
         f"--name {folder.name}-2"
     )
 
 
 def stem(target: Path) -> str:
-    """What names of unfinished files of a target begin with; file systems allow 255 bytes for all of a name."""
+    """The prefix of temporary files of a target; file systems limit names to 255 bytes."""
     return os.fsdecode(b"." + os.fsencode(target.name)[:200] + b".")
 
 
 def remove_abandoned(target: Path) -> None:
-    """Remove what dead processes left unfinished of a file; a living one holds what it writes."""
+    """Remove the temporary files of a target that dead processes left; a running process has locked its own."""
     for path in target.parent.iterdir():
         if path.name.startswith(stem(target)) and path.name.endswith(PARTIAL) and path not in WRITING:
             with suppress(OSError), path.open("r+b") as file:

@@ -1,4 +1,4 @@
-"""Paths as users write them: with ``~`` for the home folder, and on this machine."""
+"""Paths as users write them, with ``~`` for the home folder, and checks that they are on this machine."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from lightning_gen.errors import InputError
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """A path with the home folder in the place of ``~``.
+    """A path with ``~`` replaced by the home folder.
 
     Raises:
         InputError: There is no home folder.
@@ -15,39 +15,37 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise InputError(
-            f"{path} is below a home folder and there is none: set HOME, or give a path of its own"
-        ) from error
+        raise InputError(f"{path} is in a home folder and there is none: set HOME, or give a path without ~") from error
 
 
 def written(path: str) -> Path:
-    """The place of a file or folder that a user asks for, with the home folder in the place of ``~``.
+    """The path of a file or folder to write, with ``~`` replaced by the home folder.
 
     Raises:
-        InputError: It is an address, or there is no home folder.
+        InputError: It is a URL, or there is no home folder.
     """
     if "://" in path:
-        raise InputError(f"{path} is an address: give a path on this machine")
+        raise InputError(f"{path} is a URL: give a path on this machine")
     return expanded(path)
 
 
 def local(path: str) -> str:
-    """A path on this machine, with the home folder in the place of ``~``: a type of options.
+    """A path on this machine, with ``~`` replaced by the home folder; the type of options.
 
     Raises:
-        InputError: It would be taken for an address, by Lightning or by TensorBoard.
+        InputError: Lightning or TensorBoard would read it as a URL.
     """
     found = os.fspath(expanded(path))
     if path.startswith("http") or "://" in path or "::" in path:
-        raise InputError(f"{path} would be taken for an address: give a path on this machine that begins otherwise")
+        raise InputError(f"{path} would be read as a URL: give a path on this machine that begins otherwise")
     return found
 
 
 def run_name(name: str) -> str:
-    """The name of a run, which may have folders in it, such as ``vae/first``: a type of options.
+    """The name of a run, which may contain folders, such as ``vae/first``; the type of an option.
 
     Raises:
-        InputError: It is empty or leads out of the folder of all runs.
+        InputError: It is empty, or outside of the folder of all runs.
     """
     if not name.strip():
         raise InputError("--name must not be empty: give the run's folder a name")

@@ -1,7 +1,7 @@
-"""The ranges of numbers that a user may set, and the sentence that is said of a number outside.
+"""Ranges of numbers that a user may set, and the message for a number outside of its range.
 
-A number that is not finite lies in none of them: NaN is neither below nor above a bound, so that no check that looks
-for numbers beyond its bounds finds it.
+A number that is not finite is in no range. Comparisons with a bound alone would not find NaN, which is neither below
+nor above it.
 """
 
 import math
@@ -14,15 +14,15 @@ from lightning_gen.errors import InputError
 
 @dataclass(frozen=True)
 class Range:
-    """Finite numbers between two bounds; ``value in range`` asks.
+    """Finite numbers between two bounds, for ``value in range``.
 
     Attributes:
-        words: How it is said of a number, such as "above 0".
-        low: Least number.
-        high: Largest number.
-        above: Whether the least number itself is outside.
-        below: Whether the largest number itself is outside.
-        whole: Whether only whole numbers are in it.
+        words: The range in words that follow a noun, such as "above 0".
+        low: Lower bound.
+        high: Upper bound.
+        above: Whether the lower bound is excluded.
+        below: Whether the upper bound is excluded.
+        whole: Whether the range has only whole numbers.
     """
 
     words: str
@@ -49,25 +49,25 @@ COUNT_FROM_0 = Range("of at least 0", low=0, whole=True)
 
 
 class Moving(Protocol):
-    """A number that changes, and the numbers between which it does."""
+    """A number that changes between some numbers, such as a schedule."""
 
     @property
     def ends(self) -> tuple[float, ...]:
-        """They; empty where they are not known."""
+        """The numbers between which it changes; empty if they are unknown."""
 
 
 def require(part: object, name: str, value: float | Moving, allowed: Range, what: str = "a number") -> None:
-    """Check an argument of a part.
+    """Check that an argument of a part is in a range.
 
     Args:
-        part: The part, for its name.
-        name: The argument.
-        value: What it was given: a number, or a schedule of one, both ends of which must lie there.
-        allowed: Where it may lie.
-        what: What the number is, for the sentence.
+        part: The part; the message has the name of its class.
+        name: Name of the argument.
+        value: The number, or a schedule, all ends of which must be in the range.
+        allowed: The range.
+        what: A noun for the number, for the message.
 
     Raises:
-        InputError: It lies outside.
+        InputError: It is outside.
     """
     ends: tuple[Any, ...] = (value,)
     for number in getattr(value, "ends", ends):

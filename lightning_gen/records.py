@@ -28,7 +28,7 @@ class Batch:
     Attributes:
         x: Samples, ``(n, *shape)``; images are floats in [-1, 1] once they are on the device.
         labels: Class indices ``(n,)``, or None where the data has no classes.
-        target: What each sample is to be made into, ``(n, *target_shape)``, as `x` is; None where the data has none.
+        target: The desired output for each sample, ``(n, *target_shape)``, scaled as `x`; None where the data has none.
     """
 
     x: Tensor
@@ -72,14 +72,14 @@ class Batch:
         dtype: torch.dtype = torch.float32,
         to_model: Callable[[Tensor, torch.dtype], Tensor] | None = None,
     ) -> "Batch":
-        """Read what a DataLoader yields, as models see it: stored values scaled, floats and class indices cast.
+        """Read what a DataLoader yields as models take it: stored values scaled, floats and class indices cast.
 
         Args:
             batch: A Batch, a tensor, or a pair ``(x, labels)``. Labels ``(n, 1)`` become ``(n,)``, and integers of any
                 width int64; other labels stay as they are, for models that do not look at them.
-            dtype: The type of the samples to come.
-            to_model: What stored values become, as `lightning_gen.media.Medium.to_model` says; None for uint8 in
-                [-1, 1]. Floats are the models' own values and only cast.
+            dtype: The type of the returned samples.
+            to_model: Scales stored values, as `lightning_gen.media.Medium.to_model`; None to scale uint8 to [-1, 1].
+                Floats are already scaled and only cast.
 
         Raises:
             InputError: The batch is none of these, or the samples are neither floats nor uint8.
@@ -98,7 +98,7 @@ class Batch:
 
     @classmethod
     def unpacked(cls, batch: Any) -> "Batch":
-        """The parts of what a DataLoader yields as they are, to count them.
+        """What a DataLoader yields as a Batch, without scaling or casting.
 
         Raises:
             InputError: The batch is none of those that `of` reads.
@@ -121,7 +121,7 @@ class Batch:
 
 
 def collated(samples: Sequence[Batch], **options: Any) -> Batch:
-    """Single samples as a batch: what torch's loaders make of a dataset that yields them as `Batch`."""
+    """Stack single samples into a batch; torch's loaders call it for datasets that yield `Batch`."""
     parts = zip(*(sample._parts for sample in samples), strict=True)
     return Batch(*(None if part[0] is None else default_collate(list(part)) for part in parts))  # type: ignore[arg-type]
 
@@ -130,7 +130,7 @@ private.collate_by(Batch, collated)
 
 
 def floats(x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Samples as models see them: uint8 from 0 to 255 in [-1, 1], floats as they are.
+    """Samples as models take them: uint8 from 0 to 255 scaled to [-1, 1], floats unchanged.
 
     Raises:
         InputError: They are of another type.
@@ -140,8 +140,8 @@ def floats(x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     if x.is_floating_point():
         return x.to(dtype)
     raise InputError(
-        f"samples of type {str(x.dtype).removeprefix('torch.')} are not understood: hand pictures over as uint8 from 0 "
-        "to 255 or as floats in [-1, 1], and points as floats"
+        f"samples of type {str(x.dtype).removeprefix('torch.')} are not understood: give images as uint8 from 0 to "
+        "255 or as floats in [-1, 1], and points as floats"
     )
 
 
@@ -156,8 +156,7 @@ class Corrupted(NamedTuple):
 
     Attributes:
         x: The samples, ``(n, *shape)``.
-        hidden: Where nothing of the clean ones can be seen, True there, broadcastable to x; None where that is not so
-            of any place.
+        hidden: True where nothing of the clean sample can be seen, broadcastable to x; None if no position is hidden.
     """
 
     x: Tensor
@@ -166,12 +165,12 @@ class Corrupted(NamedTuple):
 
 @dataclass(frozen=True)
 class Level:
-    """One stochastic level of a code: what was drawn, and from what.
+    """One stochastic level of a code: the sample, its posterior and its prior.
 
     Attributes:
         sample: z, ``(n, latent_dim)`` or ``(n, latent_dim, h, w)``, without rounding to a narrower type.
         posterior: q(z|x), with one independent component per latent dimension.
-        prior: p(z), given the levels above where there are any; broadcastable to the posterior.
+        prior: p(z), conditioned on the levels above if there are any; broadcastable to the posterior.
     """
 
     sample: Tensor
@@ -186,12 +185,12 @@ class Level:
 
 @dataclass(frozen=True)
 class Quantization:
-    """What a codebook made of features.
+    """Features and the codebook vectors that replace them.
 
     Attributes:
-        features: What was quantized, ``(n, width)`` or ``(n, width, h, w)``; gradients reach the encoder.
-        vectors: The nearest codes, same shape; gradients reach the codebook where it is trained by them.
-        indices: Which codes these are, int64, ``(n,)`` or ``(n, h, w)``.
+        features: The quantized features, ``(n, width)`` or ``(n, width, h, w)``; gradients reach the encoder.
+        vectors: The nearest codes, same shape; gradients reach the codebook if it is trained by gradient descent.
+        indices: Indices of these codes, int64, ``(n,)`` or ``(n, h, w)``.
         size: Number of codes in the codebook.
     """
 
@@ -203,13 +202,13 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Code:
-    """What a bottleneck makes of features.
+    """The output of a bottleneck.
 
     Attributes:
         sample: The code that the decoder reads, ``(n, latent_dim)`` or ``(n, latent_dim, h, w)``.
         mean: The code without noise, same shape; equal to `sample` where nothing is random.
         levels: The stochastic levels from the one nearest to the data upwards; none where nothing is random.
-        quantizations: What the codebooks made of the features, one after another; none without a codebook.
+        quantizations: The result of each codebook, in order; none without a codebook.
     """
 
     sample: Tensor
@@ -218,7 +217,7 @@ class Code:
     quantizations: tuple[Quantization, ...] = ()
 
     def detached(self) -> "Code":
-        """The code without its graph and its levels, as a codebook is updated by it."""
+        """The code without its graph and its levels, for the update of a codebook."""
         quantizations = tuple(
             Quantization(each.features.detach(), each.vectors.detach(), each.indices, each.size)
             for each in self.quantizations
@@ -226,7 +225,7 @@ class Code:
         return Code(self.sample.detach(), self.mean.detach(), (), quantizations)
 
 
-def joined(codes: Sequence[Code]) -> Code:
+def concatenated(codes: Sequence[Code]) -> Code:
     """The detached codes of the parts of a batch as those of the whole batch."""
     if len(codes) == 1:
         return codes[0]
@@ -245,16 +244,17 @@ def joined(codes: Sequence[Code]) -> Code:
 
 @dataclass(frozen=True)
 class Reconstruction(FormerNames):
-    """One pass through an autoencoder, all that a term of the objective may look at.
+    """One pass through an autoencoder, and all that the terms of an objective may use.
 
     With K codes per sample there are n K rows, the codes of one sample next to each other.
 
     Attributes:
         x: The clean samples, ``(n, *shape)``, images in [-1, 1].
         code: The code.
-        output: What the decoder gave: parameters of the likelihood, not yet an image.
-        seen: What the encoder saw; it requires a gradient where a term of the objective watches the input. None for x.
-        hidden: Where the encoder could not see x, True there, broadcastable to x; None where it saw everything.
+        output: Output of the decoder: the parameters of the likelihood, not yet samples.
+        seen: Input of the encoder; it requires a gradient if a term of the objective differentiates with respect to the
+            input. None for x.
+        hidden: True where the encoder could not see x, broadcastable to x; None if it saw all of x.
         labels: Classes of the samples, ``(n,)``, or None.
         codes_per_sample: Codes drawn for each sample.
         images: Training images seen so far.
@@ -288,11 +288,11 @@ Reconstruction.__init__ = accepts_former(ARGUMENTS["lightning_gen.Reconstruction
 
 @dataclass(frozen=True)
 class RealFakePair:
-    """What a discriminator is to tell apart.
+    """Real and fake samples for a discriminator.
 
     Attributes:
-        real: Real samples, or codes as they should be, ``(n, *shape)``.
-        fake: Samples of the network that it is trained against, ``(k n, *shape)`` with a whole number k.
+        real: Real samples, or codes of the desired distribution, ``(n, *shape)``.
+        fake: Samples of the network that is trained against the discriminator, ``(k n, *shape)`` with a whole number k.
         real_labels: Classes of the real samples, ``(n,)``, or None.
         fake_labels: Classes of the fake samples, ``(k n,)``, or None.
     """
@@ -303,7 +303,7 @@ class RealFakePair:
     fake_labels: Tensor | None = None
 
     def detached(self) -> "RealFakePair":
-        """Both without a graph and no narrower than float32, as a discriminator learns from them."""
+        """Both without a graph and at least float32, for the discriminator's update."""
         real, fake = (side.detach() for side in (self.real, self.fake))
         real, fake = (side.to(torch.promote_types(side.dtype, torch.float32)) for side in (real, fake))
         return RealFakePair(real, fake, self.real_labels, self.fake_labels)
@@ -311,13 +311,13 @@ class RealFakePair:
 
 @dataclass(frozen=True)
 class DiscriminatorOutput:
-    """What a discriminator gives for samples, all that a term of adversarial losses may look at.
+    """The output of a discriminator for a batch of samples, and all that the terms of adversarial losses may use.
 
     With packing m it reads m samples at a time, so there are n / m rows for n samples.
 
     Attributes:
         logits: One a row, ``(rows,)``; positive for real.
-        features: What the logits were read off, ``(rows, features)``.
+        features: The features from which the logits are computed, ``(rows, features)``.
         labels: Classes of the samples, ``(n,)``, or None.
         class_logits: Unnormalised log-probabilities of the classes, ``(rows, num_classes)``, from a discriminator with
             an auxiliary classifier; else None.

@@ -16,9 +16,9 @@ UNKNOWN = object()
 
 
 def class_path(kind: type) -> str:
-    """The dotted path under which users import a class: that of the outermost package which has it.
+    """The dotted path from which users import a class: that of the outermost package that has it.
 
-    Checkpoints and configurations name it so; where its file lies is nobody's business but the package's.
+    Checkpoints and configurations use this path, so that files can be moved within a package.
     """
     packages = kind.__module__.split(".")
     for depth in range(1, len(packages)):
@@ -29,30 +29,32 @@ def class_path(kind: type) -> str:
 
 
 def argument_names(kind: type) -> list[str]:
-    """The names of a class's constructor arguments, with those that it hands on to others by ``**kwargs``."""
+    """The names of a class's constructor arguments, with those that it forwards by ``**kwargs``."""
     parameters = inspect.signature(kind).parameters.values()
     names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    return names if rest(kind) is None else [*names, *(name for name in handed_on(kind) if name not in names)]
+    if var_keyword(kind) is None:
+        return names
+    return [*names, *(name for name in forwarded_arguments(kind) if name not in names)]
 
 
 @lru_cache
-def handed_on(kind: type) -> tuple[str, ...]:
-    """What a constructor takes as ``**kwargs`` for others, such as for its base, as the text of its class says."""
+def forwarded_arguments(kind: type) -> tuple[str, ...]:
+    """The arguments that a constructor forwards by ``**kwargs``, such as to its base, from the source of its class."""
     try:
         return tuple(
             ArgumentParser(exit_on_error=False).add_class_arguments(kind, instantiate=False, fail_untyped=False)
         )
-    except Exception:  # the text is not at hand, or says what nobody understands
+    except Exception:  # the source is missing, or jsonargparse does not understand it
         return ()
 
 
 def var_positional(kind: Callable[..., Any]) -> str | None:
-    """What a function, or a class's constructor, calls its ``*args``, any number of arguments; None without."""
+    """The name of the ``*args`` of a function or of a class's constructor; None if it has none."""
     return next((p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.VAR_POSITIONAL), None)
 
 
-def rest(kind: Callable[..., Any]) -> str | None:
-    """What a function, or a class's constructor, calls its ``**kwargs``, any named arguments; None without."""
+def var_keyword(kind: Callable[..., Any]) -> str | None:
+    """The name of the ``**kwargs`` of a function or of a class's constructor; None if it has none."""
     return next((p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.VAR_KEYWORD), None)
 
 
@@ -63,7 +65,7 @@ def required_arguments(kind: type) -> list[str]:
 
 
 def argument_hints(kind: type) -> dict[str, Any]:
-    """The type hints of a class's constructor arguments, ``Any`` where there is none.
+    """The type hints of a class's constructor arguments, ``Any`` for arguments without one.
 
     Raises:
         ValueError: The class has no signature.
@@ -72,7 +74,7 @@ def argument_hints(kind: type) -> dict[str, Any]:
 
 
 def hint_of(kind: type, name: str) -> Any:
-    """The type hint of an argument: that of the first constructor among a class and its bases that has the argument."""
+    """The type hint of an argument, from the first constructor among a class and its bases that has the argument."""
     for base in kind.__mro__:
         constructor = vars(base).get("__init__")
         if inspect.isfunction(constructor) and name in inspect.signature(constructor).parameters:
@@ -81,27 +83,27 @@ def hint_of(kind: type, name: str) -> Any:
 
 
 def resolved(function: Callable[..., Any], name: str) -> Any:
-    """The type hint of a function's argument; names that are there for type checkers alone are those of collections."""
+    """The type hint of a function's argument; names imported for type checkers only are those of collections."""
     if name not in function.__annotations__:
         return Any
     alone = type("Alone", (), {"__annotations__": {name: function.__annotations__[name]}})
     try:
         return typing.get_type_hints(alone, {**vars(collections.abc), **inspect.unwrap(function).__globals__})[name]
-    except Exception:  # an annotation may be any text
+    except Exception:  # an annotation can be any text
         return UNKNOWN
 
 
 def imported(path: object) -> type | None:
-    """The class that a dotted path names, if its module is imported already; a class within a class is found too."""
+    """The class at a dotted path, if its module is already imported; also a class within a class."""
     if not isinstance(path, str):
         return None
-    module, _, rest_of_path = path.rpartition(".")
-    names = [rest_of_path]
+    module, _, last = path.rpartition(".")
+    names = [last]
     while module and module not in sys.modules:
         module, _, name = module.rpartition(".")
         names.insert(0, name)
     found: Any = sys.modules.get(module)
     for name in names:
-        # what a module makes when it is asked is left alone: to make it may be to import it
+        # not getattr: a module's __getattr__ could import something
         found = vars(found).get(name) if isinstance(found, (ModuleType, type)) else None
     return found if isinstance(found, type) else None

@@ -1,8 +1,8 @@
-"""Numbers that change over training, in images, so that they do not depend on the batch size, on the number of
-discriminator updates or on the number of devices.
+"""Numbers that change during training, as functions of the images seen: independent of the batch size, of the number
+of discriminator updates and of the number of devices.
 
-A `Schedule` may stand wherever a number is asked for that can change: a penalty's weight, the average's half-life. What
-an optimizer owns is moved by `ImageSchedule`, which is used like any scheduler of torch's.
+Arguments that can change take a `Schedule` instead of a number, such as a penalty's weight or the half-life of an
+average. `ImageSchedule` changes an optimizer's settings; it is used like torch's schedulers.
 """
 
 import math
@@ -20,7 +20,7 @@ class Schedule(ABC):
     """A number as a function of the images seen.
 
     Args:
-        warmup_images: Images over which it first rises linearly from 0 to its value there; 0 for no rise.
+        warmup_images: Images of a linear warmup from 0; 0 for none.
 
     Raises:
         InputError: The images are negative or not finite.
@@ -31,27 +31,27 @@ class Schedule(ABC):
         self.warmup_images = warmup_images
 
     def __call__(self, images: int) -> float:
-        """The number after so many images; a rise starts above 0."""
+        """The number after a number of images; a warmup starts above 0."""
         if images >= self.warmup_images:
             return self.value(images)
         return self.value(self.warmup_images) * max(1, images) / self.warmup_images
 
     @abstractmethod
     def value(self, images: int) -> float:
-        """The number after so many images, the rise apart."""
+        """The number after a number of images, without the warmup."""
 
     @property
     def ends(self) -> tuple[float, ...]:
-        """Numbers between which it moves, the rise apart; empty where they are not known."""
+        """Numbers between which it changes, without the warmup; empty if they are unknown."""
         return ()
 
 
 class Constant(Schedule):
-    """Always the same number, once the rise is over.
+    """A constant number after the warmup.
 
     Args:
         first: The number.
-        warmup_images: Length of a linear rise from 0, in images; 0 for none.
+        warmup_images: Images of a linear warmup from 0; 0 for none.
 
     Raises:
         InputError: The number is not finite, or the images are negative.
@@ -73,17 +73,17 @@ class Constant(Schedule):
 
 
 class Ramp(Schedule):
-    """From one number to another between two counts of images, and constant outside.
+    """A change from one number to another between two counts of images; the number is constant before and after.
 
     Args:
-        end_images: Where it ends, in images.
-        start_images: Where it begins, in images.
-        first: The number at and before the beginning.
-        last: The number at and after the end.
-        warmup_images: Length of a linear rise from 0, in images; 0 for none.
+        end_images: Images at the end of the change.
+        start_images: Images at the start of the change.
+        first: The number until the start.
+        last: The number from the end on.
+        warmup_images: Images of a linear warmup from 0; 0 for none.
 
     Raises:
-        InputError: The end is not after the beginning, or a number is not finite.
+        InputError: The end is not after the start, or a number is not finite.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Ramp(Schedule):
 
 
 class Linear(Ramp):
-    """Straight, as the learning rates of WGAN-GP and CycleGAN fall."""
+    """A linear change, such as the decay of the learning rates of WGAN-GP and CycleGAN."""
 
     def course(self, way: float) -> float:
         """``way``."""
@@ -123,7 +123,7 @@ class Linear(Ramp):
 
 
 class Cosine(Ramp):
-    """Along half a cosine: slowly, fast, slowly.
+    """A change along half a period of a cosine.
 
     SGDR: Stochastic Gradient Descent with Warm Restarts, https://arxiv.org/abs/1608.03983, equation 5 with one period.
     """
@@ -134,17 +134,17 @@ class Cosine(Ramp):
 
 
 class Exponential(Ramp):
-    """By the same factor with each image; both ends are above 0.
+    """A change by the same factor with each image, between two numbers above 0.
 
     Args:
-        end_images: Where it ends, in images.
-        start_images: Where it begins, in images.
-        first: The number at and before the beginning, above 0.
-        last: The number at and after the end, above 0.
-        warmup_images: Length of a linear rise from 0, in images; 0 for none.
+        end_images: Images at the end of the change.
+        start_images: Images at the start of the change.
+        first: The number until the start, above 0.
+        last: The number from the end on, above 0.
+        warmup_images: Images of a linear warmup from 0; 0 for none.
 
     Raises:
-        InputError: The end is not after the beginning, or a number is not above 0.
+        InputError: The end is not after the start, or a number is not above 0.
     """
 
     def __init__(
@@ -161,20 +161,20 @@ class Exponential(Ramp):
 
 
 def at(number: float | Schedule, images: int) -> float:
-    """A number, or what a schedule makes of it after so many images."""
+    """A number, or the value of a schedule after a number of images."""
     return number(images) if isinstance(number, Schedule) else number
 
 
 class ImageSchedule(LRScheduler):
-    """Moves an optimizer's learning rate, and Adam's second beta, with the images seen.
+    """Schedules an optimizer's learning rate, and Adam's second beta, by the images seen.
 
-    Used like any scheduler of torch's: as ``generator_scheduler``, ``discriminator_scheduler`` or ``scheduler``; the
-    module moves it on after each update.
+    It is used like torch's schedulers: as ``generator_scheduler``, ``discriminator_scheduler`` or ``scheduler``. The
+    module steps it after each update.
 
     Args:
-        optimizer: The optimizer whose learning rates are set.
-        learning_rate: Factor of the optimizer's own learning rates; None for 1.
-        beta2: Adam's second beta; None to leave it.
+        optimizer: The optimizer.
+        learning_rate: Factor of the optimizer's initial learning rates; None for 1.
+        beta2: Adam's second beta; None for the optimizer's own.
 
     Raises:
         InputError: The optimizer has no betas and `beta2` is given.
@@ -197,18 +197,18 @@ class ImageSchedule(LRScheduler):
         return [base * factor for base in self.base_lrs]
 
     def apply(self) -> None:
-        """Set what is scheduled to what it is after the images seen."""
+        """Set the optimizer's settings to the scheduled values after the images seen."""
         for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = rate
             if self.beta2 is not None:
                 group["betas"] = (group["betas"][0], self.beta2(self.images))
 
     def state_dict(self) -> dict[str, Any]:
-        """How far it is; its shape is a setting, which a resumed run may change."""
+        """The progress; the schedules are settings, which a resumed run may change."""
         return {"images": self.images, "last_epoch": self.last_epoch, "_last_lr": self._last_lr}
 
     def step_to(self, images: int) -> None:
-        """Set what is scheduled to what it is after `images` images."""
+        """Set the optimizer's settings to the scheduled values after `images` images."""
         self.images = images
         self.step()
         self.apply()

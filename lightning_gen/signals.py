@@ -1,4 +1,4 @@
-"""Signals that ask a process to leave: who takes them, from the first moment of a command to its last."""
+"""Signals that ask a process to exit: how commands handle them, from start to end."""
 
 import os
 import signal
@@ -9,42 +9,42 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGHUP", "SIGINT") if hasattr(signal, name))
-"""What schedulers send before they take a machine away, what a terminal sends that is closed, and Ctrl-C."""
+"""Signals of schedulers before they take a machine away, of a terminal that is closed, and of Ctrl-C."""
 STATUS = 75
-"""Exit status of a command that left to be started again: EX_TEMPFAIL of sysexits.h."""
+"""Exit status of a command that should be started again: EX_TEMPFAIL of sysexits.h."""
 INTERRUPTED = 128 + signal.SIGINT
-"""Exit status of a command that was stopped by Ctrl-C, as shells have it."""
+"""Exit status of a command that was stopped by Ctrl-C, as in shells."""
 
 
 class Preempted(SystemExit):
-    """Ends a command that was asked to leave by a signal; what it was writing is whole or not there."""
+    """Ends a command after a signal; files that it was writing are complete or absent."""
 
 
 class LeftEarly(Preempted):
-    """Ends a command to which a signal came while it did not train, so that nobody has told it yet."""
+    """Ends a command after a signal that came while it was not training, without a message so far."""
 
 
 def status_of(number: int | None) -> int:
-    """The exit status of a command that left because of a signal; None for one that another process of the run got."""
+    """The exit status of a command after a signal; None for a signal that another process of the run received."""
     return INTERRUPTED if number == signal.SIGINT else STATUS
 
 
 def heeded() -> list[signal.Signals]:
-    """The signals that are taken: what a process was started to ignore, as nohup does, it goes on to ignore."""
+    """The signals that are handled: those that the process was started to ignore, as by nohup, stay ignored."""
     return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 @contextmanager
 def leaving() -> Iterator[None]:
-    """Let a signal end what is done here as an error does, so that it clears up; a run that trains takes them itself.
+    """Raise an error when a signal comes, so that the code inside cleans up; a run that trains handles signals itself.
 
     Raises:
-        LeftEarly: One came. Those that follow do not disturb the clearing up, but for Ctrl-C, which ends the process.
+        LeftEarly: A signal came. Later signals do not interrupt the cleaning up, except Ctrl-C, which ends the process.
     """
     process, came = os.getpid(), list[int]()
 
     def leave(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != process:  # one that was forked from it, which its parent will end
+        if os.getpid() != process:  # a forked process, which its parent ends
             return
         forget_terminal(number)
         came.append(number)
@@ -54,7 +54,7 @@ def leaving() -> Iterator[None]:
             os._exit(INTERRUPTED)
 
     handlers = {}
-    if threading.current_thread() is threading.main_thread():  # no other may set handlers
+    if threading.current_thread() is threading.main_thread():  # only the main thread may set handlers
         handlers = {number: signal.signal(number, leave) for number in heeded()}
     try:
         yield
@@ -64,25 +64,25 @@ def leaving() -> Iterator[None]:
 
 
 def forget_terminal(number: int) -> None:
-    """After SIGHUP the terminal is gone or about to go: let what is still printed there go nowhere, and not fail."""
+    """After SIGHUP, when the terminal is closed, discard what is printed to it, so that printing does not fail."""
     if number != getattr(signal, "SIGHUP", None):
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for printed in (1, 2):
-        with suppress(OSError):  # it was closed before
+        with suppress(OSError):  # already closed
             if stat.S_ISCHR(os.fstat(printed).st_mode):
                 os.dup2(nowhere, printed)
     os.close(nowhere)
 
 
 def leave_to_parent(worker: int) -> None:
-    """Let a process that loads batches stay while the one that trains finishes its batch: both get the same signals.
+    """Keep a process that loads batches running while the training process finishes its batch: both receive signals.
 
-    A second SIGTERM ends it. The first may have been for all processes of a job, as SLURM sends it. Where the process
-    that trains sends it, that one has told this one before to leave after its batch, and sends another at its end.
+    A second SIGTERM ends it. The first may have been sent to all processes of a job, as by SLURM. A training process
+    that sends it has already told this one to exit after its batch, and sends another one at its end.
 
     Args:
-        worker: Its number, as ``worker_init_fn`` of torch's loaders gives it.
+        worker: Number of the process, from ``worker_init_fn`` of torch's loaders.
     """
 
     def next_time(number: int, frame: FrameType | None) -> None:

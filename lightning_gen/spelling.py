@@ -1,11 +1,11 @@
-"""Which known name a mistyped one was probably meant to be."""
+"""Suggestions for mistyped names."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The known names that a mistyped one was probably meant to be, best first."""
+    """The known names that are most similar to a mistyped one, the best first."""
     known = list(known)
     found = difflib.get_close_matches(name, known, n=count, cutoff=0.5)
     ends = {full.rsplit("/")[-1]: full for full in known}
@@ -14,7 +14,7 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"``, or nothing where no known name is near.
+    """``"; did you mean 'x'?"`` with the most similar known name, or an empty text if none is similar.
 
     >>> suggest("dcgna", ["gan/dcgan", "autoencoder/vae"])
     "; did you mean 'gan/dcgan'?"

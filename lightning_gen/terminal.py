@@ -1,4 +1,4 @@
-"""What is printed: on every terminal, without obeying what names hold, and for nobody where the reader has left."""
+"""Printing: on every terminal, without control characters from names, and also after the reader has gone."""
 
 import errno
 import io
@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 
 def printable(text: str) -> str:
-    r"""Text in which all that a terminal would obey, or not show, is written out; lines stay lines.
+    r"""Text with all characters escaped that are not printable, but for line breaks.
 
     >>> printable("runs/\x1b[2Jx")
     'runs/\\x1b[2Jx'
@@ -20,23 +20,23 @@ def printable(text: str) -> str:
 
 
 def say(text: str, to: TextIO | None = None) -> None:
-    """Print what a user is to read.
+    """Print a text for the user.
 
     Args:
-        text: Lines; names in it may come from anywhere.
-        to: ``sys.stderr`` for what is no result; None for ``sys.stdout``.
+        text: Lines; they may contain names from untrusted files.
+        to: ``sys.stderr`` for everything but results; None for ``sys.stdout``.
     """
     print(printable(text), file=to, flush=True)
 
 
 class Output(io.FileIO):
-    """A terminal or pipe to which nobody may listen any more: what is written then goes nowhere.
+    """A terminal or pipe that discards what is written after its reader has gone.
 
-    A reader has seen enough, as in ``... | head -1``, or a terminal was closed: no reason for a run to end.
+    A reader that has ended, as in ``... | head -1``, or a terminal that was closed is no reason for a run to end.
     """
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
-        """Write, as long as somebody reads."""
+        """Write, or discard the data if nobody reads."""
         try:
             return super().write(data)
         except OSError as error:
@@ -49,12 +49,12 @@ class Output(io.FileIO):
 
 
 def outliving(stream: TextIO | None) -> TextIO:
-    """A stream of the process in the place of another, to which can be written whatever happens to its reader.
+    """A replacement for a stream of the process that can be written to after its reader has gone.
 
-    Characters that a terminal does not know are written out.
+    It escapes characters that the terminal's encoding does not have.
 
     Args:
-        stream: ``sys.stdout`` or ``sys.stderr``; None where the process was started without.
+        stream: ``sys.stdout`` or ``sys.stderr``; None if the process has none.
     """
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8")
@@ -66,7 +66,7 @@ def outliving(stream: TextIO | None) -> TextIO:
 
 
 def prepare() -> None:
-    """Let this process print whatever is at the other end, warnings included."""
+    """Replace this process's streams by `outliving` ones, and make warnings `printable`."""
     sys.stdout, sys.stderr = outliving(sys.stdout), outliving(sys.stderr)
     warn = warnings.formatwarning
     warnings.formatwarning = lambda *args, **options: printable(warn(*args, **options))

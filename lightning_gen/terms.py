@@ -1,4 +1,4 @@
-"""A term of an autoencoder's objective: what likelihoods, divergences and sparsity penalties have in common."""
+"""The base of the terms of an autoencoder's objective: likelihoods, divergences and sparsity penalties."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -12,17 +12,17 @@ from lightning_gen.schedules import Schedule
 
 
 class Term(nn.Module, ABC):
-    """One summand of an autoencoder's objective, and the weight it carries in the sum.
+    """One summand of an autoencoder's objective, with its weight.
 
     Calling a term gives its *unweighted* value: the mean over the batch of the sum over a sample's dimensions, in nats
-    per sample. The objective is Σ weightₖ · termₖ(record); whoever sums multiplies by the weight.
+    per sample. The objective is Σ weightₖ · termₖ(record); the caller multiplies by the weights.
 
     Args:
-        weight: Factor of the term in the objective, at least 0, or a schedule of it in images; the ELBO has 1
-            everywhere.
+        weight: Factor of the term in the objective, at least 0, or a schedule of it in images; all weights of the ELBO
+            are 1.
 
     Attributes:
-        watches_input: Whether it differentiates by what the encoder saw, `Reconstruction.seen`.
+        watches_input: Whether it differentiates by the encoder's input, `Reconstruction.seen`.
 
     Raises:
         InputError: The weight is negative or not finite.
@@ -41,10 +41,10 @@ class Term(nn.Module, ABC):
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Widen half-precision tensors to float32 and leave wider ones as they are; sums of many small terms need it."""
+    """Convert half-precision tensors to float32, for sums of many small terms; other types do not change."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def per_sample(values: Tensor) -> Tensor:
-    """Return the sum over the dimensions of each sample, ``(n,)``, of ``(n, ...)``."""
+    """Return the sums ``(n,)`` over the dimensions of each sample of ``(n, ...)``."""
     return values.reshape(len(values), -1).sum(1)

@@ -2,8 +2,8 @@
 
 Up to 0.1 checkpoints named the file in which a class lies, ``lightning_gen.networks.dcgan.DCGANGenerator``. They now
 name the package from which users import it, ``lightning_gen.networks.DCGANGenerator``, so that files may be moved and
-split. Both are read. Classes and arguments that are called otherwise since are in the tables `RENAMED` and `ARGUMENTS`;
-their former names in Python code are the business of `lightning_gen.deprecation`.
+split. Both are read. The tables `RENAMED` and `ARGUMENTS` hold the classes and arguments that were renamed since;
+`lightning_gen.deprecation` lets Python code use their former names.
 """
 
 import importlib
@@ -28,13 +28,15 @@ RENAMED: dict[str, str] = {
     "lightning_gen.modules.Loss": "lightning_gen.training.Loss",
     "lightning_gen.modules.Player": "lightning_gen.training.earlier.Player",
     "lightning_gen.modules.UnwrappedDDPStrategy": "lightning_gen.training.UnwrappedDDPStrategy",
+    "lightning_gen.checkpoint.carry": "lightning_gen.checkpoint.serialize_states",
+    "lightning_gen.checkpoint.uncarry": "lightning_gen.checkpoint.deserialize_states",
     "lightning_gen.checkpoint.WholeCheckpointIO": "lightning_gen.checkpoint.AtomicCheckpointIO",
     "lightning_gen.metrics.Figure": "lightning_gen.metrics.Measurement",
     "lightning_gen.metrics.PictureClassifier": "lightning_gen.metrics.ConvClassifier",
     "lightning_gen.regularizers.Contest": "lightning_gen.regularizers.DiscriminatorPass",
     "lightning_gen.pictures.picture": "lightning_gen.media.preview",
 }
-"""Public paths of version 0.1 that are called otherwise now, and what they are called; read for one more version."""
+"""Public paths of version 0.1 and those of today; the former ones are read for one more version."""
 
 
 ARGUMENTS: dict[str, dict[str, str]] = {
@@ -50,7 +52,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "lightning_gen.adversaries.GenerationMatching": {"spare_encoder": "stop_encoder_gradient"},
     "lightning_gen.adversaries.ReconstructionMatching": {"spare_encoder": "stop_encoder_gradient"},
 }
-"""Arguments of version 0.1 by the public path of their class, and what they are called now; for one more version."""
+"""Argument names of version 0.1 and those of today, by the public path of the class; read for one more version."""
 
 SHORT = {old.rpartition(".")[-1]: new.rpartition(".")[-1] for old, new in RENAMED.items()}
 """The names that recipes use, without packages."""
@@ -204,8 +206,8 @@ def part_at(kind: type, name: str) -> type | None:
 def upgraded_path(path: Any) -> Any:
     """The public path of a class of this package that an earlier version named, wherever it lay then.
 
-    A file that is no more is left out of the path: its classes are in the package that it belonged to. What names no
-    class is given back, to be refused by whoever looks for it.
+    Files that no longer exist are left out of the path: their classes are in the package that contained them. A path
+    that names no class is returned unchanged; whoever imports it refuses it.
     """
     if not isinstance(path, str):
         return path

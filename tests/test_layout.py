@@ -12,8 +12,19 @@ ORDER = (
     *("__main__", "cli", "commands", "bench", "evaluation", "callbacks"),
     *("__init__", "modules", "training", "metrics", "data", "media", "checkpoint"),
     *("samplers", "adversaries", "regularizers", "augmentations", "objectives", "bottlenecks", "networks"),
-    *("pictures", "outputs", "files", "paths", "terminal", "signals", "links", "spelling", "upgrades", "reflection"),
-    *("terms", "priors", "schedules", "records", "ranges", "private", "errors"),
+    *("pictures", "outputs", "files", "paths", "terminal", "signals", "links", "spelling"),
+    *(
+        "terms",
+        "priors",
+        "schedules",
+        "records",
+        "upgrades",
+        "deprecation",
+        "reflection",
+        "ranges",
+        "private",
+        "errors",
+    ),
 )
 """Rooms, the top-level packages and files, from top to bottom; ``__init__`` is what users import the modules from."""
 

@@ -26,7 +26,7 @@ def test_without_a_home_it_is_said(monkeypatch):
 
 @pytest.mark.parametrize("path", ["httpruns", "memory://x", "a::b"])
 def test_an_address_is_no_path(path):
-    with pytest.raises(InputError, match="taken for an address"):
+    with pytest.raises(InputError, match="read as a URL"):
         paths.local(path)
 
 
@@ -34,7 +34,7 @@ def test_what_is_written_lies_on_this_machine(monkeypatch):
     monkeypatch.setenv("HOME", "/some/where")
     assert paths.written("~/out.png") == Path("/some/where/out.png")
     assert paths.written("https.png") == Path("https.png")
-    with pytest.raises(InputError, match=r"s3://bucket/x\.json is an address: give a path on this machine"):
+    with pytest.raises(InputError, match=r"s3://bucket/x\.json is a URL: give a path on this machine"):
         paths.written("s3://bucket/x.json")
 
 

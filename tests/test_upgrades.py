@@ -5,12 +5,19 @@ import importlib
 import pytest
 import torch
 
-from lightning_gen import pictures, upgrades
+from lightning_gen import (
+    AdversarialAutoencoderModule,
+    AutoencoderModule,
+    GenerativeModule,
+    InputError,
+    pictures,
+    upgrades,
+)
 from lightning_gen.media import preview
 from lightning_gen.metrics import Measurement, ModeCoverage, Report
 from lightning_gen.reflection import class_path
 from lightning_gen.regularizers import R1
-from lightning_gen.upgrades import upgraded, upgraded_checkpoint, upgraded_path
+from lightning_gen.upgrades import upgraded, upgraded_checkpoint, upgraded_name, upgraded_path
 
 
 @pytest.mark.parametrize(
@@ -99,3 +106,93 @@ def test_results_have_their_measurements_under_the_earlier_name_too():
     found = ModeCoverage((1, 1), (1, 1), 2)
     with pytest.warns(DeprecationWarning, match="ModeCoverage.figures is measurements now"):
         assert found.figures() == found.measurements()
+
+
+OLD = {
+    "contrast": {"class_path": "GenerationContrast", "init_args": {"spare_encoder": False}},
+    "judgement_terms": {"draws": {"class_path": "FeatureReconstruction"}},
+    "observation": None,
+    "draws": 2,
+}
+NEW = {
+    "matching": {"class_path": "GenerationMatching", "init_args": {"stop_encoder_gradient": False}},
+    "adversarial_terms": {"draws": {"class_path": "FeatureReconstruction"}},
+    "input_transform": None,
+    "codes_per_sample": 2,
+}
+AAE = "lightning_gen.AdversarialAutoencoderModule"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"_class_path": AAE, **OLD}, {"_class_path": AAE, **NEW}),
+        ({"class_path": AAE, "init_args": OLD}, {"class_path": AAE, "init_args": NEW}),
+        (
+            {"model": {"class_path": "AdversarialAutoencoderModule", "init_args": OLD}},
+            {"model": {"class_path": "AdversarialAutoencoderModule", "init_args": NEW}},
+        ),
+        (
+            {"class_path": AAE, "init_args": {"contrast": "PriorContrast"}},
+            {"class_path": AAE, "init_args": {"matching": "PriorMatching"}},
+        ),
+        (
+            {"class_path": "lightning_gen.adversaries.contrast.PriorContrast"},
+            {"class_path": "lightning_gen.adversaries.PriorMatching"},
+        ),
+        ({"class_path": "lightning_gen.GANModule", "init_args": OLD | {"contrast": 1}},) * 2,
+        ({"class_path": "Unknown", "init_args": {"draws": 2}},) * 2,
+        ({"init_args": {"draws": 2}},) * 2,
+    ],
+)
+def test_arguments_are_called_as_they_are_today(old, new):
+    assert upgraded(old) == new
+    assert upgraded(new) == new
+
+
+@pytest.mark.parametrize("kind", [AdversarialAutoencoderModule, GenerativeModule])
+def test_a_description_without_a_class_is_one_of_the_class_that_is_expected(kind):
+    assert upgraded({"init_args": OLD}, kind) == {"init_args": NEW}
+    partial = {"init_args": {"contrast": {"init_args": {"spare_encoder": True}}}}
+    assert upgraded(partial, kind) == {"init_args": {"matching": {"init_args": {"stop_encoder_gradient": True}}}}
+
+
+def test_an_argument_under_both_names_is_refused():
+    with pytest.raises(InputError, match="give codes_per_sample alone"):
+        upgraded({"_class_path": AAE, "draws": 1, "codes_per_sample": 2})
+
+
+class OwnAutoencoder(AutoencoderModule):
+    def __init__(self, *args, draws=1, **options):
+        super().__init__(*args, codes_per_sample=draws, **options)
+
+
+def test_what_a_class_of_ones_own_takes_is_left_to_it():
+    assert upgraded({"init_args": {"draws": 2, "observation": None}}, OwnAutoencoder) == {
+        "init_args": {"draws": 2, "input_transform": None}
+    }
+    assert upgraded_name("model.draws", OwnAutoencoder)[0] == "model.draws"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("model", "model"),
+        ("model.draws", "model.codes_per_sample"),
+        ("model.init_args.draws", "model.init_args.codes_per_sample"),
+        ("model.contrast.class_path", "model.matching.class_path"),
+        ("model.contrast.init_args.spare_encoder", "model.matching.init_args.stop_encoder_gradient"),
+        ("model.judgement_terms.draws.weight", "model.adversarial_terms.draws.weight"),
+        ("model.objective.draws.weight", "model.objective.draws.weight"),
+    ],
+)
+def test_options_are_called_as_they_are_today(old, new):
+    assert upgraded_name(old, AdversarialAutoencoderModule)[0] == new
+
+
+def test_the_state_of_a_part_is_found_under_its_name_of_today():
+    weights = {"judgement_terms.f.scale": torch.ones(1), "encoder.observation.w": torch.ones(2)}
+    stored = {"hyper_parameters": {"_class_path": AAE}, "state_dict": weights}
+    found = upgraded_checkpoint(stored)["state_dict"]
+    assert list(found) == ["adversarial_terms.f.scale", "encoder.observation.w"]
+    assert found["adversarial_terms.f.scale"] is weights["judgement_terms.f.scale"]

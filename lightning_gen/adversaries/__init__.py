@@ -1,4 +1,4 @@
-"""Adversaries of autoencoders: what a discriminator is shown of a pass, and how much is paid for its judgement."""
+"""Adversarial training of autoencoders: which samples are real and which are fake, and the weight of the loss."""
 
 from lightning_gen.adversaries.matching import (
     DistributionMatching,

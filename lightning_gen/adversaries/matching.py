@@ -1,4 +1,4 @@
-"""Contrasts: what a discriminator is asked to tell apart in one pass through an autoencoder."""
+"""Distribution matching: which samples are real and which are fake in one pass through an autoencoder."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -17,12 +17,12 @@ Decode: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 
 
 class DistributionMatching(FormerNames, ABC):
-    """What is real and what is fake in a pass through an autoencoder.
+    """Which samples are real and which are fake in a pass through an autoencoder.
 
     Attributes:
-        matches_codes: Whether codes are judged, and not samples.
+        matches_codes: Whether the discriminator reads codes, and not samples.
         needs_prior: Whether it draws from the bottleneck's prior.
-        stop_encoder_gradient: Whether only the decoder pays for the judgement.
+        stop_encoder_gradient: Whether the adversarial loss trains the decoder alone.
     """
 
     former_names: ClassVar[Mapping[str, str]] = {
@@ -40,13 +40,13 @@ class DistributionMatching(FormerNames, ABC):
 
         Args:
             shape: Shape of one sample.
-            latent_dim: Width of the code. Of a code that is a map each place is judged as a code of its own.
+            latent_dim: Width of the code. Where the code is a map, each position is one code.
         """
         return (latent_dim,) if self.matches_codes else tuple(shape)
 
     @abstractmethod
     def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> RealFakePair:
-        """Return both sides of a pass.
+        """Return the real and the fake samples of a pass.
 
         Args:
             record: The pass.
@@ -56,17 +56,17 @@ class DistributionMatching(FormerNames, ABC):
 
 
 class PriorMatching(DistributionMatching):
-    """Draws from the prior are real and codes are fake, so that the codes get the distribution of the prior.
+    """Samples of the prior are real and codes are fake, so that the codes take the distribution of the prior.
 
-    Paper: Adversarial Autoencoders, https://arxiv.org/abs/1511.05644, section 2. There the encoder takes turns with
-    itself, one update for the reconstruction and one for the discriminator; here it pays both at once.
+    Paper: Adversarial Autoencoders, https://arxiv.org/abs/1511.05644, section 2. There the encoder has two updates, one
+    for the reconstruction and one for the adversarial loss; here one update minimizes the sum of both.
     """
 
     matches_codes = True
     needs_prior = True
 
     def __call__(self, record: Reconstruction, decode: Decode, generator: torch.Generator) -> RealFakePair:
-        """Return as many draws as codes, and the codes."""
+        """Return as many prior samples as codes, and the codes."""
         code = record.code.sample
         drawn = prior_codes(record).to(code)
         labels = labels_at_positions(record.labels, code)
@@ -76,12 +76,12 @@ class PriorMatching(DistributionMatching):
 class IndependenceMatching(DistributionMatching):
     """Codes whose dimensions were shuffled over the batch are real and codes are fake: dimensions become independent.
 
-    With the objective `DensityRatio` what the autoencoder pays is the total correlation of its codes,
+    With the objective `DensityRatio` the adversarial loss of the autoencoder is the total correlation of its codes,
     KL(q(z) || Π q(z_d)), in nats; the weight is the paper's gamma.
 
     Paper: Disentangling by Factorising, https://arxiv.org/abs/1802.05983, Algorithms 1 and 2. There the shuffled codes
-    are those of a second batch; here they are the same ones, so that both sides have equal marginals to the bit and
-    nothing but dependence can tell them apart, and each batch is encoded once.
+    are those of a second batch; here they are those of the same batch, so real and fake codes have exactly equal
+    marginals, differ by dependence alone, and each batch is encoded once.
     """
 
     matches_codes = True
@@ -94,12 +94,12 @@ class IndependenceMatching(DistributionMatching):
 
 
 class ReconstructionMatching(DistributionMatching):
-    """Samples are real and their reconstructions are fake, which sharpens them.
+    """Samples are real and their reconstructions are fake, which makes reconstructions sharper.
 
     Paper: Taming Transformers for High-Resolution Image Synthesis, https://arxiv.org/abs/2012.09841, equation 5
 
     Args:
-        stop_encoder_gradient: Whether only the decoder pays for the judgement.
+        stop_encoder_gradient: Whether the adversarial loss trains the decoder alone.
     """
 
     @accepts_former(ARGUMENTS["lightning_gen.adversaries.ReconstructionMatching"])
@@ -112,9 +112,9 @@ class ReconstructionMatching(DistributionMatching):
 
 
 class GenerationMatching(DistributionMatching):
-    """Samples are real; their reconstructions, and as many samples decoded from draws of the prior, are fake.
+    """Samples are real; their reconstructions, and as many samples decoded from prior codes, are fake.
 
-    Both kinds of fake samples together weigh as much as the real ones.
+    Both kinds of fake samples together have the same weight as the real ones.
 
     Paper: Autoencoding beyond pixels using a learned similarity metric, https://arxiv.org/abs/1512.09300, Algorithm 1
 
@@ -148,12 +148,12 @@ def prior_codes(record: Reconstruction) -> Tensor:
 
 
 def positions(code: Tensor) -> Tensor:
-    """The codes of all places, ``(n · h · w, latent_dim)``, of maps; codes without places as they are."""
+    """The codes of all positions of maps, ``(n · h · w, latent_dim)``; codes that are no maps unchanged."""
     return code if code.ndim == 2 else code.flatten(2).mT.reshape(-1, code.shape[1])
 
 
 def labels_at_positions(labels: Tensor | None, code: Tensor) -> Tensor | None:
-    """The classes of the places of codes, or None."""
+    """The class of each position of codes, or None."""
     return None if labels is None else labels.repeat_interleave(code[0, 0].numel())
 
 

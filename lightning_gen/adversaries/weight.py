@@ -1,4 +1,4 @@
-"""How much an autoencoder pays for the judgement of its discriminator."""
+"""The weight of an autoencoder's adversarial loss."""
 
 import torch
 from torch import Tensor, nn
@@ -9,17 +9,17 @@ from lightning_gen.schedules import Schedule, at
 
 
 class AdaptiveWeight:
-    """Makes the discriminator pull at the decoder's last layer as hard as the objective does, or `weight` times so.
+    """Makes the adversarial gradient at the decoder's last layer as large as the objective's, or `weight` times that.
 
     lambda = clamp(‖∇L_objective‖ / (‖∇L_adversarial‖ + 1e-4), 0, largest) · weight, gradients at the last weight of the
-    decoder; no gradient flows through lambda. Terms that the decoder has no part in, such as a KL divergence, have no
-    gradient there. With parts of a batch, or several devices, each part and each device has its own.
+    decoder; no gradient flows through lambda. Terms that do not depend on the decoder, such as a KL divergence, have no
+    gradient there. With accumulation or several devices, each micro-batch and each device has its own lambda.
 
     Paper: Taming Transformers for High-Resolution Image Synthesis, https://arxiv.org/abs/2012.09841, equation 7; 0.8 in
     the authors' code
 
     Args:
-        weight: The discriminator's pull in multiples of the objective's, or a schedule of it.
+        weight: Norm of the adversarial gradient in multiples of the objective's, or a schedule of it.
         largest: Largest ratio.
 
     Raises:
@@ -37,16 +37,16 @@ class AdaptiveWeight:
         """Return lambda, a scalar without a gradient; the graphs of both losses stay.
 
         Args:
-            objective: What the autoencoder pays beside the discriminator, a scalar.
-            adversarial: What it pays for the judgement, without a weight, a scalar.
-            parameter: The weight at which both pull.
+            objective: The loss of the autoencoder without the adversarial loss, a scalar.
+            adversarial: The adversarial loss without its weight, a scalar.
+            parameter: The parameter at which the gradients are compared.
             images: Training images seen so far.
         """
-        pulls = [
+        norms = [
             torch.autograd.grad(loss, parameter, retain_graph=True)[0].float().norm()
             for loss in (objective, adversarial)
         ]
-        return (pulls[0] / (pulls[1] + 1e-4)).clamp(0, self.largest) * at(self.weight, images)
+        return (norms[0] / (norms[1] + 1e-4)).clamp(0, self.largest) * at(self.weight, images)
 
 
 def last_weight(network: nn.Module) -> nn.Parameter:
@@ -58,6 +58,6 @@ def last_weight(network: nn.Module) -> nn.Parameter:
     weights = [parameter for parameter in network.parameters() if parameter.ndim > 1 and parameter.requires_grad]
     if not weights:
         raise InputError(
-            f"{type(network).__name__} has no weight for AdaptiveWeight to look at: give adversarial_weight a number"
+            f"{type(network).__name__} has no trained weight for AdaptiveWeight: give adversarial_weight a number"
         )
     return weights[-1]

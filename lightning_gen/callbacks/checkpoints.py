@@ -130,7 +130,7 @@ class ImageCheckpoint(Checkpoint):
             files = trainer.strategy.checkpoint_io
             stored = files.load_checkpoint(self.path, weights_only=True)
             stored["callbacks"] = private.callbacks_state(trainer)
-            checkpoints.carry(stored)
+            checkpoints.serialize_states(stored)
             files.save_checkpoint(stored, self.path)
             self._name(counted(pl_module).images_seen)
 

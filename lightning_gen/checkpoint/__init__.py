@@ -1,11 +1,11 @@
-"""What a checkpoint says of itself, and how it is read without trusting it.
+"""How checkpoints describe a model, and how they are read safely.
 
 A module is described by its live parts: every constructor argument is an attribute of the same name (scikit-learn's
-convention), so ``{class_path, init_args}`` can be read off any part, whether it was built by YAML or in Python
-(`descriptions`). The description is plain data: it loads with ``weights_only=True``. The classes that it names are
-looked up among those already imported, never imported because a file says so, and only those of `trusted` are built
-(`rebuilding`). States of callbacks and data become plain data too (`states`), and a file is compared with its own sums
-before anything is read off it (`archives`).
+convention), so every part has a description ``{class_path, init_args}``, whether YAML or Python built it
+(`descriptions`). The description is plain data and loads with ``weights_only=True``. Its classes are looked up among
+those already imported: a file never causes an import, and only the classes of `trusted` are built (`rebuilding`).
+States of callbacks and data are converted to plain data too (`states`), and the checksums in a file are compared before
+anything is read from it (`archives`).
 """
 
 from lightning_gen.checkpoint.descriptions import (
@@ -18,7 +18,7 @@ from lightning_gen.checkpoint.descriptions import (
 from lightning_gen.checkpoint.files import AtomicCheckpointIO, check_whole, read, restore
 from lightning_gen.checkpoint.finite import check_finite
 from lightning_gen.checkpoint.rebuilding import described_class, rebuild
-from lightning_gen.checkpoint.states import carry, check_states, uncarry
+from lightning_gen.checkpoint.states import check_states, deserialize_states, serialize_states
 from lightning_gen.checkpoint.trusted import trust
 from lightning_gen.upgrades import aliases
 
@@ -27,18 +27,18 @@ __all__ = [
     "Described",
     "Undescribable",
     "as_config",
-    "carry",
     "check_finite",
     "check_states",
     "check_whole",
     "describe",
     "described_class",
+    "deserialize_states",
     "foreign_modules",
     "read",
     "rebuild",
     "restore",
+    "serialize_states",
     "trust",
-    "uncarry",
 ]
 
 __getattr__ = aliases(__name__)

@@ -1,25 +1,25 @@
-"""Whether a file that torch has written is as it was written: by the sums that it carries of each of its parts."""
+"""Integrity of files that torch has written, by the checksum that they hold of each of their parts."""
 
 import os
 import zipfile
 from pathlib import Path
 
 CHUNK = 1 << 20  # bytes that are read at once
-FOLDER = 0x10  # the mark of a folder among the attributes of a part
+FOLDER = 0x10  # the attribute of a part that marks a folder
 
 
 class Damaged(Exception):
-    """A file is not as it was written; the text names the part."""
+    """A file has changed since it was written; the text names the part."""
 
 
 def check_archive(path: str | os.PathLike[str]) -> None:
-    """Compare every part of a zip, as ``torch.save`` writes them, with its checksum; about 2 GB a second.
+    """Compare every part of a zip file, as ``torch.save`` writes it, with its checksum; about 2 GB a second.
 
     Args:
         path: The file.
 
     Raises:
-        Damaged: A part is not as it was written, or the parts are not what the directory at the end says.
+        Damaged: A part has changed, or the directory at the end of the file does not match the parts.
         OSError: The file cannot be read.
     """
     with Path(path).open("rb") as file:
@@ -31,20 +31,20 @@ def check_archive(path: str | os.PathLike[str]) -> None:
                     check_part(archive, part)
         except Damaged:
             raise
-        except Exception as error:  # what is said of the parts may be anything
+        except Exception as error:  # a damaged directory may raise any error
             raise Damaged(f"the directory of its parts: {error}") from error
 
 
 def check_directory(archive: zipfile.ZipFile, parts: list[zipfile.ZipInfo]) -> None:
-    """Check that the parts lie one behind the other, unpacked, and that no reader finds others than these.
+    """Check that the parts do not overlap, are not compressed, and are the same for every reader.
 
     Raises:
-        Damaged: They do not.
+        Damaged: A check fails.
     """
     names = [part.filename for part in parts]
     if not parts or len(set(names)) < len(names) or any(part.compress_type != zipfile.ZIP_STORED for part in parts):
         raise Damaged("the directory of its parts")
-    # torch takes what is marked as a folder for empty, and leaves the memory as it is
+    # torch takes a part that is marked as a folder for empty, and leaves memory uninitialised
     if any(part.file_size != part.compress_size or part.external_attr & FOLDER for part in parts):
         raise Damaged("the directory of its parts")
     ordered = sorted(parts, key=lambda part: part.header_offset)
@@ -58,11 +58,11 @@ def check_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
     """Compare one part with its checksum.
 
     Raises:
-        Damaged: It is not as it was written.
+        Damaged: It has changed.
     """
     try:
         with archive.open(part) as content:
             while content.read(CHUNK):
                 pass
-    except Exception as error:  # its header may say anything
+    except Exception as error:  # a damaged header may raise any error
         raise Damaged(part.filename) from error

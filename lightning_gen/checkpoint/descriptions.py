@@ -1,4 +1,4 @@
-"""A part written as plain data: its class and its constructor's arguments, read off its attributes."""
+"""Descriptions of parts as plain data: their class and their constructor's arguments, read from their attributes."""
 
 import dataclasses
 import enum
@@ -13,10 +13,10 @@ import numpy as np
 from lightning.fabric.utilities.data import AttributeDict
 from torch import nn
 
-from lightning_gen.reflection import argument_names, class_path, rest, var_positional
+from lightning_gen.reflection import argument_names, class_path, var_keyword, var_positional
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
-WRITTEN_IN_PYTHON = 1 << 9  # the flag of classes that a class statement has made
+WRITTEN_IN_PYTHON = 1 << 9  # the flag of classes that a class statement created
 PLAIN = (bool, int, float, str, type(None))
 
 
@@ -28,27 +28,27 @@ def arguments(part: object) -> dict[str, Any]:
     """The constructor arguments of a part, read from its attributes and written as plain data.
 
     Raises:
-        Undescribable: An argument has no name, is not kept as an attribute of the same name, or is not plain.
+        Undescribable: An argument has no name, is not an attribute of the same name, or is not plain.
     """
     kind = type(part)
     try:
         names = argument_names(kind)
-        own_constructor = kind.__init__ is not nn.Module.__init__  # that one says *args and takes none
-        several = var_positional(kind) if own_constructor else None
+        own_constructor = kind.__init__ is not nn.Module.__init__  # that one is declared with *args and takes none
+        unnamed = var_positional(kind) if own_constructor else None
     except ValueError:
-        names, several = None, None
+        names, unnamed = None, None
     if names is None or not kind.__flags__ & WRITTEN_IN_PYTHON:
-        raise Undescribable(f"{kind.__name__} does not say what it is made of")
-    if several is not None:
+        raise Undescribable(f"{kind.__name__} does not declare its arguments")
+    if unnamed is not None:
         raise Undescribable(f"{kind.__name__} takes arguments without names")
     return {name: described_argument(part, name) for name in names}
 
 
 def described_argument(part: object, name: str) -> Any:
-    """One of them.
+    """One constructor argument of a part, as plain data.
 
     Raises:
-        Undescribable: It is not kept as an attribute of the same name, or is not plain.
+        Undescribable: It is not an attribute of the same name, or is not plain.
     """
     if not hasattr(part, name):
         raise Undescribable(f"{type(part).__name__} does not keep its argument '{name}' as an attribute")
@@ -56,14 +56,15 @@ def described_argument(part: object, name: str) -> Any:
 
 
 def others(part: object) -> dict[str, Any]:
-    """What a part's constructor was given as ``**kwargs`` and keeps, in a dict of that name, as plain data.
+    """The ``**kwargs`` of a part's constructor, which it keeps in a dict of that name, as plain data.
 
     Raises:
         Undescribable: It does not keep them, or one is not plain.
     """
     kind = type(part)
-    name = rest(kind) if kind.__init__ is not nn.Module.__init__ else None
-    if name is None or set(argument_names(kind)) - set(inspect.signature(kind).parameters):  # handed on, and kept there
+    name = var_keyword(kind) if kind.__init__ is not nn.Module.__init__ else None
+    forwarded = name is not None and set(argument_names(kind)) - set(inspect.signature(kind).parameters)
+    if name is None or forwarded:  # forwarded arguments are attributes of their own
         return {}
     given = getattr(part, name, None)
     if not isinstance(given, dict):
@@ -72,15 +73,15 @@ def others(part: object) -> dict[str, Any]:
 
 
 def describe(value: Any) -> Any:
-    """Write a constructor argument as plain data that YAML and the command line understand.
+    """Convert a constructor argument to plain data that YAML and the command line understand.
 
     Args:
-        value: A plain value, a number of numpy's, a member of an enumeration, a list, tuple or dict of values, a
-            dataclass, a part (any object whose constructor arguments are its attributes), or a ``functools.partial`` of
-            a class, such as an optimizer's.
+        value: A plain value, a numpy scalar, a member of an enumeration, a list, tuple or dict of values, a dataclass,
+            a part (any object whose constructor arguments are its attributes), or a ``functools.partial`` of a class,
+            such as an optimizer's.
 
     Raises:
-        Undescribable: The value is none of these.
+        Undescribable: The value is something else.
     """
     if type(value) in PLAIN:
         return value
@@ -88,7 +89,7 @@ def describe(value: Any) -> Any:
         return value.name
     if isinstance(value, np.generic):
         return plain(value.item())
-    if isinstance(value, PLAIN):  # a class of one's own that is a number or a text besides
+    if isinstance(value, PLAIN):  # a user's class that is derived from a number or text
         return next(kind(value) for kind in (int, float, str) if isinstance(value, kind))
     if isinstance(value, os.PathLike):
         return os.fspath(value)
@@ -110,15 +111,15 @@ def describe(value: Any) -> Any:
 
 
 def is_record(value: Any) -> bool:
-    """Whether a value is a dataclass on its own; one that is derived from another class is a part, named by its own."""
+    """Whether a value is a dataclass without other base classes; with others it is a part, described by its class."""
     return not isinstance(value, type) and all(map(dataclasses.is_dataclass, type(value).__mro__[:-1]))
 
 
 def plain(value: Any) -> Any:
-    """A number or text as it is.
+    """Return a number or text.
 
     Raises:
-        Undescribable: It is none, such as a date.
+        Undescribable: It is something else, such as a date.
     """
     if type(value) not in PLAIN:
         raise Undescribable(f"{value!r} cannot be written into a checkpoint: give a plain number or text")
@@ -126,7 +127,7 @@ def plain(value: Any) -> Any:
 
 
 def foreign_modules(described: Any) -> list[str]:
-    """The modules of classes in a description that come neither with the library nor with torch."""
+    """The modules of the classes in a description that are neither in this package nor in torch."""
     if isinstance(described, dict):
         paths = [described[key] for key in ("class_path", "_class_path") if isinstance(described.get(key), str)]
         own = [path.rpartition(".")[0] for path in paths if path.split(".")[0] not in ("lightning_gen", "torch")]
@@ -137,14 +138,14 @@ def foreign_modules(described: Any) -> list[str]:
 class Described:
     """Gives a LightningModule or a LightningDataModule its ``hparams``: a description of its live parts.
 
-    Lightning writes ``hparams`` into every checkpoint and `load_from_checkpoint` rebuilds from it, so nothing has to
-    be saved by hand and ``save_hyperparameters`` is not called. An argument that cannot be described (a bare
-    ``nn.Sequential``, a lambda) is left out with a warning and has to be given again when loading.
+    Lightning writes ``hparams`` into every checkpoint and `load_from_checkpoint` rebuilds from it, so there is no need
+    for ``save_hyperparameters``. An argument without a description (an ``nn.Sequential``, a lambda) is left out with a
+    warning, and has to be passed again when loading.
     """
 
     @property
     def hparams(self) -> AttributeDict:
-        """The constructor arguments as plain data, with the class they belong to."""
+        """The constructor arguments as plain data, with their class."""
         described: dict[str, Any] = {}
         for name in argument_names(type(self)):
             try:
@@ -159,6 +160,6 @@ class Described:
 
 
 def as_config(hparams: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn ``hparams`` into the ``{class_path, init_args}`` that the command line reads."""
+    """Convert ``hparams`` to the ``{class_path, init_args}`` of the command line."""
     init_args = {key: value for key, value in hparams.items() if not key.startswith("_")}
     return {"class_path": hparams["_class_path"], "init_args": init_args}

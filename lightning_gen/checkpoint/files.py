@@ -1,4 +1,4 @@
-"""Checkpoints as files: read as data after every part was compared with its sum, written whole or not at all."""
+"""Checkpoint files: they are read as data, after their checksums were compared, and written atomically."""
 
 import os
 import zipfile
@@ -20,13 +20,13 @@ Restored = TypeVar("Restored", bound=LightningModule)
 
 
 def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint as data: tensors and plain values; code in the file is refused and never runs.
+    """Read a checkpoint as data: tensors and plain values. Code in the file never runs; it raises an error.
 
-    The classes of this package are called as they are today, whatever version wrote it.
+    Names that an earlier version wrote are replaced by the current ones.
 
     Args:
         path: The file.
-        device: Where its tensors go.
+        device: Device of the tensors.
 
     Raises:
         InputError: The file is missing, truncated, damaged, not a checkpoint, or holds pickled code.
@@ -43,7 +43,7 @@ def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> di
         if "Weights only load failed" in str(error) and "Unsupported" in str(error):
             raise InputError(
                 f"{path} holds pickled code, which could run anything, and was not loaded: load only checkpoints of "
-                "plain weights, such as those that lightning_gen writes"
+                "plain weights, such as those of lightning_gen"
             ) from None
         raise unreadable(path) from None
     checkpoint = upgraded_checkpoint(checkpoint)
@@ -58,10 +58,10 @@ def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> di
 
 
 def check_whole(path: str | os.PathLike[str]) -> None:
-    """Check that a checkpoint is as it was written, to the bit.
+    """Check that a checkpoint has not changed since it was written, bit for bit.
 
     Raises:
-        InputError: It is not, or it is no file of torch's.
+        InputError: It has changed, or torch has not written it.
     """
     if not is_archive(path):
         raise unreadable(Path(path))
@@ -69,22 +69,22 @@ def check_whole(path: str | os.PathLike[str]) -> None:
         check_archive(path)
     except Damaged as part:
         raise InputError(
-            f"{path} is damaged: {part} is not as it was written; use another one, such as another checkpoint of the "
-            "run or a copy of this one"
+            f"{path} is damaged: {part} has changed since it was written; use another checkpoint of the run, or a copy "
+            "of this one"
         ) from None
 
 
 def is_archive(path: str | os.PathLike[str]) -> bool:
-    """Whether a file begins and ends as those of torch do."""
+    """Whether a file has the start and the end of a zip file, as those of torch have."""
     with Path(path).open("rb") as file:
         try:
             return file.read(4) == b"PK\x03\x04" and zipfile.is_zipfile(file)
-        except zipfile.BadZipFile:  # there is an end, and it is damaged
+        except zipfile.BadZipFile:  # it has an end, which is damaged
             return True
 
 
 def unreadable(path: Path) -> InputError:
-    """What is said of a file that is no checkpoint, or only the beginning of one."""
+    """The error for a file that is not a checkpoint, or is truncated."""
     return InputError(
         f"{path} is not a checkpoint or is truncated ({path.stat().st_size:,} bytes): use another one, such as "
         "checkpoints/last.ckpt of the run"
@@ -94,7 +94,7 @@ def unreadable(path: Path) -> InputError:
 def restore(base: type[Restored], checkpoint: dict[str, Any], path: str, **given: Any) -> Restored:
     """Build the module that a checkpoint describes and load its weights and progress.
 
-    Weights lie in memory as those of the checkpoint, so that it computes the same, to the bit.
+    Weights have the memory format of those in the checkpoint, so that results are equal, bit for bit.
 
     Raises:
         InputError: The description or the weights do not fit the class, or a weight is not finite.
@@ -108,16 +108,13 @@ def restore(base: type[Restored], checkpoint: dict[str, Any], path: str, **given
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint whole or not at all, also when the disk fills or the process dies, and reads none that is
-    damaged.
-    """
+    """Writes checkpoints atomically, also if the disk is full or the process is killed, and reads no damaged ones."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write beside the target, read that back, flush it to the disk, then rename it over the target.
+        """Write a temporary file beside the target, verify it, flush it to the disk, then rename it to the target.
 
         Raises:
-            InputError: The disk is full, or what was written is not what is read back; an older checkpoint of the same
-                name is intact.
+            InputError: The disk is full, or the verification failed; an older checkpoint of the same name is intact.
         """
         try:
             with files.replacing(path) as file:
@@ -127,16 +124,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         except (OSError, RuntimeError, Damaged) as error:
             # torch's zip writer reports a full disk as a RuntimeError
             raise InputError(
-                f"the checkpoint {path} could not be written ({error}): free some disk space or choose another "
+                f"the checkpoint {path} could not be written ({error}): free some disk space, or choose another "
                 "folder with --runs_dir; earlier checkpoints are intact"
             ) from error
 
     def load_checkpoint(self, path: str | Path, *args: Any, **options: Any) -> dict[str, Any]:
-        """Read a checkpoint after its parts were compared with their sums; one of an earlier version in today's names.
+        """Read a checkpoint after its checksums were compared, with the current names if an earlier version wrote it.
 
         Raises:
-            InputError: One is damaged.
+            InputError: It is damaged.
         """
-        if Path(path).is_file():  # Lightning reads from addresses too
+        if Path(path).is_file():  # Lightning also reads from URLs
             check_whole(path)
         return upgraded_checkpoint(super().load_checkpoint(path, *args, **options))

@@ -1,4 +1,4 @@
-"""Weights that are numbers."""
+"""The check that weights are finite."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +10,14 @@ from lightning_gen.errors import InputError
 
 
 def check_finite(module: nn.Module, weights: Mapping[str, Any]) -> None:
-    """Check that weights are finite, and that nothing beside them, such as BatchNorm's statistics, is not a number.
+    """Check that parameters are finite, and that buffers, such as BatchNorm's statistics, are not NaN.
 
     Args:
-        module: Of whom they are.
-        weights: Its weights and buffers by their names.
+        module: The module.
+        weights: Its parameters and buffers by their names.
 
     Raises:
-        InputError: One is not.
+        InputError: A value is not.
     """
     parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
     for name, value in weights.items():
@@ -25,6 +25,6 @@ def check_finite(module: nn.Module, weights: Mapping[str, Any]) -> None:
             wrong = ~torch.isfinite(value) if name in parameters else torch.isnan(value)
             if wrong.any():
                 raise InputError(
-                    f"the checkpoint holds {int(wrong.sum()):,} of {wrong.numel():,} numbers of {name} that are not "
-                    "finite, nothing can be computed with it: use an earlier one"
+                    f"{int(wrong.sum()):,} of {wrong.numel():,} numbers of {name} in the checkpoint are not finite: "
+                    "use an earlier one"
                 )

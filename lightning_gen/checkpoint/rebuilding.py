@@ -1,8 +1,8 @@
-"""Parts built from their descriptions: by this package's own hand, so that no text is taken for anything but text.
+"""Building of parts from their descriptions, without a general parser, so that text always stays text.
 
-A description is first compared with the types of the constructors that it names. What may stand at an argument is read
-off its type hint: plain data of that type, a record, or a class of the right kind that may be named at all
-(`lightning_gen.checkpoint.trusted`). What comes out is a plan, which then is built; or nothing is.
+A description is first compared with the type hints of the constructors that it names. An argument may be plain data of
+its type, a record, or a class of the right kind that is trusted (`lightning_gen.checkpoint.trusted`). The result is a
+plan, which is built only if the whole description fits.
 """
 
 import collections.abc
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from lightning_gen.checkpoint.descriptions import PLAIN
 from lightning_gen.checkpoint.trusted import trusted
 from lightning_gen.errors import InputError
-from lightning_gen.reflection import UNKNOWN, argument_hints, imported, required_arguments, rest
+from lightning_gen.reflection import UNKNOWN, argument_hints, imported, required_arguments, var_keyword
 from lightning_gen.spelling import suggest
 
 Owner = TypeVar("Owner")
@@ -36,21 +36,21 @@ NO_PARTS = (*PLAIN, *TEXTS, *SEQUENCES, *MAPPINGS, tuple, set, frozenset, type, 
 """Types whose values are plain data, or functions."""
 UNTYPED = (Any, object, inspect.Parameter.empty)
 KEYS = {"class_path", "init_args", "dict_kwargs"}
-"""What describes a part."""
+"""Keys of the description of a part."""
 
 
 class Misfit(Exception):
-    """A value that does not belong where it stands; the text says why."""
+    """A value does not fit the type of its argument; the text says why."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A part that can be built.
+    """A part that is ready to be built.
 
     Attributes:
         kind: Its class.
-        given: Its constructor's arguments; those that are parts are plans.
-        lazy: Whether a maker of such parts is asked for, as for optimizers.
+        given: Its constructor's arguments; parts among them are plans.
+        lazy: Whether the argument takes a factory of parts, as for optimizers.
     """
 
     kind: Callable[..., Any]
@@ -58,13 +58,13 @@ class Plan:
     lazy: bool = False
 
     def build(self, **more: Any) -> Any:
-        """Build it with more arguments, after the parts that it is made of."""
+        """Build the parts among its arguments, then the part itself, with more arguments."""
         given = {name: built(value) for name, value in self.given.items()}
         return functools.partial(self.kind, **given) if self.lazy else self.kind(**given, **more)
 
 
 def built(value: Any) -> Any:
-    """A planned value, with all parts in it built."""
+    """A value with all plans in it built."""
     if isinstance(value, Plan):
         return value.build()
     if isinstance(value, (list, tuple)):
@@ -74,11 +74,11 @@ def built(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Reader:
-    """Turns descriptions into plans.
+    """Converts descriptions to plans.
 
     Args:
-        path: The file that descriptions come from, for messages.
-        admits: Whether a class may be built.
+        path: The file of the descriptions, for messages.
+        admits: Returns whether a class may be built.
     """
 
     path: str
@@ -90,13 +90,13 @@ class Reader:
         Args:
             kind: The class.
             described: Its arguments.
-            more: What its ``**kwargs`` take besides.
+            more: Further arguments, for its ``**kwargs``.
 
         Raises:
-            InputError: One does not belong there.
+            InputError: The class has no such argument, or a value does not fit.
         """
         hints = argument_hints(kind)
-        unknown = [name for name in described if name not in hints] or [*(more or ())][: rest(kind) is None]
+        unknown = [name for name in described if name not in hints] or [*(more or ())][: var_keyword(kind) is None]
         if unknown:
             raise InputError(
                 f"{self.path} cannot be rebuilt as {kind.__name__}: it has no argument "
@@ -111,7 +111,7 @@ class Reader:
         """The plan of one argument.
 
         Raises:
-            InputError: The value does not belong there.
+            InputError: The value does not fit.
         """
         try:
             return self.value(hint, value, place)
@@ -122,8 +122,8 @@ class Reader:
         """The plan of a value.
 
         Raises:
-            Misfit: It is not of the type that is asked for.
-            InputError: It is a part, and an argument of that does not belong there.
+            Misfit: It does not have the type of the hint.
+            InputError: It is a part, and one of its arguments does not fit.
         """
         choices = members(hint)
         if any(choice in UNTYPED or isinstance(choice, TypeVar) for choice in choices):
@@ -134,7 +134,7 @@ class Reader:
             return self.named(choices, value, place)
         if isinstance(value, str) and len(choices) > 1 and not plain_word(choices, value):
             raise Misfit(f"has the text {value!r}")
-        # that of the same type first: 1 is an int where an int or a float is asked for
+        # the same type first: for an int or a float, 1 is an int
         for choice in sorted(choices, key=lambda choice: choice is not type(value)):
             try:
                 return self.one(choice, value, place)
@@ -143,7 +143,7 @@ class Reader:
         raise Misfit(f"has {spoken(value)}")
 
     def one(self, hint: Any, value: Any, place: str) -> Any:
-        """The plan of a value that is asked for as one type and no other; raises as `value`."""
+        """The plan of a value for a hint that is not a union; raises as `value`."""
         origin, args = typing.get_origin(hint) or hint, typing.get_args(hint)
         if origin is typing.Literal:
             if any(type(value) is type(choice) and value == choice for choice in args):
@@ -177,27 +177,27 @@ class Reader:
         ]
 
     def named(self, choices: list[Any], value: dict[str, Any], place: str) -> Plan:
-        """The plan of a part that is named by its class.
+        """The plan of a part with a class path.
 
         Raises:
-            InputError: The class may not be named, is of another kind, or an argument does not belong there.
+            InputError: The class is not trusted, is of another kind, or an argument does not fit.
         """
-        kind, rest_of_it = imported(value["class_path"]), (value.get("init_args") or {}, value.get("dict_kwargs") or {})
+        kind, arguments = imported(value["class_path"]), (value.get("init_args") or {}, value.get("dict_kwargs") or {})
         direct = kind is not None and (issubclass(kind, classes(choices)) or is_function(kind, choices))
         lazy = kind is not None and not direct and issubclass(kind, classes(results(choices)))
-        if kind is None or not (direct or lazy) or value.keys() - KEYS or not all(map(named_values, rest_of_it)):
+        if kind is None or not (direct or lazy) or value.keys() - KEYS or not all(map(named_values, arguments)):
             raise InputError(
                 f"{self.path} asks for {value['class_path']!r} at {place}, which is not an imported class of the right "
                 "kind, and was not loaded: if you trust the file, import the module that defines it first (--import)"
             )
         self.check_admitted(kind, place)
-        return Plan(kind, self.part(kind, *rest_of_it), lazy)
+        return Plan(kind, self.part(kind, *arguments), lazy)
 
     def check_admitted(self, kind: type, place: str) -> None:
         """Check that a class may be built.
 
         Raises:
-            InputError: It may not.
+            InputError: It is not trusted.
         """
         if not self.admits(kind):
             raise InputError(
@@ -208,8 +208,8 @@ class Reader:
 
 
 def members(hint: Any) -> list[Any]:
-    """What a type hint is a choice of."""
-    hint = getattr(hint, "__supertype__", getattr(hint, "__value__", hint))  # a type under another name
+    """The members of a union; for other hints the hint alone."""
+    hint = getattr(hint, "__supertype__", getattr(hint, "__value__", hint))  # a NewType or a type alias
     if typing.get_origin(hint) is typing.Annotated:
         return members(typing.get_args(hint)[0])
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
@@ -218,13 +218,13 @@ def members(hint: Any) -> list[Any]:
 
 
 def results(choices: list[Any]) -> list[Any]:
-    """What the callables among types return."""
+    """The return types of the callables among types."""
     callables = [hint for hint in choices if (typing.get_origin(hint) or hint) is collections.abc.Callable]
     return [member for hint in callables for member in members((typing.get_args(hint) or (Any,))[-1])]
 
 
 def classes(choices: list[Any]) -> tuple[type, ...]:
-    """The classes among types that a part may be of."""
+    """The classes of parts among types."""
     kinds = [typing.get_origin(hint) or hint for hint in choices]
     return tuple(
         kind
@@ -234,19 +234,19 @@ def classes(choices: list[Any]) -> tuple[type, ...]:
 
 
 def is_function(kind: type, choices: list[Any]) -> bool:
-    """Whether a class is one of layers where a function of tensors is asked for, such as an activation."""
+    """Whether a class of layers fits an argument that takes a function of tensors, such as an activation."""
     return issubclass(kind, nn.Module) and any(result in (Any, Tensor) for result in results(choices))
 
 
 def named_values(value: Any) -> bool:
-    """Whether a value is a dict whose keys are names."""
+    """Whether a value is a dict with texts as keys."""
     return isinstance(value, dict) and all(isinstance(key, str) for key in value)
 
 
 def plain_word(choices: list[Any], text: str) -> bool:
-    """Whether a text stays one where the command line reads it.
+    """Whether the command line reads a text as text too.
 
-    Where it may be a part as well as a text, it would take the name of a class, or YAML, for that part.
+    For an argument that takes a text or a part, it would read the name of a class, or YAML, as a part.
     """
     texts = (*TEXTS, *PLAIN)
     alone = all(
@@ -256,10 +256,10 @@ def plain_word(choices: list[Any], text: str) -> bool:
 
 
 def untyped(value: Any, texts: bool = True) -> Any:
-    """A value at an argument without a type: plain data.
+    """A value for an argument without a type: plain data.
 
     Raises:
-        Misfit: It is a part, or a text that the command line would read as one, or any text where none is allowed.
+        Misfit: It is a part, a text that the command line would read as one, or any text if none is allowed.
     """
     if isinstance(value, str) and (not texts or re.search(r"[{\[:\n&*!]", value)):
         raise Misfit(f"has the text {value!r}")
@@ -273,7 +273,7 @@ def untyped(value: Any, texts: bool = True) -> Any:
 
 
 def spoken(value: Any) -> str:
-    """A value in a message."""
+    """A value, with its kind, for messages."""
     kind = {str: "the text", dict: "the values", list: "the values", type(None): "the value"}.get(
         type(value), "the value"
     )
@@ -281,15 +281,15 @@ def spoken(value: Any) -> str:
 
 
 def described_class(base: type[Owner], hparams: Mapping[str, Any], path: str) -> type[Owner]:
-    """The class that a description names, after the whole description was checked.
+    """The class in a description, after a check of the whole description.
 
     Args:
-        base: What it must be a subclass of.
+        base: The class that it must be derived from.
         hparams: The description: constructor arguments and ``_class_path``.
-        path: The file that it comes from, for messages.
+        path: The file of the description, for messages.
 
     Raises:
-        InputError: The class is unknown or of another kind, or an argument is none that it takes.
+        InputError: The class is unknown or of another kind, or does not take an argument.
     """
     return planned(base, hparams, path).kind  # type: ignore[return-value]
 
@@ -301,17 +301,17 @@ def planned(
     given: Mapping[str, Any] = types.MappingProxyType({}),
     **options: Any,
 ) -> Plan:
-    """What a description comes to, before anything is built.
+    """The plan of a description; nothing is built.
 
     Args:
-        base: What its class must be a subclass of.
+        base: The class that its class must be derived from.
         hparams: The description: constructor arguments and ``_class_path``.
-        path: The file that it comes from, for messages.
-        given: Constructor arguments that win over the description.
-        options: Passed on to `Reader`.
+        path: The file of the description, for messages.
+        given: Constructor arguments that replace those of the description.
+        options: Options of `Reader`.
 
     Raises:
-        InputError: The class is unknown, may not be named or is of another kind, or an argument is none that it takes.
+        InputError: The class is unknown, not trusted or of another kind, or does not take an argument.
     """
     kind, reader = imported(hparams.get("_class_path")), Reader(path, **options)
     if kind is None or not issubclass(kind, base):
@@ -325,13 +325,13 @@ def planned(
 
 
 def rebuild(base: type[Owner], hparams: Mapping[str, Any], path: str, **given: Any) -> Owner:
-    """Build the module, the DataModule or the part that a description names.
+    """Build the module, the DataModule or the part of a description.
 
     Args:
-        base: What it must be an instance of.
+        base: The class that it must be an instance of.
         hparams: The description: constructor arguments and ``_class_path``.
-        path: The file that the description comes from, for messages.
-        given: Constructor arguments that win over the description.
+        path: The file of the description, for messages.
+        given: Constructor arguments that replace those of the description.
 
     Raises:
         InputError: The class is unknown or of another kind, or an argument does not fit.
@@ -340,12 +340,12 @@ def rebuild(base: type[Owner], hparams: Mapping[str, Any], path: str, **given: A
     missing = [name for name in required_arguments(plan.kind) if name not in {**plan.given, **given}]  # type: ignore[arg-type]
     if missing:
         raise InputError(
-            f"{path} cannot be rebuilt as {plan.kind.__name__}: '{missing[0]}' is needed, which it does not hold: give"
-            f" it when loading, {plan.kind.__name__}.load_from_checkpoint(path, {missing[0]}=...)"
+            f"{path} cannot be rebuilt as {plan.kind.__name__}: the argument '{missing[0]}' is missing: give it when "
+            f"loading, {plan.kind.__name__}.load_from_checkpoint(path, {missing[0]}=...)"
         )
     try:
         return plan.build(**given)
     except InputError:
         raise
-    except Exception as error:  # a constructor may refuse its arguments by any
+    except Exception as error:  # a constructor may raise any error for its arguments
         raise InputError(f"{path} cannot be rebuilt as {plan.kind.__name__}: {error}") from error

@@ -1,4 +1,4 @@
-"""Fitted samplers as plain data in checkpoints, each with the key of the weights that it belongs to."""
+"""Fitted samplers as plain data in checkpoints, each with the key of the weights that gave its codes."""
 
 import hashlib
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ Kind = TypeVar("Kind", bound=LatentSampler)
 
 
 def weights_key(*parts: nn.Module) -> str:
-    """A key of the values of all weights and buffers of parts: equal for equal values, on whatever device."""
+    """A hash of all weights and buffers of modules: equal for equal values, on any device."""
     digest = hashlib.sha256()
     for part in parts:
         for name, value in part.state_dict().items():
@@ -36,7 +36,7 @@ def rebuilt(kind: type[Kind], stored: dict[str, Any]) -> Kind:
     """The sampler that `described` wrote.
 
     Raises:
-        InputError: It is none of this kind, or its description names something else than plain data.
+        InputError: It is of another class, or its description is not plain data.
     """
     arguments = stored["sampler"]["init_args"] | {"_class_path": stored["sampler"]["class_path"]}
     sampler = checkpoints.rebuild(kind, arguments, "the checkpoint")

@@ -1,7 +1,7 @@
-"""States of callbacks, data and optimizers, carried in checkpoints as data that is read without running code.
+"""States of callbacks, data and optimizers in checkpoints: plain data, which is read without running code.
 
-A state may hold what is no plain data but is as good as plain: a number of numpy's, a path, a time. A number is written
-as one of Python's. What is of another class is written as a record of plain data, and given back as it was.
+A state may also hold numpy scalars and arrays, paths, times and time spans. Scalars are written as Python numbers; the
+others are written as records of plain data, and restored with their class.
 """
 
 import datetime
@@ -23,23 +23,23 @@ from lightning_gen.checkpoint.rebuilding import planned
 from lightning_gen.errors import InputError
 
 CARRIED = "lightning_gen.carried"
-"""The key of a record that stands for a value of another class."""
+"""The key of a record for a value of another class."""
 CLASSES = (bool, int, float, complex, str, bytes, type(None), Tensor, torch.Size, torch.dtype, torch.device)
-"""Classes of values that are read as they are."""
+"""Classes of values that need no conversion."""
 
 
-class Uncarried(Exception):
-    """A value that no checkpoint holds; the text says where and what it is."""
+class Unserializable(Exception):
+    """A value cannot be stored in checkpoints; the text gives its position and its class."""
 
 
 @dataclass(frozen=True)
-class Carrier:
-    """How values of a class are written as plain data.
+class Converter:
+    """Converts values of a class to plain data and back.
 
     Attributes:
         kind: The class.
-        write: Makes plain data of a value.
-        read: Makes the value anew.
+        write: Converts a value to plain data.
+        read: Converts plain data to a value.
     """
 
     kind: type
@@ -48,91 +48,90 @@ class Carrier:
 
 
 def parts_of(span: datetime.timedelta) -> list[int]:
-    """A span of time in whole numbers."""
+    """A time span as whole numbers."""
     return [span.days, span.seconds, span.microseconds]
 
 
-CARRIERS = {
-    "path": Carrier(PurePath, str, Path),
-    "span": Carrier(datetime.timedelta, parts_of, lambda parts: datetime.timedelta(*parts)),
-    "time": Carrier(datetime.datetime, datetime.datetime.isoformat, datetime.datetime.fromisoformat),
-    "array": Carrier(np.ndarray, lambda array: torch.from_numpy(np.array(array, order="C")), Tensor.numpy),
+CONVERTERS = {
+    "path": Converter(PurePath, str, Path),
+    "span": Converter(datetime.timedelta, parts_of, lambda parts: datetime.timedelta(*parts)),
+    "time": Converter(datetime.datetime, datetime.datetime.isoformat, datetime.datetime.fromisoformat),
+    "array": Converter(np.ndarray, lambda array: torch.from_numpy(np.array(array, order="C")), Tensor.numpy),
 }
-"""By the names that stand in checkpoints."""
+"""Converters by their names in checkpoints."""
 
 
-def carried(value: Any, place: str = "") -> Any:
-    """A state as plain data; plain data is left as it is.
+def serialized(value: Any, place: str = "") -> Any:
+    """A state as plain data; plain data does not change.
 
     Raises:
-        Uncarried: It holds something else.
+        Unserializable: It holds a value that cannot be converted.
     """
     if type(value) in CLASSES:
         return value
     if type(value) in (dict, OrderedDict):
-        return type(value)((carried(key, place), carried(item, f"{place}[{key!r}]")) for key, item in value.items())
+        items = value.items()
+        return type(value)((serialized(key, place), serialized(item, f"{place}[{key!r}]")) for key, item in items)
     if type(value) in (list, tuple, set):
-        return type(value)(carried(item, place) for item in value)
+        return type(value)(serialized(item, place) for item in value)
     if isinstance(value, np.generic) and type(value.item()) in CLASSES:
         return value.item()
-    for name, carrier in CARRIERS.items():
-        if isinstance(value, carrier.kind):
+    for name, converter in CONVERTERS.items():
+        if isinstance(value, converter.kind):
             try:
-                return {CARRIED: name, "value": carrier.write(value)}
+                return {CARRIED: name, "value": converter.write(value)}
             except TypeError:  # an array of objects
                 break
     if not readable(value):
-        raise Uncarried(f"{place} is of the class {type(value).__module__}.{type(value).__qualname__}")
+        raise Unserializable(f"{place} is of the class {type(value).__module__}.{type(value).__qualname__}")
     return value
 
 
 def readable(value: Any) -> bool:
-    """Whether a value comes back from a file that is read as data."""
+    """Whether torch can write a value, and read it as data."""
     file = io.BytesIO()
     try:
         torch.save(value, file)
         file.seek(0)
         torch.load(file, weights_only=True)
-    except Exception:  # classes may refuse to be written in any way
+    except Exception:  # a class may raise any error when it is written
         return False
     return True
 
 
-def given_back(value: Any) -> Any:
-    """A state as it was before `carried`."""
+def deserialized(value: Any) -> Any:
+    """The inverse of `serialized`."""
     if type(value) is dict and CARRIED in value:
         try:
-            return CARRIERS[value[CARRIED]].read(value["value"])
+            return CONVERTERS[value[CARRIED]].read(value["value"])
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise InputError(
-                f"the checkpoint has {value!r:.80} in a state, which stands for nothing: use another one"
-            ) from None
+            raise InputError(f"the checkpoint has {value!r:.80} in a state, which is invalid: use another") from None
     if type(value) in (dict, OrderedDict):
-        return type(value)((key, given_back(item)) for key, item in value.items())
-    return type(value)(map(given_back, value)) if type(value) in (list, tuple, set) else value
+        return type(value)((key, deserialized(item)) for key, item in value.items())
+    return type(value)(map(deserialized, value)) if type(value) in (list, tuple, set) else value
 
 
-def carry(checkpoint: dict[str, Any]) -> None:
-    """Turn all that a checkpoint holds into plain data; a state that cannot be is left out with a warning.
+def serialize_states(checkpoint: dict[str, Any]) -> None:
+    """Convert all states in a checkpoint to plain data; one that cannot be converted is left out with a warning.
 
-    A run is not stopped for it here, when it has trained already: `check_states` does that at the start.
+    This does not stop a run that has already trained: `check_states` does so before training.
     """
-    for owner, name in list(places(checkpoint)):
+    for owner, name in list(states(checkpoint)):
         try:
-            owner[name] = carried(owner[name], str(name))
-        except Uncarried as reason:
+            owner[name] = serialized(owner[name], str(name))
+        except Unserializable as reason:
             del owner[name]
-            rank_zero_warn(f"{name} is not kept in checkpoints: {reason}, which is no plain data")
+            rank_zero_warn(f"{name} is not kept in checkpoints: {reason}, which is not plain data")
 
 
-def uncarry(checkpoint: dict[str, Any]) -> None:
-    """Put back what `carry` has turned into plain data."""
-    for owner, name in list(places(checkpoint)):
-        owner[name] = given_back(owner[name])
+def deserialize_states(checkpoint: dict[str, Any]) -> None:
+    """Undo `serialize_states`."""
+    for owner, name in list(states(checkpoint)):
+        owner[name] = deserialized(owner[name])
 
 
-def places(checkpoint: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Where states are: each callback's by itself, and all but the weights besides."""
+def states(checkpoint: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Each state's dict and key: the states of callbacks, and all other entries but the weights."""
     for name in checkpoint.get("callbacks") or {}:
         yield checkpoint["callbacks"], name
     for name in checkpoint:
@@ -141,18 +140,18 @@ def places(checkpoint: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def state_of(owner: Any) -> Any:
-    """The state of a callback or of data before training; None of one that has none yet."""
+    """The state of a callback or of data before training; None if it has none yet."""
     try:
         return owner.state_dict()
-    except Exception:  # it may need what comes with the first batch
+    except Exception:  # it may exist only after the first batch
         return None
 
 
 def check_states(trainer: pl.Trainer) -> None:
-    """Check before training that the checkpoints of a run will be read again.
+    """Check before training that the checkpoints of a run can be read again.
 
     Raises:
-        InputError: The description of the module or of the data, or a state, cannot be carried.
+        InputError: The description of the module or of the data, or a state, is not plain data.
     """
     if not trainer.checkpoint_callbacks:
         return
@@ -163,9 +162,9 @@ def check_states(trainer: pl.Trainer) -> None:
     owners = [*trainer.callbacks, *([] if data is None else [data])]  # type: ignore[attr-defined]
     for owner in owners:
         try:
-            carried(state_of(owner))
-        except Uncarried as reason:
+            serialized(state_of(owner))
+        except Unserializable as reason:
             raise InputError(
                 f"the state of {type(owner).__name__} cannot be kept in a checkpoint, its {reason}: let its state_dict "
-                "give plain numbers, texts and tensors"
+                "return plain numbers, texts and tensors"
             ) from None

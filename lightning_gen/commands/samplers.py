@@ -13,7 +13,7 @@ from lightning_gen.data.stored import harmless
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.compatibility import check_shape
 from lightning_gen.files import replacing
-from lightning_gen.modules.code_sampling import CodeDrawing
+from lightning_gen.modules.code_sampling import CodeSampling
 from lightning_gen.samplers import SAMPLERS, LatentSampler
 from lightning_gen.spelling import suggest
 from lightning_gen.terminal import say
@@ -51,12 +51,12 @@ def chosen_sampler(trained: Trained, name: str | None, data: DataModule | None =
     kind = SAMPLERS[name or "prior"]
     if kind is None or "sampler" not in module.sample_options:
         return None
-    coder = cast(CodeDrawing, module)
+    coder = cast(CodeSampling, module)
     return coder.fitted_sampler(kind) or fit(trained, coder, kind, data)
 
 
 def fit(
-    trained: Trained, module: CodeDrawing, kind: type[LatentSampler], data: DataModule | None = None
+    trained: Trained, module: CodeSampling, kind: type[LatentSampler], data: DataModule | None = None
 ) -> LatentSampler:
     """Fit a sampler to the codes of data, and write the checkpoint anew with it where it names these data.
 

@@ -18,7 +18,7 @@ from lightning_gen.evaluation.samples import Source
 from lightning_gen.metrics import Report
 from lightning_gen.metrics.report import compact
 from lightning_gen.modules import Autoencoder
-from lightning_gen.modules.code_sampling import CodeDrawing
+from lightning_gen.modules.code_sampling import CodeSampling
 from lightning_gen.samplers import SAMPLERS, LatentSampler
 from lightning_gen.training import GenerativeModule
 from lightning_gen.training.classes import check_classes
@@ -105,7 +105,7 @@ def undrawn(module: GenerativeModule, sampler: LatentSampler | None) -> dict[str
     """Which samples of an autoencoder are not measured, each with what would measure them."""
     if "sampler" not in module.sample_options:
         return {}
-    module = cast(CodeDrawing, module)
+    module = cast(CodeSampling, module)
     kept = {
         f"figures of {name} samples": f"the checkpoint keeps this sampler, --sampler {name} measures what it draws"
         for name, kind in SAMPLERS.items()

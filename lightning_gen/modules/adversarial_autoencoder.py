@@ -1,4 +1,4 @@
-"""Autoencoders that a discriminator judges: by their codes, their reconstructions or what they draw."""
+"""Autoencoders with an adversarial loss on their codes, reconstructions or samples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ from lightning_gen.modules.compatibility import check_adversarial_losses, check_
 from lightning_gen.networks import Decoder, Discriminator, Encoder
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
 from lightning_gen.ranges import FROM_0, require
-from lightning_gen.records import Code, joined
+from lightning_gen.records import Code, concatenated
 from lightning_gen.regularizers import Penalty
 from lightning_gen.schedules import Schedule, at
 from lightning_gen.terms import Term
@@ -34,20 +34,20 @@ from lightning_gen.upgrades import ARGUMENTS
 
 
 def discriminator_shape(parts: Parts) -> list[int]:
-    """The shape of what the matching shows the discriminator."""
+    """The shape of the samples or codes that the discriminator reads."""
     latent_dim = parts.part("bottleneck").latent_dim
     return list(parts.part("matching").discriminator_shape(parts.data.shape, latent_dim))
 
 
 class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
-    """An autoencoder that is trained against a discriminator as well.
+    """An autoencoder that is trained with an adversarial loss beside its objective.
 
     ``x → autoencoder → Reconstruction → Σ weightₖ · termₖ(record) + weight · adversarial(discriminator(fake))``
     ``Reconstruction → matching → real, fake → discriminator → adversarial(real, fake) + Σ weight · penalty``
 
     Each batch passes the autoencoder once. The autoencoder is updated first, against the frozen discriminator; then the
-    discriminator on what that pass gave, detached. In this order the graph of a pass is gone when the next one is made,
-    so that `accumulate` saves the memory that it is there for. Before `discriminator_start_images` the discriminator is
+    discriminator on the detached results of that pass. In this order the graph of one pass is freed before the next is
+    built, so `accumulate` saves memory. Before `discriminator_start_images` the discriminator is
     not run, and the autoencoder trains as `AutoencoderModule` does.
 
     Args:
@@ -55,16 +55,16 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         decoder: Codes ``(n, latent_dim)``, or maps of them, to the parameters of the likelihood.
         bottleneck: Features to a code.
         objective: Named terms in nats per sample. The first `Likelihood` among them says how outputs become samples.
-        discriminator: What the matching shows to logits; built for codes or for samples.
-        matching: What is real and what is fake.
-        adversarial: What both players pay for the logits.
-        adversarial_weight: Factor of what the autoencoder pays for the logits, beside an objective that is summed over
-            a sample's dimensions; a number of at least 0, a schedule of it, or `AdaptiveWeight`.
-        adversarial_terms: Named terms of both losses beside the adversarial one, from the discriminator's judgements.
+        discriminator: Codes or samples, whichever the matching compares, to logits.
+        matching: Defines which samples are real and which are fake.
+        adversarial: The adversarial losses of both networks, from the logits.
+        adversarial_weight: Factor of the autoencoder's adversarial loss, beside an objective that is summed over a
+            sample's dimensions; a number of at least 0, a schedule of it, or `AdaptiveWeight`.
+        adversarial_terms: Named terms of both losses beside the adversarial one, from the discriminator's outputs.
         penalties: Named terms of the discriminator's loss beside it, computed without autocast.
         corruption: Change of the encoder's input in training, ``(x, rng) -> x``, or None; the terms see the clean x.
-        input_transform: Random view of the samples that the model is of, in training and evaluation alike; or None.
-        codes_per_sample: Codes drawn for each sample, at least 1.
+        input_transform: Random transform of the samples, in training and evaluation alike; or None.
+        codes_per_sample: Codes sampled for each sample, at least 1.
         discriminator_start_images: Training images before the discriminator starts.
         autoencoder_optimizer: Makes the optimizer; None for Adam with learning rate 1e-3.
         discriminator_optimizer: The same; None for Adam with learning rate 2e-4 and betas (0.5, 0.999).
@@ -143,12 +143,12 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
 
     @property
     def autoencoder(self) -> nn.ModuleList:
-        """All that the autoencoder's optimizer trains, the parameters of the objective among them."""
+        """All that the autoencoder's optimizer trains, including the parameters of the objective."""
         return nn.ModuleList([self.encoder, self.bottleneck, self.decoder, self.objective])
 
     @property
     def losses(self) -> AdversarialLosses:
-        """The adversarial losses, with the penalties that are part of the discriminator's update at hand."""
+        """The adversarial losses, with the penalties that are part of the discriminator's current update."""
         update, found = self.updates.get("discriminator", 0), cast(dict[str, Penalty], self.penalties)
         penalties = {name: penalty for name, penalty in found.items() if update % penalty.every == 0}
         terms = cast(dict[str, AuxiliaryTerm], dict(self.adversarial_terms))
@@ -184,7 +184,9 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         labels = part.batch.labels
         x = self.transform_input(part.batch.x, self.rng)
         record = self.reconstruction(x, self.rng, corrupt=True, labels=labels)
-        record = replace(record, images=self.images_seen - self.batch_images)  # schedules see what was learned from
+        record = replace(
+            record, images=self.images_seen - self.batch_images
+        )  # schedules count the images of earlier updates
         total, terms = self.loss(record)
         self._codes.append(record.code.detached())
         loss = Loss(total, {**terms, "loss": total})
@@ -208,16 +210,16 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         return at(self.adversarial_weight, images)
 
     def discriminator_loss(self, part: MicroBatch) -> Loss:
-        """The loss of the discriminator on what the autoencoder's pass over the batch gave."""
+        """The loss of the discriminator on the results of the autoencoder's pass over the batch."""
         losses = self.losses
         return losses.of_discriminator(losses.passes(part.results.pop("pair"), self.rng), self.images_seen)
 
     def _after_autoencoder(self, images: int, loss: Loss) -> None:
-        """Let the bottleneck follow the codes of the batch."""
+        """Update the codebook with the codes of the batch."""
         codes, self._codes = self._codes, []
-        self.bottleneck.update_codebook(joined(codes), self.rng, sum_over_devices)
+        self.bottleneck.update_codebook(concatenated(codes), self.rng, sum_over_devices)
 
     def after_rollback(self) -> None:
-        """Forget the codes of an update that was not made as well."""
+        """Discard the codes of an update that was not made as well."""
         super().after_rollback()
         self._codes = []

@@ -1,4 +1,4 @@
-"""Autoencoders: an encoder, a bottleneck and a decoder that learn to give back what they were shown."""
+"""Autoencoders: an encoder, a bottleneck and a decoder that learn to reconstruct their input."""
 
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,7 @@ from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.deprecation import accepts_former
 from lightning_gen.modules.autoencoder_base import Autoencoder
 from lightning_gen.networks import Decoder, Encoder
-from lightning_gen.records import Code, joined
+from lightning_gen.records import Code, concatenated
 from lightning_gen.terms import Term
 from lightning_gen.training.collectives import sum_over_devices
 from lightning_gen.upgrades import ARGUMENTS
@@ -22,7 +22,7 @@ from lightning_gen.upgrades import ARGUMENTS
 class AutoencoderModule(Autoencoder):
     """An encoder and a decoder with a bottleneck between them, trained by one optimizer.
 
-    ``x → observe → corrupt → encoder → bottleneck → decoder → Reconstruction → Σ weightₖ · termₖ(record)``
+    ``x → transform_input → corrupt → encoder → bottleneck → decoder → Reconstruction → Σ weightₖ · termₖ(record)``
 
     Automatic optimization: the Trainer's ``accumulate_grad_batches`` and ``gradient_clip_val`` work. Reducing the
     Dimensionality of Data with Neural Networks, Hinton and Salakhutdinov 2006
@@ -36,9 +36,9 @@ class AutoencoderModule(Autoencoder):
         objective: Named terms in nats per sample; the loss is the sum of weight times term. The first `Likelihood`
             among them says how outputs become samples.
         corruption: Change of the encoder's input in training, ``(x, rng) -> x``, or None; the terms see the clean x.
-        input_transform: Random view of the samples that the model is of, in training and evaluation alike, such as
-            `Binarization`; None for the samples themselves.
-        codes_per_sample: Codes drawn for each sample, at least 1; the terms average over them, or combine them as
+        input_transform: Random transform of the samples, in training and evaluation alike, such as `Binarization`; the
+            terms compare with the transformed samples. None for no transform.
+        codes_per_sample: Codes sampled for each sample, at least 1; the terms average over them, or combine them as
             `ImportanceWeightedBound` does.
         optimizer: Makes the optimizer; None for Adam with learning rate 1e-3.
         scheduler: Makes the learning-rate scheduler from the optimizer; stepped after each update.
@@ -65,10 +65,10 @@ class AutoencoderModule(Autoencoder):
         self.optimizer = optimizer
         self.scheduler = scheduler
         self._codes: list[Code] = []
-        self._evaluations: int | None = None  # of the loss in the step at hand; None outside of one
+        self._evaluations: int | None = None  # evaluations of the loss in the current step; None outside of one
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """The loss on a batch; an optimizer may ask for it several times in a step, for one that is counted once."""
+        """The loss on a batch, which is counted once although an optimizer may evaluate it several times in a step."""
         batch = self.batch_of(batch)
         again = bool(self._evaluations)
         if self._evaluations is not None:
@@ -89,14 +89,14 @@ class AutoencoderModule(Autoencoder):
         return total
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Make an update, then let the bottleneck follow the codes of its batches, before any checkpoint is written."""
+        """Make an update, then update the codebook with the codes of its batches, before a checkpoint is written."""
         self._evaluations = 0
         try:
             super().optimizer_step(*args, **kwargs)
         finally:
             self._evaluations = None
         codes, self._codes = self._codes, []
-        self.bottleneck.update_codebook(joined(codes), self.rng, sum_over_devices)
+        self.bottleneck.update_codebook(concatenated(codes), self.rng, sum_over_devices)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the norm of the gradient, before clipping."""
@@ -108,11 +108,11 @@ class AutoencoderModule(Autoencoder):
 
     @property
     def trained(self) -> dict[str, nn.Module]:
-        """All of it, by its name."""
+        """The whole module."""
         return {"autoencoder": self}
 
     def after_rollback(self) -> None:
-        """Forget the codes of an update that was not made as well."""
+        """Discard the codes of an update that was not made as well."""
         super().after_rollback()
         self._codes = []
 

@@ -1,4 +1,4 @@
-"""What every autoencoder is, however it is trained: its parts, a pass over a batch, and what a user does with it."""
+"""The base of autoencoders, however they are trained: their parts, a pass over a batch, encoding and decoding."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.deprecation import FormerNames, accepts_former
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link, Parts, num_classes, shape
-from lightning_gen.modules.code_sampling import CodeDrawing
+from lightning_gen.modules.code_sampling import CodeSampling
 from lightning_gen.modules.compatibility import check_autoencoder, likelihood_of
 from lightning_gen.modules.objective import objective_lines
 from lightning_gen.networks import Decoder, Encoder
@@ -35,12 +35,12 @@ def outputs_of(parts: Parts) -> int | None:
     return None if likelihood is None else likelihood.outputs(parts.data.shape[0])
 
 
-class Autoencoder(FormerNames, CodeDrawing):
+class Autoencoder(FormerNames, CodeSampling):
     """An encoder and a decoder with a bottleneck between them.
 
-    ``x → observe → corrupt → encoder → bottleneck → decoder → Reconstruction → Σ weightₖ · termₖ(record)``
+    ``x → transform_input → corrupt → encoder → bottleneck → decoder → Reconstruction → Σ weightₖ · termₖ(record)``
 
-    Subclasses say how it is trained; they call `assemble` in their constructor.
+    Subclasses define the training; they call `assemble` in their constructor.
 
     Attributes:
         dataset_size: Number of training samples, or None before the first training; kept in checkpoints.
@@ -74,7 +74,7 @@ class Autoencoder(FormerNames, CodeDrawing):
         input_transform: Augmentation | None,
         codes_per_sample: int,
     ) -> None:
-        """Take the parts; see `AutoencoderModule`.
+        """Check and keep the parts; see `AutoencoderModule`.
 
         Raises:
             InputError: The parts do not fit each other, no term is a likelihood, or a number is below 1.
@@ -119,22 +119,22 @@ class Autoencoder(FormerNames, CodeDrawing):
 
     @property
     def pixels_only(self) -> PixelsOnly | None:
-        """The likelihood, where it is one of pixels."""
+        """The likelihood, if it supports pixels alone."""
         if not self.likelihood.pixels_only:
             return None
         name = type(getattr(self.likelihood, "likelihood", self.likelihood)).__name__
-        return PixelsOnly(name, "use GaussianLikelihood where they are no pictures")
+        return PixelsOnly(name, "use GaussianLikelihood where they are no images")
 
     # using it --------------------------------------------------------------------------------------------------------
 
     def encode(self, x: Any, labels: Tensor | None = None) -> Tensor:
         """Codes without noise, ``(n, latent_dim, *map_size)``, of samples ``(n, *shape)``, images in [-1, 1].
 
-        As `decode` and `reconstruct` it can be differentiated; wrap it in ``torch.no_grad()`` where that is not wanted.
+        As `decode` and `reconstruct` it is differentiable; call it under ``torch.no_grad()`` if no gradient is needed.
 
         Args:
             x: Samples, or a batch as a DataLoader yields it: uint8, a pair with its labels, on any device.
-            labels: Their classes ``(n,)``; None for those of the batch.
+            labels: Their classes ``(n,)``; None for the labels of the batch.
 
         Raises:
             InputError: The batch is not understood.
@@ -147,7 +147,7 @@ class Autoencoder(FormerNames, CodeDrawing):
         return self.likelihood.mean(self.decoder(code, labels))
 
     def reconstruct(self, x: Any, labels: Tensor | None = None) -> Tensor:
-        """What is left of samples ``(n, *shape)`` after their way through the code; of batches too, as in `encode`."""
+        """Reconstructions of samples ``(n, *shape)``, or of a batch as in `encode`."""
         x, labels = self._given(x, labels)
         return self.decode(self.encode(x, labels), labels)
 
@@ -163,7 +163,7 @@ class Autoencoder(FormerNames, CodeDrawing):
     # a pass ----------------------------------------------------------------------------------------------------------
 
     def transform_input(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Samples as the model is of them: drawn anew by `input_transform`, where there is one."""
+        """Samples after `input_transform`, which may be random; unchanged without one."""
         return x if self.input_transform is None else self.input_transform(x, generator)
 
     def reconstruction(
@@ -173,7 +173,7 @@ class Autoencoder(FormerNames, CodeDrawing):
         corrupt: bool = False,
         labels: Tensor | None = None,
     ) -> Reconstruction:
-        """One pass through the autoencoder; the encoder runs once a sample, whatever the draws.
+        """One pass through the autoencoder; the encoder runs once a sample, however many codes are sampled.
 
         Args:
             x: Clean samples.
@@ -237,7 +237,7 @@ class Autoencoder(FormerNames, CodeDrawing):
     # training and evaluation -----------------------------------------------------------------------------------------
 
     def on_fit_start(self) -> None:
-        """Note how many training samples there are."""
+        """Record the number of training samples."""
         super().on_fit_start()
         data: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "train_set"):
@@ -253,22 +253,22 @@ class Autoencoder(FormerNames, CodeDrawing):
         self.dataset_size = progress.get("population")
 
     def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
-        """The loss of the task that is trained, corruption included, and its terms, in nats per sample; and the mean
-        squared error of clean samples, for images of pixels in [0, 1].
+        """The training loss, with corruption, and its terms, in nats per sample; and the mean squared error of clean
+        samples, for images of pixels in [0, 1].
 
-        Schedules of the objective stand at their ends, so that losses from all over a run can be compared.
+        Schedules of the objective have their final values, so that losses of one run can be compared.
         """
         x = self.transform_input(batch.x, self.evaluation_rng)
         if self._watches_input:
             with torch.inference_mode(False), torch.enable_grad():
-                total, terms = self._settled_loss(x.clone(), batch.labels)
+                total, terms = self._evaluation_loss(x.clone(), batch.labels)
         else:
-            total, terms = self._settled_loss(x, batch.labels)
+            total, terms = self._evaluation_loss(x, batch.labels)
         error = (self.reconstruct(x, batch.labels) - x).float().square().mean()
-        figures = {name: value.detach() for name, value in {"loss": total, **terms}.items()}
-        return {**figures, "mse": error * self.medium.error_scale}
+        metrics = {name: value.detach() for name, value in {"loss": total, **terms}.items()}
+        return {**metrics, "mse": error * self.medium.error_scale}
 
-    def _settled_loss(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+    def _evaluation_loss(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         record = self.reconstruction(x, self.evaluation_rng, corrupt=True, labels=labels)
         return self.loss(replace(record, images=END_OF_SCHEDULES))
 

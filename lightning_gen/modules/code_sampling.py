@@ -1,4 +1,4 @@
-"""How an autoencoder draws: from the prior of its bottleneck, or from a sampler that was fitted to its codes."""
+"""Sampling from an autoencoder: from the prior of its bottleneck, or from a sampler that was fitted to its codes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ from lightning_gen.networks import Encoder
 from lightning_gen.records import Batch
 from lightning_gen.reflection import class_path
 from lightning_gen.samplers import LatentSampler
-from lightning_gen.training.classes import drawn_classes
+from lightning_gen.training.classes import sampled_classes
 from lightning_gen.training.contexts import evaluating
 from lightning_gen.training.module import GenerativeModule
 
@@ -25,12 +25,12 @@ BATCH = 512
 Kind = TypeVar("Kind", bound=LatentSampler)
 
 
-class CodeDrawing(GenerativeModule, ABC):
-    """A module with an encoder, a bottleneck and a decoder that turns drawn codes into samples.
+class CodeSampling(GenerativeModule, ABC):
+    """A module with an encoder, a bottleneck and a decoder that samples by decoding codes.
 
     Attributes:
-        samplers: What `fit_sampler` fitted, as plain data by the path of its class; kept in checkpoints as long as the
-            encoder and the bottleneck have the weights that it was fitted to.
+        samplers: The samplers from `fit_sampler`, as plain data by the path of their class; kept in checkpoints as long
+            as encoder and bottleneck have the weights to which the sampler was fitted.
     """
 
     sample_options: ClassVar[frozenset[str]] = frozenset({"sampler"})
@@ -44,7 +44,7 @@ class CodeDrawing(GenerativeModule, ABC):
 
     @abstractmethod
     def transform_input(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Samples as the model is of them."""
+        """Samples after the model's random input transform."""
 
     @abstractmethod
     def decode(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -59,21 +59,21 @@ class CodeDrawing(GenerativeModule, ABC):
         sampler: LatentSampler | None = None,
         batch_size: int = BATCH,
     ) -> Tensor:
-        """Decode draws from the prior, or from a fitted sampler, in evaluation mode.
+        """Decode codes from the prior, or from a fitted sampler, in evaluation mode.
 
         Args:
             n: How many.
             labels: Class or classes to draw, repeated until there are n; None for classes at random. For conditional
-                models, whose codes are drawn independently of the class.
+                models, whose codes are sampled independently of the class.
             generator: Source of the codes; the same seed gives the same samples. None for this process's own.
-            sampler: What `fit_sampler` or `fitted_sampler` gave; None for the prior of the bottleneck.
+            sampler: The result of `fit_sampler` or `fitted_sampler`; None for the prior of the bottleneck.
             batch_size: Codes that are decoded at a time.
 
         Returns:
             ``(n, *shape)``; images in [-1, 1].
 
         Raises:
-            InputError: `n` is below 1, the model knows no such class, the code has no prior to draw from, or the
+            InputError: `n` is below 1, the model has no such class, the code has no prior to draw from, or the
                 sampler was fitted to other weights.
         """
         if n < 1:
@@ -81,7 +81,7 @@ class CodeDrawing(GenerativeModule, ABC):
         source = generator or self.rng
         classes: Sequence[Tensor | None] = [None] * -(-n // batch_size)
         if self.num_classes is not None or labels is not None:
-            classes = drawn_classes(self.num_classes, n, labels, source).to(self.device).split(batch_size)
+            classes = sampled_classes(self.num_classes, n, labels, source).to(self.device).split(batch_size)
         with evaluating(self):
             codes = self.draw_codes(n, source, sampler).split(batch_size)
             return torch.cat([self.decode(code, each) for code, each in zip(codes, classes, strict=True)])
@@ -125,15 +125,15 @@ class CodeDrawing(GenerativeModule, ABC):
     def fit_sampler(self, sampler: Kind, data: DataModule | Iterable[Any], seed: int = 0) -> Kind:
         """Fit a sampler to the codes of the training data, for ``sample(n, sampler=sampler)``; checkpoints keep it.
 
-        Codes are drawn from the posterior where there is one: so were those that the decoder was trained on, and their
-        density is that of q(z), while that of the posteriors' means is narrower.
+        Codes are sampled from the posterior if there is one, as in training: their density is q(z), while that of the
+        posteriors' means is narrower.
 
         Paper: From Variational to Deterministic Autoencoders, https://arxiv.org/abs/1903.12436, section 4
 
         Args:
             sampler: Such as ``GaussianMixtureSampler()``.
-            data: A DataModule, whose training split is encoded, or batches as the model sees them.
-            seed: Of the posterior's draws and of the fit.
+            data: A DataModule, whose training split is encoded, or batches as the model takes them.
+            seed: Seed of the posterior's samples and of the fit.
 
         Returns:
             The sampler, fitted.
@@ -162,7 +162,7 @@ class CodeDrawing(GenerativeModule, ABC):
 
     @torch.no_grad()
     def codes_of(self, data: DataModule | Iterable[Any], generator: torch.Generator) -> Tensor:
-        """Codes of training samples, drawn from the posterior in evaluation mode, flat: ``(n, width)``, on the CPU."""
+        """Flat codes ``(n, width)`` of training samples, from the posterior in evaluation mode, on the CPU."""
         codes = []
         with evaluating(self):
             for batch in batches_of(data):

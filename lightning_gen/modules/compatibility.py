@@ -1,4 +1,4 @@
-"""Whether the parts of a module fit each other."""
+"""Checks that the parts of a module fit each other."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ from lightning_gen.training.phases import check_apart
 
 
 def likelihood_of(objective: Mapping[str, Term]) -> Likelihood:
-    """The first likelihood of an objective: it says how a decoder's output becomes a sample.
+    """The first likelihood of an objective: it defines how a decoder's output becomes a sample.
 
     Raises:
         InputError: There is none.
@@ -32,8 +32,8 @@ def likelihood_of(objective: Mapping[str, Term]) -> Likelihood:
         if isinstance(term, Likelihood):
             return term
     raise InputError(
-        "no term of the objective says how the decoder's output becomes a sample: add one of the likelihoods, such as "
-        "reconstruction: BernoulliLikelihood (an objective in a file replaces all terms of the recipe below it, so "
+        "no term of the objective defines how the decoder's output becomes a sample: add one of the likelihoods, such "
+        "as reconstruction: BernoulliLikelihood (an objective in a file replaces all terms of the recipe below it, so "
         "name all there; --model.objective.kl.weight 4 changes a single one)"
     )
 
@@ -41,7 +41,7 @@ def likelihood_of(objective: Mapping[str, Term]) -> Likelihood:
 def check_autoencoder(
     encoder: Encoder, bottleneck: Bottleneck, decoder: Decoder, objective: Mapping[str, Term]
 ) -> None:
-    """Check that encoder, bottleneck, decoder and objective are made for each other.
+    """Check that encoder, bottleneck, decoder and objective fit each other.
 
     Raises:
         InputError: They are not.
@@ -69,7 +69,7 @@ def check_autoencoder(
         )
     if encoder.num_classes != decoder.num_classes:
         raise InputError(
-            f"the encoder is told of {encoder.num_classes or 'no'} classes and the decoder of "
+            f"the encoder is conditioned on {encoder.num_classes or 'no'} classes and the decoder on "
             f"{decoder.num_classes or 'no'}: give both a conditioning with the same num_classes, or neither"
         )
     check_likelihood(likelihood_of(objective), decoder)
@@ -77,7 +77,7 @@ def check_autoencoder(
 
 
 def check_likelihood(likelihood: Likelihood, decoder: Decoder) -> None:
-    """Check that a decoder gives what a likelihood reads.
+    """Check that a decoder's output has the channels that a likelihood reads.
 
     Raises:
         InputError: It does not.
@@ -96,7 +96,7 @@ def check_likelihood(likelihood: Likelihood, decoder: Decoder) -> None:
 
 
 def check_objective(objective: Mapping[str, Term], bottleneck: Bottleneck) -> None:
-    """Check that the terms with a weight train what they should and count nothing twice.
+    """Check that the codebook is trained and that the terms with a weight count nothing twice.
 
     Raises:
         InputError: They do not.
@@ -131,14 +131,14 @@ def check_generator(generator: Generator, discriminator: Discriminator) -> None:
     drawn, expected = generator.num_classes, discriminator.num_classes
     if drawn != expected:
         raise InputError(
-            f"the generator is told of {drawn or 'no'} classes and the discriminator of {expected or 'no'}: give both "
-            "a conditioning with the same num_classes, or neither"
+            f"the generator is conditioned on {drawn or 'no'} classes and the discriminator on {expected or 'no'}: "
+            "give both a conditioning with the same num_classes, or neither"
         )
     check_apart({"generator": generator, "discriminator": discriminator})
 
 
 def check_adversarial_terms(discriminator: Discriminator, terms: Mapping[str, AuxiliaryTerm]) -> None:
-    """Check that a discriminator that guesses classes is trained to, and no other is.
+    """Check that a discriminator with a classifier has the term that trains it, and no other has.
 
     Raises:
         InputError: It is not.
@@ -152,7 +152,7 @@ def check_adversarial_terms(discriminator: Discriminator, terms: Mapping[str, Au
         )
     if learns and not guesses:
         raise InputError(
-            "the term Classification needs a discriminator that guesses classes: set "
+            "the term Classification needs a discriminator with a classifier: set "
             "--model.discriminator.conditioning AuxiliaryClassifier, on data with labels"
         )
 
@@ -164,16 +164,16 @@ def check_discriminator(
     discriminator: Discriminator,
     matching: DistributionMatching,
 ) -> None:
-    """Check that a discriminator is made for what it is shown of an autoencoder.
+    """Check that a discriminator reads the samples or codes that a matching compares.
 
     Raises:
-        InputError: It is not, the prior to draw from is missing, or weights are shared.
+        InputError: It does not, the prior is missing, or networks share weights.
     """
     name = type(matching).__name__
     wanted = matching.discriminator_shape(tuple(encoder.shape), bottleneck.latent_dim)
     if tuple(discriminator.shape) != wanted:
         raise InputError(
-            f"{name} shows the discriminator {'codes' if matching.matches_codes else 'samples'} of shape {wanted} and "
+            f"{name} gives the discriminator {'codes' if matching.matches_codes else 'samples'} of shape {wanted} and "
             f"it reads {tuple(discriminator.shape)}: build it for that shape"
         )
     if matching.needs_prior and not bottleneck.has_prior:
@@ -183,12 +183,12 @@ def check_discriminator(
         )
     if discriminator.packing > 1:
         raise InputError(
-            f"{name} shows {'codes' if matching.matches_codes else 'samples'} to be judged one by one and the "
-            f"discriminator joins {discriminator.packing}: set its packing to 1"
+            f"{name} needs one logit for each {'code' if matching.matches_codes else 'sample'} and the discriminator "
+            f"packs {discriminator.packing} of them: set its packing to 1"
         )
     if discriminator.num_classes not in (None, encoder.num_classes):
         raise InputError(
-            f"the discriminator is told of {discriminator.num_classes} classes and the autoencoder of "
+            f"the discriminator is conditioned on {discriminator.num_classes} classes and the autoencoder on "
             f"{encoder.num_classes or 'none'}: give encoder and decoder a conditioning with the same num_classes, or "
             "leave the discriminator's out"
         )
@@ -209,11 +209,11 @@ def check_adversarial_losses(
     check_adversarial_terms(discriminator, terms)
     if matching.matches_codes and isinstance(weight, AdaptiveWeight):
         raise InputError(
-            f"AdaptiveWeight compares pulls at the decoder and {type(matching).__name__} judges codes, which do not "
-            "depend on it: give adversarial_weight a number or a schedule"
+            f"AdaptiveWeight compares gradients at the decoder and {type(matching).__name__} compares codes, which do "
+            "not depend on it: give adversarial_weight a number or a schedule"
         )
     if matching.matches_codes and any(isinstance(term, FeatureReconstruction) for term in terms.values()):
         raise InputError(
-            f"FeatureReconstruction compares samples with their reconstructions and {type(matching).__name__} shows "
+            f"FeatureReconstruction compares samples with their reconstructions and {type(matching).__name__} compares "
             "codes: leave it out, or use GenerationMatching"
         )

@@ -1,4 +1,4 @@
-"""Generative adversarial networks: a generator and a discriminator that take turns."""
+"""Generative adversarial networks: a generator and a discriminator that are trained in alternation."""
 
 import copy
 import warnings
@@ -25,23 +25,23 @@ from lightning_gen.regularizers import Constraint, GeneratorPass, GeneratorPenal
 from lightning_gen.training.adversarial import AdversarialLosses, generator_penalties, mean, outputs_of
 from lightning_gen.training.alternating import AlternatingModule
 from lightning_gen.training.batch_norm import measure_statistics
-from lightning_gen.training.classes import drawn_classes
+from lightning_gen.training.classes import sampled_classes
 from lightning_gen.training.collectives import all_reduce_mean
 from lightning_gen.training.contexts import evaluating
-from lightning_gen.training.ema import EMA, Tensors, settle_spectral_norms
+from lightning_gen.training.ema import EMA, Tensors, update_singular_vectors
 from lightning_gen.training.first_batch import PixelsOnly
 from lightning_gen.training.module import named
 from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_clip
 
 
 class GANModule(AlternatingModule):
-    """A generator that learns to fool a discriminator.
+    """A generator that is trained against a discriminator.
 
     ``latent → generator → augment(real), augment(fake) → discriminator
     → objective + Σ weight · term + Σ weight · penalty``
 
     Each batch gives the discriminator one update on fresh real images; the generator has one on every
-    `discriminator_updates`-th batch. Conditional networks draw and judge fake samples of the classes of the real batch.
+    `discriminator_updates`-th batch. The fake samples of conditional networks have the classes of the real batch.
     Generative Adversarial Nets, Goodfellow et al. 2014 (https://arxiv.org/abs/1406.2661), Algorithm 1.
 
     Args:
@@ -50,9 +50,9 @@ class GANModule(AlternatingModule):
         objective: The losses of both networks, from both logits.
         terms: Named terms of both losses beside the objective, from the discriminator's outputs.
         penalties: Named terms of the discriminator's loss beside it, computed without autocast.
-        constraint: What the discriminator's weights must satisfy after each of its updates, or None.
+        constraint: Constraint on the discriminator's weights, applied after each of its updates; or None.
         augmentation: Differentiable change of real and fake samples alike, ``(x, rng) -> x``, or None.
-        prior: What latents are drawn from; None for N(0, I).
+        prior: Prior of the latents; None for N(0, I).
         generator_optimizer: Makes the optimizer; None for Adam with learning rate 2e-4 and betas (0.5, 0.999).
         discriminator_optimizer: The same for the discriminator.
         generator_scheduler: Makes the learning-rate scheduler from the optimizer; stepped after each update.
@@ -61,9 +61,9 @@ class GANModule(AlternatingModule):
         discriminator_clip: The same for the discriminator.
         discriminator_updates: Updates of the discriminator for one of the generator, at least 1.
         accumulate: Parts that each batch is split into to save memory, at least 1.
-        shared_samples: Whether the generator is trained on the samples that the discriminator has just seen, anew
-            augmented, and not on fresh ones: a pass of the generator is saved, and its graph waits in memory. Many
-            training loops do so, PyTorch's example of a DCGAN among them. Not together with `accumulate`.
+        shared_samples: Whether the generator's update uses the samples of the discriminator's update, with a new
+            augmentation, and not fresh ones: this saves a pass of the generator, and its graph stays in memory. Many
+            training loops do so, PyTorch's DCGAN example among them. Not together with `accumulate`.
         ema: Average of the generator's weights that sampling uses; None to sample with the trained weights.
         generator_penalties: Named terms of the generator's loss beside its objective, such as `PathLength`.
         separate_penalties: Whether a penalty with an interval is an update of its own, as in StyleGAN2, and not part of
@@ -138,7 +138,7 @@ class GANModule(AlternatingModule):
         self.ema = ema
         self.generator_ema = copy.deepcopy(generator).requires_grad_(False).eval() if ema else None
         self._averaged: Tensors | None = None
-        self._settled = True
+        self._average_complete = True
         self.distance = SlicedWasserstein()
         if isinstance(augmentation, AdaptiveAugmentation) and objective.judges_differences:
             warnings.warn(
@@ -165,28 +165,28 @@ class GANModule(AlternatingModule):
 
     @property
     def pixels_only(self) -> PixelsOnly | None:
-        """A GAN of pictures as a whole: what its generator draws is taken for pixels everywhere."""
+        """The module itself, if its samples are images: they are treated as pixels everywhere."""
         if not self.medium.bounded:
             return None
-        return PixelsOnly(type(self).__name__, "clip what a resizing filter made of them, x.clamp(-1, 1)")
+        return PixelsOnly(type(self).__name__, "clip the result of a resizing filter, x.clamp(-1, 1)")
 
     # sampling ------------------------------------------------------------------------------------------------------
 
     @property
     def sampler(self) -> Generator:
-        """The network that sampling uses: the averaged generator where there is one."""
-        self._settle()
+        """The network that sampling uses: the averaged generator if there is one, else the generator."""
+        self._complete_average()
         return self.generator if self.generator_ema is None else self.generator_ema
 
-    def _settle(self) -> None:
-        """Make the average fit for use, where it has moved since its last one.
+    def _complete_average(self) -> None:
+        """Update the average's singular vectors, if the average has moved since the last call.
 
-        The next update of the generator copies the buffers anew: how often the average is used changes nothing in
-        training.
+        The next update of the generator copies the buffers again, so training does not depend on how often the average
+        is used.
         """
-        if not self._settled and self.generator_ema is not None:
-            settle_spectral_norms(self.generator_ema)
-        self._settled = True
+        if not self._average_complete and self.generator_ema is not None:
+            update_singular_vectors(self.generator_ema)
+        self._average_complete = True
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples ``(n, *shape)`` from latents ``(n, latent_dim)``, with the averaged weights where there are any."""
@@ -197,7 +197,7 @@ class GANModule(AlternatingModule):
 
         Args:
             n: How many.
-            generator: Where the numbers come from, on any device; None for this process's own.
+            generator: Source of random numbers, on any device; None for this process's own.
             truncation: Largest absolute value of a coordinate; None for all of the prior.
 
         Raises:
@@ -231,7 +231,7 @@ class GANModule(AlternatingModule):
             ``(n, *shape)``; images in [-1, 1].
 
         Raises:
-            InputError: `n` is below 1, the generator knows no such class, or the prior cannot be truncated.
+            InputError: `n` is below 1, the generator has no such class, or the prior cannot be truncated.
         """
         if n < 1:
             raise InputError(f"the number of samples must be at least 1, not {n}")
@@ -246,12 +246,12 @@ class GANModule(AlternatingModule):
     def classes(
         self, n: int, labels: Tensor | Sequence[int] | int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Classes ``(n,)`` of samples to draw: those asked for, over and over, or at random with even odds.
+        """Classes ``(n,)`` of samples: those asked for, repeated, or uniformly random ones.
 
         Raises:
-            InputError: The generator knows no such class.
+            InputError: The generator has no such class.
         """
-        return drawn_classes(self.num_classes, n, labels, generator or self.rng).to(self.device)
+        return sampled_classes(self.num_classes, n, labels, generator or self.rng).to(self.device)
 
     @torch.no_grad()
     def recalibrate(self, batches: int = 64, batch_size: int = 64, generator: torch.Generator | None = None) -> None:
@@ -298,7 +298,7 @@ class GANModule(AlternatingModule):
 
     @property
     def losses(self) -> AdversarialLosses:
-        """The losses of both networks, with the penalties that are part of the discriminator's update at hand."""
+        """The losses of both networks, with the penalties that are part of the discriminator's current update."""
         penalties = self._due(self.penalties, "discriminator")
         return AdversarialLosses(self.discriminator, self.objective, cast(Any, dict(self.terms)), penalties)
 
@@ -337,12 +337,12 @@ class GANModule(AlternatingModule):
         return self.separate_penalties and penalty.every > 1
 
     def _due(self, penalties: nn.ModuleDict, phase: str) -> dict[str, Any]:
-        """The penalties that are part of the update of a phase at hand."""
+        """The penalties that are part of the current update of a phase."""
         update, found = self.updates.get(phase, 0), cast(Mapping[str, LazyPenalty], penalties)
         return {name: each for name, each in found.items() if update % each.every == 0 and not self._is_separate(each)}
 
     def configure_optimizers(self) -> Any:
-        """As every alternating module does; the networks are where they are trained by now."""
+        """As in `AlternatingModule`; also collect the tensors of the average, which are on their final device now."""
         self._trained = Tensors.of(self.generator)
         self._averaged = None if self.generator_ema is None else Tensors.of(self.generator_ema)
         return super().configure_optimizers()
@@ -355,13 +355,13 @@ class GANModule(AlternatingModule):
         """
         if accumulate > 1 and self.shared_samples:
             raise InputError(
-                "shared_samples keeps the generator's graph of a whole batch, which accumulate is to avoid: leave one "
-                "of them out"
+                "shared_samples keeps the generator's graph of a whole batch, which accumulate avoids: leave one of "
+                "them out"
             )
         super().split_batches(accumulate)
 
     def prepare(self, part: MicroBatch) -> None:
-        """Draw the samples that both networks are trained on, where they share them and both are due."""
+        """Generate the samples that both networks share, if both are updated in this step."""
         if self.shared_samples and (self.rounds + 1) % self.discriminator_updates == 0:
             part.results["fake"] = self._generate(part.batch)
 
@@ -431,17 +431,17 @@ class GANModule(AlternatingModule):
         """Move the average of the weights."""
         if self.ema is not None and self._averaged is not None:
             self.ema.update(self._averaged, self._trained, images, self.images_seen)
-            self._settled = False
+            self._average_complete = False
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Write the average as it is used; the weights to be written are the module's own tensors."""
-        self._settle()
+        """Store the average as sampling uses it; the checkpoint's weights are the module's own tensors."""
+        self._complete_average()
         super().on_save_checkpoint(checkpoint)
 
     def after_rollback(self) -> None:
-        """The average is again as it was written."""
+        """The average is as it was stored, with its singular vectors."""
         super().after_rollback()
-        self._settled = True
+        self._average_complete = True
 
     @property
     def averaged(self) -> dict[str, nn.Module]:
@@ -463,7 +463,7 @@ class GANModule(AlternatingModule):
         return {"real_logit": on_real, "fake_logit": on_fake}
 
     def evaluation_start(self) -> None:
-        """Let go of the samples of a split that was left in the middle."""
+        """Discard the samples of a split that was left in the middle."""
         super().evaluation_start()
         self.distance.reset()
 

@@ -1,4 +1,4 @@
-"""Latent samplers: densities of codes that are fitted after training, so that any autoencoder can draw."""
+"""Latent samplers: densities of codes that are fitted after training, so that any autoencoder can generate."""
 
 from lightning_gen.samplers.base import LatentSampler
 from lightning_gen.samplers.flow import FlowSampler
@@ -9,6 +9,6 @@ SAMPLERS: dict[str, type[LatentSampler] | None] = {
     "gmm": GaussianMixtureSampler,
     "flow": FlowSampler,
 }
-"""What ``sample --sampler`` may be told to draw codes from; None stands for the bottleneck's own prior."""
+"""The choices of ``sample --sampler``; None stands for the bottleneck's own prior."""
 
 __all__ = ["SAMPLERS", "FlowSampler", "GaussianMixtureSampler", "LatentSampler"]

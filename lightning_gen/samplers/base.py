@@ -1,4 +1,4 @@
-"""What a latent sampler promises: it is fitted to codes, and draws codes like them."""
+"""The interface of latent samplers: they are fitted to codes, and sample codes from the fitted density."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -9,23 +9,23 @@ from torch import Tensor, nn
 from lightning_gen.errors import InputError
 
 FLATTEST = 1e-6
-"""Least deviation of a number in a code, as a share of the largest one, that it is divided by."""
+"""Lower bound on the deviations by which codes are divided, as a share of the largest one."""
 
 
 class LatentSampler(nn.Module, ABC):
     """A density of codes, fitted after an autoencoder was trained: ex-post density estimation.
 
-    What an encoder makes of the data is distributed as the aggregated posterior q(z) = E_x[q(z|x)], which a decoder was
-    trained on and a prior only resembles, if there is one. Codes are flattened and standardised, each number by its own
-    mean and deviation, and the density is that of the codes as they were.
+    The codes of the data have the distribution q(z) = E_x[q(z|x)], the aggregated posterior. The decoder was trained on
+    it, and a prior only approximates it. Codes are flattened and standardised, each dimension by its own mean and
+    deviation; `log_prob` is the density of the original codes.
 
     Paper: From Variational to Deterministic Autoencoders, https://arxiv.org/abs/1903.12436, section 4
 
     Attributes:
-        widest: Numbers in a code up to which it is fitted in reasonable time.
-        encoded_by: Key of the weights that made the codes; None before it was fitted.
+        widest: Largest width of a code that is fitted in reasonable time.
+        encoded_by: Key of the weights of the encoder that gave the codes; None before fitting.
         centre: Mean of the codes, ``(width,)``.
-        spread: What they are divided by, ``(width,)``.
+        spread: Deviation by which the codes are divided, ``(width,)``.
     """
 
     widest: ClassVar[int] = 1024
@@ -37,11 +37,11 @@ class LatentSampler(nn.Module, ABC):
         self.encoded_by: str | None = None
 
     def fit(self, codes: Tensor, generator: torch.Generator) -> None:
-        """Fit it to codes ``(n, width)``.
+        """Fit the density to codes ``(n, width)``.
 
         Args:
-            codes: One code a row, on the CPU.
-            generator: Source of the beginnings and of the order; on the CPU.
+            codes: One code in each row, on the CPU.
+            generator: Source of random numbers for initial values and batches, on the CPU.
 
         Raises:
             InputError: The codes are not finite, are all equal, or are too wide or too few for this density.
@@ -54,15 +54,15 @@ class LatentSampler(nn.Module, ABC):
         self.fit_standard((codes - self.centre) / self.spread, generator)
 
     def check(self, codes: Tensor) -> None:
-        """Check that a density can be fitted to codes ``(n, width)``.
+        """Check that the density can be fitted to codes ``(n, width)``.
 
         Raises:
-            InputError: It cannot.
+            InputError: The codes are not finite, are all equal, or are too wide.
         """
         if not codes.isfinite().all():
             raise InputError("some codes are not finite: the training diverged, take an earlier checkpoint")
         if (codes == codes[:1]).all():
-            raise InputError("all codes are equal: the encoder tells no samples apart, train it longer or anew")
+            raise InputError("all codes are equal, whatever the sample: train the encoder longer, or again")
         if codes.shape[1] > self.widest:
             raise InputError(
                 f"codes of {codes.shape[1]:,} numbers are too wide for {type(self).__name__}, which takes up to "
@@ -70,12 +70,12 @@ class LatentSampler(nn.Module, ABC):
             )
 
     def build(self, width: int) -> None:
-        """Make what is fitted, for codes of `width` numbers."""
+        """Create the parameters of the density, for codes of a width."""
         self.register_buffer("centre", torch.zeros(width, dtype=torch.float64))
         self.register_buffer("spread", torch.ones(width, dtype=torch.float64))
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw codes ``(n, width)``, float32, on the CPU."""
+        """Sample codes ``(n, width)``, float32, on the CPU."""
         return (self.centre + self.spread * self.draw_standard(n, generator)).float()
 
     def log_prob(self, codes: Tensor) -> Tensor:
@@ -85,11 +85,11 @@ class LatentSampler(nn.Module, ABC):
 
     @abstractmethod
     def fit_standard(self, codes: Tensor, generator: torch.Generator) -> None:
-        """Fit it to standardised codes ``(n, width)``, float64."""
+        """Fit the density to standardised codes ``(n, width)``, float64."""
 
     @abstractmethod
     def draw_standard(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw standardised codes ``(n, width)``."""
+        """Sample standardised codes ``(n, width)``."""
 
     @abstractmethod
     def log_prob_standard(self, codes: Tensor) -> Tensor:

@@ -12,29 +12,29 @@ from lightning_gen.errors import InputError
 from lightning_gen.ranges import ABOVE_0, COUNT
 from lightning_gen.samplers.base import LatentSampler
 
-HELD_OUT, JUDGED_EVERY, PATIENCE = 0.1, 100, 5
-"""Share of the codes that the flow is not fitted to, updates between two looks at them, and looks without gain."""
+HELD_OUT, VALIDATE_EVERY, PATIENCE = 0.1, 100, 5
+"""Share of held-out codes, updates between two validations, and validations without gain before fitting stops."""
 
-DRAWN = 4096
-"""Codes that are sent through the flow at a time when drawing."""
+CHUNK = 4096
+"""Number of codes that are sampled at a time."""
 
 
 class FlowSampler(LatentSampler):
     """A neural spline flow of coupling layers, zuko's, fitted by maximum likelihood: on one CPU core some ten seconds
     for codes of 32 numbers, and a minute for the widest.
 
-    A tenth of the codes is held out: the flow is kept as it was when it explained those best.
+    A tenth of the codes is held out; the result is the flow with the best likelihood on them.
 
     Papers: Neural Spline Flows, https://arxiv.org/abs/1906.04032; as a density of codes: Variational Inference with
     Normalizing Flows, https://arxiv.org/abs/1505.05770
 
     Args:
-        transforms: Coupling layers, each for both halves of a code, at least 1.
-        widths: Hidden widths of the networks in them.
-        bins: Pieces of a spline.
-        updates: Updates at most.
-        batch_size: Codes in an update.
-        learning_rate: Of Adam at the beginning; it falls to 0 along half a cosine.
+        transforms: Number of coupling layers, each for both halves of a code, at least 1.
+        widths: Hidden widths of the networks in the layers.
+        bins: Number of pieces of a spline.
+        updates: Largest number of updates.
+        batch_size: Number of codes in an update.
+        learning_rate: Initial learning rate of Adam; it falls to 0 along half a cosine.
 
     Raises:
         InputError: A number is not positive, or the package zuko is missing.
@@ -65,7 +65,7 @@ class FlowSampler(LatentSampler):
         self.learning_rate = learning_rate
 
     def build(self, width: int) -> None:
-        """Make the flow; the global random state is left as it was."""
+        """Create the flow; the global random state is unchanged."""
         from zuko.flows import NSF  # here, so that no other verb waits for it
 
         super().build(width)
@@ -76,7 +76,7 @@ class FlowSampler(LatentSampler):
 
     @torch.enable_grad()
     def fit_standard(self, codes: Tensor, generator: torch.Generator) -> None:
-        """Maximise the likelihood of standardised codes ``(n, width)`` until held-out ones gain no more."""
+        """Maximise the likelihood of standardised codes ``(n, width)``, until that of held-out codes stops rising."""
         codes = codes.float()[torch.randperm(len(codes), generator=generator)]
         held_out, known = codes.split([count := max(1, round(HELD_OUT * len(codes))), len(codes) - count])
         optimizer = torch.optim.Adam(self.flow.parameters(), lr=self.learning_rate)
@@ -89,12 +89,12 @@ class FlowSampler(LatentSampler):
             torch.nn.utils.clip_grad_norm_(self.flow.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            if update % JUDGED_EVERY and update < self.updates:
+            if update % VALIDATE_EVERY and update < self.updates:
                 continue
             with torch.no_grad():
-                judged = float(self.nll(held_out))
+                nll = float(self.nll(held_out))
             best, state, stale = (
-                (judged, copy.deepcopy(self.flow.state_dict()), 0) if judged < best else (best, state, stale + 1)
+                (nll, copy.deepcopy(self.flow.state_dict()), 0) if nll < best else (best, state, stale + 1)
             )
             if stale == PATIENCE:
                 break
@@ -106,10 +106,10 @@ class FlowSampler(LatentSampler):
         return -self.flow().log_prob(codes).mean()
 
     def draw_standard(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw from N(0, I) and send it backwards through the flow."""
+        """Sample from N(0, I) and apply the inverse of the flow."""
         noise = torch.randn(n, len(self.centre), generator=generator, device=generator.device).cpu()
         inverse = self.flow().transform.inv
-        return torch.cat([inverse(part) for part in noise.split(DRAWN)]).double()
+        return torch.cat([inverse(part) for part in noise.split(CHUNK)]).double()
 
     def log_prob_standard(self, codes: Tensor) -> Tensor:
         """Return log N(f(z); 0, I) + log |det df/dz|."""

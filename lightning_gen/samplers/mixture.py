@@ -10,7 +10,7 @@ from lightning_gen.samplers.base import LatentSampler
 
 
 class GaussianMixtureSampler(LatentSampler):
-    """Gaussians of full covariance, fitted by scikit-learn's expectation maximisation and kept as tensors.
+    """A mixture of Gaussians with full covariance, fitted by scikit-learn's expectation maximisation.
 
     Paper: From Variational to Deterministic Autoencoders, https://arxiv.org/abs/1903.12436, section 4, with its 10
     components
@@ -19,7 +19,7 @@ class GaussianMixtureSampler(LatentSampler):
         components: Number of Gaussians, at least 1.
 
     Raises:
-        InputError: There are none.
+        InputError: The number is below 1.
     """
 
     weights: Tensor
@@ -33,10 +33,10 @@ class GaussianMixtureSampler(LatentSampler):
         self.components = components
 
     def check(self, codes: Tensor) -> None:
-        """Check that there are more codes than each component has numbers in a row of its covariance.
+        """Check that there are more codes than dimensions for each component.
 
         Raises:
-            InputError: There are not, or a density cannot be fitted at all.
+            InputError: There are fewer codes, or they are not finite, all equal, or too wide.
         """
         super().check(codes)
         count, width = codes.shape
@@ -49,7 +49,7 @@ class GaussianMixtureSampler(LatentSampler):
             )
 
     def build(self, width: int) -> None:
-        """Make weights ``(k,)``, means ``(k, width)`` and Cholesky factors of the covariances ``(k, width, width)``."""
+        """Create weights ``(k,)``, means ``(k, width)`` and Cholesky factors of covariances ``(k, width, width)``."""
         super().build(width)
         count, double = self.components, torch.float64
         self.register_buffer("weights", torch.full((count,), 1 / count, dtype=double))
@@ -65,15 +65,15 @@ class GaussianMixtureSampler(LatentSampler):
         self.factors = torch.linalg.cholesky(torch.from_numpy(fitted.covariances_))
 
     def draw_standard(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw a component for each code, then a code from it."""
+        """Sample a component for each code, then a code from it."""
         device = generator.device
         chosen = torch.multinomial(self.weights.float().to(device), n, replacement=True, generator=generator).cpu()
         noise = torch.randn(n, self.means.shape[1], generator=generator, device=device).cpu().double()
-        drawn = self.means[chosen]
-        for component in chosen.unique():  # one matrix for all of its codes, not one each
+        codes = self.means[chosen]
+        for component in chosen.unique():  # one matrix product for all codes of a component
             rows = chosen == component
-            drawn[rows] += noise[rows] @ self.factors[component].T
-        return drawn
+            codes[rows] += noise[rows] @ self.factors[component].T
+        return codes
 
     def log_prob_standard(self, codes: Tensor) -> Tensor:
         """Return log Σₖ weightₖ N(z; meanₖ, covarianceₖ)."""

@@ -1,4 +1,4 @@
-"""The losses of a discriminator and of the network whose samples it judges, written once for all modules that have one.
+"""The losses of a discriminator and of the network that makes the fake samples, shared by all adversarial modules.
 
 A discriminator may give one output or several, such as one for each scale of a multi-scale discriminator or one for
 each member of an ensemble. Objective, terms and penalties are summed over the outputs.
@@ -22,7 +22,7 @@ from lightning_gen.training.phases import Loss
 
 @dataclass(frozen=True)
 class GeneratorLosses:
-    """What the network that makes the fake samples is trained by.
+    """The losses of the network that makes the fake samples.
 
     Attributes:
         adversarial: The objective on the discriminator's logits, without a weight, a scalar.
@@ -41,7 +41,7 @@ class GeneratorLosses:
 
 @dataclass(frozen=True)
 class AdversarialLosses:
-    """The losses of both sides of an adversarial training.
+    """The losses of both networks of adversarial training.
 
     Attributes:
         discriminator: Samples ``(n, *shape)`` and classes ``(n,)`` or None to a `DiscriminatorOutput`, to several of
@@ -59,7 +59,7 @@ class AdversarialLosses:
 
     @property
     def needs_real(self) -> bool:
-        """Whether the generator's losses look at the discriminator's output on real samples."""
+        """Whether the generator's losses use the discriminator's output on real samples."""
         asked = any(term.needs_real_for_generator for term in self.terms.values())
         return asked or self.objective.uses_real_logits_for_generator
 
@@ -76,13 +76,13 @@ class AdversarialLosses:
         Args:
             fake: Its samples, ``(k n, *shape)`` with a whole number k.
             fake_labels: Their classes ``(k n,)``, or None.
-            real: Real samples, ``(n, *shape)``; None where `needs_real` says that no loss looks at them.
+            real: Real samples, ``(n, *shape)``; None if `needs_real` is False.
             real_labels: Their classes ``(n,)``, or None.
             images_seen: Training images seen so far, for schedules.
         """
         on_real: Sequence[DiscriminatorOutput | None] | None = None
         if real is not None and self.needs_real:
-            with torch.no_grad():  # nothing that the generator does changes it
+            with torch.no_grad():  # it does not depend on the generator
                 on_real = outputs_of(self.discriminator(real, real_labels))
         on_fake = outputs_of(self.discriminator(fake, fake_labels))
         pairs = list(zip(on_real or [None] * len(on_fake), on_fake, strict=True))
@@ -101,7 +101,7 @@ class AdversarialLosses:
         """The loss of the discriminator, penalties included.
 
         Args:
-            passes: What `passes` gave, one for each of its outputs.
+            passes: The result of `passes`, one for each output.
             images_seen: Training images seen so far, for schedules.
         """
         objective = self.objective.discriminator
@@ -137,8 +137,8 @@ class AdversarialLosses:
         derivative.
 
         Args:
-            pair: What it is to tell apart, without a graph.
-            generator: Source of whatever a penalty draws.
+            pair: Real and fake samples, without a graph.
+            generator: Source of the penalties' random numbers.
 
         Returns:
             One for each output of the discriminator.
@@ -157,7 +157,7 @@ class AdversarialLosses:
         self, pair: RealFakePair, at_real: bool, at_fake: bool, generator: torch.Generator
     ) -> Sequence[DiscriminatorPass]:
         both, labels = None, pair.real_labels
-        if at_real == at_fake and self.joins(pair):
+        if at_real == at_fake and self.allows_joint_pass(pair):
             both = torch.cat([pair.real, pair.fake.to(pair.real.dtype)])
             if at_real:
                 both = both.detach().requires_grad_()
@@ -170,14 +170,16 @@ class AdversarialLosses:
             fake = pair.fake.detach().requires_grad_() if at_fake else pair.fake
             on_real = outputs_of(self.discriminator(real, labels))
             on_fake = outputs_of(self.discriminator(fake, pair.fake_labels))
-        watched = both if at_real else None
+        differentiated = both if at_real else None
         return [
-            DiscriminatorPass(partial(logits, self.discriminator, k), real, fake, *each, generator, labels, watched)
+            DiscriminatorPass(
+                partial(logits, self.discriminator, k), real, fake, *each, generator, labels, differentiated
+            )
             for k, each in enumerate(zip(on_real, on_fake, strict=True))
         ]
 
-    def joins(self, pair: RealFakePair) -> bool:
-        """Whether one pass over real and fake samples together gives the same as a pass over each."""
+    def allows_joint_pass(self, pair: RealFakePair) -> bool:
+        """Whether one pass over real and fake samples together gives the same outputs as a pass over each."""
         packing = getattr(self.discriminator, "packing", 1)
         alike = len(pair.real) == len(pair.fake) and not len(pair.real) % packing
         return alike and not getattr(self.discriminator, "mixes_samples", True)
@@ -202,7 +204,7 @@ def with_penalties(
 
 
 def outputs_of(result: Any) -> tuple[DiscriminatorOutput, ...]:
-    """What a discriminator returned as its outputs: one, several of them, or logits alone.
+    """The outputs that a discriminator returned as one output, as several, or as logits alone.
 
     Raises:
         InputError: It is none of these.
@@ -235,13 +237,13 @@ def mean(values: Sequence[Tensor]) -> Tensor:
 
 
 def repeated_logits(on_real: DiscriminatorOutput, on_fake: DiscriminatorOutput) -> Tensor:
-    """The real logits, each so many times over that there are as many as fake ones."""
+    """The real logits, repeated until there are as many as fake ones."""
     times = len(on_fake.logits) // len(on_real.logits)
     return on_real.logits if times == 1 else on_real.logits.repeat(times)
 
 
 def subsampled(record: DiscriminatorPass) -> DiscriminatorPass:
-    """A pass with one fake sample for each real one, of all kinds of fake in turn, as penalties see it."""
+    """A pass with one fake sample for each real one, taken from each kind of fake in order; for penalties."""
     count, kinds = len(record.real), len(record.fake) // len(record.real)
     if kinds == 1:
         return record

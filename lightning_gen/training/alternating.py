@@ -1,8 +1,8 @@
 """Manual optimization in phases, written once.
 
 Lightning wraps the whole module in one DistributedDataParallel, whose reducer waits for every parameter after every
-backward; networks that are trained in turn never give it that, so their gradients are averaged here instead, one
-network at a time. This is also the only place that clips, accumulates, steps schedulers, freezes and counts.
+backward. Networks that are trained in alternation never use all parameters in one backward, so their gradients are
+averaged here, one network at a time. Clipping, accumulation, schedulers, freezing and counts are here as well.
 """
 
 import contextlib
@@ -31,11 +31,11 @@ from lightning_gen.training.strategies import gradient_type
 
 @dataclass
 class Step:
-    """The step at hand.
+    """The current step.
 
     Attributes:
         logs: Whether its losses are logged.
-        phase: The phase at hand; None before the first.
+        phase: The current phase; None before the first.
     """
 
     logs: bool = False
@@ -103,17 +103,17 @@ class AlternatingModule(GenerativeModule):
         """
         if settings.gradient_clip_val is not None:
             raise InputError(
-                "networks that take turns are clipped each for itself: use --model.generator_clip, or "
+                "each network is clipped on its own in alternating training: use --model.generator_clip, or "
                 "--model.autoencoder_clip, and --model.discriminator_clip"
             )
         if settings.accumulate_grad_batches != 1:
-            raise InputError("networks that take turns accumulate by splitting each batch: use --model.accumulate")
+            raise InputError("alternating training accumulates by splitting each batch: use --model.accumulate")
 
     def prepare(self, part: MicroBatch) -> None:
         """Compute the `results` that several phases use, before any network is frozen; nothing by default."""
 
     def after_update(self, phase: Phase, images: int, loss: Loss) -> None:
-        """Called after the update of a phase: calls what the phase itself says.
+        """Called after the update of a phase: calls the phase's own `after`.
 
         Args:
             phase: The phase.
@@ -136,7 +136,7 @@ class AlternatingModule(GenerativeModule):
         self._networks = list({id(phase.trains): phase.trains for phase in self._phases}.values())
         names = [phase.name for phase in self._phases]
         if len(set(names)) < len(names):
-            raise InputError(f"phases are told apart by their names and these are {', '.join(names)}: rename one")
+            raise InputError(f"phases need different names and these are {', '.join(names)}: rename one")
         check_apart(self.trained)
         self._warn_of_untrained()
         self.updates = {name: self.updates.get(name, 0) for name in names} | self.updates
@@ -154,7 +154,7 @@ class AlternatingModule(GenerativeModule):
         return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(network.scheduler, optimizer)}
 
     def _warn_of_untrained(self) -> None:
-        """Name the parameters that no phase trains; a metric's are not there to be trained."""
+        """Warn of parameters that no phase trains, apart from those of metrics."""
         own = {id(parameter) for network in self._networks for parameter in network.parameters}
         own |= {id(p) for part in self.modules() if isinstance(part, Metric) for p in part.parameters()}
         left = [name for name, each in self.named_parameters() if each.requires_grad and id(each) not in own]
@@ -167,7 +167,7 @@ class AlternatingModule(GenerativeModule):
             )
 
     def on_fit_start(self) -> None:
-        """Refuse communication hooks, beside strategies and precisions, under which training would go wrong."""
+        """Refuse communication hooks under which training would go wrong, beside strategies and precisions."""
         super().on_fit_start()
         self._sent_as = gradient_type(self.trainer.strategy)
 
@@ -194,7 +194,7 @@ class AlternatingModule(GenerativeModule):
     # a step --------------------------------------------------------------------------------------------------------
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
-        """Go through the phases that are due on a batch."""
+        """Run the phases that are due on a batch."""
         batch = self.batch_of(batch)
         images = self.count(batch)
         self._step.logs = self.logs_now
@@ -212,7 +212,7 @@ class AlternatingModule(GenerativeModule):
         return [batch] if self.accumulate == 1 else batch.split(self.accumulate)
 
     def due(self, phase: Phase) -> bool:
-        """Whether a phase is part of the step at hand."""
+        """Whether a phase is part of the current step."""
         return (self.rounds + 1) % phase.every == 0 and self.started(phase.start_images)
 
     def started(self, start_images: int) -> bool:
@@ -238,7 +238,7 @@ class AlternatingModule(GenerativeModule):
         scheduler = self._scheduler(index)
         if scheduler is not None and phase is next(each for each in self._phases if each.trains is phase.trains):
             self.lr_scheduler_step(scheduler)
-        # a term that is not part of each update is logged as it was last
+        # a term that is not part of every update is logged with its latest value
         self._latest[phase.name] = Loss(loss.total, {**(before.terms if before else {}), **loss.terms})
         self.after_update(phase, images, loss)
 
@@ -284,7 +284,7 @@ class AlternatingModule(GenerativeModule):
     def manual_backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Backward without DistributedDataParallel's reducer; `average_gradients` follows it.
 
-        Nor is it under autocast, as a training step is: second derivatives would be of lower precision than the first.
+        It runs without autocast, unlike the training step: second derivatives keep the precision of the first.
 
         Raises:
             InputError: A penalty asks for a second derivative that a layer does not have.
@@ -305,8 +305,8 @@ class AlternatingModule(GenerativeModule):
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Average gradients over all devices in one all-reduce a dtype, in the type that a communication hook names.
 
-        Every parameter takes part in the same order on every device; one that a loss did not reach counts as zero, so
-        devices can never wait for each other.
+        Every parameter takes part in the same order on every device, and one without a gradient counts as zero, so no
+        device can wait for another forever.
         """
         if self.trainer.world_size == 1:
             return
@@ -323,14 +323,14 @@ class AlternatingModule(GenerativeModule):
             self.finiteness.add_gradient(phase.name, phase.trains.parameters, self.images_seen)
         clip = phase.trains.clip
         if clip is None and phase.every == 1 and not self._step.logs:
-            return  # a norm that nobody reads is not computed; that of a rare phase may be read between its updates
+            return  # the norm would not be logged; that of a phase with an interval may be logged between its updates
         norm = nn.utils.get_total_norm([p.grad for p in phase.trains.parameters if p.grad is not None])
         if clip is not None:
             nn.utils.clip_grads_with_norm_(phase.trains.parameters, clip, norm)
         self._norms[phase.name] = norm
 
     def _metrics(self, phase: Phase) -> dict[str, Tensor | float]:
-        """What is logged of a phase: its latest update, nothing before its first."""
+        """The logged values of a phase: those of its latest update, none before its first."""
         loss = self._latest.get(phase.name)
         if loss is None:
             return {}
@@ -345,15 +345,15 @@ class AlternatingModule(GenerativeModule):
     # buffers -------------------------------------------------------------------------------------------------------
 
     def on_validation_start(self) -> None:
-        """Make BatchNorm's statistics equal on all devices: manual optimization leaves each its own."""
+        """Average BatchNorm's statistics over the devices: with manual optimization each device has its own."""
         if self.trainer.world_size > 1:
             all_reduce_mean(list(self._statistics().values()))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the progress, and BatchNorm's statistics as the average over the devices.
 
-        The run itself is left alone: each device goes on with its own statistics, and so does a run that is resumed on
-        as many.
+        Training itself continues with each device's own statistics, and so does a run that is resumed on as many
+        devices.
         """
         super().on_save_checkpoint(checkpoint)
         if private.has_trainer(self) and self.trainer.world_size > 1:
@@ -362,7 +362,7 @@ class AlternatingModule(GenerativeModule):
             checkpoint["state_dict"] |= {name: averaged[name] for name in averaged if name in checkpoint["state_dict"]}
 
     def own_state(self) -> dict[str, Any]:
-        """The random state, and where there are several devices this one's statistics."""
+        """The random state, and with several devices the statistics of this one."""
         state = super().own_state()
         if not private.has_trainer(self) or self.trainer.world_size == 1:
             return state
@@ -370,11 +370,11 @@ class AlternatingModule(GenerativeModule):
 
     @torch.no_grad()
     def load_own_state(self, own: dict[str, Any]) -> None:
-        """The random state and the statistics, which DistributedDataParallel leaves alone from now on."""
+        """Restore the random state and the statistics, and keep DistributedDataParallel from synchronizing buffers."""
         super().load_own_state(own)
         model = self.trainer.strategy.model
         if isinstance(model, DistributedDataParallel):
-            model.require_forward_param_sync = False  # or its first pass would give all devices those of the first
+            model.require_forward_param_sync = False  # its first pass would copy the buffers of rank 0
         for name, buffer in self._statistics().items():
             if name in own.get("buffers", {}):
                 buffer.copy_(own["buffers"][name])

@@ -11,12 +11,12 @@ from lightning_gen.training.contexts import evaluating
 
 @torch.no_grad()
 def measure_statistics(network: nn.Module, pass_through: Callable[[], object], batches: int) -> None:
-    """Measure the statistics of a network's BatchNorm anew, as plain means over passes; modes and momenta stay.
+    """Measure the statistics of a network's BatchNorm anew, as plain means over passes; modes and momenta are restored.
 
     Args:
-        network: The network; nothing is done where it has no BatchNorm.
+        network: The network; nothing happens if it has no BatchNorm.
         pass_through: Passes one batch through it.
-        batches: How many batches; none leaves the statistics as they are.
+        batches: Number of batches; 0 leaves the statistics unchanged.
     """
     norms = private.batch_norms(network.modules())
     if not norms or batches < 1:

@@ -1,4 +1,4 @@
-"""Which classes a model knows, and which of them are drawn."""
+"""The classes of conditional models: those of samples, and a check against the data."""
 
 from collections.abc import Sequence
 
@@ -8,19 +8,19 @@ from torch import Tensor
 from lightning_gen.errors import InputError
 
 
-def drawn_classes(
+def sampled_classes(
     known: int | None, n: int, labels: Tensor | Sequence[int] | int | None, generator: torch.Generator
 ) -> Tensor:
-    """Classes ``(n,)`` of samples to draw: those asked for, over and over, or at random with even odds.
+    """Classes ``(n,)`` of samples to draw: those asked for, repeated, or uniformly random ones.
 
     Args:
-        known: Number of classes that the model knows; None where it knows of none.
-        n: How many are drawn.
+        known: Number of classes of the model; None if it is not conditional.
+        n: Number of samples.
         labels: Class or classes asked for, or None.
-        generator: Source of classes at random.
+        generator: Source of random classes.
 
     Raises:
-        InputError: The model knows no such class.
+        InputError: The model has no such class.
     """
     if known is None:
         raise InputError("this model was trained without classes: leave out the labels")

@@ -9,14 +9,14 @@ from lightning_gen import private
 
 
 def sum_over_devices(x: Tensor) -> Tensor:
-    """The sum of a tensor over all processes, in place; the tensor itself where there is only one."""
+    """The sum of a tensor over all processes, in place; unchanged with one process."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.all_reduce(x)
     return x
 
 
 def min_over_devices(x: Tensor) -> Tensor:
-    """The least of a tensor over all processes, in place; the tensor itself where there is only one."""
+    """The minimum of a tensor over all processes, in place; unchanged with one process."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.all_reduce(x, torch.distributed.ReduceOp.MIN)
     return x
@@ -31,7 +31,7 @@ def means_over_devices(tensors: list[Tensor], sent_as: torch.dtype | None = None
         sent_as: The type in which they are sent and summed; None for their own.
 
     Returns:
-        Parts of one piece of memory a dtype.
+        Views of one flat tensor for each dtype.
     """
     means: dict[int, Tensor] = {}
     for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
@@ -54,7 +54,7 @@ def all_reduce_mean(tensors: list[Tensor]) -> None:
 
 
 def of_all_devices(value: Any) -> list[Any]:
-    """What each process has, by rank; a list of one where there is only one process."""
+    """The value of each process, by rank; a list of one value with one process."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return [value]
     values: list[Any] = [None] * torch.distributed.get_world_size()

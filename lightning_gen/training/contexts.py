@@ -9,7 +9,7 @@ from torch import nn
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module and all its parts into evaluation mode, and each part back into its own at the end."""
+    """Put a module and all its parts into evaluation mode; restore each part's mode at the end."""
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
@@ -20,9 +20,9 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def uncompiled(needed: bool) -> contextlib.AbstractContextManager[object]:
-    """Run compiled networks as they are, where a second derivative follows, which compiled code has not.
+    """Run compiled networks eagerly where a second derivative follows, which compiled code does not have.
 
     Args:
-        needed: Whether one does; if not, networks run as they would anyway.
+        needed: Whether one follows; if not, nothing changes.
     """
     return torch.compiler.set_stance("force_eager") if needed else contextlib.nullcontext()

@@ -1,4 +1,4 @@
-"""What modules of version 0.1 call phases; for one more version."""
+"""`Player`, the phase of version 0.1; it works for one more version."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Player:
 
     @property
     def phase(self) -> Phase:
-        """The same as a phase."""
+        """The phase that the player describes."""
         network = OptimizedNetwork(self.name, self.network, self.optimizer, self.scheduler, self.clip)
         return Phase(self.name, network, self._loss, self.every, self.start_images)
 

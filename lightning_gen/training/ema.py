@@ -16,7 +16,7 @@ from lightning_gen.schedules import Schedule
 
 @dataclass(frozen=True)
 class Tensors:
-    """The tensors of a network, gathered once and not at each step.
+    """The tensors of a network, collected once for all steps.
 
     Attributes:
         weights: Its parameters.
@@ -28,20 +28,20 @@ class Tensors:
 
     @classmethod
     def of(cls, network: nn.Module) -> "Tensors":
-        """Those of a network that will not be moved to another device any more."""
+        """Those of a network that no longer moves to another device."""
         return cls(list(network.parameters()), list(network.buffers()))
 
 
 POWER_ITERATIONS = 15
-"""Power iterations for the singular vectors of an average: as many as torch makes where it begins to normalise."""
+"""Power iterations for the singular vectors of an average: as many as torch's initialisation makes."""
 
 
 @torch.no_grad()
-def settle_spectral_norms(average: nn.Module) -> None:
-    """Turn singular vectors that were copied from a network to those of the average of its weights.
+def update_singular_vectors(average: nn.Module) -> None:
+    """Replace singular vectors that were copied from the trained network by those of the averaged weights.
 
-    A weight that is divided by its largest singular value keeps that one's vectors as buffers, which belong to the
-    weights that they were found for. Both of torch's ways to normalise are known; a network without is left as it is.
+    Spectral normalization keeps the singular vectors of the largest singular value as buffers, and those of the trained
+    weights are not those of the average. Both implementations of torch are supported; other networks stay unchanged.
 
     Args:
         average: The network that holds the average.
@@ -107,7 +107,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self, average: Tensors, source: Tensors, images: int, images_seen: int) -> None:
-        """Move `average` towards `source`; buffers (BatchNorm's statistics) are copied, see `settle_spectral_norms`.
+        """Move `average` towards `source`; buffers (BatchNorm's statistics) are copied, see `update_singular_vectors`.
 
         Args:
             average: The network that holds the average, in float32.

@@ -1,4 +1,4 @@
-"""Scalars that must be finite in training, kept on the device until somebody looks."""
+"""Scalars that must be finite in training, kept on the device until they are checked."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class NonFinite:
-    """What was not finite first.
+    """The first value that was not finite.
 
     Attributes:
-        phase: Whose update it was part of.
-        quantity: What it is called.
+        phase: The phase whose update it was part of.
+        quantity: Its name.
         value: nan, inf or -inf.
         images: Training images seen with the batch.
     """
@@ -30,15 +30,15 @@ class NonFinite:
 
 @dataclass(frozen=True)
 class FiniteRecord:
-    """A scalar that must be finite; nobody has looked at it yet.
+    """A scalar that must be finite and is not checked yet.
 
     Attributes:
-        phase: Whose update it is part of.
-        quantity: What it is called.
+        phase: The phase whose update it is part of.
+        quantity: Its name.
         value: The scalar, on the device.
         images: Training images seen with the batch.
-        parts: Named scalars that it was made of.
-        scaled: Whether it may overflow where a float16 scaler has yet to find its scale.
+        parts: Named scalars from which it was computed.
+        scaled: Whether it may overflow while a float16 scaler still looks for its scale.
     """
 
     phase: str
@@ -49,7 +49,7 @@ class FiniteRecord:
     scaled: bool = False
 
     def non_finite(self) -> NonFinite | None:
-        """The first part that is not finite, else the scalar; None where the scalar is finite, whatever its parts."""
+        """The first part that is not finite, else the scalar; None if the scalar is finite."""
         if math.isfinite(float(self.value)):
             return None
         values = ((name, float(value)) for name, value in {**self.parts, self.quantity: self.value}.items())
@@ -58,7 +58,7 @@ class FiniteRecord:
 
 
 class FiniteRecords(list[FiniteRecord]):
-    """Scalars of the latest updates that must be finite, in the order of time; no value is read back here."""
+    """Scalars of the latest updates that must be finite, in the order of time; adding reads no value back."""
 
     def add_loss(self, phase: str, total: Tensor, terms: Mapping[str, Tensor], images: int) -> None:
         """Add a loss before its update."""
@@ -68,8 +68,8 @@ class FiniteRecords(list[FiniteRecord]):
     def add_gradient(self, phase: str, parameters: Iterable[nn.Parameter], images: int) -> None:
         """Add the norm of the first gradient of some parameters, after unscaling and before the update.
 
-        A gradient that is not finite further behind in the network has come down to it; the norm of all gradients
-        would take a pass over them in each step.
+        A gradient that is not finite in a later layer has propagated to this one; the norm of all gradients would take
+        a pass over them in each step.
         """
         first = next((parameter.grad for parameter in parameters if parameter.grad is not None), None)
         if first is not None:

@@ -1,4 +1,4 @@
-"""What is looked at once, in the first batch of each kind of a run, so that no later batch waits for it."""
+"""Checks of the first batch of each split; later batches are not checked, as a check waits for the device."""
 
 from typing import NamedTuple
 
@@ -11,15 +11,15 @@ from lightning_gen.media import Medium
 from lightning_gen.records import Batch, Shape
 
 ROUNDING = 1e-3
-"""How far beyond [-1, 1] a picture may be."""
+"""How far beyond [-1, 1] an image may be."""
 
 
 class PixelsOnly(NamedTuple):
-    """What of a model is for pictures in [-1, 1] alone.
+    """The part of a model that supports images in [-1, 1] alone.
 
     Attributes:
         part: Its name.
-        otherwise: What to do where the samples are no such pictures, as the end of a sentence.
+        otherwise: What to do where the samples are no such images, as the end of a sentence.
     """
 
     part: str
@@ -29,15 +29,15 @@ class PixelsOnly(NamedTuple):
 def check_first_batch(
     batch: Batch, place: str, shape: Shape, medium: Medium, classes: int | None, limit: PixelsOnly | None
 ) -> None:
-    """Check that a batch can be trained on, or judged; warn of pictures in another range.
+    """Check that a batch can be trained or evaluated on; warn of images in another range.
 
     Args:
-        batch: Samples ``(n, *shape)`` as models see them, with their labels.
-        place: What it is called in sentences.
-        shape: Shape of the samples that the model is of.
+        batch: Samples ``(n, *shape)`` as models take them, with their labels.
+        place: Its name in messages.
+        shape: Shape of the model's samples.
         medium: What a sample is.
-        classes: Number of classes that the model knows; None where it looks at no labels.
-        limit: What is for pictures in [-1, 1] alone; None where all numbers will do.
+        classes: Number of classes of the model; None if it uses no labels.
+        limit: The part that supports images in [-1, 1] alone; None if all numbers are allowed.
 
     Raises:
         InputError: Samples are of another shape, not finite, or outside [-1, 1] where they must not be, or labels are
@@ -65,13 +65,13 @@ def _check_range(x: Tensor, place: str, bounded: bool, limit: PixelsOnly | None)
     low, high = float(x.min()), float(x.max())
     if limit is not None and max(-low, high) > 1 + ROUNDING:
         raise InputError(
-            f"{limit.part} is for pictures in [-1, 1] and {place} goes from {low:.3g} to {high:.3g}: hand them over as "
+            f"{limit.part} is for images in [-1, 1] and {place} goes from {low:.3g} to {high:.3g}: give them as "
             f"uint8, scale them (x / 127.5 - 1 where they go from 0 to 255), or {limit.otherwise}"
         )
     if bounded and 0 <= low < high:
         rank_zero_warn(
-            "pictures are in [-1, 1] here and no pixel of the first batch is below 0: if yours are in [0, 1], scale "
-            "them by x * 2 - 1 or hand them over as uint8, or else figures such as mse are wrong"
+            "images are in [-1, 1] here and no pixel of the first batch is below 0: if yours are in [0, 1], scale them "
+            "by x * 2 - 1 or give them as uint8, or else metrics such as mse are wrong"
         )
 
 

@@ -9,11 +9,11 @@ from lightning_gen import private
 
 
 class ImageAxis:
-    """Tells the loggers at how many images the figures stand that are logged next.
+    """Sets the number of images as the step of the metrics that are logged next.
 
-    Lightning's own way is a figure called `step` among them. But each logged figure is a metric for callbacks too, and
-    ModelCheckpoint would put this one in the place of the optimizers' steps in the names of its files, where it is the
-    same for several of them: states would overwrite each other.
+    Lightning would take it from a logged metric called `step`. But callbacks see every logged metric, and
+    ModelCheckpoint would use this one instead of the optimizer steps in its file names. Several checkpoints can have
+    the same number of images, so they would overwrite each other.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class ImageAxis:
         return {"_images": self._images, "_trainer": None}  # a copy of a module has no Trainer
 
     def put(self, trainer: Trainer, images: int) -> None:
-        """Let what is logged next stand at so many images."""
+        """Log the next metrics at this number of images."""
         self._images = images
         if self._trainer is not trainer:
             self._trainer = trainer

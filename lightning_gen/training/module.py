@@ -38,7 +38,7 @@ def named(parts: dict[str, Any]) -> nn.ModuleDict:
     """Parts by the names under which they are logged.
 
     Raises:
-        InputError: A name is one that torch keeps for itself, such as `type` or `train`.
+        InputError: A name is reserved by torch, such as `type` or `train`.
     """
     try:
         return nn.ModuleDict(parts)
@@ -48,23 +48,23 @@ def named(parts: dict[str, Any]) -> nn.ModuleDict:
 
 
 EVALUATION_SEED = 20_140_610
-"""Seed of what validation and test draw."""
+"""Seed of the random numbers of validation and test."""
 END_OF_SCHEDULES = sys.maxsize
-"""The images at which validation and test look at schedules, one of your own included: all have come to their ends."""
+"""The number of images at which validation and test evaluate schedules, users' own too: every schedule has ended."""
 
 
 class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
     """Base of the modules: counts images, owns this process's generator, logs on an axis of images.
 
     Attributes:
-        class_names: Names of the classes of the data that it was trained on, or None; kept in checkpoints.
+        class_names: Class names of the training data, or None; kept in checkpoints.
         images_seen: Training images seen so far by all devices together; the unit of run length, schedules, EMA and
             every axis. Kept in checkpoints.
         batch_images: Images of the latest batch, over all devices.
-        finiteness: Scalars of the latest updates that must be finite; None where nobody is going to look.
-        evaluation_rng: Source of what validation and test draw, seeded anew at each start.
-        rng: This process's own generator for latents, noise and augmentation, on the module's device. Seeded from the
-            global seed and the rank, so that no two processes draw the same numbers; kept in checkpoints.
+        finiteness: Scalars of the latest updates that must be finite; None if they are not checked.
+        evaluation_rng: Generator of validation and test, seeded anew at each start.
+        rng: The generator of this process for latents, noise and augmentation, on the module's device. Its seed comes
+            from the global seed and the rank, so that no two processes use the same numbers; kept in checkpoints.
     """
 
     def __init__(self) -> None:
@@ -81,10 +81,10 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
 
     @property
     def medium(self) -> Medium:
-        """What a sample is: that of the data that it was trained on, kept in checkpoints, else that of the shape.
+        """What a sample is: the medium of the training data, kept in checkpoints, else the one that the shape implies.
 
         Raises:
-            InputError: Nothing says it and the shape does not tell it.
+            InputError: The data did not say it and the shape implies none.
         """
         return self._medium or medium_of(self.data_shape)
 
@@ -94,7 +94,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
 
     @property
     def pixels_only(self) -> PixelsOnly | None:
-        """What of it is for images in [-1, 1] alone; None where samples may be any numbers."""
+        """The part that supports images in [-1, 1] alone; None if samples may be any numbers."""
         return None
 
     @property
@@ -105,22 +105,21 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
         return self._rng
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # a number or a word in the place of another, as Lightning sets in each hook: no need for torch's search of what
-        # else it may be
+        # Lightning replaces a number or a text in each hook; skip torch's checks for parameters, modules and buffers
         if name in vars(self) and (value is None or isinstance(value, (int, str))):
             vars(self)[name] = value
         else:
             super().__setattr__(name, value)
 
     def batch_of(self, batch: Any) -> Batch:
-        """What a DataLoader yields, as the networks see it and in their precision; see `Batch.of`."""
+        """A DataLoader's batch, scaled and in the precision of the networks; see `Batch.of`."""
         to_model = None if self._medium is None else self._medium.to_model
         return Batch.of(batch, cast(torch.dtype, self.dtype), to_model)
 
     # counting ------------------------------------------------------------------------------------------------------
 
     def count(self, batch: Batch) -> int:
-        """Add a batch, over all devices, to `images_seen`; returns the images added."""
+        """Add a batch, over all devices, to `images_seen`; return the number of images added."""
         self.batch_images = len(batch.x) * self.trainer.world_size
         self.images_seen += self.batch_images
         return self.batch_images
@@ -132,23 +131,23 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
     # checkpoints ---------------------------------------------------------------------------------------------------
 
     def progress(self) -> dict[str, Any]:
-        """What a subclass keeps in checkpoints beside the count; plain data."""
+        """The state that a subclass keeps in checkpoints beside the count, as plain data."""
         return {}
 
     def load_progress(self, progress: dict[str, Any]) -> None:
-        """Take back what `progress` gave."""
+        """Restore the result of `progress`."""
 
     def own_state(self) -> dict[str, Any]:
-        """What this process alone has: the state of its random numbers; plain data."""
+        """The state of this process alone, that of its random numbers, as plain data."""
         return random_state(self.rng)
 
     def load_own_state(self, own: dict[str, Any]) -> None:
-        """Take back what `own_state` gave."""
+        """Restore the result of `own_state`."""
         set_random_state(self.rng, own)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store the count, and what each process has of its own (Lightning stores neither)."""
-        pending = self._resumption.pending  # until the first batch of a resumed run, that is still in its checkpoint
+        """Store the count and the state of each process; Lightning stores neither."""
+        pending = self._resumption.pending  # not restored before the first batch of a resumed run
         own = of_all_devices(self.own_state()) if pending is None else pending
         built = {} if self._resumption.built is None else {"built": self._resumption.built}
         checkpoint["lightning_gen"] = {
@@ -159,10 +158,10 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
             **built,
             **self.progress(),
         }
-        checkpoints.carry(checkpoint)
+        checkpoints.serialize_states(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the count back; the random state follows with the first batch.
+        """Restore the count; the random state is restored at the first batch.
 
         Raises:
             InputError: The checkpoint is damaged, is of another class of module, or holds the weights of another model,
@@ -175,7 +174,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
         check_class(self, described)
         check_weights(self, checkpoint["state_dict"])
         checkpoints.check_finite(self, checkpoint["state_dict"])
-        checkpoints.uncarry(checkpoint)
+        checkpoints.deserialize_states(checkpoint)
         if trained and self.trainer.state.fn == "fit":
             check_optimizers(described, self.hparams)
         progress = checkpoint.get("lightning_gen", {})
@@ -212,11 +211,11 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
     # a run begins and goes on --------------------------------------------------------------------------------------
 
     def configure_callbacks(self) -> list[Callback]:
-        """What runs beside each training of the module."""
+        """The callbacks of every training of the module."""
         return [SkipUnused()]
 
     def setup(self, stage: str) -> None:
-        """Look at the first batches again."""
+        """Check the first batches again."""
         self._checked_splits = set()
 
     def on_fit_start(self) -> None:
@@ -235,7 +234,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
             check_classes(self.num_classes, data.num_classes)
         self.medium = medium_said_by(data) or self._medium
         self.class_names = classes_of(getattr(data, "classes", None)) or self.class_names
-        described(self.medium)  # which is refused at once where no checkpoint could keep it
+        described(self.medium)  # raises at once if checkpoints could not keep it
         check_strategy(self.trainer.strategy)
         check_synchronized(self)
         check_precision(self.trainer.precision)
@@ -245,14 +244,14 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
             check_groups(loaded["optimizer_states"], self.trainer.optimizers)
 
     def on_train_start(self) -> None:
-        """Let what the user has changed win over what came with the optimizers' state."""
+        """Let settings that the user has changed replace those of the optimizers' state."""
         if self._resumption.progress is not None:
             if self.trainer.is_global_zero:
                 self._resumption.warn_of_other_devices(self.trainer.world_size)
             self._resumption.apply_settings(self.trainer.optimizers, self._schedulers, self.images_seen)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Put back what is this process's own in a resumed run, after the loaders have drawn seeds of theirs.
+        """Restore the state of this process in a resumed run, after the loaders have drawn their seeds.
 
         Raises:
             InputError: The first batch of a run cannot be trained on.
@@ -264,12 +263,12 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
         own = self._resumption.own_state(self.global_rank, self.trainer.world_size)
         if own is not None:
             self.load_own_state(own)
-        else:  # numbers that were not drawn before
+        else:  # another seed, so that no numbers repeat
             self._rng = process_generator(self.device, torch.initial_seed() + self.images_seen, self.global_rank)
         self._resumption.progress = None
 
     def _check_first(self, batch: Any, index: int, split: str) -> None:
-        """Check the first batch of a split; no later one is waited for."""
+        """Check the first batch of a split alone: the check waits for the device."""
         if split not in self._checked_splits:
             self._checked_splits.add(split)
             place = f"batch {index} of the {split} data"
@@ -277,9 +276,9 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
             check_first_batch(self.batch_of(batch), place, shape, medium, self.num_classes, self.pixels_only)
 
     def after_rollback(self) -> None:
-        """Called when a run went back to a checkpoint: settings stay the user's, random numbers go on as they are.
+        """Called when a run went back to a checkpoint: the user's settings stay, and so does the random state.
 
-        With the random state of the checkpoint the run would take the same way again.
+        With the random state of the checkpoint the run would repeat the same steps.
         """
         self._resumption.apply_settings(self.trainer.optimizers, self._schedulers, self.images_seen)
         own = self._resumption.own_state(self.global_rank, self.trainer.world_size)
@@ -295,12 +294,12 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
 
     @property
     def trained(self) -> dict[str, nn.Module]:
-        """What is trained, by the names of the networks."""
+        """The trained networks by name."""
         return {"model": self}
 
     @property
     def averaged(self) -> dict[str, nn.Module]:
-        """Averages of what is trained, by the names of the networks."""
+        """The averages of trained networks by name."""
         return {}
 
     @property
@@ -325,7 +324,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
 
     @property
     def logs_now(self) -> bool:
-        """Whether this batch is logged, by the Trainer's ``log_every_n_steps``."""
+        """Whether this batch is logged according to the Trainer's ``log_every_n_steps``."""
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         counted = every > 0 and (private.batches_counted(self.trainer) + 1) % every == 0
         return counted and not private.accumulates(self.trainer)
@@ -345,12 +344,12 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
 
     @abstractmethod
     def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
-        """Metrics of a held-out batch: scalars, averaged over the split by whoever asks."""
+        """Metrics of a held-out batch: scalars, which the caller averages over the split."""
 
     def evaluation_start(self) -> None:
-        """Begin a split anew: the one before may have been left in the middle.
+        """Begin a split; the previous one may have been left in the middle.
 
-        The same numbers are drawn for each, so that metrics can be compared; each process has its own.
+        Every split uses the same random numbers, so that metrics can be compared; each process has its own.
         """
         self.evaluation_rng = torch.Generator(self.device).manual_seed(EVALUATION_SEED + self.global_rank)
 
@@ -368,7 +367,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
         self._evaluate(self.batch_of(batch), "val")
 
     def on_validation_epoch_end(self) -> None:
-        """Log the metrics of the validation split, and put all of them on the axis of images."""
+        """Log the metrics of the whole validation split."""
         self._report_all("val")
 
     def on_test_epoch_start(self) -> None:

@@ -1,4 +1,4 @@
-"""Overhead of a training step that can be left out: empty hooks, a profiler without records, memory given back."""
+"""Removes per-step overhead: empty hooks, an unused profiler, memory returned to the system after each step."""
 
 import contextlib
 import ctypes
@@ -21,12 +21,12 @@ BATCH_HOOKS = (
     "on_before_optimizer_step",
     "on_train_batch_end",
 )
-"""What the Trainer calls in each batch, of each callback, of the module and of the strategy."""
+"""Hooks that the Trainer calls in each batch on each callback, the module and the strategy."""
 
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
-"""The variable of the environment that lets torch ask the driver whether there is a GPU."""
+"""The environment variable that makes torch ask the driver whether there is a GPU."""
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-"""What glibc's ``mallopt`` calls its settings."""
+"""Settings of glibc's ``mallopt``."""
 
 
 class NoProfiler(PassThroughProfiler):
@@ -36,10 +36,10 @@ class NoProfiler(PassThroughProfiler):
 
 
 class SkipUnused(Callback):
-    """Lets the Trainer skip, in each batch, the hooks that nobody has overridden, and a profiler that records nothing.
+    """Lets the Trainer skip, in each batch, hooks that are not overridden, and a profiler that records nothing.
 
-    The Trainer leaves out a hook that is not callable, so those that nobody has overridden are None while a run trains;
-    all is as it was when it ends, however it ends.
+    The Trainer skips hooks that are not callable, so hooks that are not overridden are None during training. They are
+    restored when training ends, also by an exception.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class SkipUnused(Callback):
         self._check: str | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the hooks away."""
+        """Remove the hooks."""
         for owner, base in _owners(trainer, pl_module):
             for hook in BATCH_HOOKS:
                 if getattr(type(owner), hook, None) is getattr(base, hook, base) and hook not in vars(owner):
@@ -55,11 +55,11 @@ class SkipUnused(Callback):
         if type(trainer.profiler) is PassThroughProfiler:  # type: ignore[attr-defined]
             self._profiler, trainer.profiler = trainer.profiler, NoProfiler()  # type: ignore[attr-defined]
         if not torch.cuda.is_available():
-            # with it, which Lightning sets for processes that fork, each step of Adam looks for a GPU in the driver
+            # Lightning sets it for processes that fork; with it each step of Adam asks the driver for a GPU
             self._check = os.environ.pop(NVML_CHECK, None)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give them back."""
+        """Restore the hooks."""
         for owner, _ in _owners(trainer, pl_module):
             for hook in BATCH_HOOKS:
                 if vars(owner).get(hook, hook) is None:
@@ -70,7 +70,7 @@ class SkipUnused(Callback):
             os.environ[NVML_CHECK], self._check = self._check, None
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Give them back."""
+        """Restore the hooks."""
         self.on_train_end(trainer, pl_module)
 
 
@@ -83,10 +83,10 @@ def _owners(trainer: Trainer, module: LightningModule) -> Iterator[tuple[Any, ty
 def keep_memory() -> None:
     """Let this process keep the memory that it frees for its next step, as torch does on a GPU.
 
-    By default glibc gives large tensors back to the system, which hands them out again at the next step page by page,
-    each cleared: up to a quarter of a step of convolutions. It holds until the process ends, after training too.
-    Nothing is done where the C library is another, or where the user has told it what to do by a variable of the
-    environment, `MALLOC_...` or `GLIBC_TUNABLES`.
+    By default glibc returns large tensors to the system, which clears and maps their pages again at the next step: up
+    to a quarter of the time of a convolutional step. The setting lasts until the process ends, after training too.
+    Nothing changes with another C library, or if the user has set an environment variable for it, `MALLOC_...` or
+    `GLIBC_TUNABLES`.
     """
     chosen = any(name.startswith("MALLOC_") for name in os.environ)
     if platform.libc_ver()[0] != "glibc" or chosen or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):

@@ -1,4 +1,4 @@
-"""What an alternating module trains, as data: networks with their optimizers, and the phases of a step."""
+"""Networks with their optimizers, and the phases of a step of alternating training, as data."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Loss:
     terms: dict[str, Tensor] = field(default_factory=dict)
 
     def scaled(self, share: float) -> "Loss":
-        """The part of the loss on a whole batch that a loss on a share of it makes up."""
+        """The loss times the micro-batch's share of the batch, so that the sum over micro-batches is the batch loss."""
         if share == 1:
             return self
         return Loss(self.total * share, {name: value * share for name, value in self.terms.items()})
@@ -45,7 +45,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """A part of a batch, which all phases of a step see one after another; the whole batch where nothing accumulates.
+    """A part of a batch that all phases of a step use in order; the whole batch without accumulation.
 
     Attributes:
         batch: The samples.
@@ -63,8 +63,8 @@ class OptimizedNetwork:
     """A network and how it is optimized.
 
     Attributes:
-        name: What it is called in logs and messages.
-        network: What the optimizer trains; frozen during the phases of other networks.
+        name: Its name in logs and messages.
+        network: The network that the optimizer trains; frozen during the phases of other networks.
         optimizer: Makes the optimizer from the parameters.
         scheduler: Makes the learning-rate scheduler from the optimizer, or None.
         clip: Largest norm of the gradient, above 0, or None.
@@ -84,7 +84,7 @@ class OptimizedNetwork:
 
     @cached_property
     def parameters(self) -> tuple[nn.Parameter, ...]:
-        """What the optimizer trains."""
+        """The parameters that the optimizer trains."""
         return tuple(self.network.parameters())
 
 
@@ -96,11 +96,11 @@ class Phase:
     (lazy regularization, https://arxiv.org/abs/1912.04958, appendix B).
 
     Attributes:
-        name: What the loss is called in logs and messages; no two phases share one.
+        name: Name of the loss in logs and messages, unique among the phases.
         trains: The network, with its optimizer.
         loss: The loss on a part of the batch.
-        every: The phase is part of every so many-th step, at least 1.
-        start_images: The phase starts with the first step before which so many training images were seen, at least 0.
+        every: Interval of the phase in steps, at least 1.
+        start_images: The phase starts once this many training images were seen before a step, at least 0.
         after: Called after the update with the images that it used, over all devices, and the loss; or None.
 
     Raises:
@@ -125,7 +125,7 @@ class Phase:
 
 
 def check_clip(part: object, name: str, clip: float | None) -> None:
-    """Check the largest norm of a gradient: a negative one would turn the gradient round, and 0 stop the network.
+    """Check the largest norm of a gradient: a negative one would reverse the gradient, and 0 would stop training.
 
     Raises:
         InputError: It is not above 0.
@@ -135,7 +135,7 @@ def check_clip(part: object, name: str, clip: float | None) -> None:
 
 
 def check_apart(networks: Mapping[str, nn.Module]) -> None:
-    """Check that networks that are trained in turn have weights of their own: each is frozen while another learns.
+    """Check that networks that are trained in alternation share no weights: each is frozen while another is trained.
 
     Args:
         networks: The networks by name.
@@ -145,4 +145,4 @@ def check_apart(networks: Mapping[str, nn.Module]) -> None:
     """
     for (one, first), (other, second) in combinations(networks.items(), 2):
         if set(first.parameters()) & set(second.parameters()):
-            raise InputError(f"{one} and {other} share weights, which neither could train: build one of each")
+            raise InputError(f"{one} and {other} share weights, which neither could train: build each with its own")

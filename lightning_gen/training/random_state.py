@@ -1,4 +1,4 @@
-"""The random numbers of one process: a generator of its own, and the state of all as plain data."""
+"""The random numbers of one process: its generator, and the state of all generators as plain data."""
 
 import random
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 
 
 def process_generator(device: torch.device, seed: int, rank: int) -> torch.Generator:
-    """A generator whose numbers no other process of the run draws."""
+    """A generator whose seed no other process of the run has."""
     return torch.Generator(device).manual_seed((seed * 2**16 + rank) % 2**63)
 
 
@@ -30,7 +30,7 @@ def random_state(rng: torch.Generator) -> dict[str, Any]:
 
 
 def set_random_state(rng: torch.Generator, state: dict[str, Any]) -> None:
-    """Put back what `random_state` gave."""
+    """Restore the result of `random_state`."""
     torch.set_rng_state(state["torch"].cpu())
     np.random.set_state(tuple(state["numpy"]))
     version, internal, gauss = state["python"]

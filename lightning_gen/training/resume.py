@@ -1,4 +1,4 @@
-"""A run that goes on from a checkpoint: what it needs beyond what Lightning puts back, and whether it can."""
+"""Resuming from a checkpoint: the state that Lightning does not restore, and checks that the checkpoint fits."""
 
 import copy
 import warnings
@@ -14,11 +14,11 @@ from lightning_gen.training.settings import apply_settings, as_built
 
 
 class Resumption:
-    """What a module knows of the run that it goes on with.
+    """The state of the run that a module resumes.
 
     Attributes:
-        progress: What the checkpoint holds of the module, from loading to the first batch; else None.
-        built: What the optimizers and schedulers of this run were built with; None before it begins.
+        progress: The module's state in the checkpoint, from loading to the first batch; else None.
+        built: The settings with which this run's optimizers and schedulers were built; None before it begins.
     """
 
     def __init__(self) -> None:
@@ -27,34 +27,34 @@ class Resumption:
         self._schedulers: list[dict[str, Any]] = []
 
     def load(self, progress: dict[str, Any], schedulers: list[dict[str, Any]]) -> None:
-        """Take what a checkpoint holds of the module, and the states of its schedulers."""
+        """Keep the module's state in a checkpoint, and the states of its schedulers."""
         self.progress = progress
         self._schedulers = copy.deepcopy(schedulers)  # torch takes parts out of what it loads
 
     def begin(self, optimizers: Sequence[Optimizer], schedulers: Sequence[LRScheduler]) -> None:
-        """Note what optimizers and schedulers were built with, before their state is put back."""
+        """Record the settings of optimizers and schedulers before their state is restored."""
         self.built = as_built(optimizers, schedulers)
 
     @property
     def pending(self) -> list[Any] | None:
-        """The states of the processes that are not put back yet; None where there are none to be put back."""
+        """The states of the processes that are not restored yet; None if there are none."""
         return None if self.progress is None else self.progress.get("processes", [])
 
     def own_state(self, rank: int, processes: int) -> dict[str, Any] | None:
-        """The state of one process; None where the run had another number of them."""
+        """The state of one process; None if the run had another number of processes."""
         states = self.pending or []
         return states[rank] if len(states) == processes else None
 
     def apply_settings(
         self, optimizers: Sequence[Optimizer], schedulers: Sequence[LRScheduler], images_seen: int
     ) -> None:
-        """Let what the user has changed between the runs win; see `lightning_gen.training.settings`."""
+        """Let settings that the user has changed between the runs win; see `lightning_gen.training.settings`."""
         assert self.built is not None
         before = self.progress.get("built") if self.progress else None
         apply_settings(optimizers, schedulers, self.built, before, self._schedulers, images_seen)
 
     def warn_of_other_devices(self, processes: int) -> None:
-        """Warn where the run had another number of processes."""
+        """Warn if the run had another number of processes."""
         before = len(self.pending or [])
         if before != processes:
             warnings.warn(
@@ -66,7 +66,7 @@ class Resumption:
 
 
 NAMED = 3
-"""Tensors that a message names."""
+"""Number of tensors that a message names."""
 
 
 def check_weights(module: nn.Module, stored: dict[str, Tensor]) -> None:
@@ -90,7 +90,7 @@ def check_class(module: nn.Module, stored: dict[str, Any]) -> None:
     """Check that a checkpoint is of a module of the same class.
 
     Args:
-        module: The module that goes on.
+        module: The module that resumes.
         stored: The checkpoint's description of its module.
 
     Raises:
@@ -114,7 +114,7 @@ def check_optimizers(stored: dict[str, Any], own: dict[str, Any]) -> None:
 
     Args:
         stored: The checkpoint's description of its module.
-        own: The description of the module that goes on.
+        own: The description of the module that resumes.
 
     Raises:
         InputError: One is of another class.
@@ -135,7 +135,7 @@ def check_groups(stored: Sequence[dict[str, Any]], optimizers: Sequence[Optimize
 
     Args:
         stored: The checkpoint's states.
-        optimizers: Those that go on.
+        optimizers: The optimizers that resume.
 
     Raises:
         InputError: It is not.

@@ -1,4 +1,4 @@
-"""Settings of optimizers and schedulers that a user changes between two runs: they win over the state of the first."""
+"""Settings of optimizers and schedulers that a user changes between two runs replace those of the first run's state."""
 
 import copy
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from lightning_gen.schedules import ImageSchedule
 
 
 def as_built(optimizers: Sequence[Optimizer], schedulers: Sequence[LRScheduler]) -> dict[str, Any]:
-    """What optimizers and schedulers were built with, as plain data.
+    """The settings with which optimizers and schedulers were built, as plain data.
 
     Args:
-        optimizers: Before their state is put back and before their first step.
-        schedulers: Theirs, likewise.
+        optimizers: Before their state is restored and before their first step.
+        schedulers: Their schedulers, likewise.
 
     Returns:
-        The options of each group of each optimizer, and the state of each scheduler by its place: the number of its
-        optimizer, and its own among that one's.
+        The options of each group of each optimizer, and the state of each scheduler by its index: that of its
+        optimizer, and its own among the schedulers of that optimizer.
     """
     states: dict[str, Any] = {}
     for scheduler in schedulers:
@@ -46,25 +46,25 @@ def apply_settings(
     moved: Sequence[dict[str, Any]],
     images_seen: int,
 ) -> None:
-    """Let what the user has changed between two runs win over the state that came from the first.
+    """Let settings that the user has changed between two runs replace those of the first run's state.
 
-    Both runs note what their optimizers and schedulers are built with. An option of a group, or a number of a
-    scheduler, that was built the same in both stays where the first run has moved it, to the bit; one that was not is
-    as it was built now. So a group keeps options of its own, and what a scheduler moves stays on its way. A rate that a
-    scheduler has moved is scaled by the ratio of the new initial rate to the old one; where the user has added the
-    scheduler, or taken it away, it is that of the new optimizer. Where the first run has noted nothing, as in versions
-    before this one, what it was built with is read off its state, and a scheduler stays as it was.
+    Both runs record the settings with which their optimizers and schedulers are built. An option of a group, or a
+    number of a scheduler, that is the same in both keeps its value in the first run's state, to the bit; one that
+    differs takes its new value. So each group keeps its own options, and schedulers continue. A learning rate that a
+    scheduler has changed is scaled by the ratio of the new initial rate to the old one; if the user has added or
+    removed the scheduler, it is that of the new optimizer. If the first run has recorded nothing, as in earlier
+    versions, its settings are inferred from its state, and schedulers stay unchanged.
 
-    Moments are laid out in memory as the weights are: torch's fused optimizers go through both in the order of memory,
-    without a look at the strides.
+    Moments get the memory layout of their weights: torch's fused optimizers traverse both in the order of memory and
+    ignore strides.
 
     Args:
-        optimizers: After their state was put back.
-        schedulers: Theirs, likewise.
-        built: What they were built with, by `as_built`.
-        before: What those of the first run were built with; None where it has not noted it.
+        optimizers: After their state was restored.
+        schedulers: Their schedulers, likewise.
+        built: Their settings, from `as_built`.
+        before: The settings of the first run; None if it has not recorded them.
         moved: States of the first run's schedulers, in their order.
-        images_seen: Training images that the first run has seen, where a schedule that was added begins.
+        images_seen: Training images that the first run has seen; an added schedule begins there.
     """
     before = unrecorded(built, optimizers, moved) if before is None else before
     for optimizer, groups, stored in zip(optimizers, built["groups"], before["groups"], strict=True):
@@ -89,11 +89,11 @@ def apply_settings(
 
 
 ABSENT = object()
-"""What stands where there is nothing."""
+"""Marks a missing value."""
 
 
 def merged(then: Any, now: Any, moved: Any) -> Any:
-    """What was built the same as before stays where it was moved; anything else is as it is now.
+    """The moved value of settings that are the same in both runs; the new value of all others.
 
     Dicts are merged name by name, and lists and tuples of equal lengths element by element.
     """
@@ -109,7 +109,7 @@ def merged(then: Any, now: Any, moved: Any) -> Any:
 
 
 def settled_rate(then: dict[str, Any], now: dict[str, Any], moved: Any) -> Any:
-    """The learning rate of a group that was built with other options before, and has been moved since."""
+    """The learning rate of a group whose options may have changed, and whose rate a scheduler may have moved."""
     if ("initial_lr" in then) != ("initial_lr" in now):
         return now["lr"]
     old, new = (options.get("initial_lr", options["lr"]) for options in (then, now))
@@ -121,7 +121,7 @@ def settled_rate(then: dict[str, Any], now: dict[str, Any], moved: Any) -> Any:
 def unrecorded(
     built: dict[str, Any], optimizers: Sequence[Optimizer], moved: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """What `as_built` would have given of a run that has not noted it, as far as its state tells."""
+    """The result of `as_built` for a run that has not recorded it, as far as its state tells."""
     groups = [
         [unmoved_options(now, options_of(group)) for now, group in zip(each, optimizer.param_groups, strict=True)]
         for each, optimizer in zip(built["groups"], optimizers, strict=True)
@@ -131,7 +131,7 @@ def unrecorded(
 
 
 def unmoved_options(now: dict[str, Any], moved: dict[str, Any]) -> dict[str, Any]:
-    """What a group may have been built with, by its state: what cycles with a learning rate as now, the rest as it is.
+    """The options with which a group was probably built: those that cycle with the rate as now, others as stored.
 
     A learning rate that was moved has its initial value beside it.
     """
@@ -140,7 +140,7 @@ def unmoved_options(now: dict[str, Any], moved: dict[str, Any]) -> dict[str, Any
 
 
 def unmoved_state(now: dict[str, Any], moved: dict[str, Any]) -> dict[str, Any]:
-    """What a scheduler may have been built with, by its state: as now, but for its learning rates."""
+    """The state with which a scheduler was probably built: as now, but for its learning rates."""
     rates = {"base_lrs": moved["base_lrs"]} if "base_lrs" in now and "base_lrs" in moved else {}
     inner = {}
     several = private.INNER_SCHEDULERS
@@ -150,7 +150,7 @@ def unmoved_state(now: dict[str, Any], moved: dict[str, Any]) -> dict[str, Any]:
 
 
 def laid_out_as(weight: Tensor, moment: Any) -> Any:
-    """What an optimizer keeps of a weight, in the weight's order of memory; anything else as it is."""
+    """A moment of a weight in the weight's memory layout; anything else unchanged."""
     if not isinstance(moment, Tensor) or moment.shape != weight.shape or moment.stride() == weight.stride():
         return moment
     return torch.empty_like(weight, dtype=moment.dtype).copy_(moment)

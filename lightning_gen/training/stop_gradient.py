@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 class _StopGradient(torch.autograd.Function):
     """The identity forward; backward removes this loss's gradient at the code.
 
-    That gradient is computed with the factor of the gradient that comes in, so that float16 sees it scaled as the rest.
+    That gradient is computed from the incoming one, so with float16 it has the same scale as all others.
     """
 
     @staticmethod
@@ -27,5 +27,5 @@ class _StopGradient(torch.autograd.Function):
 
 
 def stop_gradient_at(code: Tensor, loss: Tensor) -> Tensor:
-    """The same loss without a gradient at the code and before it; what lies between code and loss has all of it."""
+    """The same loss without a gradient at the code and before it; layers between code and loss get all of it."""
     return _StopGradient.apply(loss, code) if code.requires_grad else loss

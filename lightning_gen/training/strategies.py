@@ -1,4 +1,4 @@
-"""How a run is distributed: strategies that are right here, and what is refused of them."""
+"""Distributed training: the supported strategies, and checks that refuse all others."""
 
 import torch
 from lightning.pytorch import LightningModule
@@ -15,8 +15,8 @@ from lightning_gen import private
 from lightning_gen.errors import InputError
 
 SPLITS = (
-    "splits parameters over devices, and here every device needs them whole (networks that take turns, averages of "
-    "weights, runs that go on to the bit): use --trainer.strategy ddp"
+    "splits parameters over devices, and here every device needs all of them (alternating training, averages of "
+    "weights, exact resume): use --trainer.strategy ddp"
 )
 """Why FSDP, DeepSpeed and ModelParallel are refused."""
 
@@ -24,15 +24,16 @@ SPLITS = (
 class UnwrappedDDPStrategy(DDPStrategy):
     """DDP for modules that average their gradients themselves: no DistributedDataParallel around the module.
 
-    Its reducer sets aside room for the gradients of all trained parameters once more, 4 bytes each, which an
-    `AlternatingModule` never fills. Weights are equal to the bit to those of ``ddp``. Registered as ``ddp_unwrapped``.
+    The reducer of DistributedDataParallel allocates a second buffer for the gradients of all trained parameters, 4
+    bytes each, which an `AlternatingModule` never uses. The weights are the same as with ``ddp``, to the bit. It is
+    registered as ``ddp_unwrapped``.
     """
 
     def configure_ddp(self) -> None:
-        """Give all processes the weights of the first one, which is all that is left to do.
+        """Broadcast the weights of rank 0 to all processes; nothing else is needed.
 
         Raises:
-            InputError: The module waits for DistributedDataParallel to average its gradients.
+            InputError: The module relies on DistributedDataParallel to average its gradients.
         """
         assert self.lightning_module is not None
         if self.lightning_module.automatic_optimization:
@@ -46,12 +47,12 @@ class UnwrappedDDPStrategy(DDPStrategy):
 StrategyRegistry.register(
     "ddp_unwrapped",
     UnwrappedDDPStrategy,
-    description="DDP for networks that are trained in turn, without the memory of DistributedDataParallel's buckets",
+    description="DDP for alternating training, without the memory of DistributedDataParallel's buckets",
 )
 
 
 def gradient_type(strategy: Strategy) -> torch.dtype | None:
-    """The type in which a strategy's communication hook has gradients sent; None for their own.
+    """The type in which a strategy's communication hook sends gradients; None for the gradients' own type.
 
     Raises:
         InputError: The hook does something else.
@@ -65,14 +66,14 @@ def gradient_type(strategy: Strategy) -> torch.dtype | None:
     sent_as = {bf16_compress_hook: torch.bfloat16, fp16_compress_hook: torch.float16}.get(hook)
     if sent_as is None or wrapper is not None:
         raise InputError(
-            "networks that take turns know the communication hooks bf16_compress_hook and fp16_compress_hook, without "
+            "alternating training supports the communication hooks bf16_compress_hook and fp16_compress_hook, without "
             f"a wrapper: give --trainer.strategy.ddp_comm_hook {bf16_compress_hook.__module__}.bf16_compress_hook"
         )
     return sent_as
 
 
 def check_strategy(strategy: Strategy) -> None:
-    """Check that every device has all parameters whole.
+    """Check that every device has all parameters.
 
     Raises:
         InputError: The strategy splits them.
@@ -83,7 +84,7 @@ def check_strategy(strategy: Strategy) -> None:
 
 
 def check_synchronized(module: LightningModule) -> None:
-    """Check that BatchNorm that is computed over all devices can be.
+    """Check that synchronized BatchNorm is possible where it is asked for.
 
     Raises:
         InputError: The devices are CPUs, or a penalty asks for its second derivative.
@@ -98,7 +99,7 @@ def check_synchronized(module: LightningModule) -> None:
 
 
 def check_equal_sizes(sizes: list[int]) -> None:
-    """Check that the processes share batches of the same data.
+    """Check that all processes have the same number of training samples.
 
     Args:
         sizes: Training samples that each process sees.
@@ -122,6 +123,6 @@ def check_precision(precision: object) -> None:
     """
     if str(precision).endswith("-true") and precision != "32-true":
         raise InputError(
-            f"--trainer.precision {precision} is not supported, an average of the weights would stand still in it: use "
+            f"--trainer.precision {precision} is not supported, an average of the weights would not move in it: use "
             "bf16-mixed, 16-mixed or 32-true"
         )

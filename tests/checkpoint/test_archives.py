@@ -90,7 +90,7 @@ def test_the_damaged_part_is_named(written):
     changed = bytearray(whole)
     changed[part.header_offset + 30 + name + extra + 17] ^= 64
     path.write_bytes(changed)
-    with pytest.raises(InputError, match=rf"x\.ckpt is damaged: {part.filename} is not as it was written"):
+    with pytest.raises(InputError, match=rf"x\.ckpt is damaged: {part.filename} has changed"):
         checkpoints.read(path)
 
 

@@ -135,8 +135,10 @@ def test_a_state_that_comes_later_is_left_out_with_a_warning_and_the_rest_is_rea
 
 def test_a_record_that_stands_for_nothing_is_refused():
     for hostile in ("os.system", ["path"], None, "span", "time", "array"):
-        with pytest.raises(InputError, match="stands for nothing"):
-            checkpoints.uncarry({"callbacks": {"x": {"lightning_gen.carried": hostile, "value": {"a": "b"}}}})
+        with pytest.raises(InputError, match="in a state, which is invalid"):
+            checkpoints.deserialize_states(
+                {"callbacks": {"x": {"lightning_gen.carried": hostile, "value": {"a": "b"}}}}
+            )
 
 
 # learning rates and schedulers -----------------------------------------------------------------------------------

@@ -78,3 +78,34 @@ def test_a_verb_that_measures_needs_a_checkpoint():
     with pytest.raises(InputError, match="test needs a trained model"):
         CommandLine(["test"], KNOWN).complete()
     assert CommandLine(["test", "--help"], KNOWN).complete()
+
+
+def test_options_and_recipes_of_an_earlier_version_are_read(tmp_path, capsys):
+    old = tmp_path / "old.yaml"
+    old.write_text("model:\n  init_args:\n    contrast:\n      init_args:\n        spare_encoder: false\n")
+    own = ["--model.draws", "2", "--model.contrast=GenerationContrast", "--model.contrast.spare_encoder=true"]
+    command = CommandLine(["fit", "--config=autoencoder/vae_gan", f"--config={old}", *own], KNOWN)
+    found = command.complete()
+    described = {"model": {"init_args": {"matching": {"init_args": {"stop_encoder_gradient": False}}}}}
+    assert f"--config={json.dumps(described)}" in found
+    assert found[-4:] == [
+        "--model.codes_per_sample",
+        "2",
+        "--model.matching=GenerationMatching",
+        "--model.matching.stop_encoder_gradient=true",
+    ]
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" now: ")[0] for line in lines] == [
+        "--model.draws is --model.codes_per_sample",
+        "--model.contrast is --model.matching",
+        "--model.contrast.spare_encoder is --model.matching.stop_encoder_gradient",
+    ]
+
+
+def test_a_description_in_an_option_is_read_in_todays_names(capsys):
+    old = "{class_path: AutoencoderModule, init_args: {draws: 3}}"
+    found = CommandLine(["fit", "--model", old], KNOWN).complete()
+    assert json.loads(found[-1]) == {"class_path": "AutoencoderModule", "init_args": {"codes_per_sample": 3}}
+    assert (
+        CommandLine(["fit", "--model", "{class_path: [", "--model.draws=1"], KNOWN).complete()[-2] == "{class_path: ["
+    )

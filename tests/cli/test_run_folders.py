@@ -173,7 +173,7 @@ def test_two_processes_do_not_train_one_run(capsys):
         assert other.stdout.readline() == b"held\n"
         said = refused(capsys, "fit", "--ckpt_path=last", "--name=vae", "--max_images=256")
         other.stdin.close()
-    assert "another process is training in runs/vae: wait for its end, or give this run a name of its own" in said
+    assert "another process is training in runs/vae: wait until it has ended, or give this run another name" in said
     assert images(state("vae")) == 128
     main(["fit", "--ckpt_path=last", "--name=vae", "--max_images=256"])
     assert images(state("vae")) == 256

@@ -58,7 +58,7 @@ def test_what_is_clear_is_cast(build, trainer, x):
     ids=lambda x: str(x.dtype),
 )
 def test_samples_of_other_types_are_refused(build, trainer, x):
-    with pytest.raises(InputError, match=r"samples of type \w+ are not understood: hand pictures over as uint8"):
+    with pytest.raises(InputError, match=r"samples of type \w+ are not understood: give images as uint8"):
         trained(build(), trainer, x)
 
 
