@@ -27,7 +27,7 @@ class Kind:
     start: re.Pattern[bytes]
 
 
-PICTURE = Kind("PNG picture", ".png", re.compile(rb"\x89PNG\r\n\x1a\n"))
+PNG = Kind("PNG picture", ".png", re.compile(rb"\x89PNG\r\n\x1a\n"))
 ARRAY = Kind("array of numpy", ".npy", re.compile(rb"\x93NUMPY"))
 REPORT = Kind("report of figures", ".json", re.compile(rb'\s*\{\s*"figures"'))
 

@@ -49,6 +49,8 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "lightning_gen.AutoencoderModule": {"observation": "input_transform", "draws": "codes_per_sample"},
     "lightning_gen.Reconstruction": {"draws": "codes_per_sample", "population": "dataset_size"},
     "lightning_gen.metrics.Report": {"figures": "measurements"},
+    "lightning_gen.networks.ResidualDecoder": {"halvings": "downsamplings"},
+    "lightning_gen.networks.ResidualEncoder": {"halvings": "downsamplings"},
     "lightning_gen.adversaries.GenerationMatching": {"spare_encoder": "stop_encoder_gradient"},
     "lightning_gen.adversaries.ReconstructionMatching": {"spare_encoder": "stop_encoder_gradient"},
 }

@@ -225,10 +225,10 @@ class DataModule(Described, pl.LightningDataModule, ABC):
             loader.load_state_dict(self._position)
             self._position = None
         self._train_loader = loader
-        loader.in_hand = self._in_hand
+        loader.prefetched = self._prefetched
         return loader
 
-    def _in_hand(self) -> int:
+    def _prefetched(self) -> int:
         """Batches that were handed out and not begun: one, where a checkpoint is written before a batch."""
         return 0 if self.trainer is None else private.prefetched_batches(self.trainer)
 

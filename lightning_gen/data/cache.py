@@ -30,7 +30,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from lightning_gen.data.decoder import read_picture, reason
+from lightning_gen.data.decoder import read_image, reason
 from lightning_gen.errors import InputError
 from lightning_gen.files import PARTIAL, opened, remove_abandoned, replacing
 from lightning_gen.paths import expanded
@@ -130,7 +130,7 @@ def decode(
     Args:
         folder: Where the pictures are; nothing is written there.
         names: Paths relative to `folder`.
-        shape: ``(channels, height, width)`` that every picture is brought to, see `read_picture`.
+        shape: ``(channels, height, width)`` that every picture is brought to, see `read_image`.
         pad: Pad to the shape instead of cropping to it.
         on_error: Whether a picture that cannot be decoded ends the call or is left out.
         cache_dir: Folder of the cache, made where it is missing; `default_cache_dir` if None.
@@ -248,7 +248,7 @@ def _ahead(read: Callable[[Path], Result], paths: Iterable[Path]) -> Iterator[Re
 def _read(path: Path, shape: Shape, pad: bool) -> Source:
     digest = _content(path)  # first: of a file that changes meanwhile, the next run sees that it is another
     try:
-        return Source(digest, read_picture(path, shape, pad))
+        return Source(digest, read_image(path, shape, pad))
     except Exception as error:  # decoders of broken files raise anything from OSError to SyntaxError
         return Source(digest, error)
 
@@ -271,11 +271,11 @@ def _write(
     _write_header(file, (len(names), *shape))
     for name, source in zip(names, sources, strict=True):
         contents.update(source.digest)
-        if isinstance(source.picture, np.ndarray):
-            file.write(source.picture.data)
-            checksum = zlib.crc32(source.picture.data, checksum)
+        if isinstance(source.image, np.ndarray):
+            file.write(source.image.data)
+            checksum = zlib.crc32(source.image.data, checksum)
             continue
-        skipped[name] = reason(source.picture)
+        skipped[name] = reason(source.image)
         if on_error == "raise":
             raise _broken(folder, name, skipped[name])
     file.seek(0)

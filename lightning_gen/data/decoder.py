@@ -17,7 +17,7 @@ FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM",
 OVERSAMPLING = 3  # a picture may be shrunk by fast means to this many times its final size, by Lanczos from there
 
 
-def read_picture(path: Path, shape: Shape, pad: bool = False) -> np.ndarray:
+def read_image(path: Path, shape: Shape, pad: bool = False) -> np.ndarray:
     """Read one picture as uint8 ``(channels, height, width)``.
 
     Its EXIF orientation is applied; of an animation the first frame is taken. Transparency is laid over white unless

@@ -97,7 +97,7 @@ class ImageFolder(DataModule):
     @cached_property
     def names(self) -> list[str]:
         """Paths of the pictures relative to the folder, sorted."""
-        return list_pictures(expanded(self.folder))
+        return list_images(expanded(self.folder))
 
     @cached_property
     def layout(self) -> Layout:
@@ -136,7 +136,7 @@ class ImageFolder(DataModule):
                 f"left out {len(self.skipped)} of {len(self.names)} pictures that cannot be decoded, such as "
                 f"{self.skipped[0]} ({images.skipped[self.skipped[0]]})"
             )
-        rows = self._deal([self.layout.places[row].split for row in images.kept])
+        rows = self._split([self.layout.places[row].split for row in images.kept])
         index = {name: label for label, name in enumerate(self.layout.classes)}
         labels = torch.tensor([index.get(self.layout.places[row].label or "", -1) for row in images.kept])
         return Splits(
@@ -146,7 +146,7 @@ class ImageFolder(DataModule):
             )
         )
 
-    def _deal(self, sources: Sequence[str]) -> Iterator[Tensor]:
+    def _split(self, sources: Sequence[str]) -> Iterator[Tensor]:
         """The rows of the training, validation and test split, each in random order."""
         own = {split: _positions(split, sources) for split in Splits._fields}
         if not len(own["train"]):
@@ -207,7 +207,7 @@ def _positions(split: str, sources: Sequence[str]) -> Tensor:
     return torch.tensor([row for row, source in enumerate(sources) if source == split], dtype=torch.int64)
 
 
-def list_pictures(folder: Path) -> list[str]:
+def list_images(folder: Path) -> list[str]:
     """Find the pictures in a folder and its sub-folders; their paths relative to it, with ``/``, sorted.
 
     Links are followed; a folder or a file that several lead to is taken once, and under its own name where it has one.

@@ -134,7 +134,7 @@ class Loader:
             ``limit_train_batches`` does.
 
     Attributes:
-        in_hand: Says how many batches were handed out and not used yet; none, unless it is replaced.
+        prefetched: Says how many batches were handed out and not used yet; none, unless it is replaced.
 
     Raises:
         InputError: `batch_size` is no multiple of `world_size`.
@@ -169,10 +169,10 @@ class Loader:
             # Of its own: torch would otherwise draw a number from the global generator in every epoch.
             generator=seeded(seed),
         )
-        self.in_hand: Callable[[], int] = int
+        self.prefetched: Callable[[], int] = int
         self._epoch = epoch
         self._batches = 0
-        self._goes_on = shuffle
+        self._resumes = shuffle
 
     def __len__(self) -> int:
         """Number of batches in an epoch without `limit`, the same in every process."""
@@ -195,7 +195,7 @@ class Loader:
 
     def state_dict(self) -> dict[str, int]:
         """The position: the epoch, and the batches of it that have been used."""
-        used = self._batches - self.in_hand()
+        used = self._batches - self.prefetched()
         return {"epoch": self._epoch, "batches": used, "batch_size": self.batch_sampler.batch_size}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -203,14 +203,14 @@ class Loader:
         size = self.batch_sampler.batch_size
         self._epoch = state["epoch"]
         self._batches = state["batches"] * state.get("batch_size", size) // size
-        self._goes_on = True
+        self._resumes = True
 
     def _find_start(self) -> None:
         if self._batches >= min(self.batch_sampler.stop, len(self)):
             self._epoch, self._batches = self._epoch + 1, 0
-        elif not self._goes_on:
+        elif not self._resumes:
             self._batches = 0
-        self._goes_on = self.batch_sampler.shuffle
+        self._resumes = self.batch_sampler.shuffle
         self.batch_sampler.epoch, self.batch_sampler.start = self._epoch, self._batches
 
     # The Trainer stops the worker processes of the loaders in which it finds this attribute when a run ends.

@@ -82,7 +82,7 @@ class PublishedData(DataModule):
 
     def _download(self) -> None:
         try:
-            with _arriving_whole(expanded(self.data_dir)) as folder:
+            with _atomic_download(expanded(self.data_dir)) as folder:
                 self.fetch(folder)
         except Exception as error:  # the ways in which downloads fail have no common class
             reason = str(error).strip().rpartition("\n")[2].rstrip(".") or type(error).__name__
@@ -171,7 +171,7 @@ class PublishedImages(PublishedData):
 
 
 @contextmanager
-def _arriving_whole(folder: Path) -> Iterator[Path]:
+def _atomic_download(folder: Path) -> Iterator[Path]:
     """Lend an empty folder on the same disk; its files move to `folder` when all went well, or else vanish."""
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     try:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lightning_gen.errors import InputError
 from lightning_gen.media.files import read_array, save, save_array
-from lightning_gen.outputs import ARRAY, PICTURE, Kind
+from lightning_gen.outputs import ARRAY, PNG, Kind
 from lightning_gen.records import Shape, floats
 
 
@@ -97,13 +97,13 @@ class Medium(ABC):
     @property
     def endings(self) -> tuple[str, ...]:
         """What names of files that `write` writes may end in; ``.png`` is the preview of all samples."""
-        return PICTURE.ending, *(kind.ending for kind in self.collections)
+        return PNG.ending, *(kind.ending for kind in self.collections)
 
     def kind_of(self, target: Path) -> Kind | None:
         """The kind of file that `write` writes to a place, or of each file in a folder; None where it writes none."""
         if not target.suffix:
             return self.single
-        return next((kind for kind in (PICTURE, *self.collections) if kind.ending == target.suffix), None)
+        return next((kind for kind in (PNG, *self.collections) if kind.ending == target.suffix), None)
 
     def name_of(self, index: int) -> str:
         """What the file of a sample is called in a folder.
@@ -130,7 +130,7 @@ class Medium(ABC):
         Raises:
             InputError: The ending is none of these, samples have no files of their own, or a file cannot be written.
         """
-        if target.suffix == PICTURE.ending:
+        if target.suffix == PNG.ending:
             save(self.preview(samples, columns), target)
         elif target.suffix:
             self.write_collection(samples, target)

@@ -12,7 +12,7 @@ from torchvision.utils import make_grid
 
 from lightning_gen.media.base import Medium
 from lightning_gen.media.files import load, save
-from lightning_gen.outputs import PICTURE, Kind
+from lightning_gen.outputs import PNG, Kind
 from lightning_gen.records import Shape
 
 CELL = 64
@@ -32,7 +32,7 @@ class Images(Medium):
     bounded: ClassVar[bool] = True
     step: ClassVar[float | None] = 2 / 256
     error_scale: ClassVar[float] = 1 / 4
-    single: ClassVar[Kind | None] = PICTURE
+    single: ClassVar[Kind | None] = PNG
 
     def to_stored(self, x: Tensor) -> Tensor:
         """Pixels from 0 to 255; see `to_uint8`."""

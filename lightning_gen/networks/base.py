@@ -1,19 +1,25 @@
 """What all networks have in common: the shape of one sample, and the class where they are told it."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from torch import Tensor, nn
 
-from lightning_gen.networks.conditioning import Conditioning
+from lightning_gen.deprecation import FormerNames
+from lightning_gen.networks.conditioning import FORMER_NAMES, Conditioning
 from lightning_gen.networks.requirements import require_labels, require_positive, require_shape
 from lightning_gen.records import Shape
 
 
-class Network(nn.Module):
+class Network(FormerNames, nn.Module):
     """A network that is built for samples of one shape.
 
     Args:
         shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
         conditioning: How it is told the class; None to know of none.
     """
+
+    former_names: ClassVar[Mapping[str, str]] = FORMER_NAMES
 
     conditioning: Conditioning | None
 
@@ -42,17 +48,17 @@ class Network(nn.Module):
         """Number of classes it can be told, or None."""
         return None if self.conditioning is None else self.conditioning.num_classes
 
-    def widened(self, shape: Shape) -> Shape:
+    def concatenated_shape(self, shape: Shape) -> Shape:
         """Shape of one input of a shape, with its class where this stands beside it."""
-        return shape if self.conditioning is None else self.conditioning.widened(shape)
+        return shape if self.conditioning is None else self.conditioning.concatenated_shape(shape)
 
-    def join(self, x: Tensor, labels: Tensor | None) -> Tensor:
+    def concatenate(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """Inputs ``(n, ...)`` with their classes ``(n,)`` beside them, where it is conditional.
 
         Raises:
             InputError: It is conditional and not told the classes.
         """
-        return x if self.conditioning is None else self.conditioning.join(x, require_labels(self, labels))
+        return x if self.conditioning is None else self.conditioning.concatenate(x, require_labels(self, labels))
 
     def prepare(
         self,
@@ -78,4 +84,4 @@ class Network(nn.Module):
         """
         if x.shape[1:] != shape:
             require_shape(self, x, shape, argument, multiple_of, least_side)
-        return x if self.conditioning is None else self.conditioning.join(x, require_labels(self, labels))
+        return x if self.conditioning is None else self.conditioning.concatenate(x, require_labels(self, labels))

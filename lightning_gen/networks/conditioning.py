@@ -1,18 +1,24 @@
 """How the networks of a GAN learn of a sample's class."""
 
 from abc import ABC
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
 from lightning_gen.networks.heads import ClassifierHead, Head, LinearHead, ProjectionHead
 from lightning_gen.networks.layers import LAYERS
 from lightning_gen.records import Shape
 
+FORMER_NAMES = {"widened": "concatenated_shape", "join": "concatenate"}
+"""Methods of conditionings and of networks in version 0.1, and what they are called now."""
 
-class Conditioning(ABC):  # noqa: B024 - its two kinds below say what is asked of them
+
+class Conditioning(FormerNames, ABC):
     """A way to tell a network the class; a plan from which it builds itself, without weights.
 
     Args:
@@ -22,6 +28,8 @@ class Conditioning(ABC):  # noqa: B024 - its two kinds below say what is asked o
         InputError: There are fewer than two classes.
     """
 
+    former_names: ClassVar[Mapping[str, str]] = FORMER_NAMES
+
     def __init__(self, num_classes: int) -> None:
         if not isinstance(num_classes, int) or num_classes < 2:
             raise InputError(
@@ -30,11 +38,11 @@ class Conditioning(ABC):  # noqa: B024 - its two kinds below say what is asked o
             )
         self.num_classes = num_classes
 
-    def widened(self, shape: Shape) -> Shape:
-        """Shape of one input once `join` has added the class to it."""
+    def concatenated_shape(self, shape: Shape) -> Shape:
+        """Shape of one input once `concatenate` has added the class to it."""
         return shape
 
-    def join(self, x: Tensor, labels: Tensor) -> Tensor:
+    def concatenate(self, x: Tensor, labels: Tensor) -> Tensor:
         """Add the classes ``(n,)`` to inputs ``(n, *shape)``."""
         return x
 
@@ -75,11 +83,11 @@ class Concatenation(GeneratorConditioning, DiscriminatorConditioning):
 
     packs = True
 
-    def widened(self, shape: Shape) -> Shape:
+    def concatenated_shape(self, shape: Shape) -> Shape:
         """`num_classes` more channels, or numbers."""
         return (shape[0] + self.num_classes, *shape[1:])
 
-    def join(self, x: Tensor, labels: Tensor) -> Tensor:
+    def concatenate(self, x: Tensor, labels: Tensor) -> Tensor:
         """Append the one-hot classes to inputs ``(n, *shape)``, at every place of a map."""
         classes = one_hot(labels, self.num_classes).to(x)
         classes = classes.reshape(*classes.shape, *[1] * (x.dim() - 2)).expand(-1, -1, *x.shape[2:])

@@ -4,8 +4,9 @@ from math import gcd, prod
 
 from torch import Tensor, nn
 
-from lightning_gen.networks.coders import Decoder, Encoder
 from lightning_gen.networks.conditioning import Concatenation
+from lightning_gen.networks.decoder import Decoder
+from lightning_gen.networks.encoder import Encoder
 from lightning_gen.networks.pyramid import pyramid
 from lightning_gen.records import Shape
 

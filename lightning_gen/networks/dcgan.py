@@ -10,8 +10,9 @@ from typing import cast
 from torch import Tensor, nn
 
 from lightning_gen.networks.conditioning import ConditionalSequential, DiscriminatorConditioning, GeneratorConditioning
+from lightning_gen.networks.discriminator import Discriminator, normalize_spectrally
+from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.layers import BATCH_NORMS, CONVOLUTIONS
-from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
 from lightning_gen.networks.pyramid import pyramid
 from lightning_gen.records import Shape
 

@@ -7,14 +7,16 @@ from math import prod
 
 from torch import Tensor, nn
 
-from lightning_gen.networks.coders import Decoder, Encoder
 from lightning_gen.networks.conditioning import (
     Concatenation,
     ConditionalSequential,
     DiscriminatorConditioning,
     GeneratorConditioning,
 )
-from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
+from lightning_gen.networks.decoder import Decoder
+from lightning_gen.networks.discriminator import Discriminator, normalize_spectrally
+from lightning_gen.networks.encoder import Encoder
+from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.requirements import require_no_batch_norm, require_positive
 from lightning_gen.ranges import SHARE, require
 from lightning_gen.records import Shape

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from lightning_gen.errors import InputError
 from lightning_gen.networks.conditioning import Concatenation
 from lightning_gen.networks.dcgan import init_weights
+from lightning_gen.networks.discriminator import Discriminator, normalize_spectrally
 from lightning_gen.networks.layers import Layers, layers_for
-from lightning_gen.networks.players import Discriminator, normalize_spectrally
 from lightning_gen.networks.pyramid import doubling
 from lightning_gen.networks.requirements import require_positive
 from lightning_gen.records import DiscriminatorOutput, Shape

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning
+from lightning_gen.networks.discriminator import Discriminator
+from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.layers import LAYERS, Layers
-from lightning_gen.networks.players import Discriminator, Generator
 from lightning_gen.networks.pyramid import doubling, pyramid
 from lightning_gen.networks.requirements import require_no_batch_norm, require_positive
 from lightning_gen.records import Shape

@@ -5,7 +5,8 @@ from math import prod
 from torch import Tensor, nn
 
 from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning
-from lightning_gen.networks.players import Discriminator, Generator
+from lightning_gen.networks.discriminator import Discriminator
+from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.requirements import require_no_batch_norm, require_positive
 from lightning_gen.ranges import SHARE, require
 from lightning_gen.records import Shape

@@ -23,8 +23,9 @@ from lightning_gen.networks.conditioning import (
     DiscriminatorConditioning,
     GeneratorConditioning,
 )
+from lightning_gen.networks.discriminator import Discriminator, normalize_spectrally
+from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.layers import LAYERS, Layers
-from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
 from lightning_gen.networks.pyramid import doubling, pyramid
 from lightning_gen.records import Shape
 

@@ -33,7 +33,7 @@ def rebuilt(stored: Any) -> Medium | None:
     return checkpoints.rebuild(Medium, arguments, "the checkpoint")  # type: ignore[type-abstract]
 
 
-def medium_said_by(data: Any) -> Medium | None:
+def medium_from(data: Any) -> Medium | None:
     """The medium that data say they are of; None where they say none.
 
     Raises:

@@ -1,8 +1,4 @@
-"""Bases of the networks of a GAN: a generator makes samples, a discriminator tells them from real ones.
-
-Each knows the shape of one sample and builds itself for it. Neither knows a loss, so any of them goes with any
-objective.
-"""
+"""The base of discriminators: it builds itself from the shape of one sample and knows no loss."""
 
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -15,53 +11,11 @@ from torch.nn.utils.parametrizations import spectral_norm
 from lightning_gen import private
 from lightning_gen.errors import InputError
 from lightning_gen.networks.base import Network
-from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning, plain_batch_norm
+from lightning_gen.networks.conditioning import DiscriminatorConditioning
 from lightning_gen.networks.heads import Head, LinearHead
 from lightning_gen.networks.layers import CONVOLUTIONS
 from lightning_gen.networks.requirements import require_positive
 from lightning_gen.records import DiscriminatorOutput, Shape
-
-
-class Generator(Network, ABC):
-    """Maps latents to samples.
-
-    Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
-        latent_dim: Width of the latents.
-        conditioning: How it learns which class to draw; None to draw from all.
-    """
-
-    conditioning: GeneratorConditioning | None
-
-    def __init__(self, shape: Shape, latent_dim: int = 100, conditioning: GeneratorConditioning | None = None) -> None:
-        super().__init__(shape, conditioning)
-        require_positive(self, "latent_dim", latent_dim)
-        self.latent_dim = latent_dim
-
-    @property
-    def input_dim(self) -> int:
-        """Width of what `draw` reads: the latent, and the class where it stands beside it."""
-        return self.widened((self.latent_dim,))[0]
-
-    def make_batch_norm(self, channels: int, dimensions: int | None = None) -> nn.Module:
-        """Make the normalization of `channels` channels, of vectors (0 dimensions) or maps; None: as a sample."""
-        if dimensions is None:
-            dimensions = len(self.shape) - 1
-        if self.conditioning is not None:
-            return self.conditioning.batch_norm(channels, dimensions)
-        return plain_batch_norm(channels, dimensions)
-
-    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents ``(n, latent_dim)``, and classes ``(n,)`` where it is conditional, to samples ``(n, *shape)``.
-
-        Raises:
-            InputError: The latents have another width, or a conditional generator is not told the classes.
-        """
-        return self.draw(self.prepare(latent, (self.latent_dim,), "latent_dim", labels), labels)
-
-    @abstractmethod
-    def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        """Map inputs ``(n, input_dim)``, and classes ``(n,)`` or None, to samples ``(n, *shape)``."""
 
 
 class Discriminator(Network, ABC):
@@ -106,7 +60,7 @@ class Discriminator(Network, ABC):
     @property
     def input_shape(self) -> Shape:
         """Shape of what `features` reads: a pack of samples, with their classes where these stand beside them."""
-        channels, *sides = self.widened(self.shape)
+        channels, *sides = self.concatenated_shape(self.shape)
         return (channels * self.packing, *sides)
 
     @cached_property
