@@ -41,6 +41,35 @@ FAILURES = {
 
 
 
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
 }
 """Explanations of torch's errors, by patterns of their messages."""
 

@@ -50,8 +50,8 @@ class Discriminator(Network, ABC):
         require_positive(self, "packing", packing)
         if packing > 1 and conditioning is not None and not conditioning.packs:
             raise InputError(
-                f"{type(conditioning).__name__} needs one class for each logit, but with packing {packing} the samples of "
-                "a logit have several: use Concatenation with packing, or set packing 1"
+                f"{type(conditioning).__name__} needs one class for each logit, but with packing {packing} the "
+                "samples of a logit have several: use Concatenation with packing, or set packing 1"
             )
         self.packing = packing
         self.minibatch_std = minibatch_std
