@@ -208,7 +208,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
         module = checkpoints.restore(cls, stored, str(checkpoint_path), **given)
         return module.to(map_location) if isinstance(map_location, (str, torch.device)) else module
 
-    # a run begins and goes on --------------------------------------------------------------------------------------
+    # starting and resuming --------------------------------------------------------------------------------------
 
     def configure_callbacks(self) -> list[Callback]:
         """The callbacks of every training of the module."""
