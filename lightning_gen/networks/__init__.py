@@ -1,4 +1,4 @@
-"""Networks: tensors to tensors, built from the shape of one sample; they know no loss."""
+"""Networks map tensors to tensors; they are built for the shape of one sample and contain no loss."""
 
 from lightning_gen.networks.conditioning import (
     AuxiliaryClassifier,

@@ -17,9 +17,9 @@ class Decoder(Network, ABC):
     Args:
         shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
         latent_dim: Width of the codes.
-        outputs: Channels, or dimensions, of the output; None for as many as a sample has. A likelihood says how many it
-            reads.
-        conditioning: How it learns which class to draw; None to know of none.
+        outputs: Channels, or dimensions, of the output; None for those of a sample. A likelihood states how many it
+            needs.
+        conditioning: How it is conditioned on the class; None for an unconditional decoder.
 
     Attributes:
         output_shape: Shape of the output for one code, ``(outputs, height, width)`` or ``(outputs,)``.
@@ -43,7 +43,7 @@ class Decoder(Network, ABC):
 
     @property
     def input_dim(self) -> int:
-        """Width of what `decode` reads: the code, and the class where it stands beside it."""
+        """Width of the input of `decode`: the code, with the class where it is concatenated."""
         return self.concatenated_shape((self.latent_dim,))[0]
 
     @property
@@ -55,25 +55,25 @@ class Decoder(Network, ABC):
         """Map codes ``(n, latent_dim, *map_size)``, and classes ``(n,)`` where it is conditional, to outputs.
 
         Returns:
-            ``(n, *output_shape)``; of other sides where the map of codes has others, see `multiple_of`.
+            ``(n, *output_shape)``; for a map of codes of another size, outputs of the matching size, see `multiple_of`.
 
         Raises:
-            InputError: The codes have a shape that it does not take, a conditional decoder is not told the classes, or
-                `decode` gives another shape than it should.
+            InputError: The codes have a shape that it does not accept, it is conditional and the classes are missing,
+                or `decode` returns a wrong shape.
         """
-        sides = 1 if self.multiple_of else None  # of a map of codes, any where those of samples may be others
+        sides = 1 if self.multiple_of else None  # if samples may have other sides, so may maps of codes
         output = self.decode(self.prepare(code, (self.latent_dim, *self.map_size), "latent_dim", labels, sides))
         wanted = self.output_shape if code.shape[2:] == self.map_size else self._shape_of(code)
         if output.shape[1:] != wanted:
             expected, got = (", ".join(map(str, size)) for size in (wanted, output.shape[1:]))
             raise InputError(
                 f"{type(self).__name__} decodes to outputs of shape ({got}) and samples need ({expected}): let its "
-                "last layer give that shape"
+                "last layer return that shape"
             )
         return output
 
     def _shape_of(self, code: Tensor) -> Shape:
-        """Shape of the output for a code whose map has other sides than those that it was built for."""
+        """Shape of the output for a map of codes of another size."""
         channels, *built = self.output_shape
         more = [side - own for side, own in zip(code.shape[2:], self.map_size, strict=True)]
         return (channels, *(own + (self.multiple_of or 1) * each for own, each in zip(built, more, strict=True)))

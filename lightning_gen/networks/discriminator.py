@@ -19,22 +19,21 @@ from lightning_gen.records import DiscriminatorOutput, Shape
 
 
 class Discriminator(Network, ABC):
-    """Maps samples to one logit each: positive for real. Read as a critic, the logit is the score.
+    """Maps each sample to a logit, positive for real. For a critic the logit is the score.
 
-    With packing m it judges m samples at a time, joined along their channels, and gives one logit for each m: a lack of
-    variety shows in a pack (PacGAN: The power of two samples in generative adversarial networks,
-    https://arxiv.org/abs/1712.04086, section 2). With `minibatch_std` the standard deviation of the features over the
-    batch, averaged over the features, is one more feature (Progressive Growing of GANs,
-    https://arxiv.org/abs/1710.10196, section 3).
+    With packing m it concatenates m samples along their channels and gives one logit for each pack, which shows a lack
+    of variety (PacGAN: The power of two samples in generative adversarial networks, https://arxiv.org/abs/1712.04086,
+    section 2). With `minibatch_std` the standard deviation of the features over the batch, averaged over the features,
+    is one more feature (Progressive Growing of GANs, https://arxiv.org/abs/1710.10196, section 3).
 
     Args:
         shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
-        packing: Samples that are judged together.
-        minibatch_std: Whether it sees the variety of the batch.
-        conditioning: How it learns which class to expect; None to expect all.
+        packing: Samples that are concatenated along their channels and get one logit together.
+        minibatch_std: Whether the standard deviation over the batch is one more feature.
+        conditioning: How it is conditioned on the class; None for an unconditional discriminator.
 
     Raises:
-        InputError: The conditioning cannot tell the classes of a pack.
+        InputError: The conditioning does not support packing.
     """
 
     conditioning: DiscriminatorConditioning | None
@@ -51,15 +50,15 @@ class Discriminator(Network, ABC):
         require_positive(self, "packing", packing)
         if packing > 1 and conditioning is not None and not conditioning.packs:
             raise InputError(
-                f"{type(conditioning).__name__} expects one class a logit and packing {packing} joins samples of "
-                "several: use Concatenation with packing, or set packing 1"
+                f"{type(conditioning).__name__} needs one class for each logit, but with packing {packing} the "
+                "samples of a logit have several: use Concatenation with packing, or set packing 1"
             )
         self.packing = packing
         self.minibatch_std = minibatch_std
 
     @property
     def input_shape(self) -> Shape:
-        """Shape of what `features` reads: a pack of samples, with their classes where these stand beside them."""
+        """Shape of one input of `features`: a pack of samples, with their classes where these are concatenated."""
         channels, *sides = self.concatenated_shape(self.shape)
         return (channels * self.packing, *sides)
 
@@ -69,7 +68,7 @@ class Discriminator(Network, ABC):
         return self.minibatch_std or bool(private.batch_norms(self.modules()))
 
     def make_head(self, features: int, bias: bool = True) -> Head:
-        """Make what reads logits off what `features` gives, flattened to `features` numbers."""
+        """Make the head, which maps the output of `features`, flattened to `features` numbers, to logits."""
         features += self.minibatch_std
         return LinearHead(features, bias) if self.conditioning is None else self.conditioning.head(features, bias)
 
@@ -77,8 +76,8 @@ class Discriminator(Network, ABC):
         """Map samples ``(n, *shape)``, of classes ``(n,)`` where it is conditional, to ``n / packing`` rows of output.
 
         Raises:
-            InputError: The samples have another shape, a conditional discriminator is not told the classes, or the
-                samples cannot be divided into packs.
+            InputError: The samples have another shape, the discriminator is conditional and the classes are missing, or
+                the samples cannot be divided into packs.
         """
         x = self.prepare(x, self.shape, "shape", labels, self.multiple_of, self.least_side)
         features = self.features(x if self.packing == 1 else packed(x, self.packing)).flatten(1)
@@ -87,7 +86,7 @@ class Discriminator(Network, ABC):
         return self.head(features, labels)
 
     def judge(self, x: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """What version 0.1 called `forward`."""
+        """The name of `forward` in version 0.1."""
         return self(x, labels)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -97,11 +96,11 @@ class Discriminator(Network, ABC):
 
     @abstractmethod
     def features(self, x: Tensor) -> Tensor:
-        """Map inputs ``(rows, *input_shape)`` to what the head reads, ``(rows, ...)``."""
+        """Map inputs ``(rows, *input_shape)`` to the features that the head reads, ``(rows, ...)``."""
 
 
 def packed(x: Tensor, packing: int) -> Tensor:
-    """Join `packing` samples in a row along their channels: ``(n, c, ...)`` to ``(n / packing, packing * c, ...)``.
+    """Concatenate successive samples along their channels: ``(n, c, ...)`` to ``(n / packing, packing * c, ...)``.
 
     Raises:
         InputError: The samples cannot be divided into packs.
@@ -123,8 +122,8 @@ def spread(features: Tensor) -> Tensor:
 def normalize_spectrally(network: nn.Module) -> None:
     """Divide the weights of each linear map, convolution and embedding by their largest singular value.
 
-    The singular value is followed by one power iteration a pass in training. Paper: Spectral Normalization for
-    Generative Adversarial Networks, https://arxiv.org/abs/1802.05957, Algorithm 1
+    The singular value is estimated by one power iteration for each forward pass in training. Paper: Spectral
+    Normalization for Generative Adversarial Networks, https://arxiv.org/abs/1802.05957, Algorithm 1
     """
     for part in list(network.modules()):
         if isinstance(part, (nn.Linear, *CONVOLUTIONS, nn.Embedding)):

@@ -15,8 +15,8 @@ class Encoder(Network, ABC):
 
     Args:
         shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
-        features: Width of the features; a bottleneck says how many it needs.
-        conditioning: How it learns the class of a sample; None to know of none.
+        features: Number of features; a bottleneck states how many it needs.
+        conditioning: How it is conditioned on the class; None for an unconditional encoder.
     """
 
     conditioning: Concatenation | None
@@ -28,7 +28,7 @@ class Encoder(Network, ABC):
 
     @property
     def input_shape(self) -> Shape:
-        """Shape of what `encode` reads: a sample, with its class where this stands beside it."""
+        """Shape of one input of `encode`: a sample, with its class where it is concatenated."""
         return self.concatenated_shape(self.shape)
 
     @property
@@ -40,8 +40,8 @@ class Encoder(Network, ABC):
         """Map samples ``(n, *shape)``, and classes ``(n,)`` where it is conditional, to ``(n, features, *map_size)``.
 
         Raises:
-            InputError: The samples have a shape that it does not take, or a conditional encoder is not told the
-                classes.
+            InputError: The samples have a shape that it does not accept, or it is conditional and the classes are
+                missing.
         """
         return self.encode(self.prepare(x, self.shape, "shape", labels, self.multiple_of, self.least_side))
 

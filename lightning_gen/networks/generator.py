@@ -16,7 +16,7 @@ class Generator(Network, ABC):
     Args:
         shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
         latent_dim: Width of the latents.
-        conditioning: How it learns which class to draw; None to draw from all.
+        conditioning: How it is conditioned on the class; None for an unconditional generator.
     """
 
     conditioning: GeneratorConditioning | None
@@ -28,11 +28,11 @@ class Generator(Network, ABC):
 
     @property
     def input_dim(self) -> int:
-        """Width of what `draw` reads: the latent, and the class where it stands beside it."""
+        """Width of the input of `draw`: the latent, with the class where it is concatenated."""
         return self.concatenated_shape((self.latent_dim,))[0]
 
     def make_batch_norm(self, channels: int, dimensions: int | None = None) -> nn.Module:
-        """Make the normalization of `channels` channels, of vectors (0 dimensions) or maps; None: as a sample."""
+        """Make BatchNorm of `channels` channels for vectors (0 dimensions) or maps; None: dimensions of a sample."""
         if dimensions is None:
             dimensions = len(self.shape) - 1
         if self.conditioning is not None:
@@ -43,7 +43,7 @@ class Generator(Network, ABC):
         """Map latents ``(n, latent_dim)``, and classes ``(n,)`` where it is conditional, to samples ``(n, *shape)``.
 
         Raises:
-            InputError: The latents have another width, or a conditional generator is not told the classes.
+            InputError: The latents have another width, or the generator is conditional and the classes are missing.
         """
         return self.draw(self.prepare(latent, (self.latent_dim,), "latent_dim", labels), labels)
 

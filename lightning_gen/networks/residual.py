@@ -1,4 +1,4 @@
-"""A residual encoder and its mirror image, for pictures, signals and volumes; the code is a vector or a map."""
+"""A residual encoder and a decoder that mirrors it, for images, signals and volumes; the code is a vector or a map."""
 
 from collections.abc import Mapping
 from math import prod
@@ -21,18 +21,18 @@ from lightning_gen.upgrades import ARGUMENTS
 class ResidualEncoder(Encoder):
     """Strided convolutions with residual blocks of GroupNorm and SiLU between them.
 
-    The features are a vector, or, with `downsamplings`, a map whose places know of their surroundings alone. GroupNorm, not
-    BatchNorm: a picture's code does not depend on the batch it came in. With `downsamplings` it takes larger and smaller
-    samples too: their sides may differ from those of `shape` by multiples of 2 to the power of `downsamplings`.
+    The features are a vector, or, with `downsamplings`, a map whose positions depend on their neighbourhoods alone. It
+    then accepts other sizes too: sides may differ from those of `shape` by multiples of 2 to the power of
+    `downsamplings`. GroupNorm instead of BatchNorm: a code does not depend on the other images of the batch.
 
     Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
+        shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
         features: Width of the features.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         blocks: Residual blocks at each size.
-        downsamplings: How often the sides are halved, odd ones rounded up, to the map of features; None for a vector, read
-            off the smallest map.
-        conditioning: How it learns the class of a picture; None to know of none.
+        downsamplings: How often the sides are halved, rounded up, to the map of features; None for a vector, computed
+            from the smallest map.
+        conditioning: How it is conditioned on the class; None for an unconditional encoder.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or a number is below 1.
@@ -78,7 +78,7 @@ class ResidualEncoder(Encoder):
 
     @property
     def multiple_of(self) -> int | None:
-        """2 to the power of `downsamplings` where it has a map of features; None where these are vectors."""
+        """2 to the power of `downsamplings` if the features are a map; None if they are a vector."""
         return 2**self.downsamplings if self.downsamplings else None
 
     def encode(self, x: Tensor) -> Tensor:
@@ -87,16 +87,16 @@ class ResidualEncoder(Encoder):
 
 
 class ResidualDecoder(Decoder):
-    """The mirror image of ResidualEncoder: residual blocks of GroupNorm and SiLU with transposed convolutions.
+    """Mirrors ResidualEncoder: residual blocks of GroupNorm and SiLU with transposed convolutions.
 
     Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
+        shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
         latent_dim: Width of the codes.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         blocks: Residual blocks at each size.
-        downsamplings: Those of the encoder: how often the picture's sides are halved to the map of codes; None for vectors.
-        outputs: Channels of the output; None for as many as a picture has.
-        conditioning: How it learns which class to draw; None to know of none.
+        downsamplings: Those of the encoder: how often the sides are halved to the map of codes; None for vectors.
+        outputs: Channels of the output; None for those of a sample.
+        conditioning: How it is conditioned on the class; None for an unconditional decoder.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or a number is below 1.
@@ -142,7 +142,7 @@ class ResidualDecoder(Decoder):
 
     @property
     def multiple_of(self) -> int | None:
-        """2 to the power of `downsamplings` where it has a map of codes; None where these are vectors."""
+        """2 to the power of `downsamplings` if the codes are maps; None if they are vectors."""
         return 2**self.downsamplings if self.downsamplings else None
 
     def decode(self, code: Tensor) -> Tensor:
@@ -155,7 +155,7 @@ class ResidualBlock(nn.Module):
 
     Args:
         channels: Channels of the map.
-        layers: The layers for so many sides as the map has.
+        layers: The layers for the number of spatial dimensions.
     """
 
     def __init__(self, channels: int, layers: Layers) -> None:
@@ -166,7 +166,7 @@ class ResidualBlock(nn.Module):
         self.branch = nn.Sequential(*normalized(channels), first, *normalized(channels), last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, channels, *sides)`` to as many."""
+        """Map ``(n, channels, *sides)`` to the same shape."""
         return x + self.branch(x)
 
 
@@ -181,13 +181,13 @@ def normalized(channels: int) -> list[nn.Module]:
 
 
 def levels_of(network: nn.Module, shape: Shape, width: int, downsamplings: int | None) -> Pyramid:
-    """Build the pyramid of a network, down to where its code is.
+    """Build the pyramid of a network, from the sample to the code.
 
     Args:
         network: The network, for its name.
         shape: Shape of one sample, ``(channels, *sides)`` with one to three sides.
         width: Channels of the first level below the sample.
-        downsamplings: Number of levels below the sample; None for as many as there are to the smallest map.
+        downsamplings: Number of levels below the sample; None for all levels to the smallest map.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or a number is below 1.
