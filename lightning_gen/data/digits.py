@@ -12,7 +12,7 @@ FULL_INK = 16
 
 
 class Digits(DataModule):
-    """1,797 handwritten digits of 8x8 pixels in 17 grey levels, enlarged with bicubic interpolation; nothing is downloaded.
+    """1,797 handwritten digits of 8x8 pixels in 17 grey levels, resized by a bicubic filter; nothing is downloaded.
 
     They are the test set of *Optical Recognition of Handwritten Digits* (Alpaydin and Kaynak, 1998),
     https://archive.ics.uci.edu/dataset/80, embedded in scikit-learn. Classes are nearly balanced, 174 to 183 each.

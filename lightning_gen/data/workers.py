@@ -15,61 +15,13 @@ AHEAD = 2
 """Batches that each worker prefetches by torch's default."""
 REMEDY = "lower --data.num_workers (with 0 the process that trains loads batches itself)"
 FAILURES = {
-    r"bus error|shared memory|unable to (mmap|write|open|resize)": f"{SHARED}, through which batches are passed, is
-    full: " f"{REMEDY} or make it larger (docker run --shm-size)",
+    r"bus error|shared memory|unable to (mmap|write|open|resize)": (
+        f"{SHARED} is full, through which they pass batches: {REMEDY} or make it larger (docker run --shm-size)"
+    ),
     r"exited unexpectedly|is killed by signal|^ConnectionResetError|^BrokenPipeError|^EOFError": (
         f"it was killed, as by a system that has no memory left: {REMEDY} or --data.batch_size, and resume a fit with "
         "--ckpt_path last"
     ),
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 }
 """Explanations of torch's errors, by patterns of their messages."""
 

@@ -16,9 +16,9 @@ from lightning_gen.records import Shape, floats
 class Medium(ABC):
     """What a sample is, as data, metrics, previews in TensorBoard and files need it.
 
-    A subclass is a frozen dataclass whose fields are plain data, such as a sampling rate, so that a checkpoint stores it
-    as ``{class_path, init_args}``. *Stored* values are those in files and in memory, often integers; *model* values are
-    floats.
+    A subclass is a frozen dataclass whose fields are plain data, such as a sampling rate, so that a checkpoint stores
+    it as ``{class_path, init_args}``. *Stored* values are those in files and in memory, often integers; *model* values
+    are floats.
 
     Attributes:
         noun: The name of samples, in the plural.

@@ -17,7 +17,7 @@ def described(medium: Medium | None) -> dict[str, Any] | None:
         return None if medium is None else checkpoints.describe(medium)
     except checkpoints.Undescribable as reason:
         raise InputError(
-            f"the medium of the data cannot be stored in checkpoints ({reason}): make it a frozen dataclass of plain data"
+            f"the medium of the data cannot be stored in checkpoints ({reason}): use a frozen dataclass of plain data"
         ) from None
 
 

@@ -23,9 +23,9 @@ def medium_of(shape: Shape) -> Medium:
     """
     if len(shape) not in BY_RANK:
         raise InputError(
-            f"samples of shape {tuple(shape)} may be of any kind: set `medium` of your DataModule or of the module, such "
-            "as module.medium = Points(); lightning_gen.media has Images, for pixels in [-1, 1], and Points, for any "
-            "numbers, and Medium is the base of your own"
+            f"samples of shape {tuple(shape)} do not show what they are: set `medium` of your DataModule or of your "
+            "module, such as module.medium = Points(); lightning_gen.media has Images, for pixels in [-1, 1], and "
+            "Points, for any numbers, and Medium is the base of your own"
         )
     return BY_RANK[len(shape)]
 

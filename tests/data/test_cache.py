@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 
 
 def numbered(folder, count, side=8):
-    """Picture i is filled with the grey level i % 251."""
+    """Image i is filled with the grey level i % 251."""
     folder.mkdir(exist_ok=True)
     names = [f"{index:04}.png" for index in range(count)]
     for index, name in enumerate(names):
@@ -27,7 +27,7 @@ def numbered(folder, count, side=8):
 
 
 def bmps(folder, levels):
-    """Pictures of equal sizes and times, each filled with its grey level."""
+    """Images of equal sizes and times, each filled with its grey level."""
     folder.mkdir()
     for index, level in enumerate(levels):
         Image.new("L", (8, 8), level).save(folder / f"{index}.bmp")
@@ -60,9 +60,9 @@ def files(folder):
 
 
 class TestDecode:
-    def test_every_picture_is_in_its_row(self, tmp_path):
-        names = numbered(tmp_path / "pictures", 3 * READ_AHEAD + 1)
-        images = decode(tmp_path / "pictures", names, (1, 8, 8), cache_dir=str(tmp_path / "cache"))
+    def test_every_image_is_in_its_row(self, tmp_path):
+        names = numbered(tmp_path / "images", 3 * READ_AHEAD + 1)
+        images = decode(tmp_path / "images", names, (1, 8, 8), cache_dir=str(tmp_path / "cache"))
         assert isinstance(images.pixels, np.memmap)
         assert not images.pixels.flags.writeable
         assert images.pixels.dtype == np.uint8
@@ -72,22 +72,22 @@ class TestDecode:
         assert images.skipped == {}
 
     def test_names_are_taken_in_the_order_given(self, tmp_path):
-        names = numbered(tmp_path / "pictures", 5)[::-1]
-        images = decode(tmp_path / "pictures", names, (1, 8, 8), cache_dir=str(tmp_path / "cache"))
+        names = numbered(tmp_path / "images", 5)[::-1]
+        images = decode(tmp_path / "images", names, (1, 8, 8), cache_dir=str(tmp_path / "cache"))
         assert images.pixels[:, 0, 0, 0].tolist() == [4, 3, 2, 1, 0]
 
-    def test_never_holds_all_pictures_in_memory(self, tmp_path):
-        names = numbered(tmp_path / "pictures", 8 * READ_AHEAD)
+    def test_never_holds_all_images_in_memory(self, tmp_path):
+        names = numbered(tmp_path / "images", 8 * READ_AHEAD)
         tracemalloc.start()
         try:
-            images = decode(tmp_path / "pictures", names, (3, 64, 64), cache_dir=str(tmp_path / "cache"))
+            images = decode(tmp_path / "images", names, (3, 64, 64), cache_dir=str(tmp_path / "cache"))
             peak_bytes = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
         assert peak_bytes < images.pixels.nbytes / 2
 
-    def test_the_second_call_opens_no_picture(self, tmp_path, monkeypatch):
-        folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
+    def test_the_second_call_opens_no_image(self, tmp_path, monkeypatch):
+        folder, cache = tmp_path / "images", str(tmp_path / "cache")
         names = numbered(folder, 5)
         decode(folder, names, (1, 8, 8), cache_dir=cache)
         monkeypatch.setattr("lightning_gen.data.cache.opened", None)
@@ -95,8 +95,8 @@ class TestDecode:
         assert decode(folder, names, (1, 8, 8), cache_dir=cache).pixels[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
 
     @pytest.mark.parametrize("replace", [written_over, moved_over, folders_swapped])
-    def test_other_pictures_of_the_same_sizes_and_times_are_decoded_anew(self, tmp_path, replace):
-        folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
+    def test_other_images_of_the_same_sizes_and_times_are_decoded_anew(self, tmp_path, replace):
+        folder, cache = tmp_path / "images", str(tmp_path / "cache")
         bmps(folder, [1, 2, 3])
         bmps(tmp_path / "others", [1, 7, 3])
         names = sorted(path.name for path in folder.iterdir())
@@ -109,19 +109,19 @@ class TestDecode:
         assert files(tmp_path / "cache") == [".json", ".npy"]
 
     def test_files_that_were_touched_and_hold_the_same_are_not_decoded_again(self, tmp_path, monkeypatch, capsys):
-        folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
+        folder, cache = tmp_path / "images", str(tmp_path / "cache")
         names = numbered(folder, 3)
         decode(folder, names, (1, 8, 8), cache_dir=cache)
         monkeypatch.setattr("lightning_gen.data.cache.read_image", None)
         os.utime(folder / names[1], ns=(0, 0))
         capsys.readouterr()
         assert decode(folder, names, (1, 8, 8), cache_dir=cache).pixels[:, 0, 0, 0].tolist() == [0, 1, 2]
-        assert "were touched since they were decoded: comparing what they hold" in capsys.readouterr().err
+        assert "were changed since they were decoded: comparing their contents" in capsys.readouterr().err
         decode(folder, names, (1, 8, 8), cache_dir=cache)
         assert capsys.readouterr().err == ""
 
-    def test_a_changed_picture_is_decoded_anew(self, tmp_path):
-        folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
+    def test_a_changed_image_is_decoded_anew(self, tmp_path):
+        folder, cache = tmp_path / "images", str(tmp_path / "cache")
         names = numbered(folder, 2)
         decode(folder, names, (1, 8, 8), cache_dir=cache)
         before = (folder / names[0]).stat()
@@ -138,12 +138,10 @@ class TestDecode:
             assert (images.pixels == level).all()
 
     def test_shape_and_padding_have_caches_of_their_own(self, tmp_path):
-        (tmp_path / "pictures").mkdir()
-        Image.new("L", (8, 4), 50).save(tmp_path / "pictures/x.png")
+        (tmp_path / "images").mkdir()
+        Image.new("L", (8, 4), 50).save(tmp_path / "images/x.png")
         sums = [
-            int(
-                decode(tmp_path / "pictures", ["x.png"], shape, pad=pad, cache_dir=str(tmp_path / "cache")).pixels.sum()
-            )
+            int(decode(tmp_path / "images", ["x.png"], shape, pad=pad, cache_dir=str(tmp_path / "cache")).pixels.sum())
             for shape, pad in [((1, 4, 4), False), ((1, 8, 8), False), ((1, 8, 8), True), ((3, 8, 8), True)]
         ]
         assert sums == [16 * 50, 64 * 50, 32 * 50, 96 * 50]
@@ -151,10 +149,10 @@ class TestDecode:
     def test_default_cache_is_the_users(self, tmp_path, monkeypatch):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
         assert default_cache_dir() == tmp_path / "xdg/lightning_gen"
-        names = numbered(tmp_path / "pictures", 2)
-        decode(tmp_path / "pictures", names, (1, 8, 8))
+        names = numbered(tmp_path / "images", 2)
+        decode(tmp_path / "images", names, (1, 8, 8))
         assert files(tmp_path / "xdg/lightning_gen") == [".json", ".npy"]
-        assert files(tmp_path / "pictures") == [".png", ".png"]
+        assert files(tmp_path / "images") == [".png", ".png"]
         monkeypatch.delenv("XDG_CACHE_HOME")
         monkeypatch.setenv("HOME", str(tmp_path))
         assert default_cache_dir() == tmp_path / ".cache/lightning_gen"
@@ -175,7 +173,7 @@ def broken_empty(path):
 
 
 def broken_text(path):
-    path.write_text("no picture")
+    path.write_text("no image")
 
 
 def broken_header(path):
@@ -234,17 +232,17 @@ BROKEN = [
 ]
 
 
-class TestBrokenPictures:
+class TestBrokenImages:
     @pytest.mark.parametrize("break_file", BROKEN)
-    def test_raise_names_the_picture_and_leaves_nothing(self, tmp_path, break_file):
-        names = numbered(tmp_path / "pictures", 3)
-        break_file(tmp_path / "pictures/b.png")
+    def test_raise_names_the_image_and_leaves_nothing(self, tmp_path, break_file):
+        names = numbered(tmp_path / "images", 3)
+        break_file(tmp_path / "images/b.png")
         with pytest.raises(InputError, match=r"b\.png cannot be decoded \(.+\).*--data\.on_error skip"):
-            decode(tmp_path / "pictures", [*names, "b.png"], (1, 8, 8), cache_dir=str(tmp_path / "cache"))
+            decode(tmp_path / "images", [*names, "b.png"], (1, 8, 8), cache_dir=str(tmp_path / "cache"))
         assert files(tmp_path / "cache") == []
 
     def test_skip_leaves_them_out(self, tmp_path):
-        folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
+        folder, cache = tmp_path / "images", str(tmp_path / "cache")
         names = [*numbered(folder, 3), *(f"{number}.png" for number in range(len(BROKEN)))]
         for break_file, name in zip(BROKEN, names[3:], strict=True):
             break_file(folder / name)
@@ -263,11 +261,11 @@ class TestBrokenPictures:
         [
             (broken_pipe, "it is a folder, a pipe or a device and no file"),
             (broken_device, "it is a folder, a pipe or a device and no file"),
-            (broken_postscript, "its content is not a picture"),
+            (broken_postscript, "its content is not an image"),
             (broken_bomb, "it has more pixels than Pillow's limit of 178,956,970"),
         ],
     )
-    def test_what_is_no_picture_is_said(self, tmp_path, break_file, why):
+    def test_what_is_no_image_is_said(self, tmp_path, break_file, why):
         break_file(tmp_path / "b.png")
         with pytest.raises(InputError, match=re.escape(f"b.png cannot be decoded ({why}):")):
             decode(tmp_path, ["b.png"], (1, 8, 8), cache_dir=str(tmp_path / "cache"))
@@ -285,35 +283,35 @@ class TestBrokenPictures:
 
     def test_nothing_left(self, tmp_path):
         broken_text(tmp_path / "b.png")
-        with pytest.raises(InputError, match="none of the 1 pictures"):
+        with pytest.raises(InputError, match="none of the 1 images"):
             decode(tmp_path, ["b.png"], (1, 8, 8), on_error="skip", cache_dir=str(tmp_path / "cache"))
 
 
 class TestDisk:
     def test_too_little_room_is_said_beforehand(self, tmp_path, monkeypatch):
-        names = numbered(tmp_path / "pictures", 2)
+        names = numbered(tmp_path / "images", 2)
         monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 90, 10))
         with pytest.raises(InputError, match=r"need 0\.1 MB in .*cache.*--data\.cache_dir"):
-            decode(tmp_path / "pictures", names, (3, 128, 128), cache_dir=str(tmp_path / "cache"))
+            decode(tmp_path / "images", names, (3, 128, 128), cache_dir=str(tmp_path / "cache"))
 
     @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
     def test_a_disk_that_fills_up_meanwhile(self, tmp_path, monkeypatch, number):
         def full(descriptor):
             raise OSError(number, os.strerror(number))
 
-        names = numbered(tmp_path / "pictures", 2)
+        names = numbered(tmp_path / "images", 2)
         monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(InputError, match=r"has no room for them: set --data\.cache_dir"):
-            decode(tmp_path / "pictures", names, (1, 8, 8), cache_dir=str(tmp_path / "cache"))
+            decode(tmp_path / "images", names, (1, 8, 8), cache_dir=str(tmp_path / "cache"))
         assert files(tmp_path / "cache") == []
 
     def test_a_place_that_cannot_be_written(self, tmp_path):
-        names = numbered(tmp_path / "pictures", 2)
+        names = numbered(tmp_path / "images", 2)
         with pytest.raises(InputError, match=r"cannot be written to .*--data\.cache_dir"):
-            decode(tmp_path / "pictures", names, (1, 8, 8), cache_dir=str(tmp_path / "pictures" / names[0] / "cache"))
+            decode(tmp_path / "images", names, (1, 8, 8), cache_dir=str(tmp_path / "images" / names[0] / "cache"))
 
     def test_what_killed_processes_left_is_removed_before_room_is_asked_for(self, tmp_path, monkeypatch):
-        names = numbered(tmp_path / "pictures", 2)
+        names = numbered(tmp_path / "images", 2)
         cache = tmp_path / "cache"
         cache.mkdir()
         for name in [f".{'a' * 32}.npy.{'b' * 32}.partial", "of_another_program.partial"]:
@@ -321,7 +319,7 @@ class TestDisk:
         room = shutil._ntuple_diskusage(100, 90, 10)
         monkeypatch.setattr(shutil, "disk_usage", lambda path: files(cache) == [".partial"] and room)
         with pytest.raises(InputError, match="has no room"):
-            decode(tmp_path / "pictures", names, (1, 8, 8), cache_dir=str(cache))
+            decode(tmp_path / "images", names, (1, 8, 8), cache_dir=str(cache))
         assert [path.name for path in cache.iterdir()] == ["of_another_program.partial"]
 
 
@@ -364,7 +362,7 @@ class TestDamagedCache:
         ],
     )
     def test_it_is_made_again_with_a_word(self, tmp_path, capsys, suffix, damage):
-        folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
+        folder, cache = tmp_path / "images", str(tmp_path / "cache")
         names = numbered(folder, 5)
         decode(folder, names, (1, 8, 8), cache_dir=cache)
         (path,) = (tmp_path / "cache").glob(f"*{suffix}")
@@ -379,7 +377,7 @@ class TestDamagedCache:
         assert capsys.readouterr().err == ""
 
     def test_an_array_that_was_only_touched_is_used(self, tmp_path, monkeypatch):
-        folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
+        folder, cache = tmp_path / "images", str(tmp_path / "cache")
         names = numbered(folder, 5)
         decode(folder, names, (1, 8, 8), cache_dir=cache)
         monkeypatch.setattr("lightning_gen.data.cache.read_image", None)
@@ -396,10 +394,10 @@ def decode_at_the_same_time(start, folder, names, cache):
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs processes that start fast")
 def test_two_processes_at_once(tmp_path):
-    names = numbered(tmp_path / "pictures", 240)
+    names = numbered(tmp_path / "images", 240)
     fork = multiprocessing.get_context("fork")
     start = fork.Barrier(2)
-    arguments = (start, tmp_path / "pictures", names, str(tmp_path / "cache"))
+    arguments = (start, tmp_path / "images", names, str(tmp_path / "cache"))
     both = [fork.Process(target=decode_at_the_same_time, args=arguments) for _ in range(2)]
     for process in both:
         process.start()
@@ -411,15 +409,15 @@ def test_two_processes_at_once(tmp_path):
 
 class TestProgress:
     def test_plain_lines_in_a_log(self, tmp_path, capsys):
-        names = numbered(tmp_path / "pictures", 5)
-        decode(tmp_path / "pictures", names, (1, 8, 8), cache_dir=str(tmp_path / "cache"), title="faces")
+        names = numbered(tmp_path / "images", 5)
+        decode(tmp_path / "images", names, (1, 8, 8), cache_dir=str(tmp_path / "cache"), title="faces")
         assert capsys.readouterr().err == "faces: 5 of 5\n"
 
     def test_a_bar_on_a_terminal(self, tmp_path, capsys, monkeypatch):
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         monkeypatch.setenv("TERM", "xterm")
-        names = numbered(tmp_path / "pictures", 5)
-        images = decode(tmp_path / "pictures", names, (1, 8, 8), cache_dir=str(tmp_path / "cache"), title="faces")
+        names = numbered(tmp_path / "images", 5)
+        images = decode(tmp_path / "images", names, (1, 8, 8), cache_dir=str(tmp_path / "cache"), title="faces")
         assert images.pixels[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
         shown = capsys.readouterr().err
         assert "faces" in shown

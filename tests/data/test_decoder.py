@@ -1,4 +1,4 @@
-"""One picture of any kind becomes the array that it should: checked against numpy, torchvision and the pixels drawn."""
+"""One image of any kind becomes the array that it should: checked against numpy, torchvision and the pixels drawn."""
 
 import numpy as np
 import pytest
@@ -16,14 +16,14 @@ ALPHA = np.resize(np.array([0, 51, 128, 255], dtype=np.uint8), (4, 6))
 OVER_WHITE = RGB * (ALPHA[..., None] / 255) + 255 * (1 - ALPHA[..., None] / 255)
 
 
-def planes(picture):
+def planes(image):
     """(h, w) or (h, w, c) -> (c, h, w)."""
-    return np.moveaxis(picture.reshape(*picture.shape[:2], -1), -1, 0)
+    return np.moveaxis(image.reshape(*image.shape[:2], -1), -1, 0)
 
 
-def saved(tmp_path, picture, suffix, **options):
-    path = tmp_path / f"picture{suffix}"
-    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(path, **options)
+def saved(tmp_path, image, suffix, **options):
+    path = tmp_path / f"image{suffix}"
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(path, **options)
     return path
 
 
@@ -68,20 +68,20 @@ def test_grey_with_transparency(tmp_path):
 @pytest.mark.parametrize("suffix", [".png", ".gif"])
 @pytest.mark.parametrize("transparent", [None, 1])
 def test_palette(tmp_path, suffix, transparent):
-    picture = Image.fromarray(GREY % 3).convert("P")
-    picture.putpalette([200, 0, 0, 0, 150, 0, 0, 0, 100])
+    image = Image.fromarray(GREY % 3).convert("P")
+    image.putpalette([200, 0, 0, 0, 150, 0, 0, 0, 100])
     colours = np.array([[200, 0, 0], [0, 150, 0], [0, 0, 100]])
     if transparent is not None:
         colours[transparent] = 255
     options = {} if transparent is None else {"transparency": transparent}
-    path = saved(tmp_path, picture, suffix, **options)
+    path = saved(tmp_path, image, suffix, **options)
     assert np.array_equal(read_image(path, (3, 4, 6)), planes(colours[GREY % 3]))
 
 
 def test_palette_with_an_alpha_for_every_colour(tmp_path):
-    picture = Image.fromarray(GREY % 2).convert("P")
-    picture.putpalette([200, 0, 0, 0, 100, 0])
-    path = saved(tmp_path, picture, ".png", transparency=bytes([51, 255]))
+    image = Image.fromarray(GREY % 2).convert("P")
+    image.putpalette([200, 0, 0, 0, 100, 0])
+    path = saved(tmp_path, image, ".png", transparency=bytes([51, 255]))
     colours = np.array([[0.2 * 200 + 0.8 * 255, 0.8 * 255, 0.8 * 255], [0, 100, 0]])
     np.testing.assert_allclose(read_image(path, (3, 4, 6)), planes(colours[GREY % 2]), atol=1)
 
@@ -159,20 +159,20 @@ def test_padding_alone_moves_no_pixel(tmp_path, channels, outside):
         ((20, 20), (30, 30)),
     ],
 )
-def test_smooth_pictures_are_resized_as_torchvision_does(tmp_path, source, target):
+def test_smooth_images_are_resized_as_torchvision_does(tmp_path, source, target):
     y, x = np.meshgrid(np.linspace(0, 3, source[0]), np.linspace(0, 3, source[1]), indexing="ij")
     smooth = np.dstack([127 + 120 * np.sin(x), 127 + 120 * np.cos(y), 127 + 60 * (np.sin(y) + np.cos(x))])
-    picture = smooth.astype(np.uint8)
+    image = smooth.astype(np.uint8)
     scale = max(target[0] / source[0], target[1] / source[1])
-    tensor, size = torch.from_numpy(planes(picture).copy()), [round(side * scale) for side in source]
+    tensor, size = torch.from_numpy(planes(image).copy()), [round(side * scale) for side in source]
     resized = functional.resize(tensor, size, functional.InterpolationMode.BICUBIC, antialias=True)
     expected = functional.center_crop(resized, list(target)).numpy().astype(int)
-    error = np.abs(read_image(saved(tmp_path, picture, ".png"), (3, *target)) - expected)
+    error = np.abs(read_image(saved(tmp_path, image, ".png"), (3, *target)) - expected)
     assert error.mean() < 0.3
     assert error.max() <= 2
 
 
-def test_padded_pictures_are_resized_as_torchvision_does(tmp_path):
+def test_padded_images_are_resized_as_torchvision_does(tmp_path):
     photograph = skimage.data.astronaut()[:256]
     tensor = torch.from_numpy(planes(photograph).copy())
     expected = functional.resize(tensor, [32, 64], functional.InterpolationMode.BICUBIC, antialias=True).numpy()

@@ -20,7 +20,7 @@ def own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def flat(tmp_path):
-    """Twenty pictures; picture i is filled with the grey level i."""
+    """Twenty images; image i is filled with the grey level i."""
     folder = tmp_path / "flat"
     folder.mkdir()
     for level in range(20):
@@ -30,7 +30,7 @@ def flat(tmp_path):
 
 @pytest.fixture
 def classes(tmp_path):
-    """Six pictures of each of three classes, whose grey level tells the class, some of them deeper down."""
+    """Six images of each of three classes, whose grey level tells the class, some of them deeper down."""
     folder = tmp_path / "classes"
     for name, level in LEVELS.items():
         (folder / name / "deeper").mkdir(parents=True)
@@ -46,17 +46,17 @@ PLACES = {}
 
 @pytest.fixture
 def split_folders(tmp_path):
-    """Make folders of so many pictures of each class; every picture has a grey level of its own."""
+    """Make folders of so many images of each class; every image has a grey level of its own."""
 
     def make(**splits):
         PLACES.clear()
         for split, classes in splits.items():
             for name, count in classes.items():
-                (tmp_path / "pictures" / split / name).mkdir(parents=True)
+                (tmp_path / "images" / split / name).mkdir(parents=True)
                 for level in range(len(PLACES), len(PLACES) + count):
                     PLACES[level] = (split, name)
-                    Image.new("L", (8, 8), level).save(tmp_path / "pictures" / split / name / f"{level}.png")
-        return tmp_path / "pictures"
+                    Image.new("L", (8, 8), level).save(tmp_path / "images" / split / name / f"{level}.png")
+        return tmp_path / "images"
 
     return make
 
@@ -69,7 +69,7 @@ def labels_are_those_of_the_folders(data, *splits):
 
 
 def levels(samples):
-    """The grey level of each sample of a split of one-coloured pictures."""
+    """The grey level of each sample of a split of one-coloured images."""
     x = samples.__getitems__(list(range(len(samples)))).x
     assert (x == x[:, :1, :1, :1]).all()
     return x[:, 0, 0, 0].tolist()
@@ -114,7 +114,7 @@ class TestConstruction:
     )
     def test_numbers_out_of_range(self, arguments, sentence):
         with pytest.raises(InputError, match=sentence):
-            ImageFolder("pictures", **arguments)
+            ImageFolder("images", **arguments)
 
 
 class TestClasses:
@@ -123,18 +123,18 @@ class TestClasses:
         assert data.classes == ("Banana", "apple", "cherry")
         assert data.num_classes == 3
 
-    def test_labels_stay_with_their_pictures(self, classes):
+    def test_labels_stay_with_their_images(self, classes):
         data = ImageFolder(str(classes), size=8, val_fraction=0.3, test_fraction=0.3)
         data.setup()
         for split in (data.train_set, data.val_set, data.test_set):
             x, labels = split.__getitems__(list(range(len(split))))
             assert [LEVELS[data.classes[label]] for label in labels.tolist()] == x[:, 0, 0, 0].tolist()
 
-    def test_labels_stay_with_their_pictures_when_some_are_skipped(self, classes):
+    def test_labels_stay_with_their_images_when_some_are_skipped(self, classes):
         (classes / "Banana/0.bmp").write_bytes(b"")
         (classes / "apple/deeper/1.bmp").write_bytes(b"")
         data = ImageFolder(str(classes), size=8, val_fraction=0, test_fraction=0, on_error="skip")
-        with pytest.warns(UserWarning, match=r"left out 2 of 18 pictures .* such as Banana/0\.bmp \("):
+        with pytest.warns(UserWarning, match=r"left out 2 of 18 images .* such as Banana/0\.bmp \("):
             data.setup()
         x, labels = data.train_set.__getitems__(list(range(16)))
         assert [LEVELS[data.classes[label]] for label in labels.tolist()] == x[:, 0, 0, 0].tolist()
@@ -147,11 +147,11 @@ class TestClasses:
         assert data.classes is None
         assert data.train_set[0].labels is None
 
-    def test_a_picture_beside_the_subfolders_makes_it_flat(self, classes):
+    def test_an_image_beside_the_subfolders_makes_it_flat(self, classes):
         Image.new("L", (8, 8)).save(classes / "cover.png")
         assert ImageFolder(str(classes)).num_classes is None
 
-    def test_a_subfolder_without_pictures_does_not_count(self, classes):
+    def test_a_subfolder_without_images_does_not_count(self, classes):
         (classes / "durian").mkdir()
         (classes / "durian/notes.txt").touch()
         assert ImageFolder(str(classes)).num_classes == 3
@@ -209,14 +209,14 @@ class TestSplitFolders:
         assert data.test_set[:].labels is None
         assert labels_are_those_of_the_folders(data, data.train_set, data.val_set)
 
-    def test_classes_of_held_out_pictures_alone_are_none(self, split_folders):
+    def test_classes_of_held_out_images_alone_are_none(self, split_folders):
         data = ImageFolder(str(split_folders(train={"": 4}, test={"cat": 3})), size=8)
         data.setup()
         assert data.num_classes is None
         assert data.test_set[:].labels is None
 
     @pytest.mark.parametrize("stray", ["cover.png", "unlabeled/1.png"])
-    def test_pictures_beside_the_splits_are_refused(self, split_folders, stray):
+    def test_images_beside_the_splits_are_refused(self, split_folders, stray):
         folder = split_folders(train={"": 4}, test={"": 3})
         (folder / stray).parent.mkdir(exist_ok=True)
         Image.new("L", (8, 8)).save(folder / stray)
@@ -234,7 +234,7 @@ class TestSplitFolders:
         assert data.num_classes == classes
         assert len(data.train_set) == 3 * len(names)
 
-    def test_splits_stay_when_pictures_are_skipped(self, split_folders):
+    def test_splits_stay_when_images_are_skipped(self, split_folders):
         folder = split_folders(train={"cat": 4, "dog": 4}, test={"cat": 3})
         (folder / "train/cat/0.png").write_bytes(b"")
         (folder / "test/cat/8.png").write_bytes(b"")
@@ -250,7 +250,7 @@ class TestSplitFolders:
         (folder / "train/0.png").write_bytes(b"")
         with (
             pytest.warns(UserWarning, match="left out 1 of 4"),
-            pytest.raises(InputError, match="no picture to train on"),
+            pytest.raises(InputError, match="no training image"),
         ):
             ImageFolder(str(folder), size=8, on_error="skip").setup()
 
@@ -294,7 +294,7 @@ class TestSplits:
         order = torch.randperm(20, generator=seeded(3)).tolist()
         assert levels(data.train_set) + levels(data.val_set) + levels(data.test_set) == order
 
-    def test_every_picture_is_in_one_split(self, flat):
+    def test_every_image_is_in_one_split(self, flat):
         data = ImageFolder(str(flat), size=8, val_fraction=0.2, test_fraction=0.3)
         data.setup()
         parts = [levels(split) for split in (data.train_set, data.val_set, data.test_set)]
@@ -337,12 +337,12 @@ class TestBatches:
         for ours, theirs in zip(own.train_dataloader(), workers.train_dataloader(), strict=True):
             assert torch.equal(ours.x, theirs.x)
 
-    def test_pictures_stay_on_the_disk(self, flat):
+    def test_images_stay_on_the_disk(self, flat):
         data = ImageFolder(str(flat), size=8)
         data.setup()
         assert isinstance(data.train_set.x, np.memmap)
 
-    def test_a_batch_takes_as_many_lines_of_python_however_many_pictures_it_has(self, flat):
+    def test_a_batch_takes_as_many_lines_of_python_however_many_images_it_has(self, flat):
         small, large = (ImageFolder(str(flat), size=8, batch_size=size) for size in (2, 16))
         assert lines_of_a_batch(small) == lines_of_a_batch(large) > 10
 
@@ -371,9 +371,9 @@ class TestListing:
 
     def test_links_are_followed_but_not_in_circles(self, flat, tmp_path):
         (tmp_path / "linked").mkdir()
-        (tmp_path / "linked/pictures").symlink_to(flat)
+        (tmp_path / "linked/images").symlink_to(flat)
         (flat / "back").symlink_to(tmp_path / "linked")
-        assert list_images(tmp_path / "linked") == [f"pictures/{level:02}.png" for level in range(20)]
+        assert list_images(tmp_path / "linked") == [f"images/{level:02}.png" for level in range(20)]
 
     def test_a_link_beside_its_target_is_taken_once_under_the_name_of_the_file(self, flat, tmp_path):
         (flat / "00-link.png").symlink_to("07.png")
@@ -390,7 +390,7 @@ class TestListing:
         os.link(flat / "00.png", flat / "copy.png")
         assert len(list_images(flat)) == 21
 
-    def test_a_pipe_is_no_picture_and_nobody_waits_for_it(self, flat):
+    def test_a_pipe_is_no_image_and_nobody_waits_for_it(self, flat):
         os.mkfifo(flat / "pipe.png")
         with pytest.raises(InputError, match=r"pipe\.png cannot be decoded \(it is a folder, a pipe or a device"):
             ImageFolder(str(flat), size=8).prepare_data()
@@ -418,10 +418,10 @@ class TestListing:
         with pytest.raises(InputError, match=r"00\.png is a file: set --data\.folder to the folder"):
             ImageFolder(str(flat / "00.png")).prepare_data()
 
-    def test_no_picture(self, tmp_path):
+    def test_no_image(self, tmp_path):
         folder = tmp_path / "texts"
         folder.mkdir()
-        with pytest.raises(InputError, match=r"there is no picture in .*, no file at all: .* end in \.bmp, .*\.png"):
+        with pytest.raises(InputError, match=r"there is no image in .*, no file at all: .* end in \.bmp, .*\.png"):
             ImageFolder(str(folder)).prepare_data()
         (folder / "a.txt").touch()
         with pytest.raises(InputError, match=r"only 1 other files such as a\.txt"):
@@ -435,7 +435,7 @@ class TestListing:
         with pytest.raises(InputError, match=r"flat cannot be read \(Permission denied\)"):
             list_images(flat)
 
-    def test_broken_picture(self, flat):
+    def test_broken_image(self, flat):
         (flat / "07.png").write_bytes((flat / "07.png").read_bytes()[:50])
         with pytest.raises(InputError, match=r"07\.png cannot be decoded .* --data\.on_error skip"):
             ImageFolder(str(flat), size=8).prepare_data()

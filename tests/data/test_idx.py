@@ -29,7 +29,7 @@ def test_agrees_with_torchvision(tmp_path):
 @pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"\0", CONTENT[:9], CONTENT[:4]])
 def test_truncated_file_is_refused(tmp_path, content):
     (tmp_path / "images").write_bytes(content)
-    with pytest.raises(InputError, match=r"images is damaged .*: get the file anew"):
+    with pytest.raises(InputError, match=r"images is damaged .*: download it again"):
         read_idx(tmp_path / "images")
 
 
@@ -43,5 +43,5 @@ def test_foreign_file_is_refused(tmp_path, content):
 @pytest.mark.parametrize("content", [gzip.compress(CONTENT)[:-9], b"not compressed"])
 def test_damaged_compression_is_refused(tmp_path, content):
     (tmp_path / "images.gz").write_bytes(content)
-    with pytest.raises(InputError, match="get the file anew"):
+    with pytest.raises(InputError, match="download it again"):
         read_idx(tmp_path / "images.gz")

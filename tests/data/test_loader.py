@@ -184,7 +184,7 @@ def test_batches_of_another_size_go_on_where_the_others_were_left_and_drop_nothi
     assert [x for batch in loader for x in batch.x.tolist()] == order[8:]
 
 
-def test_a_batch_prefetched_is_not_counted_as_used():
+def test_a_prefetched_batch_is_not_counted_as_used():
     loader = Loader(data.ArrayDataset(torch.arange(20.0)), 4, shuffle=True)
     loader.prefetched = lambda: 1
     batches = iter(loader)

@@ -109,10 +109,10 @@ def test_tensors_and_folders_travel_as_places(tmp_path, path):
     data.setup()
     assert len(pickle.dumps(data)) < 3 * 8 * 2000 + SMALL  # the rows of the splits
     assert torch.equal(pickle.loads(pickle.dumps(data)).train_set[:].x, data.train_set[:].x)
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "images").mkdir()
     for level in range(20):
-        Image.new("L", (64, 64), level).save(tmp_path / "pictures" / f"{level}.png")
-    folder = ImageFolder(str(tmp_path / "pictures"), cache_dir=str(tmp_path / "cache"))
+        Image.new("L", (64, 64), level).save(tmp_path / "images" / f"{level}.png")
+    folder = ImageFolder(str(tmp_path / "images"), cache_dir=str(tmp_path / "cache"))
     folder.setup()
     assert torch.equal(reopened(folder.train_set)[:].x, folder.train_set[:].x)
 

@@ -140,9 +140,9 @@ def test_celeba_has_the_published_splits_and_the_central_square(tmp_path):
     folder.mkdir(parents=True)
     parts = [0, 0, 1, 2, 0, 1]
     for index, _ in enumerate(parts):
-        picture = np.full((218, 178, 3), 40 * index, dtype=np.uint8)
-        picture[:20] = picture[-20:] = 255
-        Image.fromarray(picture).save(folder / f"{index:06}.jpg")
+        image = np.full((218, 178, 3), 40 * index, dtype=np.uint8)
+        image[:20] = image[-20:] = 255
+        Image.fromarray(image).save(folder / f"{index:06}.jpg")
     lines = [f"{index:06}.jpg {part}\n" for index, part in enumerate(parts)]
     (tmp_path / "celeba" / "list_eval_partition.txt").write_text("".join(lines))
     module = CelebA(size=16, data_dir=str(tmp_path), download=False, cache_dir=str(tmp_path / "cache"))

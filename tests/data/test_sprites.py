@@ -26,7 +26,7 @@ def values(data, name, factors):
 
 
 def moments(data, factors):
-    """Ink in squared units, its mean x and y, and its central second moments, where a picture goes from -1 to 1."""
+    """Ink in squared units, its mean x and y, and its central second moments, where an image goes from -1 to 1."""
     ink = data.draw(factors).squeeze(1).double() / 255 * (2 / data.size) ** 2
     axis = (2 * torch.arange(data.size).double() + 1) / data.size - 1
     area = ink.sum((1, 2))
@@ -63,12 +63,12 @@ def heart_tip(side):
 
 
 @pytest.mark.parametrize("size", [16, 33])
-def test_every_combination_of_factors_is_another_picture(size):
+def test_every_combination_of_factors_is_another_image(size):
     data = Sprites(size=size)
     x, labels = everything(data)
     assert data.shape == (1, size, size) == tuple(x.shape[1:])
     assert x.dtype == torch.uint8
-    assert len({picture.tobytes() for picture in x.numpy()}) == len(x) == len(data.factors) == 15_552
+    assert len({image.tobytes() for image in x.numpy()}) == len(x) == len(data.factors) == 15_552
     assert torch.bincount(labels).tolist() == [5184] * data.num_classes
     assert (len(data.train_set), len(data.val_set), len(data.test_set)) == (12_442, 1555, 1555)
 
@@ -111,18 +111,18 @@ def test_an_ellipse_has_two_axes_and_lies_as_its_orientation_says():
 def test_pixels_are_as_bright_as_the_shape_covers_of_them(shape):
     data = Sprites(size=32)
     factors = data.factors[data.factors[:, 0] == shape][::97]
-    for picture, chosen in zip(data.draw(factors), factors, strict=True):
+    for image, chosen in zip(data.draw(factors), factors, strict=True):
         arguments = [data.factor_values[name][i] for name, i in zip(data.factor_names[1:], chosen[1:], strict=True)]
-        error = np.abs(picture[0].numpy() / 255 - covered(shape, *arguments, data.size))
+        error = np.abs(image[0].numpy() / 255 - covered(shape, *arguments, data.size))
         assert error.max() < 0.25  # the distance to the outline does not know its corners
-        assert error.sum() < 0.05 * (picture / 255).sum()
+        assert error.sum() < 0.05 * (image / 255).sum()
 
 
 def test_shapes_have_their_symmetries_and_no_others():
     data = Sprites(size=31, positions=3)
     square, ellipse, heart = data.draw(torch.tensor([[shape, 3, 0, 1, 1] for shape in SHAPES])).squeeze(1)
-    for picture in (square, ellipse, heart):
-        assert torch.equal(picture, picture.fliplr())
+    for image in (square, ellipse, heart):
+        assert torch.equal(image, image.fliplr())
     assert torch.equal(square, square.rot90())
     assert torch.equal(ellipse, ellipse.flipud())
     assert not torch.equal(ellipse, ellipse.rot90())
@@ -135,22 +135,20 @@ def test_no_shape_is_cut_off():
     assert max(int(edge.max()) for edge in (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1])) == 0
 
 
-def test_pictures_can_be_drawn_by_their_factors_in_any_order():
+def test_images_can_be_drawn_by_their_factors_in_any_order():
     data = Sprites(size=16, positions=3)
     rows = torch.randperm(len(data.factors))[:50]
     assert torch.equal(data.draw(data.factors[rows]), data.draw(data.factors)[rows])
     assert data.draw(data.factors[:0]).shape == (0, 1, 16, 16)
 
 
-def test_splits_hold_every_picture_once_with_its_shape_as_label():
+def test_splits_hold_every_image_once_with_its_shape_as_label():
     data = Sprites(size=16, positions=3)
     x, labels = everything(data)
     drawn = data.draw(data.factors)
-    shapes = {
-        picture.tobytes(): shape for picture, shape in zip(drawn.numpy(), data.factors[:, 0].tolist(), strict=True)
-    }
+    shapes = {image.tobytes(): shape for image, shape in zip(drawn.numpy(), data.factors[:, 0].tolist(), strict=True)}
     assert len(shapes) == len(x)
-    assert [shapes[picture.tobytes()] for picture in x.numpy()] == labels.tolist()
+    assert [shapes[image.tobytes()] for image in x.numpy()] == labels.tolist()
 
 
 def test_seed_decides_the_splits_alone_and_the_global_state_is_left_alone():
@@ -163,7 +161,7 @@ def test_seed_decides_the_splits_alone_and_the_global_state_is_left_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_live_arguments_rebuild_the_same_pictures():
+def test_live_arguments_rebuild_the_same_images():
     data = Sprites(size=16, scales=2, orientations=3, positions=3, seed=5)
     names = [name for name in inspect.signature(Sprites.__init__).parameters if name != "self"]
     again = Sprites(**{name: getattr(data, name) for name in names})

@@ -13,7 +13,7 @@ COUNTS = {"train_set": 600, "val_set": 60, "test_set": 60}
 
 @pytest.fixture
 def mnist(tmp_path):
-    """Files of MNIST's format; the pixels of a picture tell its place and its part, its label is the place mod 10."""
+    """Files of MNIST's format; the pixels of an image tell its place and its part, its label is the place mod 10."""
     for part, name, count in ((0, "train", 200), (100, "t10k", 40)):
         x = np.full((count, 28, 28), part, np.uint8)
         x[:, 0, 0] = np.arange(count)
@@ -28,12 +28,12 @@ def stacks(mnist, **options):
 
 
 def known(split):
-    """The label of each single picture, by its pixels."""
+    """The label of each single image, by its pixels."""
     x, labels = split[:]
     return {image.numpy().tobytes(): label for image, label in zip(x, labels.tolist(), strict=True)}
 
 
-def test_each_channel_is_a_picture_of_the_same_split_and_the_label_spells_their_classes(mnist):
+def test_each_channel_is_an_image_of_the_same_split_and_the_label_spells_their_classes(mnist):
     for data in stacks(mnist):
         data.setup()
         for name, count in COUNTS.items():
@@ -96,7 +96,7 @@ def test_single_samples_slices_and_batches_agree(mnist):
         assert torch.equal(data.train_set[2:5].x[2], x[0])
 
 
-def test_only_single_pictures_are_in_memory():
+def test_only_single_images_are_in_memory():
     data = StackedDigits(size=32, count=50_000)
     data.setup()
     assert data.train_set.singles.x.numel() == 1797 * 32 * 32

@@ -13,7 +13,7 @@ from lightning_gen.data.stored import harmless
 @pytest.mark.parametrize(
     "words", [["evaluate"], ["validate", "--ckpt_path"], ["fit", "--max_images=16", "--ckpt_path"]]
 )
-def test_the_pictures_of_a_checkpoint_are_decoded_into_the_users_own_cache_and_that_is_said(
+def test_the_images_of_a_checkpoint_are_decoded_into_the_users_own_cache_and_that_is_said(
     autoencoder, trainer, tmp_path, monkeypatch, capsys, words
 ):
     monkeypatch.chdir(tmp_path)
@@ -32,7 +32,7 @@ def test_the_pictures_of_a_checkpoint_are_decoded_into_the_users_own_cache_and_t
     main([*words, "x.ckpt"])
     said = [line for line in capsys.readouterr().err.splitlines() if "names the data" in line]
     assert len(said) == 1
-    assert "x.ckpt names the data: ImageFolder of folder 'private'; decoded pictures are kept in" in said[0]
+    assert "x.ckpt names the data: ImageFolder of folder 'private'; decoded images are stored in" in said[0]
     assert str(tmp_path / "own" / "lightning_gen") in said[0]
     assert not list((tmp_path / "public").iterdir())
     assert list((tmp_path / "own" / "lightning_gen").glob("*.npy"))

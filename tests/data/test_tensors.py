@@ -120,7 +120,7 @@ def refused(tmp_path, x, message, labels=None):
 def test_unfit_arrays_are_refused(tmp_path):
     refused(tmp_path, np.zeros((5, 4), np.int32), r"holds int32 of shape \(5, 4\): save images as uint8")
     refused(tmp_path, np.zeros((5, 4), np.uint8), "save images as uint8")
-    either = r"may be grey pictures \(n, height, width\) as well as signals \(n, channels, length\): save pictures as"
+    either = r"may be grey images \(n, height, width\) as well as signals \(n, channels, length\): save images as"
     refused(tmp_path, np.zeros((5, 1, 4096), np.uint8), either)
     refused(tmp_path, np.zeros((5, 1, 4096), np.float32), either)
     refused(tmp_path, np.zeros((5, 28, 28), np.float32), either)
@@ -140,8 +140,8 @@ def test_unfit_arrays_are_refused(tmp_path):
 
 
 def test_unfit_files_are_refused(tmp_path):
-    np.savez(tmp_path / "a.npz", pictures=IMAGES, y=LABELS)
-    with pytest.raises(InputError, match="holds pictures, y: name the samples x"):
+    np.savez(tmp_path / "a.npz", images=IMAGES, y=LABELS)
+    with pytest.raises(InputError, match="holds images, y: name the samples x"):
         Tensors(str(tmp_path / "a.npz"))
     with pytest.raises(InputError, match=r"there is no file .*: set --data.path"):
         Tensors(str(tmp_path / "none.npy"))

@@ -108,7 +108,7 @@ def test_files_of_samples_are_read_back(tmp_path, channels):
     assert torch.equal(read, to_uint8(samples[7:8]))
 
 
-def test_a_preview_is_written_as_one_picture(tmp_path):
+def test_a_preview_is_written_as_one_image(tmp_path):
     samples = torch.rand(6, 3, 8, 8) * 2 - 1
     Images().write(samples, tmp_path / "a.png", columns=2)
     assert torch.equal(Images().read(tmp_path / "a.png")[0], image_grid(samples, 2))

@@ -49,7 +49,7 @@ def test_a_shape_tells_images_and_points(shape, medium):
 
 @pytest.mark.parametrize("shape", [(), (2, 4096), (1, 8, 8, 8)])
 def test_other_shapes_tell_nothing(shape):
-    with pytest.raises(InputError, match=r"do not tell what they are: .* module.medium = Points\(\).* has Images"):
+    with pytest.raises(InputError, match=r"do not show what they are: .* module.medium = Points\(\).* has Images"):
         medium_of(shape)
 
 
@@ -119,7 +119,7 @@ def test_checkpoints_of_version_0_1_say_nothing_and_the_shape_is_asked(trainer, 
 
 def test_signals_of_a_plain_loader_need_a_medium(trainer, tmp_path):
     loader = DataLoader(torch.rand(32, 2, 16), batch_size=16)
-    with pytest.raises(InputError, match="do not tell what they are"):
+    with pytest.raises(InputError, match="do not show what they are"):
         trainer(max_steps=2).fit(gan((2, 16)), loader)
     module = gan((2, 16))
     module.medium = Points()
@@ -133,7 +133,7 @@ def test_a_medium_that_no_checkpoint_could_keep_is_refused_at_the_start(trainer)
 
     data = Digits(size=8, batch_size=16)
     data.medium = Local()
-    with pytest.raises(InputError, match="the medium of the data cannot be kept in checkpoints"):
+    with pytest.raises(InputError, match="the medium of the data cannot be stored in checkpoints"):
         trainer(max_steps=2).fit(gan((1, 8, 8)), data)
 
 

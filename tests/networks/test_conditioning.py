@@ -268,6 +268,6 @@ def test_fewer_than_two_classes_are_refused(conditioning):
 def test_conditional_batch_norm_without_batch_norm_is_refused(cls, arguments):
     with pytest.raises(
         InputError,
-        match=f"{cls.__name__} is built without the BatchNorm that ConditionalBatchNorm .*: use Concatenation",
+        match=f"{cls.__name__} has no BatchNorm for ConditionalBatchNorm .*: use Concatenation",
     ):
         cls((1, 8, 8), conditioning=ConditionalBatchNorm(CLASSES), **arguments)

@@ -23,8 +23,8 @@ def test_outputs_are_not_squashed():
     assert output.max() > 1
 
 
-def test_an_autoencoder_can_learn_pictures_by_heart():
-    """Four pictures of noise through eight numbers: an architecture that loses gradients would not get there."""
+def test_an_autoencoder_can_learn_images_by_heart():
+    """Four images of noise through eight numbers: an architecture that loses gradients would not get there."""
     torch.manual_seed(0)
     x = torch.rand(4, 1, 9, 12) * 2 - 1
     encoder, decoder = ConvEncoder((1, 9, 12), 8, width=16), ConvDecoder((1, 9, 12), 8, width=16)

@@ -29,7 +29,7 @@ def count(network):
 
 
 def copy_weights(ours, theirs):
-    """Copy ours into theirs, which holds the first or last map as a convolution over the whole 4 x 4 picture."""
+    """Copy ours into theirs, which holds the first or last map as a convolution over the whole 4 x 4 image."""
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         b.data.copy_(
             a.data.T.reshape(b.shape) if a.dim() == 2 and b.shape[0] == a.shape[1] else a.data.reshape(b.shape)

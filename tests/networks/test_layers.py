@@ -1,4 +1,4 @@
-"""The table of layers: networks for signals and volumes, which for pictures are what they were."""
+"""The table of layers: networks for signals and volumes, which for images are what they were."""
 
 import copy
 import json
@@ -113,7 +113,7 @@ def sums(network):
 
 
 @every_network
-def test_networks_of_pictures_start_as_they_did_in_version_0_1(kind, arguments):
+def test_networks_of_images_start_as_they_did_in_version_0_1(kind, arguments):
     recorded = json.loads(RECORDED.read_text())[NAMES[NETWORKS.index((kind, arguments))]]
     found = sums(built(kind, SHAPES[2], arguments))
     assert list(found) == list(recorded)
@@ -121,7 +121,7 @@ def test_networks_of_pictures_start_as_they_did_in_version_0_1(kind, arguments):
         assert found[name] == pytest.approx([total, size], abs=1e-4 * size, rel=0), name
 
 
-# a signal is a picture of one line -----------------------------------------------------------------------------------
+# a signal is an image of one line -----------------------------------------------------------------------------------
 
 
 def lifted(part):
@@ -160,7 +160,7 @@ LIFTED = [
 
 @pytest.mark.parametrize(("kind", "arguments"), LIFTED, ids=lambda each: getattr(each, "__name__", ""))
 @pytest.mark.parametrize("length", [16, 37])
-def test_a_signal_is_a_picture_of_one_line(kind, arguments, length):
+def test_a_signal_is_an_image_of_one_line(kind, arguments, length):
     network = built(kind, (2, length), arguments).double()
     x = called(network.float())[0].detach().double()
     network.double()
@@ -170,7 +170,7 @@ def test_a_signal_is_a_picture_of_one_line(kind, arguments, length):
 
 
 @pytest.mark.parametrize("length", [16, 17])
-def test_signals_are_filtered_as_pictures_that_do_not_change_from_line_to_line(length):
+def test_signals_are_filtered_as_images_that_do_not_change_from_line_to_line(length):
     x = torch.randn(2, 3, length, dtype=torch.float64)
     lines = x[:, :, None].expand(-1, -1, 16, -1)
     halved = Halving((16, length)).double()(lines)[:, :, 2:-2]
@@ -215,7 +215,7 @@ def test_layers_are_those_of_their_dimensions(dimensions):
 
 @pytest.mark.parametrize("shape", [(5,), (1, 8, 8, 8, 8)])
 def test_other_dimensions_are_refused(shape):
-    with pytest.raises(InputError, match=r"Linear needs pictures .* got samples of shape .*: use the Dense networks"):
+    with pytest.raises(InputError, match=r"Linear needs images .* got samples of shape .*: use the Dense networks"):
         layers_for(nn.Linear(1, 1), shape)
 
 

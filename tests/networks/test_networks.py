@@ -121,7 +121,7 @@ def leave_zero(network):
 
 
 @every_network
-def test_any_picture_goes_in_or_comes_out(cls, arguments):
+def test_any_image_goes_in_or_comes_out(cls, arguments):
     for shape in SHAPES:
         network = cls(shape, **arguments)
         before, after = shapes_in_and_out(network)
@@ -247,9 +247,9 @@ def test_kinds_are_only_contracts(cls):
 @pytest.mark.parametrize("cls", IMAGE_NETWORKS)
 def test_shapes_that_cannot_work_are_refused(cls):
     for shape, sentence in (
-        ((1, 4, 32), "needs pictures of at least 8 x 8 and got 4 x 32: set --data.size"),
-        ((3, 32, 7), "needs pictures of at least 8 x 8 and got 32 x 7"),
-        ((2,), "needs pictures .* got samples of shape .2,.: use the Dense"),
+        ((1, 4, 32), "needs images of at least 8 x 8 and got 4 x 32: set --data.size"),
+        ((3, 32, 7), "needs images of at least 8 x 8 and got 32 x 7"),
+        ((2,), "needs images .* got samples of shape .2,.: use the Dense"),
         ((0, 8, 8), "cannot be built with shape 0, 8, 8"),
     ):
         with pytest.raises(InputError, match=f"{cls.__name__} {sentence}"):

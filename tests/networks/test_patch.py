@@ -38,7 +38,7 @@ def test_a_logit_sees_its_patch_alone(depth, side, patch):
     (gradient,) = torch.autograd.grad(logits[rows * (rows // 2) + rows // 2], x)
     seen = gradient.abs().amax((1, 2)) > 0
     assert seen[0].sum() == patch
-    assert not seen[1].any(), "the first half of the logits belongs to the first picture"
+    assert not seen[1].any(), "the first half of the logits belongs to the first image"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_every_parameter_learns_and_arguments_are_attributes(options, shape):
         assert getattr(discriminator, name) == values.get(name, parameter.default), name
 
 
-def test_halves_of_an_output_are_those_of_the_pictures():
+def test_halves_of_an_output_are_those_of_the_images():
     discriminator = PatchDiscriminator((1, 16, 16), width=4, depth=1, batch_norm=False)
     x = torch.randn(6, 1, 16, 16)
     for half, part in zip(discriminator(x).split(), x.chunk(2), strict=True):
@@ -71,14 +71,14 @@ def test_a_gradient_penalty_of_patches_is_refused():
     real, fake = torch.randn(2, 1, 16, 16), torch.randn(2, 1, 16, 16)
     outputs = [discriminator(x) for x in (real, fake)]
     record = DiscriminatorPass(lambda x, labels: discriminator(x).logits, real, fake, *outputs, torch.Generator())
-    with pytest.raises(InputError, match="one a patch"):
+    with pytest.raises(InputError, match="one for each patch"):
         R1()(record)
 
 
-def test_what_is_no_picture_or_too_small_is_refused():
+def test_what_is_no_image_or_too_small_is_refused():
     with pytest.raises(InputError, match="use the Dense networks"):
         PatchDiscriminator((2,))
-    with pytest.raises(InputError, match="at least 24 x 24 and got 16 x 20: set its depth lower"):
+    with pytest.raises(InputError, match="at least 24 x 24 and got 16 x 20: set a lower depth"):
         PatchDiscriminator((1, 16, 20), depth=3)
     assert len(PatchDiscriminator((1, 24, 24), width=2, depth=3)(torch.randn(1, 1, 24, 24)).logits) == 1
     with pytest.raises(InputError, match="width 0"):

@@ -5,8 +5,8 @@ from torch import nn
 from lightning_gen.networks.pyramid import pyramid
 
 
-def build(height, width_of_picture, width=2):
-    return pyramid(nn.Identity(), (3, height, width_of_picture), width)
+def build(height, width_of_image, width=2):
+    return pyramid(nn.Identity(), (3, height, width_of_image), width)
 
 
 @pytest.mark.parametrize("height", [8, *range(9, 73, 7), *range(16, 73, 8)])

@@ -8,7 +8,7 @@ SHAPES = ((1, 8, 8), (3, 9, 9), (1, 28, 28), (5, 17, 30), (3, 32, 32), (1, 9, 40
 
 
 @pytest.mark.parametrize("downsamplings", [1, 2, 3, 4])
-def test_maps_have_the_picture_s_size_halved_and_rounded_up(downsamplings):
+def test_maps_have_the_image_s_size_halved_and_rounded_up(downsamplings):
     for shape in SHAPES:
         encoder = ResidualEncoder(shape, 5, width=4, downsamplings=downsamplings)
         decoder = ResidualDecoder(shape, 5, width=4, downsamplings=downsamplings)
@@ -56,7 +56,7 @@ def test_blocks_start_as_the_identity():
 
 
 @pytest.mark.parametrize("downsamplings", [None, 2])
-def test_an_autoencoder_can_learn_pictures_by_heart(downsamplings):
+def test_an_autoencoder_can_learn_images_by_heart(downsamplings):
     torch.manual_seed(0)
     x = torch.rand(4, 1, 9, 12) * 2 - 1
     encoder = ResidualEncoder((1, 9, 12), 8, width=8, downsamplings=downsamplings)
@@ -85,7 +85,7 @@ def test_sizes_that_cannot_work_are_refused(options, argument):
 
 
 @pytest.mark.parametrize("cls", [ResidualEncoder, ResidualDecoder])
-def test_points_and_tiny_pictures_are_refused(cls):
+def test_points_and_tiny_images_are_refused(cls):
     with pytest.raises(InputError, match="use the Dense networks"):
         cls((2,), 4)
     with pytest.raises(InputError, match="at least 8 x 8"):

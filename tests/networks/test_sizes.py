@@ -133,7 +133,7 @@ def test_patches_are_judged_in_samples_of_any_size(shape, other):
         built(x[..., :11])
 
 
-def test_a_discriminator_of_whole_pictures_takes_its_own_size_alone():
+def test_a_discriminator_of_whole_images_takes_its_own_size_alone():
     built = DCGANDiscriminator((1, 16, 16), width=4)
     assert built.multiple_of is None
     with pytest.raises(InputError, match="or give it what it was built for"):
