@@ -9,7 +9,7 @@ from small_recipes import RECIPES, tiny
 
 from lightning_gen import AutoencoderModule, InputError
 from lightning_gen.bench import interleaving, options
-from lightning_gen.bench.figures import compared
+from lightning_gen.bench.metrics import compared
 from lightning_gen.bench.options import Option, applicable, verdict
 from lightning_gen.bench.records import Run, Setting, Side, Spent
 from lightning_gen.bench.reference_autoencoder import ReferenceAutoencoder
