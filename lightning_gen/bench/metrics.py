@@ -57,7 +57,7 @@ def memory(run: Run) -> Iterator[Measurement]:
 def omissions(run: Run) -> Iterator[tuple[str, str]]:
     """The metrics that were not measured, with the reason."""
     if run.reference is None:
-        yield "metrics of a reference loop", run.missing
+        yield "figures of a loop by hand", run.missing
     if run.library.memory is None:
         yield "peak_memory_mb", f"it is not counted on {run.setting.kind}"
 

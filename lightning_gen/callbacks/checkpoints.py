@@ -101,7 +101,7 @@ class ImageCheckpoint(Checkpoint):
             self._store_due(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Find out whether the batch passed a multiple of `every_images`, or time is up; write if it is the last one."""
+        """Find out whether the batch passed a multiple of `every_images`, or time is up; write after the last one."""
         self.between_updates = not private.accumulates(trainer)
         passed = self.every_images is not None and counted(pl_module).passed(self.every_images)
         self._due = self._due or passed or self._time_is_up(trainer)

@@ -87,7 +87,7 @@ def generation(source: Source, data: DataModule, seed: int, samples: int | None,
     if not data.medium.dimensions:
         return report
     if not extractor:
-        return report + Report(omitted={"metrics of a classifier": "they were switched off by --extractor false"})
+        return report + Report(omitted={"figures of a classifier": "they were switched off by --extractor false"})
     if data.singles is not None:
         return report + stacked(source, cast(StackedImages, data), seed, samples or STACKED_SAMPLES)
     return report + features(source, data, seed)
@@ -107,14 +107,14 @@ def unmeasured(module: GenerativeModule, sampler: LatentSampler | None) -> dict[
         return {}
     module = cast(CodeSampling, module)
     stored = {
-        f"metrics of {name} samples": f"the checkpoint holds this sampler, --sampler {name} measures its samples"
+        f"figures of {name} samples": f"the checkpoint holds this sampler, --sampler {name} measures its samples"
         for name, kind in SAMPLERS.items()
         if kind is not None and not isinstance(sampler, kind) and module.keeps(kind)
     }
     if stored or sampler is not None or module.has_prior:
         return stored
     reason = f"the code of {type(module.bottleneck).__name__} has no prior to draw from"
-    return {"metrics of samples": f"{reason}, --sampler gmm fits a density to the codes and measures its samples"}
+    return {"figures of samples": f"{reason}, --sampler gmm fits a density to the codes and measures its samples"}
 
 
 def check_numbers(samples: int | None, draws: int | None) -> None:
