@@ -164,6 +164,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_train_one_run(capsys):
     main(["fit", *VAE, "--max_images=128"])
     with subprocess.Popen(
@@ -185,7 +186,7 @@ class Fails(Callback):
         raise RuntimeError("as asked")
 
 
-@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("fails", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_run_that_ended_or_failed_lets_go_of_its_folder(gan, trainer, here, fails):
     callbacks = [MaxImages(128), RunFolder(here / "run", ""), *([Fails()] if fails else [])]
     with pytest.raises(RuntimeError, match="as asked") if fails else nullcontext():
