@@ -1,1 +1,1 @@
-"""A training step beside a reference loop in plain PyTorch: what the command ``bench`` measures."""
+"""Measurements of a training step and of a reference loop in plain PyTorch, for the command ``bench``."""

@@ -1,4 +1,4 @@
-"""The time of what a device does."""
+"""Clocks that wait for the device."""
 
 import torch
 from lightning.pytorch.profilers import Profiler
@@ -6,31 +6,31 @@ from lightning.pytorch.profilers import Profiler
 from lightning_gen.bench.records import Spent
 
 GETS_DATA = ("train_dataloader_next", "batch_to_device")
-"""The actions that the Trainer tells its profiler of, as far as they get data."""
+"""The Trainer's profiled actions that get data."""
 
 
 class Clock:
     """A clock that waits for the device.
 
     Args:
-        device: What is waited for.
+        device: The device to wait for.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
 
     def now(self) -> Spent:
-        """The time at which everything is done that was asked for."""
+        """The time, once the device has finished all work."""
         if self.device.type != "cpu":
             torch.accelerator.synchronize(self.device)
         return Spent.now()
 
 
 class Fetching(Profiler):
-    """A profiler that adds up what the Trainer takes to get batches and to scale them on the device.
+    """A profiler that sums the time in which the Trainer gets batches and scales them on the device.
 
     Args:
-        clock: Tells the time.
+        clock: The clock.
 
     Attributes:
         seconds: The sum since it was last set to 0.

@@ -9,22 +9,22 @@ from torch import Tensor
 from lightning_gen.data import DataModule
 
 Real: TypeAlias = tuple[Tensor, Tensor | None]
-"""Real samples ``(n, *shape)``, pictures in [-1, 1], and their classes ``(n,)`` or None."""
+"""Real samples ``(n, *shape)``, images in [-1, 1], and their classes ``(n,)`` or None."""
 
 HELD = 2**28
-"""Bytes of samples out of which the batches of a reference loop are drawn: data may be larger than the memory."""
+"""Maximum size in bytes of the samples of a reference loop: the data may be larger than the memory."""
 
 
 def batches(
     data: DataModule, labelled: bool, device: torch.device, rank: int = 0, world_size: int = 1
 ) -> Iterator[Real]:
-    """A process's share of shuffled batches without end, out of a tensor, pictures scaled on the device.
+    """Endless shuffled batches, a process's share of each, taken from a tensor; images are scaled on the device.
 
     Args:
-        data: Set up already; the first samples of its training split are taken.
-        labelled: Whether classes are given.
-        device: Where they are needed.
-        rank: Which process this is, from 0.
+        data: The data, after `setup`; the first samples of the training split are used.
+        labelled: Whether batches include classes.
+        device: The device of the batches.
+        rank: Number of this process, from 0.
         world_size: Number of processes that share each batch.
     """
     each = data.train_set[0].x.nbytes
@@ -40,5 +40,5 @@ def batches(
 
 
 def moved(x: Tensor, device: torch.device) -> Tensor:
-    """A tensor on a device; a GPU takes it while the processor goes on."""
+    """A tensor on a device; the copy to a GPU is asynchronous."""
     return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)

@@ -1,4 +1,4 @@
-"""The steps of a reference loop between those of the Trainer, inside one process."""
+"""Interleaves the steps of a reference loop with those of the Trainer, in one process."""
 
 import platform
 import re
@@ -29,13 +29,13 @@ from lightning_gen.training import GenerativeModule
 
 Found = TypeVar("Found")
 Plan: TypeAlias = Generator[None, None, Found]
-"""What happens between the steps of the Trainer."""
+"""A measurement that runs between the steps of the Trainer."""
 
-AT_A_TIME = 10
-"""Steps at a time on a GPU, which works on one step while the next is prepared; on a CPU they alternate one by one."""
+GPU_STEPS = 10
+"""Steps at a time on a GPU, which executes one step while the next is prepared; on a CPU steps alternate singly."""
 
-LOOKED_AT = 10
-"""Steps after the timed ones in which getting data is timed."""
+DATA_STEPS = 10
+"""Steps, after the timed ones, in which getting data is timed."""
 
 
 class ReferenceLoop(Protocol):
@@ -45,28 +45,28 @@ class ReferenceLoop(Protocol):
     optimizers: list[Optimizer]
 
     def step(self) -> None:
-        """One update of each network that is trained; of a GAN's discriminator as many as there are for one of G."""
+        """One update of each trained network; for a GAN all discriminator updates of one generator update."""
 
 
 REFERENCE_LOOPS: dict[type, Any] = {GANModule: ReferenceGAN, AutoencoderModule: ReferenceAutoencoder}
-"""The loop for each module; a subclass may train otherwise."""
+"""The loop for each class of module; a subclass may train in another way, so it has none."""
 
 
 class Interleaving(Callback):
     """Lets a reference loop take steps between those of the Trainer, times both, and ends the run.
 
-    A step of the library lasts from the start of a batch to that of the next, or of the one after the generator's next
-    step: what the loop, the loader, the logger and all callbacks do is in it. After the timed steps come a few in which
-    getting data is timed, and then two of each side whose memory is watched.
+    A step of the library lasts from the start of its first batch to that of the next step's; a GAN's step ends with the
+    generator's update. It includes the Trainer's loop, the loader, the logger and all callbacks. After the timed steps
+    come a few in which getting data is timed, then two of each side whose memory is measured.
 
     Args:
-        since: When the run was asked for, by ``time.perf_counter``.
+        since: Start of the run, by ``time.perf_counter``.
         warm_up: Steps that are not timed, at least 1.
-        steps: Steps that are.
+        steps: Steps that are timed.
         beside: Whether there is a reference loop.
 
     Attributes:
-        run: What was found; None before the end.
+        run: The result; None before the end.
     """
 
     def __init__(self, since: float, warm_up: int, steps: int, beside: bool = True) -> None:
@@ -77,11 +77,11 @@ class Interleaving(Callback):
         self.run: Run | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin."""
+        """Start the plan."""
         self._plan = self._measure(trainer, counted(pl_module))
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Go on with the plan where a step is over."""
+        """Continue the plan at the end of a step."""
         if counted(pl_module).begins_update(batch_idx, trainer.accumulate_grad_batches):
             next(self._plan, None)
 
@@ -103,7 +103,7 @@ class Interleaving(Callback):
         yield
         first_step = clock.now().wall - self.since
         reference, missing = self._copy(trainer, module)
-        size = 1 if module.device.type == "cpu" else AT_A_TIME
+        size = 1 if module.device.type == "cpu" else GPU_STEPS
         warm, timed = (-(-steps // size) for steps in (self.warm_up, self.steps))
         ours, theirs = [], []
         for _ in range(warm + timed):
@@ -138,21 +138,21 @@ class Interleaving(Callback):
             return None, str(error)
 
     def _fetching(self, trainer: Trainer, clock: Clock) -> Plan[float]:
-        """Ask in some steps what the Trainer tells its profiler; returns seconds of a step."""
-        given, watching = trainer.profiler, Fetching(clock)  # type: ignore[attr-defined]
-        trainer.profiler = watching  # type: ignore[attr-defined]
+        """Time getting data by the Trainer's profiler, in some steps; returns seconds a step."""
+        original, fetching = trainer.profiler, Fetching(clock)  # type: ignore[attr-defined]
+        trainer.profiler = fetching  # type: ignore[attr-defined]
         seconds = []
-        for _ in range(LOOKED_AT):
-            watching.seconds = 0.0
+        for _ in range(DATA_STEPS):
+            fetching.seconds = 0.0
             yield
-            seconds.append(watching.seconds)
-        trainer.profiler = given  # type: ignore[attr-defined]
+            seconds.append(fetching.seconds)
+        trainer.profiler = original  # type: ignore[attr-defined]
         return statistics.median(seconds)
 
     def _memory(
         self, trainer: Trainer, module: GenerativeModule, reference: ReferenceLoop | None
     ) -> Plan[tuple[int | None, int | None]]:
-        """Watch two steps of each side; returns the most bytes that either had."""
+        """Measure the memory in two steps of each side; returns the peak of each in bytes."""
         kind = PEAKS.get(module.device.type)
         if kind is None:
             return None, None
@@ -174,21 +174,21 @@ def reference_loop(trainer: Trainer, module: GenerativeModule) -> ReferenceLoop:
     """The reference loop that trains copies of a module's networks as they are.
 
     Raises:
-        NotImplementedError: There is none that supports it.
+        NotImplementedError: No reference loop supports it.
     """
     kind = REFERENCE_LOOPS.get(type(module))
     if kind is None:
-        raise NotImplementedError(f"{type(module).__name__} is not written by hand")
+        raise NotImplementedError(f"{type(module).__name__} has no reference loop")
     if trainer.gradient_clip_val is not None or trainer.accumulate_grad_batches > 1:
-        raise NotImplementedError("by hand there is no clipping of gradients and no accumulation")
+        raise NotImplementedError("the reference loops do not clip or accumulate gradients")
     device, data = module.device, trainer.datamodule  # type: ignore[attr-defined]
-    stream = batches(data, module.num_classes is not None, device)
+    real = batches(data, module.num_classes is not None, device)
     precision = Precision(str(trainer.precision), device.type)
-    return kind(module, stream, torch.Generator(device).manual_seed(0), precision)
+    return kind(module, real, torch.Generator(device).manual_seed(0), precision)
 
 
 def setting(trainer: Trainer, module: GenerativeModule) -> Setting:
-    """What a run is made with."""
+    """The setting of a run."""
     device = module.device
     return Setting(
         torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
@@ -203,14 +203,14 @@ def setting(trainer: Trainer, module: GenerativeModule) -> Setting:
 
 
 def processor() -> str:
-    """The name of the processor, as far as the system tells it."""
+    """The name of the processor, as far as it is known."""
     file = Path("/proc/cpuinfo")
     names = re.findall(r"model name\s*: (.+)", file.read_text()) if file.is_file() else []
     return names[0] if names else platform.processor() or platform.machine()
 
 
 def memory_format(module: nn.Module) -> str | None:
-    """How the weights of convolutions lie in memory; None where there are none."""
+    """The memory format of convolutions; None without convolutions."""
     weights = [parameter for parameter in module.parameters() if parameter.ndim in MEMORY_FORMATS]
     permuted = any(not weight.is_contiguous() for weight in weights)
     return None if not weights else "channels_last" if permuted else "contiguous"

@@ -1,4 +1,4 @@
-"""The memory that a training step takes at most: what is kept from step to step, and all that is allocated on top."""
+"""The peak memory of a training step: what is kept from step to step, and what a step allocates on top."""
 
 import contextlib
 import json
@@ -16,25 +16,25 @@ from lightning_gen import private
 
 
 class Peak(Protocol):
-    """Watches some steps of one side while it is entered."""
+    """A context manager that records the memory of one side's steps."""
 
     def __enter__(self) -> Any: ...
 
     def __exit__(self, *error: object) -> None: ...
 
     def size(self, own: Iterable[Tensor], others: Iterable[Tensor]) -> int:
-        """Bytes that a side had at most.
+        """The peak memory of a side in bytes.
 
         Args:
-            own: What it holds after its steps.
-            others: What the other side holds.
+            own: The tensors that it holds after its steps.
+            others: The tensors that the other side holds.
         """
 
 
 class Allocations:
     """The peak on a CPU, from the allocations that torch's profiler lists.
 
-    It sees no end of what was there before it: let a side take two steps, so that in the second all is seen.
+    It does not see that earlier allocations end: run two steps, so that the second one is complete.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Allocations:
         self._steps.close()
 
     def size(self, own: Iterable[Tensor], others: Iterable[Tensor] = ()) -> int:
-        """Bytes that a side had at most; see `Peak`."""
+        """The peak memory of a side in bytes; see `Peak`."""
         alive: dict[int, int] = {}
         most = total = 0
         for address, size in self._events():
@@ -60,7 +60,7 @@ class Allocations:
         return most + sum(size for address, size in blocks(own).items() if address not in alive)
 
     def _events(self) -> list[tuple[int, int]]:
-        """Address and bytes of each allocation, in the order of time; the bytes are negative where it ends."""
+        """Address and bytes of each allocation and, with negative bytes, of its end, in the order of time."""
         with tempfile.TemporaryDirectory() as folder, silence():
             file = Path(folder, "trace.json")
             self._watching.export_chrome_trace(str(file))
@@ -82,16 +82,16 @@ class DevicePeak:
         self._most = torch.cuda.max_memory_allocated()
 
     def size(self, own: Iterable[Tensor], others: Iterable[Tensor]) -> int:
-        """Bytes that a side had at most; see `Peak`."""
+        """The peak memory of a side in bytes; see `Peak`."""
         return self._most - sum(blocks(others).values())
 
 
 PEAKS: dict[str, type[Peak]] = {"cpu": Allocations, "cuda": DevicePeak}
-"""How the peak is found on each type of device."""
+"""The measurement of the peak on each type of device."""
 
 
 def held(networks: Iterable[nn.Module], optimizers: Iterable[Optimizer]) -> list[Tensor]:
-    """What is kept from step to step: parameters, gradients, buffers, the state of optimizers."""
+    """The tensors that are kept from step to step: parameters, gradients, buffers, optimizer states."""
     parts = list(networks)
     parameters = [parameter for part in parts for parameter in part.parameters()]
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -107,12 +107,12 @@ def blocks(tensors: Iterable[Tensor]) -> dict[int, int]:
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """Drop what is written to the process's standard error: the profiler's C++ code talks of itself there."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    """Drop the process's standard error, to which the profiler's C++ code writes messages."""
+    original, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(original, 2)
+        os.close(original)
         os.close(nowhere)

@@ -1,4 +1,4 @@
-"""Options of ``fit`` that make some recipes faster on some machines, tried on the library's side."""
+"""Options of ``fit`` that make some recipes faster on some machines, tried one by one."""
 
 import re
 import statistics
@@ -6,52 +6,52 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lightning_gen.bench.figures import middle
+from lightning_gen.bench.metrics import middle
 from lightning_gen.bench.records import Run, Setting
 from lightning_gen.bench.run import Fit, measured
 from lightning_gen.metrics import Measurement, Report
 from lightning_gen.terminal import say
 
 HELPS = 1.03
-"""From how many times as fast on an option is said to help: what is less may be the machine."""
+"""Speedup from which an option is reported to help; a smaller one may be noise."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """An option that changes how fast a step is, and what is learned little or not at all.
+    """An option that changes the speed of a step, and hardly what is learned.
 
     Attributes:
-        figure: What its figure is called.
-        name: What is typed, without dashes.
-        value: What is typed after it.
-        numbers: What it does to them.
+        metric: Name of its metric.
+        name: Name of the option, without dashes.
+        value: Its value.
+        effect: Its effect on the results, in words.
     """
 
-    figure: str
+    metric: str
     name: str
     value: str
-    numbers: str
+    effect: str
 
     @property
-    def words(self) -> tuple[str, str]:
-        """The words of the command line."""
+    def argv(self) -> tuple[str, str]:
+        """The option and its value on the command line."""
         return f"--{self.name}", self.value
 
     @property
     def typed(self) -> str:
-        """What is typed."""
-        return " ".join(self.words)
+        """The option as a user types it."""
+        return " ".join(self.argv)
 
 
 def applicable(setting: Setting, argv: Sequence[str]) -> Iterator[Option]:
-    """The options that could be tried in a run.
+    """The options that can be tried in a run.
 
     Args:
-        setting: What the run was made with.
-        argv: Its command line; what the user has chosen there is not tried otherwise.
+        setting: The setting of the run.
+        argv: Its command line; options that the user has set there are not tried.
     """
     other = {"contiguous": "true", "channels_last": "false"}
-    rounding = "sums are added in another order, numbers differ in the last digits"
+    rounding = "sums are added in another order, results differ in the last digits"
     found = [] if setting.compiled else [Option("compile_speedup", "compile", "true", rounding)]
     if setting.precision == "32-true":
         narrow = "products are rounded to three digits"
@@ -59,24 +59,24 @@ def applicable(setting: Setting, argv: Sequence[str]) -> Iterator[Option]:
     if setting.memory_format is not None:
         found.insert(0, Option("channels_last_speedup", "channels_last", other[setting.memory_format], rounding))
     if setting.redraws:
-        shared = "both players see the same samples, another course of training to the same end"
+        shared = "both networks train on the same samples, which changes the training but not its goal"
         found.append(Option("shared_samples_speedup", "model.shared_samples", "true", shared))
     return (option for option in found if not chosen(option.name, argv))
 
 
 def chosen(option: str, argv: Sequence[str]) -> bool:
-    """Whether a command says what an option is."""
+    """Whether a command sets an option."""
     return any(re.match(rf"--{re.escape(option)}(=|$)", word) for word in argv)
 
 
 class Trials:
-    """Tries each option that there is, round after round, beside a run without any.
+    """Runs each option, round after round, beside a run without any.
 
     Args:
         fit: Runs ``fit``; see `measured`.
         argv: The command line after ``fit``.
         warm_up: Steps of a run that are not timed.
-        steps: Steps that are.
+        steps: Steps of a run that are timed.
     """
 
     def __init__(self, fit: Fit, argv: Sequence[str], warm_up: int, steps: int) -> None:
@@ -89,33 +89,33 @@ class Trials:
         self._failed: dict[Option, str] = {}
 
     def take_round(self) -> None:
-        """Try each once; one that fails is not tried again."""
+        """Run each option once; one that fails is not tried again."""
         self._plain.append(measured(self.fit, self.argv, self.warm_up, self.steps, beside=False))
         for option in applicable(self._plain[0].setting, self.argv):
             if option in self._failed:
                 continue
             say(f"trying {option.typed}", sys.stderr)
             try:
-                run = measured(self.fit, [*self.argv, *option.words], self.warm_up, self.steps, beside=False)
-            except Exception as error:  # whatever a compiler may raise: the other figures are worth more
+                run = measured(self.fit, [*self.argv, *option.argv], self.warm_up, self.steps, beside=False)
+            except Exception as error:  # a compiler may raise anything: the other metrics are still reported
                 self._tried.pop(option, None)
                 self._failed[option] = str(error).strip().partition("\n")[0] or type(error).__name__
             else:
                 self._tried.setdefault(option, []).append(run)
 
     def report(self) -> Report:
-        """What each option brings."""
+        """The speedup by each option."""
         found = tuple(verdict(option, self._plain, runs) for option, runs in self._tried.items())
-        omitted = {option.figure: f"with {option.typed}: {why}" for option, why in self._failed.items()}
+        omitted = {option.metric: f"with {option.typed}: {why}" for option, why in self._failed.items()}
         return Report(found, omitted=omitted)
 
 
 def verdict(option: Option, plain: Sequence[Run], tried: Sequence[Run]) -> Measurement:
-    """What an option brings: how many times as fast a step is with it, in rounds of a run without and one with it."""
+    """The speedup of a step by an option, in rounds of a run without it and a run with it."""
     speedups = [before.library.wall / after.library.wall for before, after in zip(plain, tried, strict=True)]
     step = f"{1e3 * statistics.median(run.library.wall for run in tried):.4g} ms a step"
     meaning = f"{option.typed} does not help here ({step})"
     if statistics.median(speedups) >= HELPS:
         waits = f"{tried[0].first_step:.3g} s to the first step"
-        meaning = f"times as fast with {option.typed} ({step}, {waits}): {option.numbers}"
-    return middle(option.figure, speedups, meaning)
+        meaning = f"times as fast with {option.typed} ({step}, {waits}): {option.effect}"
+    return middle(option.metric, speedups, meaning)

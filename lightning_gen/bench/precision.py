@@ -1,4 +1,4 @@
-"""The precision that a reference loop computes in, as one would write it in plain PyTorch."""
+"""The precision of a reference loop, in plain PyTorch."""
 
 import contextlib
 from functools import partial
@@ -8,20 +8,20 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 NARROW = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-"""The type of products in the Trainer's mixed precisions."""
+"""The dtype of products in the Trainer's mixed precisions."""
 
 
 class Precision:
     """One of the Trainer's precisions.
 
     Args:
-        name: What the Trainer calls it.
-        device: Type of the device.
+        name: The Trainer's name of it.
+        device: Type of the device, such as ``cuda``.
 
     Attributes:
-        narrow: Whether products are of a narrower type than weights.
-        autocast: Makes the context in which networks are passed.
-        full: Makes the one inside it for what needs the full precision.
+        narrow: Whether products have a narrower dtype than weights.
+        autocast: Makes the context of forward passes.
+        full: Makes the context, inside that one, of computations in full precision.
     """
 
     def __init__(self, name: str = "32-true", device: str = "cpu") -> None:
@@ -34,7 +34,7 @@ class Precision:
         self._scaler = torch.amp.GradScaler(device, enabled=name == "16-mixed")
 
     def update(self, loss: Tensor, optimizer: Optimizer) -> None:
-        """Go down the gradient of a loss, whose scale keeps it within the range of float16 where that is needed."""
+        """Take an optimizer step on a loss; for float16 the loss is scaled into the range of gradients."""
         self._scaler.scale(loss).backward()
         self._scaler.step(optimizer)
         self._scaler.update()

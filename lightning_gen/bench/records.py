@@ -1,4 +1,4 @@
-"""What a run was found to take."""
+"""Records of a measured run."""
 
 import statistics
 import time
@@ -7,28 +7,28 @@ from typing import NamedTuple
 
 
 class Spent(NamedTuple):
-    """Seconds, by the clock on the wall and by the processor's, which leaves out what other programs took."""
+    """Seconds, of wall-clock time and of processor time, which excludes other programs."""
 
     wall: float
     processor: float
 
     @classmethod
     def now(cls) -> "Spent":
-        """The time on both clocks."""
+        """The current time on both clocks."""
         return cls(time.perf_counter(), time.process_time())
 
     def since(self, start: "Spent", steps: int = 1) -> "Spent":
-        """What each of so many steps took since then."""
+        """The time since `start`, divided by a number of steps."""
         return Spent((self.wall - start.wall) / steps, (self.processor - start.processor) / steps)
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a run, measured.
+    """The measurements of the library or of the reference loop in a run.
 
     Attributes:
-        spent: What its steps took.
-        memory: Bytes that it had at most; None where they cannot be counted.
+        spent: The time of each step, or a step's share of several.
+        memory: Peak memory in bytes; None on devices without a measurement.
     """
 
     spent: tuple[Spent, ...]
@@ -36,28 +36,28 @@ class Side:
 
     @property
     def wall(self) -> float:
-        """Seconds of a step: the median, which an interruption does not move."""
+        """Median seconds of a step, which an interruption does not change."""
         return statistics.median(each.wall for each in self.spent)
 
     @property
     def processor(self) -> float:
-        """Processor seconds of a step: the mean, in which what comes seldom is too."""
+        """Mean processor seconds of a step, which include periodic work such as logging."""
         return statistics.fmean(each.processor for each in self.spent)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a run was made with.
+    """The setting of a run.
 
     Attributes:
         device: Name of the device.
-        kind: Its type, such as ``cuda``.
-        precision: What the Trainer calls it.
-        memory_format: Of the weights of convolutions, on both sides; None where there are none.
+        kind: Type of the device, such as ``cuda``.
+        precision: The Trainer's name of the precision.
+        memory_format: Memory format of convolutions, on both sides; None without convolutions.
         compiled: Whether the library's networks are compiled; those of the reference loop never are.
         batch_size: Samples in a batch.
         batches: Batches of a step: one for each update of a GAN's discriminator before the generator's.
-        redraws: Whether a generator draws samples for its own step that it could share with the discriminator's.
+        redraws: Whether the generator's step draws new samples, where it could share the discriminator's.
     """
 
     device: str
@@ -72,15 +72,15 @@ class Setting:
 
 @dataclass(frozen=True)
 class Run:
-    """A run, measured.
+    """The measurements of a run.
 
     Attributes:
         library: The library's side.
-        reference: The reference loop, or None.
-        missing: Why there is none.
+        reference: The reference loop's side, or None.
+        missing: The reason why there is no reference loop.
         first_step: Seconds from the command to the end of the first step.
-        data: Seconds of a step that went into getting batches and scaling them.
-        setting: What it was made with.
+        data: Seconds of a step for getting batches and scaling them.
+        setting: The setting of the run.
     """
 
     library: Side

@@ -1,7 +1,7 @@
-"""The reference loop of an autoencoder: what one would write for a recipe in plain PyTorch, with no step too many.
+"""The reference loop of an autoencoder: a minimal training loop for a recipe in plain PyTorch.
 
-Networks, optimizers, corruptions and numbers are those of a module; codes and losses are written out here and in
-`reference_codes` a second time. Left out are schedules, which cost next to nothing, and all figures to log.
+Networks, optimizers, corruptions and hyperparameters are those of a module; codes and losses are implemented a second
+time, here and in `reference_codes`. Schedules, which cost next to nothing, and logging are left out.
 """
 
 import copy
@@ -33,37 +33,37 @@ TERMS = {
 
 
 def check(module: AutoencoderModule) -> None:
-    """Refuse what the loop does not support.
+    """Check that the loop supports a module.
 
     Raises:
-        NotImplementedError: The module asks for such a thing.
+        NotImplementedError: It does not.
     """
     known = TERMS.get(type(module.bottleneck))
     if known is None:
-        raise NotImplementedError(f"{type(module.bottleneck).__name__} is not written by hand")
+        raise NotImplementedError(f"{type(module.bottleneck).__name__} is not in the reference loop")
     terms = list(module.terms.values())
     require_supported(terms, known)
     if sum(isinstance(term, Likelihood) for term in terms) > 1:
-        raise NotImplementedError("by hand there is one likelihood")
+        raise NotImplementedError("the reference loop has one likelihood")
     codebooks = module.bottleneck.each_codebook() if isinstance(module.bottleneck, VectorQuantizer) else []
     if any(not isinstance(codebook, AveragedCodebook) for codebook in codebooks):
-        raise NotImplementedError("by hand a codebook learns by MovingAverage")
+        raise NotImplementedError("the codebook of the reference loop learns by MovingAverage")
     if module.codes_per_sample > 1:
-        raise NotImplementedError("by hand there is one code a sample")
+        raise NotImplementedError("the reference loop draws one code for each sample")
 
 
 class ReferenceAutoencoder:
     """Trains copies of a module's networks.
 
     Args:
-        module: Says what to train and how; not changed.
-        batches: Samples without end.
+        module: The module whose training is copied; not changed.
+        batches: Endless batches.
         rng: Source of the codes' noise and the corruption, on the module's device.
-        precision: What it computes in; None for float32.
+        precision: The precision; None for float32.
 
     Attributes:
-        networks: All that has weights.
-        optimizers: The one that trains them.
+        networks: The networks.
+        optimizers: Their one optimizer.
 
     Raises:
         NotImplementedError: The module has a part that the loop does not support.
@@ -115,7 +115,7 @@ class ReferenceAutoencoder:
 
 
 def reference_code(module: AutoencoderModule, rng: torch.Generator) -> ReferenceIdentity:
-    """What stands between encoder and decoder."""
+    """The bottleneck of the loop."""
     weight = sum(at(term.weight, 0) for term in module.terms.values() if term is not module.likelihood)
     if isinstance(module.bottleneck, VectorQuantizer):
         return ReferenceCodebook(module.bottleneck, weight, rng)

@@ -1,4 +1,4 @@
-"""What the reference loop of an autoencoder puts between encoder and decoder."""
+"""The bottlenecks of the reference loop of an autoencoder."""
 
 from typing import NamedTuple
 
@@ -10,12 +10,12 @@ from lightning_gen.bottlenecks import VectorQuantizer
 from lightning_gen.bottlenecks.codebook import AveragedCodebook
 
 ITERATIONS, GRACE, TICKETS = 10, 2.0, 64
-"""Iterations of k-means; the use of a new code, in multiples of the use below which it is dead; tickets that are drawn
-beside each vector: the library needs them on several devices, and both are to go on with the same numbers."""
+"""Iterations of k-means; the use of a new code, in multiples of the use below which it is dead; range of the tickets,
+which the library draws for several devices, and which are drawn here so that random numbers stay the same."""
 
 
 class CodeAndLoss(NamedTuple):
-    """A code, and its part of the loss, a mean over samples."""
+    """A code, and its loss term, a mean over samples."""
 
     code: Tensor
     loss: Tensor | float = 0.0
@@ -29,7 +29,7 @@ class ReferenceIdentity:
         return CodeAndLoss(features)
 
     def after_update(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class ReferenceGaussian(ReferenceIdentity):
@@ -56,9 +56,9 @@ class ReferenceCodebook(ReferenceIdentity):
     """The nearest vector of a codebook that follows the features by moving averages.
 
     Args:
-        quantizer: Gives the codebook as it is, and its numbers; not changed.
+        quantizer: The quantizer whose codebook is copied; not changed.
         commitment: Weight of the squared distance of the features from their codes.
-        rng: Source of the vectors with which codes start.
+        rng: Source of the choice of vectors with which codes start.
     """
 
     def __init__(self, quantizer: VectorQuantizer, commitment: float, rng: torch.Generator) -> None:
@@ -73,7 +73,7 @@ class ReferenceCodebook(ReferenceIdentity):
         self.rng = rng
 
     def __call__(self, features: Tensor) -> CodeAndLoss:
-        """Put maps of features ``(n, width, h, w)`` on their nearest vectors; the gradient goes straight through."""
+        """Quantize maps of features ``(n, width, h, w)``, with a straight-through gradient."""
         n, width, h, w = features.shape
         self._x = features.detach().movedim(1, -1).reshape(-1, width)
         self._indices = self.nearest()
@@ -83,7 +83,7 @@ class ReferenceCodebook(ReferenceIdentity):
 
     @torch.no_grad()
     def after_update(self) -> None:
-        """Start with k-means, then follow."""
+        """Initialise the codebook by k-means; from then on update it by moving averages."""
         if self.started:
             self.follow()
         else:
@@ -91,7 +91,7 @@ class ReferenceCodebook(ReferenceIdentity):
             self.started = True
 
     def start(self) -> None:
-        """Lay the codes where the features are."""
+        """Initialise the codes by k-means on the features."""
         self.place(torch.ones_like(self.use, dtype=torch.bool), self.draw())
         for _ in range(ITERATIONS):
             self._indices = self.nearest()
@@ -100,7 +100,7 @@ class ReferenceCodebook(ReferenceIdentity):
             self.place(torch.ones_like(self.use, dtype=torch.bool), means)
 
     def follow(self) -> None:
-        """Average the batch in (appendix A.1 of the paper), with Laplace smoothing; start dead codes again."""
+        """Update the moving averages (appendix A.1 of the paper), with Laplace smoothing; restart dead codes."""
         counts, sums = self.tally()
         self.use.lerp_(counts, 1 - self.decay)
         self.averages.lerp_(sums, 1 - self.decay)
@@ -117,12 +117,12 @@ class ReferenceCodebook(ReferenceIdentity):
             return torch.addmm(squares, self._x, self.vectors.mT, alpha=-2).argmin(1)
 
     def tally(self) -> tuple[Tensor, Tensor]:
-        """How many features have each code, ``(codes,)``, and their sums, ``(codes, width)``."""
+        """The number of features of each code, ``(codes,)``, and their sums, ``(codes, width)``."""
         counts = torch.bincount(self._indices, minlength=len(self.use)).to(self._x.dtype)
         return counts, torch.zeros_like(self.vectors).index_add_(0, self._indices, self._x)
 
     def draw(self) -> Tensor:
-        """Vectors at random from the batch, one for each code."""
+        """Random vectors of the batch, one for each code."""
         picks, _ = (
             torch.randint(high, self.use.shape, generator=self.rng, device=self.rng.device)
             for high in (len(self._x), TICKETS)
@@ -130,7 +130,7 @@ class ReferenceCodebook(ReferenceIdentity):
         return self._x[picks]
 
     def place(self, where: Tensor, vectors: Tensor) -> None:
-        """Put vectors in place of codes."""
+        """Replace codes by vectors."""
         use = (GRACE * self.restart_below or 1.0) * len(self._x) / len(self.use)
         self.vectors = torch.where(where[:, None], vectors, self.vectors)
         self.use = torch.where(where, use, self.use)

@@ -1,7 +1,7 @@
-"""The reference loop of a GAN: what one would write for a recipe in plain PyTorch, with no step too many.
+"""The reference loop of a GAN: a minimal training loop for a recipe in plain PyTorch.
 
-Networks, optimizers, augmentations and numbers are those of a module; losses, penalties and the order of updates are
-written out here a second time. Left out are the schedules, which cost next to nothing, and all figures to log.
+Networks, optimizers, augmentations and hyperparameters are those of a module; losses, penalties and the order of
+updates are implemented here a second time. Schedules, which cost next to nothing, and logging are left out.
 """
 
 import copy
@@ -41,7 +41,7 @@ def classify(real: Tensor, fake: Tensor) -> Tensor:
 
 
 class Losses(NamedTuple):
-    """Both losses, from logits on real and fake samples; `compares` says that the generator's needs the real ones."""
+    """Both losses of logits on real and fake samples; with `compares`, the generator's loss needs the real logits."""
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Any, Tensor], Tensor]
@@ -64,51 +64,51 @@ LOSSES = {
 
 
 def between(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-    """Where WGAN-GP looks: a point on the line from each fake to a real sample."""
+    """The positions of WGAN-GP's penalty: a point on the line from each fake to a real sample."""
     share = torch.rand(len(real), *[1] * (real.dim() - 1), generator=rng, device=rng.device)
     return torch.lerp(fake.to(real.dtype), real, share)
 
 
 def around(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-    """Where DRAGAN looks: beside each real sample."""
+    """The positions of DRAGAN's penalty: each real sample with noise."""
     return real + 0.5 * real.std() * torch.rand(real.shape, generator=rng, device=rng.device)
 
 
 def classified(output: DiscriminatorOutput, labels: Tensor | None) -> Tensor:
-    """The cross-entropy of the classes."""
+    """The cross-entropy of the predicted classes."""
     assert output.class_logits is not None
     assert labels is not None
     return cross_entropy(output.class_logits, labels)
 
 
 POSITIONS = {GradientPenalty: between, DRAGAN: around}
-"""Where the slope is to be 1."""
+"""Positions at which the gradient is pulled to norm 1."""
 
 KNOWN = {*LOSSES, *POSITIONS, R1, R2, Classification, WeightClipping}
 
 
 def check(module: GANModule) -> None:
-    """Refuse what the loop does not support.
+    """Check that the loop supports a module.
 
     Raises:
-        NotImplementedError: The module asks for such a thing.
+        NotImplementedError: It does not.
     """
     penalties = penalties_of(module)
     require_supported([module.objective, *penalties, *module.terms.values(), module.constraint], KNOWN)
     slopes = {type(penalty): at(penalty.weight, 0) for penalty in penalties}
     if slopes.get(R1) != slopes.get(R2) or (R1 in slopes and module.discriminator.mixes_samples):
-        raise NotImplementedError("by hand there are R1 and R2 together only, of one weight and without BatchNorm")
+        raise NotImplementedError("the reference loop has R1 and R2 only together, of one weight and without BatchNorm")
     if module.generator_penalties or any(penalty.every > 1 for penalty in penalties):
-        raise NotImplementedError("by hand penalties are on the discriminator and part of each update")
+        raise NotImplementedError("the reference loop has penalties only on the discriminator and in each update")
     if penalties and module.discriminator.packing > 1:
-        raise NotImplementedError("by hand penalties are on single samples, without packing")
+        raise NotImplementedError("the reference loop has penalties only on single samples, without packing")
     clips = (module.generator_clip, module.discriminator_clip)
     if clips != (None, None) or module.accumulate > 1 or module.prior:
-        raise NotImplementedError("by hand there is no clipping of gradients, accumulation or prior")
+        raise NotImplementedError("the reference loop has no clipping or accumulation of gradients and no prior")
 
 
 def penalties_of(module: GANModule) -> list[Penalty]:
-    """The terms of the discriminator's loss beside the adversarial one that are penalties."""
+    """The penalties in the discriminator's loss."""
     return cast(list[Penalty], list(module.penalties.values()))
 
 
@@ -116,14 +116,14 @@ class ReferenceGAN:
     """Trains copies of a module's networks.
 
     Args:
-        module: Says what to train and how; not changed.
-        batches: Real samples without end.
+        module: The module whose training is copied; not changed.
+        batches: Endless batches of real samples.
         rng: Source of latents, augmentations and the positions of penalties, on the module's device.
-        precision: What it computes in; None for float32.
+        precision: The precision; None for float32.
 
     Attributes:
-        networks: All that has weights.
-        optimizers: Of the discriminator and of the generator.
+        networks: The networks.
+        optimizers: The optimizers of the discriminator and of the generator.
 
     Raises:
         NotImplementedError: The module has a part that the loop does not support.
@@ -156,7 +156,7 @@ class ReferenceGAN:
         self.class_weight = next((at(term.weight, 0) for term in terms), None)
 
     def step(self) -> None:
-        """The updates of the discriminator, one of the generator."""
+        """All updates of the discriminator, then one of the generator."""
         for update in range(1, self.updates + 1):
             real, labels = next(self.batches)
             fake = self.draw(real, labels, self.shares and update == self.updates)
@@ -166,7 +166,7 @@ class ReferenceGAN:
             follow(self.average, self.generator)
 
     def draw(self, real: Tensor, labels: Tensor | None, trains: bool) -> Tensor:
-        """As many samples as there are real ones, of their classes; with a graph for the generator's step."""
+        """As many samples as real ones, of their classes; with a graph for the generator's step."""
         with self.precision.autocast(), torch.set_grad_enabled(trains):
             return (self.generate if trains else self.generator)(self.latents(len(real)), labels)
 
@@ -184,14 +184,14 @@ class ReferenceGAN:
                 private.clamp_all(weights, -self.bound, self.bound)
 
     def discriminator_loss(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Tensor:
-        """The adversarial loss, that of the classes, the penalties; one pass over all samples where that is equal."""
+        """The adversarial loss, that of the classes, the penalties; one pass over all samples if that is equal."""
         seen, classes = [real, fake], [labels, labels]
         if self.one_pass:
             seen, classes = [torch.cat(seen)], [None if labels is None else torch.cat([labels, labels])]
         if self.gamma is not None and not self.precision.narrow:
             seen[0].requires_grad_()
-        judged = [self.judge(x, y) for x, y in zip(seen, classes, strict=True)]
-        on_real, on_fake = judged[0].split() if self.one_pass else judged
+        outputs = [self.discriminate(x, y) for x, y in zip(seen, classes, strict=True)]
+        on_real, on_fake = outputs[0].split() if self.one_pass else outputs
         loss = self.losses.discriminator(on_real.logits, on_fake.logits)
         if self.class_weight is not None:
             loss = loss + self.class_weight * (classified(on_real, labels) + classified(on_fake, labels))
@@ -199,12 +199,12 @@ class ReferenceGAN:
             self.augmentation.adapt(on_real.logits.detach().sign().mean(), len(real))
         with self.precision.full():
             if self.gamma is not None:  # R1 + R2, the gradients at all samples at once
-                both = self.judge(seen[0].requires_grad_(), classes[0]) if self.precision.narrow else judged[0]
+                both = self.discriminate(seen[0].requires_grad_(), classes[0]) if self.precision.narrow else outputs[0]
                 (gradient,) = torch.autograd.grad(both.logits.sum(), seen, create_graph=True)
                 loss = loss + self.gamma / 2 * gradient.square().sum() / len(real)
             for place, weight in self.slopes:
                 x = place(real, fake, self.rng).requires_grad_()
-                (gradient,) = torch.autograd.grad(self.judge(x, labels).logits.sum(), x, create_graph=True)
+                (gradient,) = torch.autograd.grad(self.discriminate(x, labels).logits.sum(), x, create_graph=True)
                 loss = loss + weight * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
         return loss
 
@@ -223,11 +223,11 @@ class ReferenceGAN:
         self.discriminator.requires_grad_(True)
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """The pass of the generator that trains it."""
+        """A training pass of the generator."""
         return self.generator(latents, labels)
 
-    def judge(self, x: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
-        """A pass of the discriminator that trains it."""
+    def discriminate(self, x: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
+        """A training pass of the discriminator."""
         return self.discriminator(x, labels)
 
     def latents(self, n: int) -> Tensor:
@@ -241,7 +241,7 @@ class ReferenceGAN:
 
 @torch.no_grad()
 def follow(average: torch.nn.Module, source: torch.nn.Module) -> None:
-    """Move the averaged weights, copy the statistics of BatchNorm."""
+    """Update the averaged weights, and copy BatchNorm's statistics."""
     private.lerp_all(list(average.parameters()), list(source.parameters()), AVERAGE_SHARE)
     if buffers := list(average.buffers()):
         private.copy_all(buffers, list(source.buffers()))

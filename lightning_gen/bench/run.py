@@ -1,4 +1,4 @@
-"""A run of ``fit`` in this process, measured."""
+"""Measures a run of ``fit`` in this process."""
 
 import contextlib
 import io
@@ -20,19 +20,19 @@ Fit: TypeAlias = Callable[[Sequence[str]], Trainer]
 
 
 def measured(fit: Fit, argv: Sequence[str], warm_up: int, steps: int, beside: bool = True) -> Run:
-    """Run ``fit`` with all that it does by default but validation, in a folder that does not stay, and measure it.
+    """Measure a run of ``fit``, with its defaults but without validation, in a temporary folder.
 
     Args:
         fit: Runs ``fit`` with a command line and returns its Trainer.
         argv: The command line after ``fit``.
         warm_up: Steps that are not timed, at least 1.
-        steps: Steps that are, at least 1.
+        steps: Steps that are timed, at least 1.
         beside: Whether a reference loop is interleaved with it.
 
     Raises:
-        InputError: It cannot be done as asked.
+        InputError: The command cannot be run as given.
     """
-    torch.compiler.reset()  # it compiles a network only so many times in a process
+    torch.compiler.reset()  # torch compiles a network only a limited number of times in a process
     arguments = {"since": time.perf_counter(), "warm_up": warm_up, "steps": steps, "beside": beside}
     interleaving = {"class_path": class_path(Interleaving), "init_args": arguments}
     with tempfile.TemporaryDirectory() as folder, quiet():
@@ -41,7 +41,10 @@ def measured(fit: Fit, argv: Sequence[str], warm_up: int, steps: int, beside: bo
                 *(*argv, "--runs_dir", folder),
                 f"--trainer.callbacks+={json.dumps(interleaving)}",
                 *("--trainer.devices", "1", "--trainer.num_nodes", "1"),
-                *("--trainer.limit_val_batches", "0"),  # how often to validate is the user's choice, no cost of a step
+                *(
+                    "--trainer.limit_val_batches",
+                    "0",
+                ),  # validation is not part of a step
                 *("--max_images", str(10**9)),
             ]
         )
@@ -52,6 +55,6 @@ def measured(fit: Fit, argv: Sequence[str], warm_up: int, steps: int, beside: bo
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Drop what a run says."""
+    """Drop what a run prints."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield

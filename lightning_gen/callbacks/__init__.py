@@ -1,4 +1,4 @@
-"""What happens beside training: lengths and rhythms in images, checkpoints, pictures, progress, the report."""
+"""Callbacks: lengths and intervals in images, checkpoints, sample images, progress, the report."""
 
 from lightning_gen.callbacks.checkpoints import ImageCheckpoint, best_checkpoint
 from lightning_gen.callbacks.execution import ChannelsLast, Compile

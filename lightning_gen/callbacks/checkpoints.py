@@ -1,4 +1,4 @@
-"""Checkpoints of a run: ``last.ckpt`` at a rhythm in images, and the best by a validation figure."""
+"""Checkpoints of a run: ``last.ckpt`` at an interval in images, and the best by a validation metric."""
 
 import os
 import re
@@ -21,31 +21,33 @@ from lightning_gen.errors import InputError
 from lightning_gen.files import replacing
 
 NAMED = re.compile(r"images-(\d{9,})\.ckpt")
-"""What a state is called by its images."""
+"""The name of a state with its number of images."""
 CLOCK_BATCHES = 10
-"""Batches after which several processes ask each other whether one of them finds that time is up."""
+"""Interval in batches at which several processes compare their clocks with `every_minutes`."""
 
 
 class ImageCheckpoint(Checkpoint):
-    """Writes ``last.ckpt`` every so many images, every so many minutes and at the end.
+    """Writes ``last.ckpt`` at an interval in images, at an interval in minutes and at the end.
 
-    It is written before the next batch, when all that belongs to the batches before is done: figures logged,
-    validation run, accumulated gradients used. So a run that is killed at any moment goes on without a gap or a second
-    point in its curves. A run that ends inside an epoch is written right after its last batch: a run that goes on from
-    there plays the rest of the epoch, as one that was never interrupted does.
+    It is written before the next batch, when all work of the batches before is done: metrics are logged, validation has
+    run, accumulated gradients are used. So a run that is killed at any moment resumes without a gap or a second point
+    in its curves. At the end of a run inside an epoch it is written right after the last batch: a run that resumes from
+    it trains the rest of the epoch, as an uninterrupted run does.
 
     Args:
-        every_images: Images between two checkpoints, at least 1; None for no rhythm in images.
-        folder: Where ``last.ckpt`` goes.
-        keep: How many of the latest states stay, at least 1. More than one are there by their images as well, such as
-            ``images-000150000.ckpt``, the newest of them as the same file as ``last.ckpt``.
-        guard: Looks before each write, so that a state that is not finite never takes the place of a good one; or None.
-        every_minutes: Minutes, above 0, after which it is written whatever the rhythm in images; None for never.
+        every_images: Images between two checkpoints, at least 1; None for no interval in images.
+        folder: Folder of ``last.ckpt``.
+        keep: Number of the latest states to keep, at least 1. Above 1, states are also kept under names such as
+            ``images-000150000.ckpt``; the newest of them is the same file as ``last.ckpt``.
+        guard: Checks the state before each write, so that a state that is not finite never replaces a good one; or
+            None.
+        every_minutes: Minutes, above 0, after which it is written in any case; None for never.
 
     Attributes:
-        between_updates: Whether no gradient is waiting for more batches to be added to it.
-        before_batches: Whether it is written before the next batch. It is not, but right after a batch, where the data
-            come from a loader of others that keeps its own place: that would take the batch in hand for used.
+        between_updates: Whether no accumulated gradient waits for more batches.
+        before_batches: Whether it is written before the next batch. With a third-party loader that stores its own
+            position, it is written right after a batch: before the next one, that loader has already counted the
+            prefetched batch.
 
     Raises:
         InputError: `every_images` or `keep` is below 1, or `every_minutes` is not above 0.
@@ -79,11 +81,11 @@ class ImageCheckpoint(Checkpoint):
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The path of ``last.ckpt``."""
         return self.folder / "last.ckpt"
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note whether the file holds this state already, and which states are of a way that is no longer taken."""
+        """Find out whether the file holds this state already, and which states are after the resumed one."""
         resumed = trainer.ckpt_path is not None and Path(trainer.ckpt_path).resolve() == self.path.resolve()
         self._written = counted(pl_module).images_seen if resumed else -1
         self._due, self._ended, self.between_updates = False, False, True
@@ -91,15 +93,15 @@ class ImageCheckpoint(Checkpoint):
         self._left = {images for images in self._named() if images > counted(pl_module).images_seen}
         loaders = private.train_loaders(trainer)
         self.before_batches = all(isinstance(loader, Loader) or not hasattr(loader, "state_dict") for loader in loaders)
-        private.forget_prefetched(trainer)  # the batch that was in hand when the file was written comes again
+        private.forget_prefetched(trainer)  # the batch that was prefetched when the file was written is loaded again
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Write where the batches before passed a multiple of `every_images`, or time is up."""
+        """Write if the last batches passed a multiple of `every_images`, or time is up."""
         if self.before_batches:
             self._store_due(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Note whether the batch passed a multiple of `every_images`, or time is up; write where it is the last one."""
+        """Find out whether the batch passed a multiple of `every_images`, or time is up; write after the last one."""
         self.between_updates = not private.accumulates(trainer)
         passed = self.every_images is not None and counted(pl_module).passed(self.every_images)
         self._due = self._due or passed or self._time_is_up(trainer)
@@ -112,17 +114,18 @@ class ImageCheckpoint(Checkpoint):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Correct the count by which Lightning decides which batches are logged.
 
-        A restart adds one to it, for a batch that was written before it was counted. One that is written before the
-        next batch was counted.
+        A restart adds one to it, for a checkpoint that was written before its batch was counted. In one that is written
+        before the next batch, the batch was counted.
         """
         if private.prefetched_batches(trainer) > 0 and not private.accumulates(trainer):
             private.uncount_batch(checkpoint)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the final state, unless it is there already: by now Lightning takes the epoch for complete.
+        """Write the final state, unless the last batch has written it: by now Lightning counts the epoch as complete.
 
-        One that is there learns what callbacks have found since, such as the best figure, and nothing else: validation
-        leaves its traces in loops and random numbers, and a run that is made longer goes on as if it had not stopped.
+        In a file that the last batch has written, only the states of callbacks are updated, such as the best metric:
+        validation has changed loops and random numbers since, and a run that is extended continues as if it had not
+        stopped.
         """
         if not self._ended:
             self.store(trainer, pl_module)
@@ -135,7 +138,7 @@ class ImageCheckpoint(Checkpoint):
             self._name(counted(pl_module).images_seen)
 
     def _time_is_up(self, trainer: Trainer) -> bool:
-        """Whether `every_minutes` have gone by since the state was last on the disk, by the clock of any process."""
+        """Whether `every_minutes` have passed since the state was last written, by the clock of any process."""
         self._batches += 1
         if self.every_minutes is None or (trainer.world_size > 1 and self._batches % CLOCK_BATCHES):
             return False
@@ -147,7 +150,7 @@ class ImageCheckpoint(Checkpoint):
             self.store(trainer, pl_module)
 
     def store(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the state as it is, unless it is there already."""
+        """Write the state, unless the file holds it already."""
         module, self._due = counted(pl_module), False
         if self._written != module.images_seen and (self.guard is None or self.guard.passes(trainer, module)):
             trainer.save_checkpoint(self.path)
@@ -155,19 +158,19 @@ class ImageCheckpoint(Checkpoint):
                 self.guard.good = self.path
             if trainer.is_global_zero:
                 self._name(module.images_seen)
-        self._written = module.images_seen  # a run that the guard has sent back is where the file is
+        self._written = module.images_seen  # after a rollback by the guard, the state is that of the file
         self._since = time.monotonic()
 
     def _named(self) -> dict[int, Path]:
-        """The states that stay, by their images."""
+        """The states that are kept, by their number of images."""
         matches = {path: NAMED.fullmatch(path.name) for path in self.folder.glob("images-*.ckpt")}
         return {int(match[1]): path for path, match in matches.items() if match is not None}
 
     def _name(self, images: int) -> None:
-        """Where several states stay, give the newest a name of its own and let go of those of the fewest images.
+        """If several states are kept, link the newest under a name of its own and delete the oldest by images.
 
-        A run that went on from an earlier state finds states of more images, of a way that it no longer takes: they go
-        first. The clock is not asked, it may have been put back.
+        A run that resumed from an earlier state finds states with more images, which are not its own: they are deleted
+        first. The order is not that of the clock, which may have been set back.
         """
         if self.keep == 1:
             return
@@ -186,19 +189,19 @@ class ImageCheckpoint(Checkpoint):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Lightning's ModelCheckpoint for the file of one best state, in a run that goes on: it believes the file there.
+    """Lightning's ModelCheckpoint for one best state, which a resumed run reads from the file of that state.
 
-    Lightning takes the best score from the checkpoint that a run goes on from, and forgets it where the path of the
-    folder is another than before: the next state, however bad, took the place of the best one after a folder was
-    renamed or mounted elsewhere. That checkpoint may also be older than the best one. The best state knows its own
-    score; where it is gone, so is the score.
+    Lightning reads the best score from the checkpoint from which a run resumes, and drops it if the folder has another
+    path: after a folder was renamed or mounted elsewhere, the next state, however bad, replaced the best one. That
+    checkpoint may also be older than the best one. The file of the best state holds its own score; without the file
+    there is no score.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing: `on_train_start` asks the file."""
+        """Do nothing: `on_train_start` reads the file."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the best score of a run that goes on from the file that holds it."""
+        """Read the best score of a resumed run from the file of the best state."""
         super().on_train_start(trainer, pl_module)
         if trainer.ckpt_path is None:
             return
@@ -210,13 +213,13 @@ class BestCheckpoint(ModelCheckpoint):
             self.best_k_models = {path: score}
 
     def _score(self, path: str) -> Tensor | None:
-        """What the best state says that its score was; None where there is none, or none that can be read."""
+        """The score in the file of the best state; None if there is no such file or it cannot be read."""
         if not os.path.exists(path):
             return None
         try:
             states = checkpoints.read(path).get("callbacks", {})
         except InputError as error:
-            rank_zero_warn(f"{error}; the next state that is validated takes its place")
+            rank_zero_warn(f"{error}; the next validated state replaces it")
             return None
         # earlier versions wrote it under the name of Lightning's class
         earlier = self.state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
@@ -227,10 +230,10 @@ def best_checkpoint(module: LightningModule, folder: str | Path) -> BestCheckpoi
     """The callback that keeps ``best.ckpt``.
 
     Args:
-        module: Says by its `monitor` what states are compared by: autoencoders by ``val/loss``, in which weights that
-            follow a schedule are those at its end, so that no state wins by a weight that has yet to rise; GANs by
+        module: Its `monitor` is the metric by which states are compared: for autoencoders ``val/loss``, which uses
+            final schedule values, so that early states cannot win by a weight that has yet to rise; for GANs
             ``val/sliced_wasserstein``.
-        folder: Where ``best.ckpt`` goes.
+        folder: Folder of ``best.ckpt``.
 
     Raises:
         InputError: The module is no `GenerativeModule`.

@@ -1,4 +1,4 @@
-"""Files of TensorBoard in a folder that somebody may remove while they are written."""
+"""TensorBoard's files, in a folder that may be removed while they are written."""
 
 import os
 from typing import Any
@@ -7,14 +7,14 @@ from tensorboard.compat.tensorflow_stub.io import gfile
 
 
 class EventFiles(gfile.LocalFileSystem):
-    """TensorBoard's files on this machine, whose folder is made again where it was removed.
+    """TensorBoard's local files, whose folder is created again if it was removed.
 
-    TensorBoard opens a file for each record. Where its folder is gone its thread would end with an error, and the run
-    with it at the next figure.
+    TensorBoard opens a file for each record. Without its folder its thread would end with an error, and the run with
+    it at the next logged value.
     """
 
     def append(self, filename: Any, file_content: Any, binary_mode: bool = False) -> None:
-        """Append to a file, which begins anew where it was removed."""
+        """Append to a file; one that was removed is created again."""
         try:
             super().append(filename, file_content, binary_mode)
         except FileNotFoundError:
@@ -23,5 +23,5 @@ class EventFiles(gfile.LocalFileSystem):
 
 
 def keep_folders() -> None:
-    """Let TensorBoard write so from now on."""
+    """Let TensorBoard use `EventFiles` from now on."""
     gfile.register_filesystem("", EventFiles())

@@ -1,4 +1,4 @@
-"""Lengths and rhythms in images: the same whatever the batch size, the discriminator's updates or the devices."""
+"""Lengths and intervals in images, which do not depend on the batch size, discriminator updates or devices."""
 
 import time
 from typing import Any
@@ -13,10 +13,10 @@ from lightning_gen.training.module import GenerativeModule
 
 
 def counted(module: LightningModule) -> GenerativeModule:
-    """The module, which must be one that counts images.
+    """The module as a `GenerativeModule`, which counts images.
 
     Raises:
-        InputError: It is not.
+        InputError: It is not one.
     """
     if not isinstance(module, GenerativeModule):
         raise InputError(
@@ -38,10 +38,10 @@ def require_images(name: str, value: int) -> int:
 
 
 class MaxImages(Callback):
-    """Ends training after so many images over all devices, a resumed run's earlier ones included.
+    """Ends training after a number of images, over all devices and with the earlier images of a resumed run.
 
-    Use it with ``Trainer(max_epochs=-1)``; other limits of the Trainer hold as well, whichever comes first. The last
-    update is made whole, so the count may pass the limit by less than the images of an update.
+    Use it with ``Trainer(max_epochs=-1)``; the Trainer's other limits apply too, whichever comes first. The last update
+    is completed, so the count may pass the limit by less than the images of an update.
 
     Args:
         max_images: The length of the run in images, at least 1.
@@ -54,11 +54,11 @@ class MaxImages(Callback):
         self.max_images = require_images("max_images", max_images)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Do not start where the length is reached already."""
+        """Do not start a run whose length is reached already."""
         self._stop(trainer, counted(pl_module))
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Stop where the length is reached."""
+        """Stop when the length is reached."""
         self._stop(trainer, counted(pl_module))
 
     def _stop(self, trainer: Trainer, module: GenerativeModule) -> None:
@@ -67,7 +67,7 @@ class MaxImages(Callback):
 
 
 class LogEveryImages(Callback):
-    """Sets the Trainer's ``log_every_n_steps`` to so many images.
+    """Sets the Trainer's ``log_every_n_steps`` to a number of images.
 
     Args:
         every_images: Images between two logged batches, at least 1; less than a batch logs every batch.
@@ -80,7 +80,7 @@ class LogEveryImages(Callback):
         self.every_images = require_images("log_every_images", every_images)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Convert images to updates, by the size of the batch at hand."""
+        """Convert images to updates, by the size of the batch."""
         images = len(Batch.unpacked(batch).x) * trainer.world_size * trainer.accumulate_grad_batches
         trainer.log_every_n_steps = max(1, self.every_images // images)  # type: ignore[attr-defined]
 
@@ -88,7 +88,7 @@ class LogEveryImages(Callback):
 class Throughput(Callback):
     """Logs the training speed as ``train/images_per_second``, over all devices, between two logged batches.
 
-    The time that validation takes between them does not count; images after which the run went back to a checkpoint do.
+    The time of validation between them is left out; the images of batches that a rollback undid are counted.
     """
 
     def __init__(self) -> None:
@@ -120,6 +120,6 @@ class Throughput(Callback):
         self._paused = time.perf_counter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the clock go on."""
+        """Start the clock again."""
         if self._since is not None:
             self._since = (self._since[0] + time.perf_counter() - self._paused, self._since[1])

@@ -1,4 +1,4 @@
-"""A run that goes wrong: losses, gradients or weights that are not finite end it, or send it back to its checkpoint."""
+"""Losses, gradients or weights that are not finite: they end the run, or it goes back to its checkpoint."""
 
 import sys
 from collections.abc import Sequence
@@ -20,30 +20,30 @@ from lightning_gen.training.collectives import min_over_devices, of_all_devices
 from lightning_gen.training.finiteness import FiniteRecord, FiniteRecords, NonFinite
 
 NEVER = sys.maxsize
-"""Place of the first record that is not finite where there is none."""
+"""Index of the first record that is not finite, if all are finite."""
 
 
 class NonFiniteGuard(Callback):
-    """Looks whether losses, gradients and weights are finite; ends the run, or lets it go back to its checkpoint.
+    """Checks that losses, gradients and weights are finite; ends the run, or lets it go back to its checkpoint.
 
-    Modules record scalars that are on the device anyway; every `every_batches` they are looked at together, which the
-    host waits for once. Several processes find the first that was bad on any of them, so that all of them act after the
-    same batch and say the same. Before validation, before `ImageCheckpoint` writes and at the end of training the guard
-    looks at the weights as well.
+    Modules record scalars on the device; every `every_batches` batches all records are checked together, with one wait
+    of the host. Several processes agree on the first record that is not finite on any of them, so that all of them act
+    after the same batch and print the same. Before validation, before `ImageCheckpoint` writes and at the end of
+    training the guard checks the weights too.
 
-    A figure that is only logged may be infinite. So may a gradient in float16, whose scaler skips the step and halves
-    its scale; once the scale is below 1 it cannot be the reason any more.
+    A metric that is only logged may be infinite. So may a gradient in float16: its scaler skips the step and halves the
+    scale; a scale below 1 cannot be the reason any more, so then it is an error.
 
-    A run that goes back takes all but its random numbers, its place in the data and the state of its callbacks from the
-    checkpoint: with the same numbers on the same data it would come to the same end.
+    A rollback restores all from the checkpoint but random numbers, the position in the data and the states of
+    callbacks: with the same random numbers on the same data the run would fail again.
 
     Args:
-        rollbacks: Times that the run goes back, at least 0; then, or where it cannot, it ends.
-        every_batches: Batches between two looks, at least 1.
+        rollbacks: Maximum number of rollbacks, at least 0; after them, or without a checkpoint, the run ends.
+        every_batches: Batches between two checks, at least 1.
 
     Attributes:
-        good: The checkpoint that the run can go back to: what it went on from, then what `ImageCheckpoint` has written
-            last; None before. A file that an earlier run has left in the same place is none.
+        good: The checkpoint for a rollback: the one that the run was resumed from, then the last one of
+            `ImageCheckpoint`; None before. A file of an earlier run at the same path is not used.
 
     Raises:
         InputError: A number is out of range.
@@ -61,58 +61,58 @@ class NonFiniteGuard(Callback):
         self._done = 0
         self._hides = False
 
-    # when it looks -------------------------------------------------------------------------------------------------
+    # checks -------------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the module record."""
+        """Let the module record scalars."""
         self._batches, self._done, self._hides = 0, 0, False
         self.good = None if trainer.ckpt_path is None else Path(trainer.ckpt_path)
         counted(pl_module).finiteness = FiniteRecords()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Hide the last that was logged of the way that led nowhere: it is written after a batch has ended."""
+        """After a rollback, hide the values that the undone batch has logged: they are written at its end."""
         self._hide(trainer, counted(pl_module))
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Look, every so many batches."""
+        """Check, every `every_batches` batches."""
         self._batches += 1
         if not self._batches % self.every_batches:
-            self._look(trainer, counted(pl_module))
+            self._check(trainer, counted(pl_module))
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look before the best state is chosen."""
+        """Check before the best state is chosen."""
         self.passes(trainer, counted(pl_module))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look before the final state is drawn and written."""
+        """Check before the final samples are drawn and the final state is written."""
         self.passes(trainer, counted(pl_module))
         self._hide(trainer, counted(pl_module))
 
     def passes(self, trainer: Trainer, module: GenerativeModule) -> bool:
-        """Whether the state is fit to be kept: weights and all since the last look are finite.
+        """Whether the state may be stored: weights and all records since the last check are finite.
 
         Returns:
-            False where the run has just gone back to its checkpoint.
+            False if the run has just gone back to its checkpoint.
 
         Raises:
-            NonFiniteError: They are not, and the run does not go back.
+            NonFiniteError: They are not, and the run cannot go back.
         """
         if module.finiteness is not None:
             module.finiteness.add_weights("weights", module.trained, module.images_seen)
             module.finiteness.add_weights("averaged weights", module.averaged, module.images_seen)
-        return self._look(trainer, module)
+        return self._check(trainer, module)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Let the module record nothing."""
+        """Stop recording."""
         counted(pl_module).finiteness = None
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Let the module record nothing."""
+        """Stop recording."""
         counted(pl_module).finiteness = None
 
-    # what it does --------------------------------------------------------------------------------------------------
+    # rollbacks -----------------------------------------------------------------------------------------------------
 
-    def _look(self, trainer: Trainer, module: GenerativeModule) -> bool:
+    def _check(self, trainer: Trainer, module: GenerativeModule) -> bool:
         if module.finiteness is None:  # nothing is trained
             return True
         records, module.finiteness = module.finiteness, FiniteRecords()
@@ -134,7 +134,7 @@ class NonFiniteGuard(Callback):
     def _sentence(self, found: NonFinite, trainer: Trainer, module: GenerativeModule, exists: bool) -> str:
         name = "last" if self.good is not None and self.good.name == "last.ckpt" else self.good
         tried = f", after {self._done} rollback{'s' if self._done > 1 else ''}" if self._done else ""
-        start = f"go on from {self.good}, the last good checkpoint, with --ckpt_path {name} and"
+        start = f"resume from {self.good}, the last good checkpoint, with --ckpt_path {name} and"
         start = start if exists else "there is no checkpoint yet to go back to, start again with"
         return f"{found}{tried}: {start} {remedy(found.phase, trainer, module)}"
 
@@ -142,10 +142,10 @@ class NonFiniteGuard(Callback):
         """Restore what the Trainer restores at a start, apart from the loops, the callbacks and the data."""
         private.restore(trainer, self.good)
         module.after_rollback()
-        trainer.should_stop = False  # who wants to stop says so again after the next batch
+        trainer.should_stop = False  # a callback that wants to stop sets it again after the next batch
         self._done += 1
         hide_after(trainer, module.images_seen)
-        self._hides = True  # what the batch at hand has still to log
+        self._hides = True  # what this batch has still to log
 
     def _hide(self, trainer: Trainer, module: GenerativeModule) -> None:
         if self._hides:
@@ -157,8 +157,8 @@ def first_non_finite(records: Sequence[FiniteRecord], device: torch.device) -> N
     """The first of some records that is not finite on any process; None if there is none.
 
     Args:
-        records: Equally many in the same order on every process.
-        device: Where they are.
+        records: The records, equally many and in the same order on every process.
+        device: Device of the records.
     """
     place = torch.full((), NEVER, device=device)
     if records:
@@ -171,6 +171,6 @@ def first_non_finite(records: Sequence[FiniteRecord], device: torch.device) -> N
 
 
 def remedy(phase: str, trainer: Trainer, module: GenerativeModule) -> str:
-    """What a user may try."""
+    """Settings that the user may try."""
     wider = ", or --trainer.precision bf16-mixed" if trainer.precision == "16-mixed" else ""
     return f"{module.remedies(phase)}{wider}"

@@ -1,4 +1,4 @@
-"""A run that is asked to leave: its state is written at the end of a batch, never inside a signal handler."""
+"""Signals that stop a run: its state is written at the end of a batch, never inside a signal handler."""
 
 import os
 import signal
@@ -22,29 +22,28 @@ from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
 
 LEAVE_AT_ONCE = getattr(signal, "SIGKILL", signal.SIGTERM)
-"""What no process can put off."""
+"""A signal that no process can handle."""
 
 
 class PreemptionCheckpoint(Checkpoint):
-    """Writes ``last.ckpt`` and leaves when any process of the run is asked to by a signal.
+    """Writes ``last.ckpt`` and stops the run when any of its processes gets a signal.
 
-    SIGTERM and SIGUSR1 are what schedulers send, SIGHUP what a terminal sends that is closed: the run leaves with exit
-    status 75. SIGINT is Ctrl-C: it leaves with 130, and a second one makes it leave at once, with what the last
-    checkpoint holds.
+    Schedulers send SIGTERM and SIGUSR1, a closed terminal sends SIGHUP: the run exits with status 75. SIGINT is Ctrl-C:
+    the run exits with 130, and a second one stops it at once, without another checkpoint.
 
-    A signal only sets a flag. One process looks at it before each batch; several ask each other every
-    `every_batches`, with one all-reduce of one number, so that all of them leave at the same batch, whichever
-    got the signal and however often. This takes the place of Lightning's own question, a broadcast that every process
-    waits for before each batch and that only the first process can answer. A validation that has begun is finished; no
-    pictures follow: a scheduler's patience is short. A run that has not trained on a batch yet writes nothing. Nothing
-    that is printed to a terminal that was closed ends the run before its checkpoint is written; what the process was
-    started to ignore, as nohup does, it ignores.
+    The signal handler only sets a flag. One process checks it before each batch; several processes combine theirs every
+    `every_batches` batches by one all-reduce of one number, so that all of them stop at the same batch, whichever got
+    the signal and however often. This replaces Lightning's broadcast, for which every process waits before each batch
+    and which only tells of signals to the first process. A validation that has begun is finished; no sample images
+    follow, because a scheduler soon kills the run. A run that has not trained on a batch yet writes nothing. A closed
+    terminal does not end the run before its checkpoint is written; a signal that the process was started to ignore, as
+    by nohup, is ignored.
 
-    The same command with ``--ckpt_path last`` goes on where the run left, to the bit.
+    The same command with ``--ckpt_path last`` resumes the run, to the bit.
 
     Args:
-        checkpoint: Writes the file.
-        every_batches: Batches between two questions of several processes, at least 1.
+        checkpoint: The callback that writes the file.
+        every_batches: Batches between two all-reduces of several processes, at least 1.
 
     Raises:
         InputError: `every_batches` is below 1.
@@ -62,36 +61,36 @@ class PreemptionCheckpoint(Checkpoint):
         self._handlers: dict[signal.Signals, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Keep Lightning from taking SIGTERM.
+        """Keep Lightning from handling SIGTERM.
 
-        Its handler broadcasts to the other processes, and waits for ever where these are doing something else.
+        Its handler broadcasts to the other processes, and waits for ever if they are busy with something else.
         """
         private.disable_signal_handlers(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen."""
+        """Install the signal handlers."""
         self._asked, self._batches, self._process = None, 0, os.getpid()
         self._begun_at = counted(pl_module).images_seen
-        if threading.current_thread() is threading.main_thread():  # no other may set handlers
+        if threading.current_thread() is threading.main_thread():  # only the main thread may set handlers
             self._handlers = {number: signal.signal(number, self._note) or signal.SIG_DFL for number in heeded()}
         private.disable_signal_broadcast(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Leave, where any process was asked to.
+        """Stop if any process got a signal.
 
         Raises:
-            Preempted: It was, and the checkpoint is written.
+            Preempted: One did, and the checkpoint is written.
         """
         if self.checkpoint.before_batches:
-            self._leave(trainer, pl_module)
+            self._stop_if_asked(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Count the batch, and leave here where checkpoints are written after batches."""
+        """Count the batch; stop here if checkpoints are written after batches."""
         self._batches += 1
         if not self.checkpoint.before_batches:
-            self._leave(trainer, pl_module)
+            self._stop_if_asked(trainer, pl_module)
 
-    def _leave(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def _stop_if_asked(self, trainer: Trainer, pl_module: LightningModule) -> None:
         waits = trainer.world_size > 1 and self._batches < self.every_batches
         if waits or not self.checkpoint.between_updates:
             return
@@ -105,27 +104,27 @@ class PreemptionCheckpoint(Checkpoint):
         raise Preempted(status(trainer, self._asked))
 
     def _sentence(self, module: GenerativeModule) -> str:
-        """What was written and how to go on."""
+        """The message: what was written and how to resume."""
         if module.images_seen == self._begun_at:
-            return "asked to leave before the first batch was trained on: nothing was written"
+            return "stopped by a signal before the first batch was trained on: nothing was written"
         done = f"{module.images_seen:,} images are in {self.checkpoint.path}"
         if self._asked == signal.SIGINT:
             again = command_line(["fit", "--ckpt_path", str(self.checkpoint.path)], module)
-            return f"stopped: {done}; go on with\n  {again}"
-        return f"asked to leave by a signal: {done}; the same command with --ckpt_path last goes on"
+            return f"stopped: {done}; resume with\n  {again}"
+        return f"stopped by a signal: {done}; the same command with --ckpt_path last resumes"
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the handlers back."""
+        """Restore the handlers."""
         self._stop_listening(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Put the handlers back; where the run was asked to leave before it trained, end what this process started."""
+        """Restore the handlers; kill the processes that this one started, if a signal came before training."""
         self._stop_listening(trainer)
         if isinstance(exception, LeftEarly) and trainer.strategy.launcher is not None:
-            trainer.strategy.launcher.kill(LEAVE_AT_ONCE)  # they may be waiting for this one, and do not hear then
+            trainer.strategy.launcher.kill(LEAVE_AT_ONCE)  # they may wait for this one, and do not handle signals then
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal; workers that were forked from this process hear Ctrl-C as well and leave it to this one.
+        """Handle a signal; workers that were forked from this process get Ctrl-C too, and ignore it.
 
         Raises:
             Preempted: It is the second Ctrl-C.
@@ -133,9 +132,9 @@ class PreemptionCheckpoint(Checkpoint):
         if os.getpid() != self._process:
             return
         if self._asked is None and number == signal.SIGINT:
-            tell("finishing the batch and writing the checkpoint; Ctrl-C again leaves at once")
+            tell("finishing the batch and writing the checkpoint; Ctrl-C again stops at once")
         elif self._asked == number == signal.SIGINT:
-            tell("left at once: the last checkpoint is as it was")
+            tell("stopped at once: the last checkpoint is unchanged")
             raise Preempted(INTERRUPTED)
         forget_terminal(number)
         self._asked = number
@@ -148,13 +147,13 @@ class PreemptionCheckpoint(Checkpoint):
 
 
 def tell(sentence: str) -> None:
-    """Print a line; a terminal that is gone, or that a signal found being written to, keeps nobody from leaving."""
+    """Print a line; a closed terminal, or one that the signal interrupted while writing, is no error."""
     with suppress(OSError, RuntimeError, ValueError):
         say(sentence, sys.stderr)
 
 
 def status(trainer: Trainer, asked: int | None) -> int:
-    """The exit status of this process: 0 in one that Lightning started, which kills the run where that fails."""
+    """The exit status of this process: 0 in one that Lightning started, which kills the run for any other status."""
     environment = getattr(trainer.strategy, "cluster_environment", None)
     if isinstance(environment, LightningEnvironment) and trainer.local_rank > 0:
         return 0

@@ -1,4 +1,4 @@
-"""One bar for the whole run, in images; plain lines where the output is no terminal."""
+"""One progress bar for the whole run, in images; plain lines if the output is no terminal."""
 
 import sys
 import time
@@ -18,9 +18,9 @@ LINE_SECONDS = 10.0
 
 
 class ImageProgress(ProgressBar):
-    """Shows how many images of the run are done, the losses and the speed.
+    """Shows the number of images that are trained, the losses and the speed.
 
-    On a terminal it is one bar for all epochs; elsewhere a plain line every ten seconds, without control characters.
+    On a terminal it is one bar for all epochs; otherwise a plain line every ten seconds, without control characters.
     The length of the run is that of `MaxImages` among the Trainer's callbacks, or the Trainer's own in epochs.
     """
 
@@ -62,7 +62,7 @@ class ImageProgress(ProgressBar):
             self._advance(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show where the run ended, and close the bar there."""
+        """Show the final count, and close the bar."""
         if self._enabled and seen(pl_module) > self._latest:
             self._advance(trainer, pl_module)
         self._close()
@@ -75,7 +75,7 @@ class ImageProgress(ProgressBar):
         self._show("images", done, None if total is None else max(done, total), text)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Give the terminal back."""
+        """Close the bar."""
         self._close()
 
     # validate, test, predict ---------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ class ImageProgress(ProgressBar):
     on_test_batch_end = on_predict_batch_end = on_validation_batch_end  # type: ignore[assignment]
     on_test_end = on_predict_end = on_validation_end
 
-    # drawing -------------------------------------------------------------------------------------------------------
+    # display -------------------------------------------------------------------------------------------------------
 
     def _total(self, trainer: Trainer, pl_module: LightningModule) -> int | None:
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
@@ -112,7 +112,7 @@ class ImageProgress(ProgressBar):
 
     def _open(self, trainer: Trainer, unit: str, total: int | None) -> None:
         console = Console(stderr=True)
-        if self._enabled and sys.stderr.isatty():  # rich also takes a file for a terminal where FORCE_COLOR is set
+        if self._enabled and sys.stderr.isatty():  # with FORCE_COLOR rich would also treat a file as a terminal
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"), TimeRemainingColumn())
             self._bar = Progress(*columns, TextColumn("{task.fields[text]}"), console=console, refresh_per_second=4)
             self._task = self._bar.add_task("", total=total, unit=unit, text="")

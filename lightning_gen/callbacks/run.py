@@ -1,4 +1,4 @@
-"""A run's folder: its configuration at the start, its settings and where everything is at the end."""
+"""A run's folder: its configuration, its settings in TensorBoard, and the report at the end."""
 
 import os
 import shlex
@@ -28,7 +28,7 @@ from lightning_gen.files import hold_folder, replacing
 from lightning_gen.terminal import say
 
 CONFIG = "config.yaml"
-"""What the configuration of a run is called in its folder."""
+"""File name of a run's configuration in its folder."""
 
 
 def tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
@@ -38,14 +38,14 @@ def tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
 
 
 def hide_after(trainer: Trainer, images: int) -> None:
-    """Let TensorBoard show nothing of what was written so far about more images than these."""
+    """Hide from TensorBoard all values so far with a higher count of images."""
     for logger in tensorboards(trainer):
         start = SessionLog(status=SessionLog.START)
         logger.experiment.file_writer.add_event(Event(step=images + 1, session_log=start))
 
 
 class Unwritten:
-    """Stands for a writer to TensorBoard before there is anything to write: takes each call and does nothing."""
+    """A placeholder for TensorBoard's writer before a run has begun: each call does nothing."""
 
     def __getattr__(self, name: str) -> "Unwritten":
         return self
@@ -55,11 +55,11 @@ class Unwritten:
 
 
 class RunLogger(TensorBoardLogger):
-    """TensorBoard's logger without the ``hparams.yaml`` beside it: the run's ``config.yaml`` says it all.
+    """TensorBoard's logger without the ``hparams.yaml`` beside it: the run's ``config.yaml`` holds the settings.
 
     Attributes:
-        begun: Whether there is something to write. Lightning asks for the writer, which makes a folder and a file,
-            before it looks at the data; a run that is refused then leaves neither.
+        begun: Whether the run has begun. Lightning requests the writer, which creates a folder and a file, before it
+            loads the data; a run that is refused then creates neither.
     """
 
     begun = False
@@ -75,10 +75,10 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Write figures.
+        """Write metrics.
 
         Raises:
-            OSError: They cannot be written; Lightning blames the figure.
+            OSError: They cannot be written; Lightning raises a ValueError about the metric instead.
         """
         try:
             super().log_metrics(metrics, step)
@@ -94,16 +94,16 @@ class RunLogger(TensorBoardLogger):
 
 
 def leave_to_caller(failed: threading.ExceptHookArgs) -> None:
-    """Say nothing where TensorBoard's writing thread fails, as on a full disk: the next figure raises its error again.
+    """Ignore an error in TensorBoard's writing thread, such as a full disk: the next value that is logged raises it.
 
-    To be put in the place of ``threading.excepthook``.
+    A replacement for ``threading.excepthook``.
     """
     if not private.writes_events(failed.thread):
         threading.__excepthook__(failed)
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as ``{"generator": "DCGANGenerator", "generator.width": 32}``, without those that are not set."""
+    """Nested settings as ``{"generator": "DCGANGenerator", "generator.width": 32}``, without unset ones."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}".removesuffix(".class_path").replace("init_args.", "")
@@ -117,10 +117,10 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 class RunFolder(Callback):
-    """Writes the run's configuration once it has trained on a batch, and its settings, as HPARAMS, when it ends.
+    """Writes the run's configuration after its first batch, and its settings, as TensorBoard's HPARAMS, at its end.
 
-    Nothing is written before, so that a mistake leaves nothing behind and takes nothing away. The folder is this
-    process's alone as long as it trains.
+    Nothing is written before, so a run that fails at the start creates and replaces no file. The folder is locked for
+    other processes during training.
 
     Args:
         folder: The run's folder; ``config.yaml`` goes there.
@@ -137,50 +137,50 @@ class RunFolder(Callback):
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The path of the configuration."""
         return self.folder / CONFIG
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note where the run begins."""
+        """Record the images at which the run begins."""
         self._begun, self._images = False, counted(pl_module).images_seen
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Begin the folder after the first batch."""
+        """Write the configuration after the first batch."""
         if not self._begun:
             self._begin(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Write the configuration again where somebody has removed the folder: a run is not lost by that."""
+        """Write the configuration again if the folder was removed, so that the run is not lost."""
         if self._begun and trainer.is_global_zero and not self.path.exists():
-            say(f"{self.folder} was removed while the run trains: it is written again", sys.stderr)
+            say(f"{self.folder} was removed during training: it is written again", sys.stderr)
             self._write()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the settings, so that TensorBoard can show them beside the latest value of every figure."""
-        if not self._begun:  # nothing was left to train
+        """Write the settings, so that TensorBoard shows them with the latest value of every metric."""
+        if not self._begun:  # there was nothing to train
             self._begin(trainer)
         settings = flat(as_config(dict(pl_module.hparams))["init_args"])
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, Described):
             settings |= flat({"data": as_config(dict(data.hparams))})
-        # a list of columns is left out: TensorBoard takes that of one run for all, and finds them by itself otherwise
+        # without a list of columns: TensorBoard would use that of one run for all, and finds the columns by itself
         _, start, end = summaries(settings, {})
         for logger in tensorboards(trainer):
             for summary in (start, end):
                 logger.experiment.file_writer.add_summary(summary)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Let go of the folder."""
+        """Unlock the folder."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Let go of the folder."""
+        """Unlock the folder."""
         self.teardown(trainer, pl_module, "fit")
 
     def _begin(self, trainer: Trainer) -> None:
-        """Take the folder and write the configuration.
+        """Lock the folder and write the configuration.
 
         Raises:
             InputError: Another process has begun a run there meanwhile.
@@ -190,7 +190,7 @@ class RunFolder(Callback):
             self._lock = hold_folder(self.folder)
             if text_of(self.path) != self._found:
                 raise InputError(
-                    f"another run was made in {self.folder} meanwhile: start again with a name of its own, "
+                    f"another run was started in {self.folder} meanwhile: start again with another name, "
                     f"--name {self.folder.name}-2"
                 )
             set_aside(self.folder / "checkpoints" / "last.ckpt", trainer.ckpt_path, self._images)
@@ -199,7 +199,7 @@ class RunFolder(Callback):
         for each in trainer.loggers:
             if isinstance(each, RunLogger):
                 each.begun = True
-        hide_after(trainer, self._images)  # what a run wrote after the checkpoint that is resumed
+        hide_after(trainer, self._images)  # the values that a run logged after the checkpoint that is resumed
         for logger in tensorboards(trainer):
             logger.experiment.add_text("config", "    " + self.config.replace("\n", "\n    "))
 
@@ -209,17 +209,17 @@ class RunFolder(Callback):
 
 
 def text_of(path: Path) -> str | None:
-    """The text of a file; None where there is none."""
+    """The text of a file; None if it does not exist."""
     return path.read_text() if path.is_file() else None
 
 
 def set_aside(last: Path, resumed: str | os.PathLike[str] | None, images: int) -> None:
-    """Keep the last state of a run that goes on from an earlier one: its file is about to be written anew.
+    """Rename the last state of a run that resumes from an earlier state, before its file is overwritten.
 
     Args:
-        last: The file.
-        resumed: What the run goes on from; None where it starts.
-        images: Images seen there.
+        last: The file of the last state.
+        resumed: The checkpoint from which the run resumes; None for a new run.
+        images: Images seen in that checkpoint.
     """
     if not last.is_file() or (resumed is not None and last.samefile(resumed)):
         return
@@ -227,11 +227,11 @@ def set_aside(last: Path, resumed: str | os.PathLike[str] | None, images: int) -
     if later > images:
         kept = last.with_name(f"last-{later:09d}.ckpt")
         last.rename(kept)
-        say(f"{last} has {later:,} images and the run goes on from {images:,}: it is kept as {kept}", sys.stderr)
+        say(f"{last} has {later:,} images and the run resumes from {images:,}: it is kept as {kept}", sys.stderr)
 
 
 class Report(Callback):
-    """Prints, when training has ended, where everything is and what to type next.
+    """Prints the run's parts at its start, and its files and the next commands at its end.
 
     Args:
         folder: The run's folder.
@@ -242,7 +242,7 @@ class Report(Callback):
         self._start = (0.0, 0)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Say what is trained, on what and where."""
+        """Print the networks, the data and the device."""
         self._start = (time.perf_counter(), counted(pl_module).images_seen)
         if trainer.is_global_zero:
             say("\n".join(self._opening(trainer, pl_module)))
@@ -264,10 +264,10 @@ class Report(Callback):
         ]
         lengths = [callback.max_images for callback in trainer.callbacks if isinstance(callback, MaxImages)]  # type: ignore[attr-defined]
         lines += module.summary(min(lengths, default=None))
-        return lines + ([f"going on after {module.images_seen:,} images"] if module.images_seen else [])
+        return lines + ([f"resuming after {module.images_seen:,} images"] if module.images_seen else [])
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print."""
+        """Print the report."""
         if trainer.is_global_zero:
             say("\n".join(self._lines(trainer, pl_module)))
 
@@ -276,14 +276,14 @@ class Report(Callback):
         images = counted(pl_module).images_seen - self._start[1]
         last = self.folder / "checkpoints" / "last.ckpt"
         grids = [callback for callback in trainer.callbacks if isinstance(callback, SampleGrid)]  # type: ignore[attr-defined]
-        pictures = [path for grid in grids for path in grid.latest]
+        image_files = [path for grid in grids for path in grid.latest]
         commands = ["evaluate"] if counted(pl_module).reconstructs else []
         commands += ["sample"] if counted(pl_module).has_prior else []
         done = counted(pl_module).images_seen
         if not images:
-            return ["", f"Nothing was left to train: the run has {done:,} images, raise --max_images to go on."]
+            return ["", f"There was nothing to train: the run has {done:,} images, raise --max_images to train on."]
         lines = ["", f"Trained on {images:,} images in {int(seconds) // 60} min {int(seconds) % 60:02d} s."]
-        lines += [f"  pictures     {path}" for path in pictures]
+        lines += [f"  images       {path}" for path in image_files]
         lines += [f"  checkpoint   {last}"] if last.exists() else []
         lines += [f"  TensorBoard  {self.folder}"] if tensorboards(trainer) else []
         lines += ["", "Next:"]
@@ -292,14 +292,14 @@ class Report(Callback):
         return lines
 
 
-def command_line(words: Sequence[str], module: LightningModule) -> str:
-    """A command of the package on a checkpoint of a module, as it is typed in this folder."""
+def command_line(argv: Sequence[str], module: LightningModule) -> str:
+    """A command of the package on a checkpoint of a module, as a user types it in this folder."""
     own = [word for name in foreign_modules(dict(module.hparams)) for word in ("--import", name)]
-    return f"{python()} -m lightning_gen {shlex.join([*words, *own])}"
+    return f"{python()} -m lightning_gen {shlex.join([*argv, *own])}"
 
 
 def python() -> str:
-    """How the running Python is called from this folder: ``python`` where that is it, else by its path."""
+    """The running Python as a command in this folder: ``python`` if that is it, else its path."""
     found = shutil.which("python")
     if found is not None and Path(found).absolute() == Path(sys.executable).absolute():
         return "python"

@@ -1,4 +1,4 @@
-"""Pictures while training: samples from fixed latents, and reconstructions of fixed held-out images."""
+"""Images during training: samples from fixed latents, and reconstructions of fixed held-out images."""
 
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,21 @@ from lightning_gen.training import GenerativeModule
 
 
 class SampleGrid(Callback):
-    """Draws the same latents, and reconstructs the same held-out images, every so many images and at the end.
+    """Draws samples from the same latents, and reconstructs the same held-out images, at an interval and at the end.
 
-    Pictures go to TensorBoard where it is the logger, on the axis of images, and to PNG files in `folder`, such as
-    ``samples-000150000.png``, ``reconstructions-000150000.png`` (each original, what the encoder sees of it where the
-    model has a corruption, and what is reconstructed from that, from left to right). A conditional model is drawn with
-    one class a row. Training is left alone: the latents come from a generator of their own.
+    The grids go to TensorBoard if it is the logger, with the count of images as the step, and to PNG files in `folder`,
+    such as ``samples-000150000.png`` and ``reconstructions-000150000.png`` (from left to right each original, the
+    encoder's input if the model has a corruption, and the reconstruction). A conditional model has one class in each
+    row. Training does not change: the latents come from a generator of their own.
 
     Args:
-        every_images: Images between two pictures, at least 1; None to draw at the end only.
-        folder: Where the PNG files go; None for TensorBoard only.
-        count: Images in the grid.
-        seed: Of the latents.
+        every_images: Training images between two grids, at least 1; None for one at the end only.
+        folder: Folder of the PNG files; None for TensorBoard only.
+        count: Images in a grid.
+        seed: Seed of the latents.
 
     Attributes:
-        latest: The files that were written last.
+        latest: The files of the last grids.
 
     Raises:
         InputError: `every_images` is below 1.
@@ -47,14 +47,14 @@ class SampleGrid(Callback):
         self._held_out: Batch | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take held-out images, where the data can be asked for them: a resumed run shows those of its first part."""
+        """Take held-out images from a `DataModule`, so that a resumed run shows the same ones as before."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, DataModule) and len(data.val_set):
             rows = list(range(min(self.count // 2, len(data.val_set))))
             self._held_out = data.scaled(data.val_set.__getitems__(rows)).to(pl_module.device)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Draw where the batch passed a multiple of `every_images`."""
+        """Draw if the batch passed a multiple of `every_images`."""
         if self.every_images is not None and counted(pl_module).passed(self.every_images):
             self._draw(trainer, counted(pl_module))
 
@@ -65,7 +65,7 @@ class SampleGrid(Callback):
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *args: Any
     ) -> None:
-        """Keep the first held-out images to reconstruct, of other data."""
+        """Take the first validation images, for data that are no `DataModule`."""
         if self._held_out is None:
             self._held_out = counted(pl_module).batch_of(batch).map(lambda each: each[: self.count // 2].clone())
 

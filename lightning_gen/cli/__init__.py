@@ -1,4 +1,4 @@
-"""From the words of a command line to a Trainer, or to a command that needs none."""
+"""The command line: it is parsed, then run by a Trainer or by a command that needs none."""
 
 from lightning_gen.cli.entry import main
 from lightning_gen.cli.parser import Parser

@@ -1,8 +1,8 @@
-"""What a user types, completed to what jsonargparse parses.
+"""A command line as a user types it, completed to the one that jsonargparse parses.
 
-A command is a stack of layers, each laid over the one before: what a checkpoint says of itself, or the default recipe;
-the run's name; then the user's recipes in their order; then the user's options, wherever they stand. So what the user
-says always wins.
+A command is a stack of layers, each of which overrides the one before: the description in a checkpoint, or the default
+recipe; the run's name; then the user's recipes in their order; then the user's options, wherever they stand. So the
+user's settings always win.
 """
 
 import json
@@ -32,7 +32,7 @@ from lightning_gen.training import GenerativeModule
 from lightning_gen.upgrades import class_of, upgraded, upgraded_name, upgraded_path
 
 OF_A_RUN = ("seed_everything", "nonfinite_rollbacks", "keep_checkpoints", "channels_last", "compile")
-"""Settings of a run, beside those that count images or minutes, with which it goes on."""
+"""Settings that a resumed run keeps, beside those that count images or minutes."""
 
 
 class CommandLine:
@@ -58,11 +58,11 @@ class CommandLine:
 
     @property
     def asks_for_help(self) -> bool:
-        """Whether nothing will be run."""
+        """Whether the command only prints help or a configuration."""
         return any(re.match(r"-h$|--help$|--print_config|--\S*\.help", word) for word in self.options)
 
     def option(self, name: str, default: str | None = None) -> str | None:
-        """The value of an option: given last in the command, else in a recipe."""
+        """The value of an option: the last one in the command, else that of a recipe."""
         value = self.settings.get(name, default)
         for word, following in zip(self.options, [*self.options[1:], ""], strict=False):
             if word == f"--{name}":
@@ -72,17 +72,17 @@ class CommandLine:
         return value
 
     def chooses(self, part: str) -> bool:
-        """Whether the user says which class a part is; ``--model.generator.width 32`` alone does not."""
+        """Whether the user names the class of a part; ``--model.generator.width 32`` alone does not."""
         return part in self.settings or any(re.match(rf"--{part}(\.class_path)?(=|$)", word) for word in self.options)
 
     @property
     def resumes(self) -> bool:
-        """Whether the run in the folder is to go on, from wherever it is."""
+        """Whether the run in the folder is resumed from its last state."""
         return self.option("ckpt_path") == "last"
 
     @property
     def name(self) -> str:
-        """What the run is called: as the user says, else after its recipes, else after what it starts from."""
+        """The name of the run: the user's, else that of its recipes, else that of its checkpoint."""
         stems = [path.stem for path in self.recipes if path.parent.name != "trainer"]
         given = None if self.resumes else self.option("ckpt_path")
         start = Path(given).stem if given else recipes.DEFAULT.rsplit("/")[-1]
@@ -100,7 +100,7 @@ class CommandLine:
 
     @property
     def begun(self) -> bool:
-        """Whether a run is to go on of which there is the configuration alone: it left before its first checkpoint."""
+        """Whether a run is resumed that stopped before its first checkpoint: only its configuration exists."""
         return self.command == "fit" and self.resumes and (self.folder / CONFIG).is_file()
 
     def checkpoint(self) -> Path | None:
@@ -121,11 +121,11 @@ class CommandLine:
             return last
         others = checkpoints_in(self.folder)
         if others:
-            raise InputError(f"{last} does not exist: go on with another state of the run, --ckpt_path {others[-1]}")
+            raise InputError(f"{last} does not exist: resume from another state of the run, --ckpt_path {others[-1]}")
         if not self.begun and self.option("name") and not self.chooses("model"):
             there = ", ".join(runs_in(Path(self.runs_dir)))
             raise InputError(
-                f"there is no run in {self.folder} that could go on: "
+                f"there is no run in {self.folder} to resume: "
                 + (f"the runs in {self.runs_dir} are {there}; " if there else "")
                 + f"name a recipe to start one, such as --config {recipes.DEFAULT}"
             )
@@ -133,7 +133,7 @@ class CommandLine:
         return None
 
     def complete(self) -> list[str]:
-        """The command with the layers that lie under what the user says."""
+        """The command with the layers that the user's settings override."""
         checkpoint = self.checkpoint()
         if self.command != "fit" and checkpoint is None and not self.asks_for_help:
             raise InputError(f"{self.command} needs a trained model: add --ckpt_path runs/NAME/checkpoints/last.ckpt")
@@ -155,7 +155,7 @@ class CommandLine:
         return [self.command, *(f"--config={config}" for config in configs), *self._rest(checkpoint)]
 
     def _model(self, layers: Sequence[dict[str, Any]]) -> type:
-        """The class of the model that the command comes to; that of all modules where it is not known."""
+        """The class of the model that the command builds; `GenerativeModule` where it is not known."""
         given = [layer.get("model") for layer in (*layers, *map(recipes.load, self.recipes))]
         given += [self.option(name) for name in ("model", "model.class_path")]
         paths = [each.get("class_path") if isinstance(each, dict) else each for each in given]
@@ -163,23 +163,23 @@ class CommandLine:
         return class_of(named[-1] if named else None, GenerativeModule) or GenerativeModule
 
     def _config(self, path: Path, model: type) -> str:
-        """A recipe as jsonargparse reads it: the file, or its content where an earlier version has written it."""
+        """A recipe as jsonargparse reads it: the file, or its upgraded content where an earlier version wrote it."""
         content = recipes.load(path, model)
         return str(path) if content == recipes.read(path) else json.dumps(content, default=str)
 
     def _place(self, checkpoint: Path | None) -> dict[str, str]:
-        """Where the run lives: beside the checkpoint that it goes on from, else where its name says."""
+        """The run's name and folder: those of the checkpoint that it resumes from, else its own name."""
         if checkpoint is not None and checkpoint.parent.name == "checkpoints" and self.option("name") is None:
             return {"name": checkpoint.parent.parent.name, "runs_dir": str(checkpoint.parent.parent.parent)}
         return {"name": self.name}
 
     def _run_settings(self, config: Path) -> dict[str, Any]:
-        """How long a run is, and its Trainer, from its ``config.yaml``; nothing where there is none.
+        """The length of a run and its Trainer, from its ``config.yaml``; empty where there is none.
 
-        A folder from a stranger may name no class but those that a checkpoint may, and Lightning's.
+        The file may come from somebody else, so it may name only the classes that a checkpoint may, and Lightning's.
 
         Raises:
-            InputError: A setting of the Trainer that the command does not give anew names another.
+            InputError: A setting of the Trainer names another class, and the command does not replace it.
         """
         content = recipes.load(config) if config.is_file() else {}
         own = {key: value for key, value in content.items() if key.endswith(("_images", "_minutes")) or key in OF_A_RUN}
@@ -191,16 +191,17 @@ class CommandLine:
         return {**{key: value for key, value in own.items() if is_plain(value)}, "trainer": trainer}
 
     def _parts(self, described: dict[str, Any], path: Path) -> dict[str, Any]:
-        """The model and the data of a run as a recipe; every class in it may be named by a checkpoint.
+        """The model and the data of a run as a recipe; it names only classes that a checkpoint may name.
 
-        Where its data are read and decoded to is said on stderr, unless the command names the data.
+        The folders from which the data are read and to which they are decoded are printed on stderr, unless the command
+        names the data.
 
         Args:
-            described: What a file says of them.
+            described: The description of model and data in a file.
             path: The file.
 
         Raises:
-            InputError: A class may not be named, or an argument is none that it takes.
+            InputError: A class may not be named, or does not take an argument.
         """
         checkpoints.described_class(GenerativeModule, described["model"], str(path))  # type: ignore[type-abstract]
         parts = {"model": checkpoints.as_config(described["model"])}
@@ -214,18 +215,18 @@ class CommandLine:
         return parts
 
     def _left(self, data: dict[str, Any]) -> dict[str, Any]:
-        """What of a description of data the command does not give anew."""
+        """The arguments in a description of data that the command does not override."""
         return {name: value for name, value in data.items() if self.option(f"data.{name}") is None}
 
     def _rest(self, checkpoint: Path | None) -> list[str]:
-        """The user's options; a last one puts the whole path in the place of ``last`` or ``~``, or nothing."""
+        """The user's options, and one that replaces a ``--ckpt_path`` of ``last`` or ``~`` by a path or by null."""
         if checkpoint is None and not self.resumes:
             return self.options
         return [*self.options, f"--ckpt_path={checkpoint or 'null'}"]
 
 
 def upgraded_options(argv: Sequence[str], model: type) -> Iterator[str]:
-    """The options of a command as they are called today; a line on stderr for each that is called otherwise now.
+    """The options of a command by their names of today; one that was renamed prints a line on stderr.
 
     Args:
         argv: The options, each with its value in the same word or in the next.
@@ -246,12 +247,12 @@ def upgraded_options(argv: Sequence[str], model: type) -> Iterator[str]:
 
 
 def upgraded_value(text: str, part: type) -> str:
-    """What an option takes for a part, the name of a class or a description in YAML, in today's names."""
+    """The value of an option for a part, the name of a class or a description in YAML, in today's names."""
     if not text.startswith("{"):
         return upgraded_path(text)
     try:
         described = recipes.parsed(text)
-    except (yaml.YAMLError, ValueError, RecursionError):  # said by the parser
+    except (yaml.YAMLError, ValueError, RecursionError):  # the parser reports it
         return text
     now = upgraded(described, part)
     return text if now == described else json.dumps(now, default=str)
@@ -268,16 +269,16 @@ def split_recipes(argv: Sequence[str]) -> tuple[list[str], list[str]]:
             expected = True
         else:
             rest.append(word)
-    return names, rest + ["--config"] * expected  # one without a value is left for the parser to refuse
+    return names, rest + ["--config"] * expected  # the parser refuses one without a value
 
 
 def of_lightning(kind: type) -> bool:
-    """Whether the configuration of a run may name a class: what checkpoints may name, and what Lightning comes with."""
+    """Whether the configuration of a run may name a class: one that checkpoints may name, or one of Lightning."""
     return trusted(kind) or below(kind.__module__, "lightning")
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a setting is a number, a switch, a plain word, or several of these."""
+    """Whether a setting is a number, a boolean, a plain word, or a list of these."""
     if isinstance(value, list):
         return all(map(is_plain, value))
     return isinstance(value, (bool, int, float)) or (
@@ -286,13 +287,13 @@ def is_plain(value: Any) -> bool:
 
 
 def stored_parts(path: Path) -> dict[str, Any]:
-    """What a checkpoint says of its model and its data."""
+    """The descriptions of the model and the data in a checkpoint."""
     stored = checkpoints.read(path)
     return {"model": stored["hyper_parameters"], "data": stored.get("datamodule_hyper_parameters")}
 
 
 def configured_parts(config: Path) -> dict[str, Any]:
-    """What the configuration of a run says of its model and its data, as checkpoints say it."""
+    """The descriptions of the model and the data in the configuration of a run, in the form that checkpoints have."""
     parts = {part: recipes.load(config).get(part) or {} for part in ("model", "data")}
     return {
         part: {**(each.get("init_args") or {}), "_class_path": each.get("class_path")} for part, each in parts.items()

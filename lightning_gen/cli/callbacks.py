@@ -27,14 +27,14 @@ from lightning_gen.training import GenerativeModule
 def run_callbacks(
     settings: Namespace, folder: Path, module: GenerativeModule, recipe: Callable[[], str], fits: bool
 ) -> Iterator[Callback]:
-    """The callbacks of every run; a trial with ``fast_dev_run`` or ``barebones`` writes nothing.
+    """The callbacks of every run; ``fast_dev_run`` and ``barebones`` leave out those that write files.
 
     Args:
         settings: The parsed settings of the command.
         folder: The run's folder.
-        module: What is trained.
-        recipe: Gives the whole configuration as YAML, which starts a run like this one.
-        fits: Whether it is trained, and not only measured.
+        module: The module that is trained.
+        recipe: Returns the whole configuration as YAML, which starts a run like this one.
+        fits: Whether the command is ``fit``.
     """
     barebones = settings.trainer.barebones
     if settings.trainer.enable_progress_bar is not False and not barebones:

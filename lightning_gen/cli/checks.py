@@ -1,4 +1,4 @@
-"""Settings of the Trainer that are refused before anything is built, because they would do nothing or go wrong."""
+"""Checks of the Trainer's settings before anything is built."""
 
 from jsonargparse import Namespace
 
@@ -7,10 +7,10 @@ from lightning_gen.training.strategies import SPLITS
 
 
 def check_trainer(trainer: Namespace) -> None:
-    """Refuse lengths that the Trainer would accept and do nothing with, and strategies that split parameters.
+    """Refuse lengths with which the Trainer would train nothing, and strategies that split parameters.
 
     Raises:
-        InputError: A length is zero or negative, or the strategy is one of them.
+        InputError: A length is zero or negative, or the strategy splits parameters.
     """
     strategy = trainer.strategy if isinstance(trainer.strategy, str) else trainer.strategy.class_path.rsplit(".")[-1]
     if any(word in strategy.lower() for word in ("fsdp", "deepspeed", "model_parallel", "modelparallel")):

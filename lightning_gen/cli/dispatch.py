@@ -1,4 +1,4 @@
-"""From the words of a command line to the command that does it."""
+"""Finds the command that a command line names, and calls it with the parsed arguments."""
 
 import inspect
 import re
@@ -23,7 +23,7 @@ def run(argv: list[str]) -> None:
         argv: The command line after the program's name.
 
     Raises:
-        InputError: It cannot be done as asked.
+        InputError: The command cannot be run as given.
     """
     check_files(argv)
     argv = import_named(argv)
@@ -47,10 +47,10 @@ def run(argv: list[str]) -> None:
 
 
 def check_files(argv: Sequence[str]) -> None:
-    """Check the YAML files that options are given, before jsonargparse reads them without a bound.
+    """Check the size of the YAML files that options name, before jsonargparse reads them without a limit.
 
     Raises:
-        InputError: One stands for more than could be held.
+        InputError: A file holds more than a recipe may; see `recipes.read`.
     """
     for word in argv:
         path = Path(word.split("=", 1)[-1])
@@ -59,7 +59,7 @@ def check_files(argv: Sequence[str]) -> None:
 
 
 def split(argv: Sequence[str], known: Collection[str]) -> tuple[list[str], list[str]]:
-    """Split a command's own words from options that it does not know, each with its value."""
+    """Split a command's own arguments from options that it does not know, each with its value."""
     own: list[str] = []
     others: list[str] = []
     takes = own

@@ -1,4 +1,4 @@
-"""The entry of the command line: its errors as sentences, and its exit status."""
+"""The entry point of the command line: errors are printed as one sentence, and set the exit status."""
 
 import errno
 import logging
@@ -23,16 +23,16 @@ from lightning_gen.terminal import say
 
 
 def silence() -> None:
-    """Leave out what Lightning says about itself; warnings about what the user does remain."""
+    """Silence Lightning's messages about itself; warnings about the user's settings remain."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for text in (
         ".*does not have many workers.*",  # the data are in memory
         ".*GPU available but not used.*",
-        ".*`srun` command is available.*",  # a machine of a cluster on which something is tried out
+        ".*`srun` command is available.*",  # an interactive session on a cluster
         ".*is smaller than the logging interval.*",
         ".*in eval mode at the start of training.*",  # the averaged generator, on purpose
-        ".*Checkpoint directory .* exists and is not empty.*",  # a run that goes on
+        ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run
         ".*Be aware that when using `ckpt_path`.*",
         ".*could not find the monitored key.*",  # best.ckpt waits for the first validation
         ".*LeafSpec.*",  # Lightning's own use of torch
@@ -44,21 +44,21 @@ def silence() -> None:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """The entry of ``python -m lightning_gen``.
+    """The entry point of ``python -m lightning_gen``.
 
     Args:
-        args: The command line after the program's name; None for that of the process.
+        args: The command line after the program's name; None for ``sys.argv``.
 
     Raises:
-        SystemExit: With the status of the error, after one sentence on stderr, where the command cannot be done as
-            asked: 2, or 1 for a run that went wrong on its way; 75 where a signal asked it to leave, 130 for Ctrl-C.
+        SystemExit: After one sentence on stderr. The status is 2 for a command that cannot be run as given, 1 for a
+            run that failed, 75 for a run that a signal stopped and 130 for Ctrl-C.
     """
     silence()
     try:
         with signals.leaving():
             run(list(sys.argv[1:] if args is None else args))
     except signals.LeftEarly as left:
-        tell("interrupted" if left.code == signals.INTERRUPTED else "asked to leave: start the same command again")
+        tell("interrupted" if left.code == signals.INTERRUPTED else "stopped by a signal: start the same command again")
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -73,18 +73,18 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def explanation(error: Exception) -> str | None:
-    """What an error of torch means, in one sentence; None for those that nobody has met."""
+    """The explanation of an error of torch, in one sentence; None for an error that is not known."""
     return processes.explanation(error) or execution.explanation(error)
 
 
 def exit_with(sentence: str, status: int = InputError.status) -> NoReturn:
-    """Print what is wrong, once for all processes of a run, and exit."""
+    """Print an error, once for all processes of a run, and exit."""
     tell(f"error: {sentence}")
     raise SystemExit(status)
 
 
 def tell(sentence: str) -> None:
-    """Print a line on stderr unless another process of the run has; one that nobody can read is no reason to fail."""
+    """Print a line on stderr unless another process of the run has printed it; a closed stderr is no error."""
     line = " ".join(sentence.split())
     if processes.prints(line):
         with suppress(OSError):

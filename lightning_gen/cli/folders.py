@@ -1,4 +1,4 @@
-"""The folder of a run: refused where it would destroy another run, before anything is built or written."""
+"""Checks of a run's folder before anything is built or written, so that no run overwrites another."""
 
 import os
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from lightning_gen.files import require_free
 
 
 def check_folder(folder: Path, ckpt_path: str | None, resumes: bool, model: str) -> None:
-    """Refuse to write over a run that is not being resumed, or into one that another process trains.
+    """Refuse to overwrite a run that is not being resumed, or one that another process trains.
 
     Args:
         folder: The run's folder.
         ckpt_path: The checkpoint to start from.
-        resumes: Whether ``last`` was asked for; a run that left before its first checkpoint starts anew then.
-        model: Path of the class that is to be trained.
+        resumes: Whether ``--ckpt_path last`` was given; a run that stopped before its first state starts anew.
+        model: Import path of the class that is trained.
 
     Raises:
-        InputError: The folder holds a run, or another process has it.
+        InputError: The folder holds a run, or another process trains there.
     """
     check_place(folder)
     require_free(folder)
@@ -31,22 +31,22 @@ def check_folder(folder: Path, ckpt_path: str | None, resumes: bool, model: str)
         check_same_model(config, model)
     elif config.exists() or states:
         raise InputError(
-            f"{folder} already holds a run: go on with it by adding --ckpt_path {last_or(states)}, or give the new run "
-            f"a name of its own with --name {folder.name}-2"
+            f"{folder} already holds a run: resume it by adding --ckpt_path {last_or(states)}, or give the new run "
+            f"another name with --name {folder.name}-2"
         )
 
 
 def check_place(folder: Path) -> None:
-    """Check that a folder is there or can be made.
+    """Check that a folder exists or can be created.
 
     Raises:
-        InputError: A file is in its place or above it, or nothing may be written there.
+        InputError: It or a folder above it is a file, or may not be written to.
     """
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir():
-        raise InputError(f"{there} is a file and no folder for runs: give another --runs_dir or --name")
+        raise InputError(f"{there} is a file, not a folder for runs: give another --runs_dir or --name")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"nothing may be written to {there}: give another --runs_dir")
+        raise InputError(f"the folder {there} may not be written to: give another --runs_dir")
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
@@ -55,22 +55,22 @@ def checkpoints_in(folder: Path) -> list[Path]:
 
 
 def last_or(states: Sequence[Path]) -> str:
-    """What goes on with a run: ``last``, or the path of a state where that one is missing."""
+    """The ``--ckpt_path`` that resumes a run: ``last``, or the path of another state where that one is missing."""
     return "last" if not states or any(state.name == "last.ckpt" for state in states) else str(states[-1])
 
 
 def check_same_model(config: Path, model: str) -> None:
-    """Check that a run that starts anew is the one whose configuration is in its folder.
+    """Check that a run that starts anew trains the class of module that the configuration in its folder names.
 
     Raises:
-        InputError: It is of another class of module.
+        InputError: It trains another class.
     """
     ours = model.rsplit(".")[-1]
     theirs = str((recipes.load(config).get("model") or {}).get("class_path", ours)).rsplit(".")[-1]
     if ours != theirs:
         raise InputError(
-            f"{config.parent} is a run of {theirs} and this is {ours}: leave out --config to go on with that run as it "
-            f"is, or give the new run a name of its own with --name {config.parent.name}-2"
+            f"{config.parent} is a run of {theirs} and this is {ours}: leave out --config to resume that run as it "
+            f"is, or give the new run another name with --name {config.parent.name}-2"
         )
 
 

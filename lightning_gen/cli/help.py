@@ -1,4 +1,4 @@
-"""What ``--help`` says: one that a person can read, of Lightning's five hundred lines."""
+"""The text of ``--help``, shortened to the options that are common."""
 
 import argparse
 import re
@@ -32,10 +32,13 @@ TITLES = {
     "ckpt_path": "Checkpoint",
 }
 HELP = {
-    "config": "A recipe, by short name (gan/dcgan) or path; several are laid over each other in order.",
-    "ckpt_path": "A checkpoint to start from; `last` for that of the run's folder. Options and recipes win over it.",
+    "config": "A recipe, by short name (gan/dcgan) or path; of several, each overrides those before it.",
+    "ckpt_path": "A checkpoint to start from; `last` for that of the run's folder. Options and recipes override it.",
     "weights_only": argparse.SUPPRESS,
 }
+
+IMPORT = "--import MODULE imports a Python module first, whose classes the command and checkpoints may then name."
+"""The last line of each command's ``--help``; `imports.import_named` reads the option before any parser does."""
 
 EXAMPLES = f"""
 examples:
@@ -43,13 +46,13 @@ examples:
     {PROGRAM} fit
   another recipe, on other data, for longer
     {PROGRAM} fit --config autoencoder/vae --config data/fashion_mnist --max_images 500_000
-  your own pictures
+  your own images
     {PROGRAM} fit --data ImageFolder --data.folder PATH --data.size 64
   one part or number changed
     {PROGRAM} fit --config gan/dcgan --model.objective Hinge --model.generator.width 64
-  go on where that run stopped
+  resume that run where it stopped
     {PROGRAM} fit --config gan/dcgan --ckpt_path last
-  draw from a trained model
+  draw samples from a trained model
     {PROGRAM} sample runs/dcgan/checkpoints/last.ckpt --n 64
   how fast a recipe trains on this machine, and what would make it faster
     {PROGRAM} bench gan/dcgan
@@ -62,15 +65,16 @@ recipes and parts for --config:
 
 
 class HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Leaves the examples as they are written, and calls options that are checked by functions texts."""
+    """Keeps the line breaks of the examples, and shows the type of an option that a function checks as ``str``."""
 
     def _expand_help(self, action: argparse.Action) -> str:
         return re.sub(r"<function \w+ at \w+>", "str", super()._expand_help(action))
 
 
 def shorten_help(parser: ArgumentParser, command: str) -> None:
-    """Make ``--help`` one that a person can read: a short usage, the Trainer last and only its common arguments."""
+    """Shorten ``--help``: one line of usage, the Trainer last and only its common arguments."""
     parser.usage = f"{PROGRAM} {command} [--config RECIPE]... [--OPTION VALUE]..."
+    parser.epilog = IMPORT
     for group, options in private.option_groups(parser):
         linked = group.title == "Linked arguments"
         for action in options:

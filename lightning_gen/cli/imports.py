@@ -1,4 +1,4 @@
-"""The modules of a user that a command imports first."""
+"""``--import``: a user's modules that a command imports first."""
 
 import argparse
 import importlib
@@ -10,9 +10,13 @@ from lightning_gen.errors import InputError
 
 
 def import_named(argv: list[str]) -> list[str]:
-    """Import the modules that ``--import`` names, such as those of a user's own parts; returns the rest.
+    """Import the modules that ``--import`` names, and let checkpoints name their classes.
 
-    This is how a user says that checkpoints may name the classes of a module.
+    Args:
+        argv: The command line after the program's name.
+
+    Returns:
+        The command line without ``--import``.
 
     Raises:
         InputError: There is no such module.

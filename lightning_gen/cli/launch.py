@@ -1,4 +1,4 @@
-"""Runs of several processes: who starts them, and what is refused because nobody does."""
+"""Checks of how the processes of a run are started."""
 
 import os
 import socket
@@ -19,16 +19,16 @@ from lightning_gen import private
 from lightning_gen.errors import InputError
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
-"""Where Lightning looks for the place of this process among those of a run, in its order."""
+"""Environment variables in which Lightning looks for the rank of this process, in its order."""
 PROCESSES_ON_A_CPU = 8
-"""So many may try out a run of several devices, on however few processors."""
+"""Number of processes that a CPU run may have even on fewer processors, to try out a run of several devices."""
 
 
 def environment(plugins: Sequence[Any]) -> list[ClusterEnvironment]:
-    """SLURM's environment, for a Trainer that finds itself in it: Lightning's own would save inside a signal handler.
+    """SLURM's environment for a Trainer in a SLURM job, without Lightning's saving inside a signal handler.
 
     Args:
-        plugins: The user's, who may have chosen an environment.
+        plugins: The user's plugins, which may include an environment.
     """
     chosen = any(isinstance(plugin, ClusterEnvironment) for plugin in plugins)
     if chosen or TorchElasticEnvironment.detect() or "SLURM_NTASKS" not in os.environ or not SLURMEnvironment.detect():
@@ -37,12 +37,12 @@ def environment(plugins: Sequence[Any]) -> list[ClusterEnvironment]:
 
 
 def check_launch(trainer: Trainer) -> None:
-    """Refuse what would wait for processes that nobody starts, and more processes than a machine can run.
+    """Refuse a run that would wait for processes that are not started, and more processes than a machine can run.
 
     Raises:
-        InputError: The run is of several nodes or tasks and this is the only process of it, what a launcher leaves in
-            the environment does not fit the run, or the CPU is asked to be very many devices.
-        ValueError: The Trainer is of another size than what was started; the message is Lightning's.
+        InputError: The run has several nodes or tasks and this is its only process, the environment variables of a
+            launcher do not fit the run, or it has too many processes for this machine.
+        ValueError: The Trainer and the launcher differ in the number of processes; the message is Lightning's.
     """
     launcher = private.cluster_environment(trainer)
     if trainer.world_size == 1:
@@ -57,7 +57,7 @@ def check_launch(trainer: Trainer) -> None:
 
 
 def check_alone() -> None:
-    """Refuse a run of one process that takes itself for a later one of several, and would write and say nothing.
+    """Refuse a run of one process whose environment gives it a rank above 0: it would write and print nothing.
 
     Raises:
         InputError: The environment has such a rank.
@@ -65,21 +65,21 @@ def check_alone() -> None:
     name = next((name for name in RANKS if name in os.environ), None)
     if name is not None and os.environ[name] != "0":
         raise InputError(
-            f"{name} is {os.environ[name]} in the environment, as in a process of a run on several devices, and this "
+            f"{name} is {os.environ[name]} in the environment, as in a process of a run on several devices, but this "
             f"run is on one: enter unset {name}, or set --trainer.devices, and --trainer.num_nodes, to the devices of "
             "all processes"
         )
 
 
 def check_own_launch(trainer: Trainer, launcher: LightningEnvironment) -> None:
-    """Check a run whose processes Lightning starts on this machine, or somebody by hand.
+    """Check a run whose processes Lightning or the user starts, without a launcher.
 
     Raises:
-        InputError: Nobody starts the others, they could not find this one, or they are too many.
+        InputError: The others are not started, could not connect to this one, or are too many.
     """
     if trainer.num_nodes > 1 and "NODE_RANK" not in os.environ:
         raise InputError(
-            f"--trainer.num_nodes {trainer.num_nodes} waits for processes that nobody starts: start the command with "
+            f"--trainer.num_nodes {trainer.num_nodes} waits for processes that are not started: start the command with "
             "srun or torchrun on all nodes, as configs/cluster does"
         )
     if not isinstance(trainer.strategy, ParallelStrategy):
@@ -87,15 +87,15 @@ def check_own_launch(trainer: Trainer, launcher: LightningEnvironment) -> None:
     if trainer.num_nodes == 1 and launcher.node_rank() > 0:
         name = "NODE_RANK" if "NODE_RANK" in os.environ else "GROUP_RANK"
         raise InputError(
-            f"{name} is {os.environ[name]} in the environment, and this run is on one node: enter unset {name}, or set "
+            f"{name} is {os.environ[name]} in the environment, but this run is on one node: enter unset {name}, or set "
             "--trainer.num_nodes"
         )
     if launcher.creates_processes_externally and trainer.world_size > 1:
-        check_started_by_hand(trainer)
+        check_started_by_user(trainer)
         return
     if trainer.num_nodes == 1 and not is_here(launcher.main_address):
         raise InputError(
-            f"MASTER_ADDR is {launcher.main_address} in the environment, which is no address of this machine, and the "
+            f"MASTER_ADDR is {launcher.main_address} in the environment, which is no address of this machine, but the "
             "run is on one: enter unset MASTER_ADDR"
         )
     most = max(os.cpu_count() or 1, PROCESSES_ON_A_CPU)
@@ -106,25 +106,25 @@ def check_own_launch(trainer: Trainer, launcher: LightningEnvironment) -> None:
         )
 
 
-def check_started_by_hand(trainer: Trainer) -> None:
-    """Check one of several processes that were started beside each other.
+def check_started_by_user(trainer: Trainer) -> None:
+    """Check one of several processes that the user has started.
 
     Raises:
-        InputError: The others could not find it, or it is one too many.
+        InputError: It could not connect to the others, or its rank is too high.
     """
     rank = os.environ["LOCAL_RANK"]
     fits = rank.isdecimal() and int(rank) < trainer.num_devices
     if fits and "MASTER_PORT" in os.environ:
         return
-    why = "MASTER_PORT is not, so that they could not meet" if fits else "there is no such place among them"
+    why = "MASTER_PORT is not set, so they could not connect" if fits else "none of them has that rank"
     raise InputError(
-        f"LOCAL_RANK is {rank} in the environment, as if each of the {trainer.num_devices} processes of this run were "
-        f"started by hand, and {why}: enter unset LOCAL_RANK to have them started"
+        f"LOCAL_RANK is {rank} in the environment, as if you had started the {trainer.num_devices} processes of "
+        f"this run, but {why}: enter unset LOCAL_RANK to let Lightning start them"
     )
 
 
 def is_here(address: str) -> bool:
-    """Whether an address is one of this machine, which a socket can listen at."""
+    """Whether an address is one of this machine, on which a socket can listen."""
     try:
         found = socket.getaddrinfo(address, 0, type=socket.SOCK_STREAM)
         for family, kind, protocol, _, place in found:

@@ -1,4 +1,4 @@
-"""What one part must know of another, passed on while the command line is parsed."""
+"""Arguments that follow from other parts, filled in while the command line is parsed."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
+from lightning_gen import private
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link
 from lightning_gen.reflection import imported, required_arguments
@@ -13,34 +14,35 @@ from lightning_gen.training import GenerativeModule
 
 
 class Links:
-    """What is asked of parts that are only configured: each is built once in a command, however much is asked of it."""
+    """Fills in linked arguments from configured parts; a part is built at most once in a command."""
 
     def __init__(self) -> None:
         self._built: dict[str, Any] = {}
 
     def add(self, parser: LightningArgumentParser) -> None:
-        """Give the parts of modules what `GenerativeModule.links` says, of every module that is imported."""
+        """Link the arguments in `GenerativeModule.links`, of every imported module."""
         targets = dict.fromkeys(link.target for kind in known() for link in kind.links)
         for target in targets:
             place = f"model.init_args.{target.replace('.', '.init_args.')}"
             parser.link_arguments(("data", "model"), place, compute_fn=self.asking(target))
+        private.check_sources_once(parser)
 
     def asking(self, target: str) -> Callable[[Namespace, Namespace], Any]:
-        """The function that gives an argument of a configured module, from the data and the module.
+        """The function that computes an argument of a configured module, from the data and the module.
 
-        It is asked whether or not the module has such an argument.
+        jsonargparse calls it also for modules without such an argument.
         """
 
         def ask(data: Namespace, model: Namespace) -> Any:
             link, arguments = link_of(imported(model.class_path), target), model.get("init_args") or Namespace()
-            if link is None:  # what the user has given stays
+            if link is None:  # keep the user's value
                 return arguments.get(target.replace(".", ".init_args."))
             return link.ask(ConfiguredParts(self, data, arguments))
 
         return ask
 
     def built(self, part: Namespace | None) -> Any:
-        """A configured part, the same for the same configuration."""
+        """A configured part, the same object for the same configuration."""
         key = repr(part)
         if key not in self._built:
             self._built[key] = configured(part)
@@ -51,9 +53,9 @@ class ConfiguredParts:
     """The data and the arguments of a configured module; see `lightning_gen.links.Parts`.
 
     Args:
-        links: Builds them.
+        links: Builds the parts.
         data: The description of the data.
-        arguments: Those of the module.
+        arguments: The module's arguments.
     """
 
     def __init__(self, links: Links, data: Namespace, arguments: Namespace) -> None:
@@ -67,11 +69,11 @@ class ConfiguredParts:
         return self._links.built(self._data)
 
     def part(self, name: str) -> Any:
-        """The part that the module takes under a name."""
+        """The part that is the module's argument of a name."""
         return self._links.built(self._arguments.get(name))
 
     def first(self, name: str, kind: type) -> Any:
-        """The first part of a kind in an argument that is a dictionary of parts; None where there is none."""
+        """The first part of a class in an argument that is a dictionary of parts; None without one."""
         parts = self._arguments.get(name)
         for part in parts.values() if isinstance(parts, dict) else ():
             found = imported(part.class_path)
@@ -81,16 +83,16 @@ class ConfiguredParts:
 
 
 def known(kind: type[GenerativeModule] | None = None) -> Iterator[type[GenerativeModule]]:
-    """The classes of modules that are derived from one, or from `GenerativeModule`, as far as they are imported."""
+    """The imported subclasses of a module class, or of `GenerativeModule`."""
     for below in (kind or GenerativeModule).__subclasses__():
         yield below
         yield from known(below)
 
 
 def link_of(kind: type | None, target: str) -> Link | None:
-    """What a class says of an argument; None where it says nothing, or is no `GenerativeModule`.
+    """The link of a class for an argument; None without one, or for a class that is no `GenerativeModule`.
 
-    A class that has no links at all gets those of others for arguments of the same name, as in version 0.1.
+    A class without any link gets those of other classes for arguments of the same name, as in version 0.1.
     """
     if kind is None or not issubclass(kind, GenerativeModule):
         return None
@@ -99,10 +101,10 @@ def link_of(kind: type | None, target: str) -> Link | None:
 
 
 def configured(part: Namespace | None) -> Any:
-    """Build a part from its ``{class_path, init_args}``, and the parts that it is made of.
+    """Build a part from its ``{class_path, init_args}``, with the parts among its arguments.
 
     Raises:
-        InputError: There is no part, no such class, or an argument that it needs is missing.
+        InputError: The part or a required argument is missing, or there is no such class.
     """
     kind = imported(part.class_path) if part is not None else None
     if part is None:
@@ -120,7 +122,7 @@ def configured(part: Namespace | None) -> Any:
 
 
 def argument(value: Any) -> Any:
-    """An argument of a configured part: a part of its own, or plain data."""
+    """An argument of a configured part: another part, which is built, or plain data."""
     if isinstance(value, Namespace):
         return configured(value) if "class_path" in value else value.as_dict()
     return value

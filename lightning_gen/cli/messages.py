@@ -1,4 +1,4 @@
-"""One sentence for each mistake: what jsonargparse and Lightning say, cut down to what a user has to change."""
+"""The messages of jsonargparse and Lightning, shortened to one sentence that names what the user has to change."""
 
 import inspect
 import re
@@ -6,15 +6,15 @@ import typing
 from collections.abc import Iterable
 
 from lightning_gen.reflection import argument_names, imported
-from lightning_gen.spelling import suggest
+from lightning_gen.spelling import nearest, suggest
 
 
 def explain(message: str, options: Iterable[str] = ()) -> str:
-    """Cut a parser's message down to one sentence, with the nearest valid name where a name is wrong.
+    """Shorten a parser's message to one sentence, with the nearest valid name where a name is wrong.
 
     Args:
-        message: What the parser said, over many lines.
-        options: The names of all options that it knows.
+        message: The parser's message, of many lines.
+        options: The names of all its options, without dashes.
     """
     message = re.sub(r"\x1b\[[0-9;]*m", "", message)
     return (
@@ -34,12 +34,13 @@ def unknown_option(message: str, options: list[str]) -> str | None:
     if found is None or "class_path" in message:
         return None
     name = (found[1] or found[2]).split("=")[0].lstrip("-")
-    return f"there is no option --{name}{suggest(name, options)}"
+    near = nearest(name, options, 1)
+    return f"there is no option --{name}" + (f"; did you mean --{near[0]}?" if near else "")
 
 
-def blamed(message: str, complaint: str) -> tuple[type | None, str] | None:
-    """The innermost class that a message talks about before a complaint, and what the complaint names."""
-    found = re.search(complaint, message)
+def culprit(message: str, error: str) -> tuple[type | None, str] | None:
+    """The innermost class that a message mentions before an error, and the name in that error."""
+    found = re.search(error, message)
     if found is None:
         return None
     owners = re.findall(r"class_path '([^']+)'", message[: found.start()])
@@ -48,7 +49,7 @@ def blamed(message: str, complaint: str) -> tuple[type | None, str] | None:
 
 def unknown_argument(message: str) -> str | None:
     """An argument that a part does not have."""
-    found = blamed(message, r"(?:Option|Key) '([^']+)' is not|unrecognized arguments: --([^=\s]+)")
+    found = culprit(message, r"(?:Option|Key) '([^']+)' is not|unrecognized arguments: --([^=\s]+)")
     if found is None:
         return None
     kind, argument = found
@@ -57,8 +58,8 @@ def unknown_argument(message: str) -> str | None:
 
 
 def missing(message: str) -> str | None:
-    """An argument that has to be given."""
-    found = blamed(message, r"[\"']([\w.]+)[\"'] is required|arguments are required: ([\w.]+)")
+    """A required argument that is missing."""
+    found = culprit(message, r"[\"']([\w.]+)[\"'] is required|arguments are required: ([\w.]+)")
     if found is None:
         return None
     kind, argument = found
@@ -67,11 +68,11 @@ def missing(message: str) -> str | None:
 
 
 def unknown_class(message: str) -> str | None:
-    """A class name that is none of the known ones."""
+    """The name of a class that does not exist."""
     found = re.search(r"dot import path string: (\S+)|Import path (\S+) does not|No module named '([^']+)'", message)
     if found is None:
         return None
-    base = asked_for(message[: found.start()])
+    base = expected_base(message[: found.start()])
     name = next(group for group in found.groups() if group)
     if base is None:
         return f"{option_of(message)}there is no class '{name}': give its import path, such as torch.optim.Adam"
@@ -86,11 +87,11 @@ def abstract(message: str) -> str | None:
     base = imported(found[1]) if found else None
     if base is None:
         return None
-    return f"{option_of(message)}say first which class it is, one of {', '.join(sorted(concrete(base)))}"
+    return f"{option_of(message)}name its class first, one of {', '.join(sorted(concrete(base)))}"
 
 
-def asked_for(message: str) -> type | None:
-    """The class of the library that a part should have been: that of the innermost argument talked about."""
+def expected_base(message: str) -> type | None:
+    """The class of the library that a part should be: that of the innermost argument in the message."""
     owners, keys = re.findall(r"class_path '([^']+)'", message), re.findall(r'Parser key "([\w.]+)"', message)
     owner = imported(owners[-1]) if owners else None
     hints = typing.get_type_hints(owner.__init__) if owner is not None and keys else {}  # type: ignore[misc]
@@ -99,20 +100,20 @@ def asked_for(message: str) -> type | None:
 
 
 def concrete(base: type) -> set[str]:
-    """The names of the classes of the library that can stand where `base` is asked for."""
+    """The names of the classes of the library that can be given for `base`."""
     below: list[type] = base.__subclasses__()
     found = {name for kind in below for name in concrete(kind)}
     return found if inspect.isabstract(base) or base.__name__.startswith("_") else found | {base.__name__}
 
 
 def option_of(message: str) -> str:
-    """The option that a message is about, as ``--data.size: ``."""
+    """The option in a message, as ``--data.size: ``."""
     keys = re.findall(r'Parser key "([\w.]+)"', message)
     return f"--{'.'.join(keys)}: " if keys else ""
 
 
 def wrong_value(message: str) -> str | None:
-    """A value of the wrong kind."""
+    """A value of the wrong type."""
     message = re.sub(r"NestedArg\(key=.*?val=(.*?)\)", r"\1", message)
     expected = [kind for kind in re.findall(r"Expected an? ([^\n]*?)(?:\. Got|\n|$)", message) if "None" not in kind]
     expected = [kind for kind in expected if not kind.startswith("path but")] or expected

@@ -1,4 +1,4 @@
-"""The parser of commands: what is wrong with one is said in a sentence."""
+"""The parser of commands, which reports a mistake in one sentence."""
 
 from collections.abc import Callable
 from typing import NoReturn
@@ -6,19 +6,19 @@ from typing import NoReturn
 from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gen import private
-from lightning_gen.cli.help import PROGRAM
+from lightning_gen.cli.help import IMPORT, PROGRAM
 from lightning_gen.cli.messages import explain
 from lightning_gen.errors import InputError
 
 GIVEN: set[str | int] = {"fit"}
-"""Arguments that the command line gives a command itself: the function that runs `fit`."""
+"""Arguments of a command that are not options: `dispatch.run` passes the function that runs `fit`."""
 
 
 class Parser(LightningArgumentParser):
-    """Says in one sentence what is wrong with a command."""
+    """Reports a mistake in a command in one sentence."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # type: ignore[override]
-        """Raise the message, cut down to its core, with the nearest valid name."""
+        """Raise the message, shortened to one sentence, with the nearest valid name."""
         if not self.exit_on_error:  # the parser of a part, inside that of the command
             super().error(message, ex)
         raise root_error(ex) or InputError(explain(message, self.option_names)) from None
@@ -33,9 +33,9 @@ class Parser(LightningArgumentParser):
 
 
 def command_parser(name: str, command: Callable[..., None]) -> Parser:
-    """The parser of a command that needs no Trainer; `GIVEN` is none of its options."""
-    parser = Parser(prog=f"{PROGRAM} {name}", description=first_line(command), allow_abbrev=False)
-    parser.add_function_arguments(command, as_positional=True, skip=GIVEN)
+    """The parser of a command that needs no Trainer; the arguments in `GIVEN` are no options."""
+    parser = Parser(prog=f"{PROGRAM} {name}", description=first_line(command), epilog=IMPORT, allow_abbrev=False)
+    parser.add_function_arguments(command, as_group=False, as_positional=True, skip=GIVEN)
     return parser
 
 
@@ -45,7 +45,7 @@ def first_line(function: Callable[..., None]) -> str:
 
 
 def root_error(error: BaseException | None) -> InputError | None:
-    """The sentence for the user inside an error that a library has wrapped around it."""
+    """The InputError that another library has wrapped in errors of its own; None without one."""
     while error is not None and not isinstance(error, InputError):
         error = error.__cause__ or error.__context__
     return error

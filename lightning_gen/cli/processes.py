@@ -1,4 +1,4 @@
-"""Errors between the processes of a run: what they mean, in one sentence that one of the processes prints."""
+"""Errors between the processes of a run, explained in one sentence that one of the processes prints."""
 
 import os
 import re
@@ -15,8 +15,8 @@ MEANINGS = {
     r"EADDRINUSE|address already in use": "another program has port {port} of {address}: set MASTER_PORT (PORT of "
     "the scripts in configs/cluster) to a free one",
     r"clients joined": (
-        "not all processes of the run came: start all of them, each node's with the same MASTER_ADDR and MASTER_PORT, "
-        f"or wait for them longer ({TIMEOUT})"
+        "not all processes of the run have connected: start all of them, each node's with the same MASTER_ADDR "
+        f"and MASTER_PORT, or wait for them longer ({TIMEOUT})"
     ),
     r"timed out|timeout": (
         f"another process of the run did not answer in time: see whether it printed why; {AGAIN}, and with "
@@ -26,28 +26,28 @@ MEANINGS = {
         f"another process of the run has ended: see what it printed; {AGAIN}"
     ),
 }
-"""What torch.distributed says, by its words, and what it means."""
+"""Patterns of torch.distributed's messages, and what they mean."""
 ANSWER = timedelta(seconds=5)
-"""For how long a process that has an error waits to hear whether another one has told it."""
+"""How long a process with an error waits for the answer whether another process has printed it."""
 
 
 def prints(sentence: str) -> bool:
-    """Whether this process is to print an error: the first of the processes of a run that comes to it does.
+    """Whether this process prints an error: of the processes of a run, the first that has it does.
 
-    They ask the store at which they have met. An error that one of them has alone is so told by that one, and one that
-    all have is told once. Where they have not met yet, or the store is gone with the process that kept it, each tells
-    what it has: twice is better than never.
+    A counter in the store of the processes decides, so an error that all of them have is printed once. Before they are
+    connected, or after the process that keeps the store has ended, each of them prints its error: twice is better than
+    never.
     """
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     try:
-        store = meeting_place()
+        store = shared_store()
         return store is None or store.add(f"lightning_gen/told/{attempt}/{sentence}", 1) == 1
     except RuntimeError:
         return True
 
 
-def meeting_place() -> torch.distributed.Store | None:
-    """The store of the processes of this run, of their group or, before there is one, of torchrun; None without.
+def shared_store() -> torch.distributed.Store | None:
+    """The store that the processes of this run share: that of their group, else that of torchrun; None without one.
 
     Raises:
         RuntimeError: It does not answer.
@@ -65,7 +65,7 @@ def meeting_place() -> torch.distributed.Store | None:
 
 
 def explanation(error: BaseException) -> str | None:
-    """What an error between processes means, in one sentence; None for all other errors."""
+    """The explanation of an error between processes, in one sentence; None for all other errors."""
     text = f"{type(error).__name__}: {error}"
     distributed = type(error).__name__.startswith("Dist") or re.search(r"gloo|nccl|TCPStore|ProcessGroup", text, re.I)
     if not distributed:

@@ -16,13 +16,13 @@ INSTALLED = Path(__file__).parents[1] / "configs"
 CHECKOUT = Path(__file__).parents[2] / "configs"
 DEFAULT = "gan/dcgan"
 LARGEST = 2**20
-"""Bytes of a recipe; those here have some hundreds."""
+"""Maximum size of a recipe in bytes; those in ``configs/`` have some hundreds."""
 MOST = 100_000
-"""Values of a recipe, its aliases written out."""
+"""Maximum number of values in a recipe, its aliases expanded."""
 
 
 def folder() -> Path:
-    """Where the recipes are: inside an installed wheel, beside the package in a checkout."""
+    """The folder of the recipes: inside an installed wheel, beside the package in a checkout."""
     return INSTALLED if INSTALLED.is_dir() else CHECKOUT
 
 
@@ -38,7 +38,7 @@ def find(name: str) -> Path:
         name: A path to a YAML file, or a short name.
 
     Raises:
-        InputError: There is none; the message lists the near ones.
+        InputError: There is no such recipe; the message lists similar ones.
     """
     if Path(name).is_file():
         return Path(name)
@@ -51,11 +51,11 @@ def find(name: str) -> Path:
 
 
 def load(path: Path, model: type | None = None) -> dict[str, Any]:
-    """The content of a recipe; classes and arguments of this package are called as they are today.
+    """The content of a recipe, with today's names of classes and arguments of this package.
 
     Args:
-        path: The recipe, whatever version wrote it.
-        model: The class of the model, or a base of it, where the recipe may leave it to another one.
+        path: The recipe, of any version.
+        model: The class of the model, or a base of it, for a recipe that may not name it.
 
     Raises:
         InputError: As `read`.
@@ -66,22 +66,24 @@ def load(path: Path, model: type | None = None) -> dict[str, Any]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a recipe as it is written.
+    """The content of a recipe as it is in the file.
 
     Raises:
-        InputError: The file cannot be read, is too large or not a YAML mapping, or aliases make it so.
+        InputError: The file cannot be read, is too large (also with its aliases expanded) or is not a YAML mapping.
     """
     try:
         with opened(path) as file:
             text = file.read(LARGEST + 1)
         content = parsed(text.decode()) if len(text) <= LARGEST else None
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): allow it, or give another --config") from None
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}): make it readable or give another --config"
+        ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        problem = "too deep" if isinstance(error, RecursionError) else str(error).replace("\n", " ")
+        problem = "nested too deeply" if isinstance(error, RecursionError) else str(error).replace("\n", " ")
         raise InputError(f"{path} is not a YAML file ({problem}): correct it or give another --config") from None
     if len(text) > LARGEST:
-        raise InputError(f"{path} is larger than any recipe, {LARGEST:,} bytes: give another --config")
+        raise InputError(f"{path} is larger than a recipe may be, {LARGEST:,} bytes: give another --config")
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -92,12 +94,12 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def parsed(text: str) -> Any:
-    """The content of a YAML text, of plain data alone.
+    """The content of a YAML text that holds plain data only.
 
     Raises:
-        YAMLError: It is no YAML, or its aliases (`*name`) stand for more than `MOST` values or for themselves.
-        RecursionError: It is too deep.
-        ValueError: A number or a date in it is none.
+        YAMLError: It is no YAML, or its aliases (`*name`) expand to more than `MOST` values or to themselves.
+        RecursionError: It is nested too deeply.
+        ValueError: A number or a date in it is invalid.
     """
     loader = yaml.SafeLoader(text)
     try:
@@ -111,30 +113,30 @@ def parsed(text: str) -> Any:
 
 
 def check_aliases(root: yaml.Node) -> None:
-    """Check how many values a document holds once its aliases are written out: ten lines can stand for billions.
+    """Check the number of values in a document with its aliases expanded: ten lines can expand to billions.
 
     Raises:
-        YAMLError: Too many, or one holds itself.
+        YAMLError: There are too many, or an alias contains itself.
     """
     sizes: dict[int, float] = {}
 
     def size(node: yaml.Node) -> float:
         if id(node) not in sizes:
-            sizes[id(node)] = math.inf  # until it is known, so that what holds itself has no end
+            sizes[id(node)] = math.inf  # until it is known, so that an alias that contains itself is infinite
             parts = node.value if isinstance(node, yaml.CollectionNode) else []
             flat = [part for pair in parts for part in pair] if isinstance(node, yaml.MappingNode) else parts
             sizes[id(node)] = 1 + sum(map(size, flat))
         return sizes[id(node)]
 
     if size(root) > MOST:
-        raise yaml.YAMLError(f"with its aliases written out it has more than {MOST:,} values")
+        raise yaml.YAMLError(f"with its aliases expanded it has more than {MOST:,} values")
 
 
 def check_keys(path: Path, content: dict[str, Any], known: Iterable[str]) -> None:
-    """Refuse a top-level key that no option reads.
+    """Refuse a top-level key that is no option.
 
     Raises:
-        InputError: Names the key and the nearest valid one.
+        InputError: There is such a key; the message names the nearest valid one.
     """
     known = list(known)
     for key in content:

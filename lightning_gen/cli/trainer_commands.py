@@ -1,4 +1,4 @@
-"""The commands that have a Trainer, ``fit``, ``validate``, ``test``, ``predict``: from a command line to a Trainer."""
+"""The commands that run a Trainer: ``fit``, ``validate``, ``test`` and ``predict``."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,25 +31,25 @@ from lightning_gen.training.overhead import keep_memory
 
 
 class CLI(LightningCLI):
-    """LightningCLI with runs in fixed folders, lengths in images, and parts that learn of each other."""
+    """LightningCLI with runs in fixed folders, lengths in images, and arguments that follow from other parts."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.links = Links()
         super().__init__(*args, **kwargs)
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add what a run is called and how long it is."""
+        """Add the options of a run, such as its name and its length."""
         super().add_default_arguments_to_parser(parser)
         add_run_options(parser)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link what one part must know of another."""
+        """Link the arguments that follow from other parts."""
         self.links.add(parser)
 
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
     ) -> None:
-        """Add the commands that need no Trainer, for ``--help``; `run` calls them without coming here."""
+        """Add the commands that need no Trainer, for ``--help``; `dispatch.run` calls them directly."""
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
         for name, parser in self._subcommand_parsers.items():
             shorten_help(parser, name)
@@ -60,7 +60,7 @@ class CLI(LightningCLI):
             commands.add_subcommand(name, command_parser(name, command), help=first_line(command))
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Complete what the user typed, then parse it."""
+        """Complete the user's command line, then parse it."""
         argv = list(args) or ["--help"]
         if argv[0] in self._subcommand_parsers:
             known = {name.split(".")[0] for name in cast(Parser, self._subcommand_parsers[argv[0]]).option_names}
@@ -70,7 +70,7 @@ class CLI(LightningCLI):
         self.config = parser.parse_args(argv)
 
     def _parse_ckpt_path(self) -> None:
-        """Nothing: what a checkpoint says of itself lies under what the user says already."""
+        """Do nothing: `CommandLine.complete` has added what the checkpoint describes, below the user's settings."""
 
     @property
     def settings(self) -> Namespace:
@@ -88,7 +88,7 @@ class CLI(LightningCLI):
         super()._set_seed()
 
     def check(self) -> None:
-        """Check what can be checked before anything is built or written."""
+        """Check the settings before anything is built or written."""
         for name in COUNTS:
             if self.settings[name] is not None and self.settings[name] < 1:
                 raise InputError(f"--{name} must be at least 1, not {self.settings[name]}")
@@ -98,7 +98,7 @@ class CLI(LightningCLI):
             check_folder(self.folder, self.settings.ckpt_path, self.resumes, model)
 
     def instantiate_classes(self) -> None:
-        """Build what the command describes; its data were built when the networks asked for their shape."""
+        """Build the model, the data and the Trainer; the data may be built already, for links that read their shape."""
         described = self.config.clone()
         described[described.subcommand].data = self.links.built(self.settings.data)
         self.config_init = self.parser.instantiate_classes(described)
@@ -106,7 +106,7 @@ class CLI(LightningCLI):
         self.trainer = self.instantiate_trainer()
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """The Trainer with the callbacks of every run, a logger in the run's folder, and checkpoints written whole."""
+        """The Trainer with the callbacks of every run, a logger in the run's folder, and atomic checkpoint files."""
         settings = self.config_init[self.config_init.subcommand]
         trainer, fits = settings.trainer, self.config.subcommand == "fit"
         if fits and settings.max_images is not None and trainer.max_epochs is None:
@@ -117,7 +117,7 @@ class CLI(LightningCLI):
         callbacks = list(run_callbacks(settings, self.folder, self.model, self.recipe, fits))
         kwargs["callbacks"] = [*as_list(trainer.callbacks), *callbacks]
         if trainer.default_root_dir is None:
-            kwargs["default_root_dir"] = str(self.folder)  # where Lightning looks for what another SLURM job has left
+            kwargs["default_root_dir"] = str(self.folder)  # where Lightning looks for checkpoints of earlier SLURM jobs
         self.model.check_trainer(trainer)
         if not any(isinstance(callback, ImageCheckpoint) for callback in callbacks):
             kwargs["enable_checkpointing"] = False
@@ -129,37 +129,37 @@ class CLI(LightningCLI):
         except (
             ValueError,
             RuntimeError,
-        ) as error:  # Lightning's own sentence on devices and strategies that do not fit
+        ) as error:  # Lightning's message on devices and strategies that do not fit
             raise InputError(str(error)) from error
         if fits and isinstance(built.accelerator, CPUAccelerator):
             keep_memory()
         return built
 
     def recipe(self) -> str:
-        """The whole configuration as YAML: it starts a run like this one, and does not go on from its checkpoint."""
+        """The whole configuration as YAML: it starts a run like this one, without its checkpoint."""
         settings = self.settings.clone()
         settings.ckpt_path = None
         return self._subcommand_parsers["fit"].dump(settings, skip_unset=False)
 
 
 def as_list(value: Any) -> list[Any]:
-    """What an option holds that takes one thing, several or none."""
+    """The value of an option that takes one object, a list or none, as a list."""
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def lightning(argv: list[str]) -> CLI:
-    """Run a command that has a Trainer; returns what was built for it.
+    """Run a command that has a Trainer; returns the CLI with model, data and Trainer.
 
     Args:
         argv: The command line after the program's name.
 
     Raises:
-        InputError: It cannot be done as asked.
+        InputError: The command cannot be run as given.
     """
     commands = [*CLI.subcommands(), *COMMANDS]
     if argv and not argv[0].startswith("-") and argv[0] not in commands:
         raise InputError(
-            f"there is no verb '{argv[0]}'{suggest(argv[0], commands)}: the verbs are {', '.join(commands)}"
+            f"there is no command '{argv[0]}'{suggest(argv[0], commands)}: the commands are {', '.join(commands)}"
         )
     options = {"allow_abbrev": False, "formatter_class": HelpFormatter}
     top = {
@@ -173,7 +173,7 @@ def lightning(argv: list[str]) -> CLI:
         GenerativeModule,
         DataModule,
         save_config_callback=None,
-        trainer_defaults={"enable_model_summary": False},  # Report says it in a line
+        trainer_defaults={"enable_model_summary": False},  # Report prints it in a line
         seed_everything_default=0,
         subclass_mode_model=True,
         subclass_mode_data=True,
@@ -192,6 +192,6 @@ def fit(options: Sequence[str]) -> pl.Trainer:
         options: The command line after ``fit``.
 
     Raises:
-        InputError: It cannot be done as asked.
+        InputError: The command cannot be run as given.
     """
     return lightning(["fit", *options]).trainer

@@ -1,4 +1,4 @@
-"""The commands beside fit, validate, test and predict: they need no Trainer, or are around one. One file a command."""
+"""The commands that do not run a Trainer themselves: `sample`, `evaluate` and `bench`, each in a file of its own."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,8 @@ from lightning_gen.commands.evaluate import evaluate
 from lightning_gen.commands.sample import sample
 
 COMMANDS: dict[str, Callable[..., None]] = {"sample": sample, "evaluate": evaluate, "bench": bench}
-"""The commands by name; a command is a function, its arguments are the options and its docstring the help.
+"""The commands by name; a command is a function whose arguments are the options and whose docstring is the help.
 
-One that takes ``*argv`` gets the words of the command line that are none of its options. One that takes ``fit`` gets
-the function that runs ``fit`` with such words and returns its Trainer.
+A command with ``*argv`` gets the part of the command line that is none of its options. A command with ``fit`` gets a
+function that runs ``fit`` with such a command line and returns its Trainer.
 """

@@ -1,11 +1,11 @@
-"""How fast a recipe trains on this machine, beside a reference loop, and what would make it faster."""
+"""The command ``bench``: the time of a recipe's training step, of a reference loop's, and with faster options."""
 
 import re
 import shlex
 import sys
 from collections.abc import Sequence
 
-from lightning_gen.bench.figures import compared
+from lightning_gen.bench.metrics import compared
 from lightning_gen.bench.options import Trials, chosen
 from lightning_gen.bench.run import Fit, measured
 from lightning_gen.commands.output import output_file, show
@@ -26,31 +26,31 @@ def bench(
     steps: int = 50,
     switches: bool = True,
 ) -> None:
-    """Time a training step of a recipe beside a reference loop; further options are those of fit.
+    """Time a training step of a recipe and of a reference loop; further options are those of fit.
 
-    The library's side is all that ``fit`` does but validation. The reference is a loop in plain PyTorch over
-    copies of the same networks, with the same mathematics and in the same precision. Their steps are interleaved, so
-    that whatever else the machine does meets both. In the same rounds options are tried that make some recipes faster.
+    The library's step is all that ``fit`` does but validation. The reference loop is plain PyTorch on copies of the
+    same networks, with the same mathematics and in the same precision. Their steps are interleaved, so that other
+    programs on the machine slow down both. Each round also tries options that make some recipes faster.
 
     Args:
         recipe: A recipe, by short name (gan/dcgan) or path.
         argv: Options for ``fit``, such as --config data/fashion_mnist --trainer.precision bf16-mixed.
         fit: Runs ``fit``.
-        output: A JSON file for the same figures and their card.
-        repeats: Rounds, at least 1; the figures are the middle ones.
-        steps: Timed steps of each side in a run, at least 1.
-        switches: Whether to try --channels_last, --trainer.precision bf16-mixed, --compile and, of a GAN,
-            --model.shared_samples too.
+        output: A JSON file for the metrics and their protocol.
+        repeats: Rounds, at least 1; the medians are reported.
+        steps: Timed steps of the recipe, and as many of the loop, in each run; at least 1.
+        switches: Whether to try --channels_last, --trainer.precision bf16-mixed, --compile and, for a GAN,
+            --model.shared_samples.
 
     Raises:
-        InputError: ``fit`` cannot do it as asked, a number is below 1, or several devices are asked for.
+        InputError: ``fit`` cannot run the command, a number is below 1, or several devices are given.
     """
     target = output_file(output, "bench.json")
     check(argv, repeats, steps)
     command = ["--config", recipe, *argv]
     runs, trials = [], Trials(fit, command, WARM_UP, steps)
     for number in range(1, repeats + 1):
-        say(f"round {number} of {repeats}: {steps} steps of {recipe}, and as many by hand", sys.stderr)
+        say(f"round {number} of {repeats}: {steps} steps of {recipe}, and as many of a reference loop", sys.stderr)
         runs.append(measured(fit, command, WARM_UP, steps))
         if switches:
             trials.take_round()
@@ -59,10 +59,10 @@ def bench(
 
 
 def check(argv: Sequence[str], repeats: int, steps: int) -> None:
-    """Check what ``fit`` does not.
+    """Check the arguments that ``fit`` does not check.
 
     Raises:
-        InputError: A number is below 1, several devices are asked for, or help is.
+        InputError: A number is below 1, several devices are given, or help is asked for.
     """
     for name, number in (("repeats", repeats), ("steps", steps)):
         if number < 1:
@@ -70,8 +70,8 @@ def check(argv: Sequence[str], repeats: int, steps: int) -> None:
     for option in ("trainer.devices", "trainer.num_nodes"):
         if chosen(option, argv):
             raise InputError(
-                f"bench times one device: leave out --{option}; tests/benchmarks/scaling.py compares several processes"
+                f"bench times one device: leave out --{option}; tests/benchmarks/scaling.py times several processes"
             )
     for word in argv:
         if re.match(r"--print_config|--\S+\.help", word):
-            raise InputError(f"bench explains no options: add {word} to `python -m lightning_gen fit` instead")
+            raise InputError(f"bench does not explain options: add {word} to `python -m lightning_gen fit` instead")

@@ -1,4 +1,4 @@
-"""Figures of a trained model on the test split, each beside its floor or ceiling and with its protocol."""
+"""The command ``evaluate``: metrics of a trained model on the test split, with floors, ceilings and protocols."""
 
 from lightning_gen.commands.output import output_file, show
 from lightning_gen.commands.samplers import chosen_sampler
@@ -19,28 +19,28 @@ def evaluate(
     extractor: bool = True,
     sampler: str | None = None,
 ) -> None:
-    """Measure a trained model on the test split and print the figures with their protocol.
+    """Measure a trained model on the test split and print the metrics with their protocol.
 
-    Autoencoders, in one table beside PCA of the same width and raw pixels: error of reconstruction, bounds on the
-    likelihood, use of the code and of codebooks, and how well classes can be told from codes; on Sprites also
-    disentanglement. Models that can draw: distance of their samples from real ones, beside that of two real sets. On
-    pictures with labels also Fréchet distance, precision and recall in the features of a small classifier that is
-    trained on the data; on stacked digits, and on mixtures of Gaussians, which modes they found and how evenly they
-    draw them.
+    Of autoencoders, in a table with PCA of the same width and raw pixels: reconstruction error, bounds on the
+    likelihood, use of the code and of codebooks, and classification accuracy of the codes; on Sprites also
+    disentanglement. Of models that can draw samples: the distance of samples from real data, with that of two real
+    sets. On images with labels also Fréchet distance, precision and recall, in the features of a small classifier that
+    is trained on the data; on stacked digits and on mixtures of Gaussians, the number of modes found and how evenly
+    they are sampled.
 
     Args:
         checkpoint: A checkpoint, such as runs/dcgan/checkpoints/last.ckpt.
-        data: What to evaluate on, such as Digits; that of the training if left out.
-        output: A JSON file for the same figures and their card.
+        data: The data to evaluate on, such as Digits; the training data if left out.
+        output: A JSON file for the metrics and their protocol.
         seed: The same seed draws the same samples.
         samples: Samples drawn to count modes; 100,000 on mixtures of Gaussians and 26,000 on stacked digits if left
             out.
-        draws: Codes of each test sample that log p(x) of a variational autoencoder is estimated with; at most 5,000 if
+        draws: Codes of each test sample for the estimate of log p(x) of a variational autoencoder; at most 5,000 if
             left out.
-        extractor: Whether to train a classifier of the data, some seconds to minutes the first time, for the figures
-            that need one.
-        sampler: What the codes of an autoencoder's samples are drawn from, as for ``sample``: prior, gmm or flow; its
-            prior if left out. One that the checkpoint does not keep is fitted first.
+        extractor: Whether to train a classifier of the data, which takes seconds to minutes the first time, for the
+            metrics that need one.
+        sampler: Distribution of the codes of an autoencoder's samples, as for ``sample``: prior, gmm or flow; its
+            prior if left out. One that is not in the checkpoint is fitted first.
 
     Raises:
         InputError: The checkpoint or the data cannot be read, or do not fit each other.

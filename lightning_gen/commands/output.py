@@ -1,4 +1,4 @@
-"""Where the report of a command goes: to a JSON file, and to the terminal."""
+"""The output of a command's report: to a JSON file and to the terminal."""
 
 import shutil
 from pathlib import Path
@@ -15,12 +15,11 @@ def output_file(output: str | None, name: str) -> Path | None:
     """The file of ``--output``, checked before anything is measured.
 
     Args:
-        output: What the user gave.
-        name: What a file may be called where it is a folder.
+        output: The option's value.
+        name: A file name to suggest where `output` is a folder.
 
     Raises:
-        InputError: It is an address or a folder, is not called as JSON is, or would replace something else than an
-            older report.
+        InputError: It is a URL or a folder, does not end in ``.json``, or would replace a file that is no report.
     """
     if output is None:
         return None
@@ -34,10 +33,10 @@ def output_file(output: str | None, name: str) -> Path | None:
 
 
 def show(report: Report, target: Path | None) -> None:
-    """Write a report as JSON where there is a file for it, and print it, also where the file cannot be written.
+    """Write a report as JSON if there is a file for it, and print it, even if the file cannot be written.
 
     Raises:
-        InputError: It cannot.
+        InputError: The file cannot be written.
     """
     replaced = target is not None and target.exists()
     try:

@@ -1,4 +1,4 @@
-"""Draw from a trained model."""
+"""The command ``sample``: samples of a trained model."""
 
 import os
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
 
 COPIES = 3
-"""How often samples are in memory at once at most, on their way from the decoder to a file."""
+"""Maximum number of copies of the samples in memory at a time, between the decoder and the file."""
 
 
 def sample(
@@ -32,24 +32,24 @@ def sample(
     standing_batches: int = 0,
     sampler: str | None = None,
 ) -> None:
-    """Draw samples from a trained model; the checkpoint alone is needed.
+    """Draw samples from a trained model; only the checkpoint is needed.
 
-    A sampler that is asked for the first time is fitted to the codes of the training data, and kept in the checkpoint.
+    A sampler that is used for the first time is fitted to the codes of the training data and stored in the checkpoint.
 
     Args:
         checkpoint: A checkpoint, such as runs/dcgan/checkpoints/last.ckpt.
-        n: Samples to draw.
-        out: A file ending in .png for one picture of all, in .npy for an array; anything else is a folder of PNG files.
+        n: Number of samples.
+        out: A file ending in .png for one image of all samples, in .npy for an array; else a folder for PNG files.
         seed: The same seed draws the same samples.
         labels: Class or classes to draw, such as 3 or '[0, 1]', for models with classes; at random if left out. A
-            picture has one row a class, the first ten if left out.
-        truncation: Largest absolute value of a latent's coordinate, for GANs: below 2, better samples of less variety.
-        standing_batches: Batches over which BatchNorm's statistics are measured anew before drawing, for GANs.
-        sampler: What an autoencoder's codes are drawn from: prior, gmm or flow; its prior if left out. The last two are
-            densities fitted to its codes, so that models without a prior can draw too.
+            .png file has one row for each class, of the first ten if left out.
+        truncation: Maximum absolute value of a latent's coordinates, for GANs: below 2, better but less varied samples.
+        standing_batches: Batches over which BatchNorm's statistics are measured again before drawing, for GANs.
+        sampler: Distribution of an autoencoder's codes: prior, gmm or flow; its prior if left out. The last two are
+            fitted to its codes, so that models without a prior can draw samples too.
 
     Raises:
-        InputError: The checkpoint cannot be read, or the model cannot draw what is asked.
+        InputError: The checkpoint cannot be read, or the model cannot draw these samples.
     """
     target = written(out)
     trained = Trained.open(checkpoint)
@@ -74,10 +74,10 @@ def sample(
 def check_draw(
     module: GenerativeModule, n: int, labels: list[int] | None, truncation: float | None, standing_batches: int
 ) -> None:
-    """Check what can be checked before anything is drawn.
+    """Check the options before anything is drawn.
 
     Raises:
-        InputError: A count is out of range, there is no class to draw, or an option is not for this kind of model.
+        InputError: A count is out of range, the list of classes is empty, or the model does not take an option.
     """
     if n < 1:
         raise InputError(f"the number of samples must be at least 1, not {n}")
@@ -91,10 +91,10 @@ def check_draw(
 
 
 def check_memory(shape: Shape, medium: Medium, n: int, target: Path) -> None:
-    """Check that as many samples can be held in memory as are to be drawn.
+    """Check that the samples fit in memory.
 
     Raises:
-        InputError: They cannot.
+        InputError: They do not.
     """
     enlarged = medium.preview_values(shape) if target.suffix == PNG.ending else 0
     each, free = COPIES * (4 * torch.Size(shape).numel() + enlarged), memory()
@@ -106,25 +106,25 @@ def check_memory(shape: Shape, medium: Medium, n: int, target: Path) -> None:
 
 
 def memory() -> int:
-    """Bytes of memory that the machine has."""
+    """Memory of the machine, in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def check_target(target: Path, medium: Medium, n: int, data: Mapping[str, Any]) -> list[Path]:
-    """Check that samples can be written where a user wants them.
+    """Check that samples can be written to a file or folder.
 
     Args:
         target: The file or folder.
-        medium: What a sample is.
-        n: How many samples.
-        data: The description of the data that the model was trained on.
+        medium: The kind of samples.
+        n: Number of samples.
+        data: The description of the training data.
 
     Returns:
-        The files that will be replaced.
+        The files that are replaced.
 
     Raises:
-        InputError: The file's ending is unknown, samples without files of their own are to be written as a folder of
-            these, or what would be replaced is of another kind or belongs to those data.
+        InputError: The file's ending is unknown, samples of this kind cannot be written to a folder, or a file that
+            would be replaced is of another kind or belongs to the training data.
     """
     kind, places = medium.kind_of(target), f"a {' or '.join(medium.endings)} file"
     places += ", or a folder" if medium.single is not None else ""
@@ -147,7 +147,7 @@ def check_target(target: Path, medium: Medium, n: int, data: Mapping[str, Any]) 
 
 
 def check_data(file: Path, data: Mapping[str, Any]) -> None:
-    """Check that a file to be replaced is no part of the data that a model was trained on.
+    """Check that a file that would be replaced is not in the training data of the model.
 
     Raises:
         InputError: It is.

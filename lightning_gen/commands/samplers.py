@@ -1,4 +1,4 @@
-"""Samplers of an autoencoder's codes: fitted when they are asked for, and kept in the checkpoint."""
+"""Samplers of an autoencoder's codes: fitted when they are first used, and stored in the checkpoint."""
 
 import os
 from pathlib import Path
@@ -21,10 +21,10 @@ from lightning_gen.training import GenerativeModule
 
 
 def check_sampler(module: GenerativeModule, name: str | None) -> None:
-    """Check that there is such a sampler and that the model has codes to draw.
+    """Check that there is such a sampler and that the model can use it.
 
     Raises:
-        InputError: There is not, or it has none.
+        InputError: There is no such sampler, or the model cannot use it.
     """
     if name is not None and name not in SAMPLERS:
         choices = ", ".join(SAMPLERS)
@@ -36,12 +36,12 @@ def check_sampler(module: GenerativeModule, name: str | None) -> None:
 
 
 def chosen_sampler(trained: Trained, name: str | None, data: DataModule | None = None) -> LatentSampler | None:
-    """The sampler of a name, which the checkpoint keeps or which is fitted now; None for the model's own prior.
+    """The sampler of a name, from the checkpoint or fitted now; None for the model's prior.
 
     Args:
         trained: The model.
         name: One of `SAMPLERS`, or None.
-        data: What to fit it to; None for the data that the checkpoint names.
+        data: The data to fit it to; None for those that the checkpoint names.
 
     Raises:
         InputError: There is no such sampler, or it cannot be fitted.
@@ -58,41 +58,41 @@ def chosen_sampler(trained: Trained, name: str | None, data: DataModule | None =
 def fit(
     trained: Trained, module: CodeSampling, kind: type[LatentSampler], data: DataModule | None = None
 ) -> LatentSampler:
-    """Fit a sampler to the codes of data, and write the checkpoint anew with it where it names these data.
+    """Fit a sampler to the codes of data, and store it in the checkpoint if the checkpoint names these data.
 
     Args:
-        trained: What the checkpoint holds.
+        trained: The content of the checkpoint.
         module: Its model.
-        kind: The sampler.
+        kind: The class of the sampler.
         data: The data; None for those that the checkpoint names.
 
     Raises:
-        InputError: The data are not named, are gone or are of another shape, or the sampler does not fit the codes.
+        InputError: The data are not named, do not exist or have another shape, or the sampler cannot fit the codes.
     """
     data = data or trained.data()
     check_shape(module, data)
     say(f"fitting {kind.__name__} to the codes of the training split of {type(data).__name__}")
     sampler = module.fit_sampler(kind(), data)
     if harmless(data.hparams) != harmless(trained.described_data):
-        say(f"{trained.path} names other data: the sampler is not kept there")
+        say(f"{trained.path} names other data: the sampler is not stored there")
         return sampler
-    say(keep(module.progress()["samplers"], trained.stored, trained.path))
+    say(store(module.progress()["samplers"], trained.stored, trained.path))
     return sampler
 
 
-def keep(samplers: dict[str, Any], stored: dict[str, Any], path: str) -> str:
-    """Write a checkpoint anew with samplers, unless its run has written it meanwhile.
+def store(samplers: dict[str, Any], stored: dict[str, Any], path: str) -> str:
+    """Add samplers to a checkpoint file, unless its run has written the file meanwhile.
 
     Args:
-        samplers: What `GenerativeModule.progress` says of them.
+        samplers: Their entry in `GenerativeModule.progress`.
         stored: The content of the checkpoint whose codes they were fitted to.
         path: The file.
 
     Returns:
-        What became of them, in a sentence.
+        A sentence for the user: whether they were stored.
     """
-    target = Path(path).resolve()  # a link goes on leading to it
-    meanwhile = f"{path} was written anew by its run meanwhile: the sampler is not kept there"
+    target = Path(path).resolve()  # a link stays a link
+    meanwhile = f"{path} was rewritten by its run meanwhile: the sampler is not stored there"
     try:
         before = identity(target)
         latest = checkpoints.read(path)
@@ -103,27 +103,27 @@ def keep(samplers: dict[str, Any], stored: dict[str, Any], path: str) -> str:
             torch.save(latest, file)
             file.flush()
             os.fsync(file.fileno())
-            if identity(target) != before:  # asked last: its run may have written all that time
+            if identity(target) != before:  # checked last: its run may have written it meanwhile
                 raise Overtaken
     except Overtaken:
         return meanwhile
     except (InputError, OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as a RuntimeError
         return f"it will be fitted again at the next call: {error}"
-    return f"it is kept in {path}, so the next call needs no data, until a run writes that file anew"
+    return f"it is stored in {path}, so the next call needs no data, until a run rewrites that file"
 
 
 class Overtaken(Exception):
-    """Another process has written a file that was to be replaced."""
+    """Another process has written the file that would be replaced."""
 
 
 def identity(path: Path) -> tuple[int, ...]:
-    """What changes where a file is replaced or written to."""
+    """Numbers of a file of which one changes when it is replaced or written to."""
     found = path.stat()
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def same_state(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two contents of a checkpoint are of the same weights at the same count of images."""
+    """Whether two checkpoints have the same weights and the same count of images."""
     counts = [each.get("lightning_gen", {}).get("images_seen") for each in (one, other)]
     first, second = one["state_dict"], other["state_dict"]
     same = first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)

@@ -1,4 +1,4 @@
-"""A trained model, opened once for whatever a command does with it."""
+"""A trained model, rebuilt once from its checkpoint for a command."""
 
 import sys
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from lightning_gen.training import GenerativeModule
 
 @dataclass(frozen=True)
 class Trained:
-    """What a checkpoint holds, rebuilt.
+    """The model in a checkpoint, rebuilt.
 
     Attributes:
         module: The model, on `device`.
         path: The checkpoint.
-        stored: Its content, as plain data and tensors.
-        device: Where the model is.
+        stored: The checkpoint's content, as plain data and tensors.
+        device: The model's device.
     """
 
     module: GenerativeModule
@@ -33,14 +33,14 @@ class Trained:
 
     @classmethod
     def open(cls, path: str, device: str | torch.device = "cpu") -> "Trained":
-        """Read a checkpoint and build its model; code in it is refused.
+        """Read a checkpoint and build its model; a file that holds code is refused.
 
         Args:
             path: The checkpoint, such as ``runs/dcgan/checkpoints/last.ckpt``.
-            device: Where the model is to be.
+            device: The model's device.
 
         Raises:
-            InputError: It is not a whole checkpoint of a module that is known.
+            InputError: The file is not a complete checkpoint of a known module.
         """
         stored = checkpoints.read(path)
         module = checkpoints.restore(GenerativeModule, stored, path)  # type: ignore[type-abstract]
@@ -48,21 +48,21 @@ class Trained:
 
     @property
     def medium(self) -> Medium:
-        """What a sample is: how it is stored, shown and written to files."""
+        """The kind of the samples: how they are stored, shown and written to files."""
         return self.module.medium
 
     @property
     def described_data(self) -> dict[str, Any]:
-        """What the checkpoint says of the data that the model was trained on; empty where it says nothing."""
+        """The description of the training data in the checkpoint; empty without one."""
         return self.stored.get("datamodule_hyper_parameters") or {}
 
     def data(self) -> DataModule:
-        """The data that the model was trained on; where they are read, and decoded to, is said on stderr.
+        """The training data; the folders from which they are read and to which they are decoded are printed on stderr.
 
-        Nothing is downloaded for them, and their cache is the user's own.
+        They are never downloaded, and only the user's own cache is used.
 
         Raises:
-            InputError: The checkpoint does not describe them, or they are gone.
+            InputError: The checkpoint does not describe them, or they do not exist.
         """
         described = self.described_data
         if "_class_path" not in described:

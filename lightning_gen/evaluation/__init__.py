@@ -1,4 +1,4 @@
-"""Figures of a trained model on data: of its reconstructions, its codes, its likelihood and its samples."""
+"""Metrics of a trained model on data: of its reconstructions, codes, likelihood and samples."""
 
 from lightning_gen.evaluation.assessment import assess
 

@@ -1,4 +1,4 @@
-"""All figures that a trained model and data allow, each beside its floor or ceiling and with its protocol."""
+"""All metrics that apply to a trained model and data, with their floors, ceilings and protocols."""
 
 from typing import Any, cast
 
@@ -25,7 +25,7 @@ from lightning_gen.training.classes import check_classes
 from lightning_gen.training.contexts import evaluating
 
 MIXTURE_SAMPLES, STACKED_SAMPLES = 100_000, 26_000
-"""Samples that modes are counted on: on mixtures of Gaussians, and on stacked pictures, where 26,000 are usual."""
+"""Numbers of samples for counting modes: on mixtures of Gaussians, and on stacked images, where 26,000 is usual."""
 
 
 def assess(
@@ -38,17 +38,17 @@ def assess(
     checkpoint: str | None = None,
     sampler: LatentSampler | None = None,
 ) -> Report:
-    """Compute all figures that the model and the data allow.
+    """Compute all metrics that apply to the model and the data.
 
     Args:
         module: The model.
-        data: Its test split is evaluated on.
-        seed: Of all that is drawn.
+        data: The data; the metrics are of its test split.
+        seed: Seed of all random numbers.
         samples: Samples drawn to count modes, at least 1; None for `MIXTURE_SAMPLES` or `STACKED_SAMPLES`.
-        draws: Codes of each sample that log p(x) is estimated with, at least 1; None for what `likelihoods` takes.
-        extractor: Whether to train a classifier for the figures that need one.
-        checkpoint: Where the model comes from, for the card.
-        sampler: What the codes of samples are drawn from, for autoencoders; None for the prior.
+        draws: Codes of each sample for the estimate of log p(x), at least 1; None for the default of `likelihoods`.
+        extractor: Whether to train a classifier for the metrics that need one.
+        checkpoint: Path of the model, for the protocol.
+        sampler: Distribution of the codes of samples, for autoencoders; None for the prior.
 
     Raises:
         InputError: Model and data differ in shape, the test split is empty, or the model's outputs are not finite.
@@ -59,18 +59,18 @@ def assess(
     data.setup()
     if not len(data.test_set):
         raise InputError("the test split is empty: set --data.test_fraction above 0, or give other data with --data")
-    report = Report(card=card_of(module, data, checkpoint))
+    report = Report(card=protocol_of(module, data, checkpoint))
     with evaluating(module):
         if module.reconstructs:
             report += autoencoding(cast(Autoencoder, module), data, seed, draws)
         if module.has_prior or sampler is not None:
-            report += drawing(Source(module, sampler), data, seed, samples, extractor)
-        report += Report(omitted=undrawn(module, sampler))
+            report += generation(Source(module, sampler), data, seed, samples, extractor)
+        report += Report(omitted=unmeasured(module, sampler))
     return report
 
 
 def autoencoding(module: Autoencoder, data: DataModule, seed: int, draws: int | None) -> Report:
-    """The figures of an autoencoder; see `assess`."""
+    """The metrics of an autoencoder; see `assess`."""
     if module.num_classes is not None:
         check_classes(module.num_classes, data.num_classes)
     report = comparison(module, data, seed) + likelihoods(module, data, seed, draws)
@@ -79,9 +79,9 @@ def autoencoding(module: Autoencoder, data: DataModule, seed: int, draws: int | 
     return report
 
 
-def drawing(source: Source, data: DataModule, seed: int, samples: int | None, extractor: bool) -> Report:
-    """The figures of what a model draws; see `assess`."""
-    report = Report(card={"samples": drawn_from(source)}) + distance(source, data, seed)
+def generation(source: Source, data: DataModule, seed: int, samples: int | None, extractor: bool) -> Report:
+    """The metrics of a model's samples; see `assess`."""
+    report = Report(card={"samples": samples_protocol(source)}) + distance(source, data, seed)
     if data.mixture is not None:
         return report + coverage(source, data, seed, samples or MIXTURE_SAMPLES)
     if not data.medium.dimensions:
@@ -93,28 +93,28 @@ def drawing(source: Source, data: DataModule, seed: int, samples: int | None, ex
     return report + features(source, data, seed)
 
 
-def drawn_from(source: Source) -> str:
-    """What the samples that are measured are drawn from."""
+def samples_protocol(source: Source) -> str:
+    """The distribution of the measured samples, in words."""
     if source.sampler is not None:
         described = compact(checkpoints.describe(source.sampler))
         return f"decoded from codes of {described}, fitted to the codes of the training split"
     return source.module.sampled_from
 
 
-def undrawn(module: GenerativeModule, sampler: LatentSampler | None) -> dict[str, str]:
-    """Which samples of an autoencoder are not measured, each with what would measure them."""
+def unmeasured(module: GenerativeModule, sampler: LatentSampler | None) -> dict[str, str]:
+    """The samples of an autoencoder that are not measured, each with the option that would measure them."""
     if "sampler" not in module.sample_options:
         return {}
     module = cast(CodeSampling, module)
-    kept = {
-        f"figures of {name} samples": f"the checkpoint keeps this sampler, --sampler {name} measures what it draws"
+    stored = {
+        f"figures of {name} samples": f"the checkpoint holds this sampler, --sampler {name} measures its samples"
         for name, kind in SAMPLERS.items()
         if kind is not None and not isinstance(sampler, kind) and module.keeps(kind)
     }
-    if kept or sampler is not None or module.has_prior:
-        return kept
+    if stored or sampler is not None or module.has_prior:
+        return stored
     reason = f"the code of {type(module.bottleneck).__name__} has no prior to draw from"
-    return {"figures of samples": f"{reason}, --sampler gmm fits a density to the codes and measures what it draws"}
+    return {"figures of samples": f"{reason}, --sampler gmm fits a density to the codes and measures its samples"}
 
 
 def check_numbers(samples: int | None, draws: int | None) -> None:
@@ -128,8 +128,8 @@ def check_numbers(samples: int | None, draws: int | None) -> None:
             raise InputError(f"--{flag} must be at least 1, not {number}")
 
 
-def card_of(module: GenerativeModule, data: DataModule, checkpoint: str | None) -> dict[str, Any]:
-    """What was evaluated: model, data and versions."""
+def protocol_of(module: GenerativeModule, data: DataModule, checkpoint: str | None) -> dict[str, Any]:
+    """The protocol: model, data and versions."""
     return {
         "checkpoint": checkpoint,
         "module": type(module).__name__,

@@ -1,4 +1,4 @@
-"""What ``evaluate`` measures of an autoencoder, beside PCA with as many dimensions and the data themselves."""
+"""Metrics of an autoencoder's reconstructions and codes, with those of PCA of the same width and of the raw data."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -47,25 +47,25 @@ COLUMNS = (
     "knn_accuracy",
     "probe_accuracy",
 )
-"""Figures in which an autoencoder is compared with PCA and with the data themselves, where they apply."""
+"""Metrics in which an autoencoder is compared with PCA and with the raw data, where they apply."""
 
 VALUES = 50_000_000
-"""Training samples times the numbers of their codes that classes are learned from at most, in each row of the table."""
+"""Maximum number of training samples times numbers in a code for classification, in each row of the table."""
 
 Read = Callable[[Batch], Tensor]
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A way to describe samples by numbers, in one row of the table.
+    """An encoding of samples, the model's or one that it is compared with: one row of the table.
 
     Attributes:
-        prefix: Of the names of its figures.
-        name: Of its row.
+        prefix: Prefix of the names of its metrics.
+        name: Title of its row.
         width: Numbers in a code.
-        by: Put behind the meanings of its figures.
-        encode: A batch to codes ``(n, ...)``.
-        reconstruct: A batch to what is left of it, ``(n, *shape)``; None where nothing is lost.
+        by: Appended to the descriptions of its metrics.
+        encode: Maps a batch to codes ``(n, ...)``.
+        reconstruct: Maps a batch to its reconstruction ``(n, *shape)``; None for raw data.
     """
 
     prefix: str
@@ -77,17 +77,17 @@ class Baseline:
 
     @property
     def title(self) -> str:
-        """What stands before its row."""
+        """The label of its row."""
         return f"{self.name}, {self.width} numbers"
 
 
 @torch.no_grad()
 def comparison(module: Autoencoder, data: DataModule, seed: int) -> Report:
-    """What an autoencoder gives back and what can be read off its codes, and the same of its baselines."""
+    """Reconstruction errors, use of codebooks and accuracy of codes, of an autoencoder and its baselines."""
     code, dimensions, values = code_size(module, data, seed), torch.Size(data.shape).numel(), data.medium.values
     raw = Baseline("raw_", f"raw {values}", dimensions, f", which are raw {values}", lambda batch: batch.x)
     model = Baseline("", "this model", code, "", partial(encoded, module), partial(reconstructed, module))
-    baselines, report = [raw, model], Report(card=card_of(module, code))
+    baselines, report = [raw, model], Report(card=protocol_of(module, code))
     reason = pca_skip_reason(code, dimensions, len(data.train_set))
     if reason is None:
         pca = principal_components(module, data, code, seed)
@@ -102,21 +102,21 @@ def comparison(module: Autoencoder, data: DataModule, seed: int) -> Report:
 
 
 def reconstruction(module: Autoencoder, data: DataModule, baselines: list[Baseline], seed: int) -> Report:
-    """Errors of reconstruction of the test split."""
-    figures: tuple[Measurement, ...] = ()
+    """Reconstruction errors on the test split."""
+    errors: tuple[Measurement, ...] = ()
     for baseline in reversed(baselines):
         if baseline.reconstruct is not None:
             test = observed(module, labelled(data, data.test_set), seeded(seed))
             error = reconstruction_error(((batch.x, baseline.reconstruct(batch)) for batch in test), data.medium)
-            figures += error.measurements(baseline.prefix, baseline.by)
+            errors += error.measurements(baseline.prefix, baseline.by)
     reason = ssim_skip_reason(data.shape, data.medium)
     if reason is None:
-        return Report(figures, {"ssim": SSIM_PROTOCOL})
-    return Report(figures, omitted={"ssim": reason} if data.medium.dimensions else {})
+        return Report(errors, {"ssim": SSIM_PROTOCOL})
+    return Report(errors, omitted={"ssim": reason} if data.medium.dimensions else {})
 
 
 def codebooks(module: Autoencoder, data: DataModule, seed: int) -> Report:
-    """How much of its codebooks a model uses on the whole test split; nothing where it has none."""
+    """The use of a model's codebooks on the whole test split; an empty report without codebooks."""
     if not quantized(module, first(module, data, seed)):
         return Report()
     test = observed(module, labelled(data, data.test_set), seeded(seed))
@@ -125,16 +125,16 @@ def codebooks(module: Autoencoder, data: DataModule, seed: int) -> Report:
 
 
 def separability(module: Autoencoder, data: DataModule, baselines: list[Baseline], seed: int) -> Report:
-    """How well classes can be told from codes, by their neighbours and by a linear classifier.
+    """Classification accuracy of codes, by nearest neighbours and by a linear classifier.
 
     Args:
         module: The model.
-        data: Its training split is learned from and its test split told apart, if it has classes.
-        baselines: Whose codes.
-        seed: Of the choice of training samples, where they are not all taken.
+        data: The data; its training split is fitted on and its test split is classified, if it has classes.
+        baselines: The encodings.
+        seed: Seed of the choice of training samples, where not all are used.
     """
     if data.num_classes is None or data.num_classes < 2:
-        reason = f"{type(data).__name__} has no classes that could be told from the codes"
+        reason = f"{type(data).__name__} has no classes"
         return Report(omitted={"knn_accuracy": reason, "probe_accuracy": reason})
     report = Report()
     samples: dict[str, int] = {}
@@ -147,11 +147,11 @@ def separability(module: Autoencoder, data: DataModule, baselines: list[Baseline
         test = vectors(baseline.encode, observed(module, labelled(data, data.test_set), seeded(seed)))
         report += neighbours(baseline, train, test) + probe(baseline, train, test, iterations)
     known = {measurement.name for measurement in report.measurements}
-    card = {
+    protocols = {
         "knn_accuracy": {**NEIGHBOUR_PROTOCOL, "training_samples": samples},
         "probe_accuracy": {**PROBE_PROTOCOL, "training_samples": samples, "iterations": iterations},
     }
-    return report + Report(card={name: protocol for name, protocol in card.items() if name in known})
+    return report + Report(card={name: protocol for name, protocol in protocols.items() if name in known})
 
 
 def neighbours(baseline: Baseline, train: Vectors, test: Vectors) -> Report:
@@ -167,7 +167,7 @@ def neighbours(baseline: Baseline, train: Vectors, test: Vectors) -> Report:
 
 
 def probe(baseline: Baseline, train: Vectors, test: Vectors, iterations: dict[str, int]) -> Report:
-    """The accuracy of the linear probe; its iterations are noted."""
+    """The accuracy of the linear probe; the number of its iterations is added to `iterations`."""
     reason = probe_skip_reason(train)
     if reason is not None:
         return Report(omitted={"probe_accuracy": reason})
@@ -177,21 +177,21 @@ def probe(baseline: Baseline, train: Vectors, test: Vectors, iterations: dict[st
     return Report((Measurement(f"{baseline.prefix}probe_accuracy", found.accuracy, meaning),))
 
 
-# codes and what is left of samples -----------------------------------------------------------------------------------
+# codes and reconstructions ------------------------------------------------------------------------------------------
 
 
 def encoded(module: Autoencoder, batch: Batch) -> Tensor:
-    """Codes without noise, ``(n, latent_dim, *map_size)``; networks without classes leave the labels aside."""
+    """Codes without noise, ``(n, latent_dim, *map_size)``; networks without classes ignore the labels."""
     return module.encode(batch.x, batch.labels)
 
 
 def reconstructed(module: Autoencoder, batch: Batch) -> Tensor:
-    """What is left of a batch, ``(n, *shape)``."""
+    """The reconstruction of a batch, ``(n, *shape)``."""
     return module.reconstruct(batch.x, batch.labels)
 
 
 def quantized(module: Autoencoder, batch: Batch) -> tuple[Quantization, ...]:
-    """What the codebooks made of a batch, one after another; none without a codebook."""
+    """The quantizations of a batch by each codebook; empty without a codebook."""
     code: Code = module.bottleneck(module.encoder(batch.x, batch.labels), None)
     return code.quantizations
 
@@ -202,7 +202,7 @@ def projected(pca: PrincipalComponents, batch: Batch) -> Tensor:
 
 
 def restored(pca: PrincipalComponents, batch: Batch) -> Tensor:
-    """What is left of a batch after PCA, ``(n, *shape)``."""
+    """The reconstruction of a batch by PCA, ``(n, *shape)``."""
     return pca.reconstruct(batch.x)
 
 
@@ -217,7 +217,7 @@ def vectors(encode: Read, batches: Iterator[Batch]) -> Vectors:
 
 
 def principal_components(module: Autoencoder, data: DataModule, components: int, seed: int) -> PrincipalComponents:
-    """PCA, fitted on the training split as the model is of it."""
+    """PCA, fitted on the training split after the model's `input_transform`."""
     batches = observed(module, labelled(data, data.train_set, max(2 * BATCH, 2 * components)), seeded(seed))
     values = torch.Size(data.shape).numel() * len(data.train_set)
     return fit_pca((batch.x for batch in batches), components, values)
@@ -233,15 +233,14 @@ def code_size(module: Autoencoder, data: DataModule, seed: int) -> int:
     return encoded(module, first(module, data, seed))[0].numel()
 
 
-def card_of(module: Autoencoder, code: int) -> dict[str, Any]:
-    """What was done with samples before anything was measured."""
-    card = {"reconstruction": f"decoded from codes of {code} numbers without noise"}
+def protocol_of(module: Autoencoder, code: int) -> dict[str, Any]:
+    """The protocol of reconstructions and codes."""
+    found = {"reconstruction": f"decoded from codes of {code} numbers without noise"}
     if module.input_transform is not None:
         name = type(module.input_transform).__name__
-        card["observation"] = f"{name}: samples, those of PCA and raw ones too, are drawn once as the model is of them"
+        found["observation"] = f"{name} is applied once to all samples, also to those of PCA and to raw ones"
     if module.num_classes is not None:
-        card["conditional"] = (
-            "encoder and decoder are told the classes of the samples, so that what the codes tell of a class is only "
-            "what the encoder repeats"
+        found["conditional"] = (
+            "encoder and decoder are conditioned on the class, so a code need not encode it and its accuracy may be low"
         )
-    return card
+    return found

@@ -1,4 +1,4 @@
-"""Whether a trained model and data are made for each other."""
+"""Checks of a trained model against data."""
 
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
@@ -6,10 +6,10 @@ from lightning_gen.training import GenerativeModule
 
 
 def check_shape(module: GenerativeModule, data: DataModule) -> None:
-    """Check that a model and data are made for each other.
+    """Check that a model and data have the same shape of samples.
 
     Raises:
-        InputError: They are not.
+        InputError: They do not.
     """
     wanted, got = tuple(module.data_shape), tuple(data.shape)
     if wanted == got:

@@ -1,4 +1,4 @@
-"""What ``evaluate`` measures by a classifier of the data: distances of features, and which classes were drawn."""
+"""Metrics of samples by a classifier of the data: distances of features, and the classes and modes of samples."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -23,30 +23,30 @@ from lightning_gen.metrics.extractor import skip_reason as extractor_skip_reason
 from lightning_gen.metrics.precision_recall import PRECISION_NEIGHBOURS
 
 FEATURED = 10_000
-"""Pictures of each set whose features are compared, at most."""
+"""Maximum number of images in each set whose features are compared."""
 
 HELD_OUT_KEY = 3
-"""Draws the held-out stacks that samples are compared with; 0, 1 and 2 draw the splits."""
+"""Key of the held-out stacks with which samples are compared; 0, 1 and 2 are the keys of the splits."""
 
 
 def features(source: Source, data: DataModule, seed: int) -> Report:
-    """Fréchet distance, precision and recall of samples against the test split, beside those of training pictures."""
+    """Fréchet distance, precision and recall of samples against the test split, with those of training images."""
     reason = extractor_skip_reason(data)
     if reason is not None:
         return Report(omitted={"features": reason})
     extractor = trained_extractor(data)
     count = min(FEATURED, len(data.test_set), len(data.train_set))
     real, other = (
-        extractor.cached_features(partial(real_pictures, data, split, count, seed), count)
+        extractor.cached_features(partial(real_images, data, split, count, seed), count)
         for split in (data.test_set, data.train_set)
     )
     fake = extractor.features(rounded(drawn(source, count, seed), data.medium))
     found, ceiling = precision_recall(real, fake), precision_recall(real, other)
     distance = f"Fréchet distance from the test split in the features of {extractor.name}, not FID, lower is better"
-    precise = "share of samples that are like real pictures (quality), higher is better"
-    varied = "share of real pictures that are like samples (variety), higher is better"
-    same = f"the same of {count} training pictures instead of samples of the model"
-    figures = (
+    precise = "share of samples that are like real images (quality), higher is better"
+    varied = "share of real images that are like samples (variety), higher is better"
+    same = f"the same of {count} training images instead of samples of the model"
+    measurements = (
         Measurement("frechet_distance", float(frechet_distance(fake, real)), distance),
         Measurement("frechet_distance_floor", float(frechet_distance(other, real)), same),
         Measurement("precision", found.precision, precise),
@@ -61,17 +61,17 @@ def features(source: Source, data: DataModule, seed: int) -> Report:
         "precision_recall": f"k = {PRECISION_NEIGHBOURS}",
         "seed": seed,
     }
-    card = {"features": protocol, **card_of(extractor)}
-    return Report(figures, card) + labels(source, data, extractor, count, seed)
+    card = {"features": protocol, **protocol_of(extractor)}
+    return Report(measurements, card) + labels(source, data, extractor, count, seed)
 
 
-def real_pictures(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Tensor]:
-    """Pictures of a split taken at random, as they would be read from 8-bit files, batch by batch."""
+def real_images(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Tensor]:
+    """Random images of a split, rounded to 8 bits, batch by batch."""
     return rounded(picks(data, split, count, seed), data.medium)
 
 
 def labels(source: Source, data: DataModule, extractor: Extractor, count: int, seed: int) -> Report:
-    """How often a conditional model draws the class that it is asked for, as the classifier sees it."""
+    """How often a conditional model draws the class that it is given, by the classifier."""
     known = source.module.num_classes
     if known is None:
         return Report()
@@ -79,14 +79,14 @@ def labels(source: Source, data: DataModule, extractor: Extractor, count: int, s
         reason = f"the model knows {known} classes and {type(data).__name__} has {data.num_classes}"
         return Report(omitted={"label_accuracy": reason})
     wanted = torch.arange(count) % known
-    pictures = rounded(drawn(source, count, seed, wanted), data.medium)
-    seen = stacked_classes(extractor, pictures) if data.singles is not None else extractor.classes(pictures)
-    meaning = "share of samples in which the classifier sees the class that was asked for, higher is better"
+    images = rounded(drawn(source, count, seed, wanted), data.medium)
+    seen = stacked_classes(extractor, images) if data.singles is not None else extractor.classes(images)
+    meaning = "share of samples that the classifier assigns to their class, higher is better"
     return Report((Measurement("label_accuracy", (seen == wanted).double().mean().item(), meaning),))
 
 
 def stacked(source: Source, data: StackedImages, seed: int, samples: int) -> Report:
-    """Modes of stacked pictures that samples hold and how evenly, beside those of as many held-out stacks."""
+    """The number of modes of stacked images in samples and their balance, with those of as many held-out stacks."""
     reason = extractor_skip_reason(data.singles)
     if reason is not None:
         return Report(omitted={"modes": reason})
@@ -94,8 +94,8 @@ def stacked(source: Source, data: StackedImages, seed: int, samples: int) -> Rep
     found = stacked_modes(stacked_classes(extractor, rounded(drawn(source, samples, seed), data.medium)), modes)
     held_out = data.stack(data.singles.test_set, samples, HELD_OUT_KEY)
     real = stacked_modes(stacked_classes(extractor, rounded(picks(data, held_out, samples, seed), data.medium)), modes)
-    same = f"the same of {samples} stacks of test pictures instead of samples of the model"
-    figures = (
+    same = f"the same of {samples} stacks of test images instead of samples of the model"
+    measurements = (
         Measurement("modes", found.modes, "modes with a sample, higher is better"),
         Measurement("modes_ceiling", modes, "modes that there are"),
         Measurement("modes_real", real.modes, same),
@@ -103,14 +103,14 @@ def stacked(source: Source, data: StackedImages, seed: int, samples: int) -> Rep
         Measurement("kl_floor", found.kl_floor, "what a perfect sampler scores on average with as many samples"),
         Measurement("kl_real", real.kl, same),
         Measurement(
-            "classifier_accuracy", extractor.accuracy, f"test accuracy of {extractor.name}, which tells the modes"
+            "classifier_accuracy", extractor.accuracy, f"test accuracy of {extractor.name}, which assigns the modes"
         ),
     )
     protocol = {"samples": samples, "classified": "each channel for itself, rounded to 8 bits", "seed": seed}
-    card = {"modes": protocol, **card_of(extractor)}
-    return Report(figures, card) + labels(source, data, extractor, samples, seed)
+    card = {"modes": protocol, **protocol_of(extractor)}
+    return Report(measurements, card) + labels(source, data, extractor, samples, seed)
 
 
-def card_of(extractor: Extractor) -> dict[str, Any]:
-    """Which classifier the figures come from."""
+def protocol_of(extractor: Extractor) -> dict[str, Any]:
+    """The protocol of the classifier."""
     return {"extractor": extractor.protocol, "extractor_accuracy": round(extractor.accuracy, 4)}

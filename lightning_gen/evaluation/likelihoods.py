@@ -1,4 +1,4 @@
-"""What ``evaluate`` says of how probable a model finds the test split, and of how much of its code is in use."""
+"""The likelihood of the test split under a model, and the number of latent dimensions in use."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,13 +21,13 @@ from lightning_gen.records import Batch, Level, Reconstruction
 from lightning_gen.regularizers.latent import closed_form, log_ratio
 
 ELBO_DRAWS = 10
-"""Codes of each sample that the ELBO is averaged over."""
+"""Codes of each sample over which the ELBO is averaged."""
 
 NLL_DRAWS, NLL_CODES, NLL_SAMPLES = 5_000, 100_000, 1_000
-"""Codes of each sample, and codes in all, that log p(x) is estimated with, and test samples, at most, unless told."""
+"""Default maximum numbers for the estimate of log p(x): codes of each sample, codes in all, and test samples."""
 
 OUTPUTS = 2**21
-"""Numbers that the decoder gives at a time, at most, which bounds the memory."""
+"""Maximum number of values that the decoder outputs at a time, which bounds the memory."""
 
 ACTIVE = 0.01
 """Variance of the posterior mean over the samples above which a latent dimension is active."""
@@ -44,10 +44,10 @@ def likelihoods(
 
     Args:
         module: The model.
-        data: Its test split is evaluated on.
-        seed: Of all that is drawn.
-        draws: Codes of each sample that log p(x) is estimated with, at least 1; None for 5,000, or for fewer where
-            they would be more than 100,000 in all.
+        data: The data; the metrics are of its test split.
+        seed: Seed of all random numbers.
+        draws: Codes of each sample for the estimate of log p(x), at least 1; None for 5,000, or for fewer if there
+            would be more than 100,000 in all.
         samples: Test samples that log p(x) is estimated for, at least 1; None for the whole split, up to 1,000.
 
     Raises:
@@ -73,8 +73,8 @@ def has_levels(module: Autoencoder, data: DataModule) -> bool:
 
 
 def bound(module: Autoencoder, data: DataModule, seed: int) -> Report:
-    """The ELBO of the whole test split in nats per sample, and in bits per dimension; a density sees 8-bit pixels
-    spread over the width of their values.
+    """The ELBO of the whole test split in nats per sample, and in bits per dimension, for which a density is
+    evaluated at dequantised pixels.
     """
     elbo = mean_over(module, data, seed, elbos)
     meaning = "bound from below on log p(x) of the test split in nats per sample, higher is better"
@@ -84,9 +84,7 @@ def bound(module: Autoencoder, data: DataModule, seed: int) -> Report:
     step = data.medium.step
     if step is not None and not module.likelihood.discrete:
         if data.test_set.__getitems__([0]).x.is_floating_point():
-            reason = (
-                "the likelihood is a density of pixels, and of pixels that are not 8-bit numbers it is worth no bits"
-            )
+            reason = "the likelihood is a density of pixels, which gives bits only for pixels that are 8-bit numbers"
             return found + Report(omitted={"bits_per_dim": reason})
         meaning += ", pixels dequantised"
         if not dequantizes(module):
@@ -98,10 +96,10 @@ def bound(module: Autoencoder, data: DataModule, seed: int) -> Report:
 
 def elbo_protocol(module: Autoencoder, data: DataModule, seed: int) -> dict[str, str | int]:
     """How the ELBO is computed."""
-    observation = "the samples as they are" if module.input_transform is None else type(module.input_transform).__name__
+    transform = "the samples as they are" if module.input_transform is None else type(module.input_transform).__name__
     return {
         "samples": f"{len(data.test_set)} of test",
-        "observation": observation,
+        "observation": transform,
         "codes": f"{ELBO_DRAWS} for each sample",
         "divergence": "in closed form where there is one",
         "seed": seed,
@@ -124,21 +122,21 @@ def divergence(level: Level) -> Tensor:
 
 
 def dequantizes(module: Autoencoder) -> bool:
-    """Whether the module is of samples that are spread over the width of 8-bit values."""
+    """Whether the module's `input_transform` dequantises samples."""
     return module.input_transform is not None and any(
         isinstance(m, Dequantization) for m in module.input_transform.modules()
     )
 
 
 def scale_note(module: Autoencoder, data: DataModule, seed: int) -> str:
-    """What forbids to compare the figures with those of other models, for the end of the first one's meaning."""
+    """A note for the first metric's meaning, if the metrics cannot be compared with those of other models."""
     likelihood: Likelihood = module.likelihood
     while isinstance(likelihood, WrappedLikelihood):
         likelihood = likelihood.likelihood
     if isinstance(likelihood, BernoulliLikelihood) and mean_over(module, data, seed, grey) > 0:
         return (
             "; like bits_per_dim and nll_nats a cross-entropy of grey pixels, not to be compared with likelihoods: set "
-            "an observation Binarization"
+            "--model.input_transform Binarization"
         )
     return ""
 
@@ -152,7 +150,7 @@ def grey(module: Autoencoder, batch: Batch, generator: torch.Generator) -> Tenso
 
 
 def estimate(module: Autoencoder, data: DataModule, seed: int, draws: int, samples: int) -> Report:
-    """An estimate of -log p(x), by so many codes of each of so many test samples."""
+    """An estimate of -log p(x) from `draws` codes of each of `samples` test samples."""
     value = mean_over(module, data, seed, partial(surprises, draws=draws), samples=samples)
     meaning = f"estimate of -log p(x) in nats per sample by {draws:,} weighted codes of each, lower is better"
     protocol = {"codes": f"{draws} for each sample", "samples": f"{samples} of test", "seed": seed}
@@ -174,7 +172,7 @@ def surprises(module: Autoencoder, batch: Batch, generator: torch.Generator, dra
 
 
 def active_units(module: Autoencoder, data: DataModule, seed: int) -> Report:
-    """How many latent dimensions tell the samples of the test split apart, on all levels together.
+    """The number of active latent dimensions on the test split, over all levels.
 
     Paper: Importance Weighted Autoencoders, https://arxiv.org/abs/1509.00519, section 5.2
     """
@@ -194,13 +192,13 @@ def mean_over(
     module: Autoencoder,
     data: DataModule,
     seed: int,
-    figures: Callable[[Autoencoder, Batch, torch.Generator], Tensor],
+    values: Callable[[Autoencoder, Batch, torch.Generator], Tensor],
     change: Augmentation | None = None,
     samples: int | None = None,
 ) -> float:
-    """The mean over test samples of figures ``(n,)`` of a batch; for what else it takes, see `held_out`."""
+    """The mean over test samples of values ``(n,)`` of a batch; for the other arguments see `held_out`."""
     generator = seeded(seed)
-    parts = [figures(module, batch, generator) for batch in held_out(module, data, generator, change, samples)]
+    parts = [values(module, batch, generator) for batch in held_out(module, data, generator, change, samples)]
     return torch.cat(parts).double().mean().item()
 
 
@@ -211,14 +209,14 @@ def held_out(
     change: Augmentation | None = None,
     samples: int | None = None,
 ) -> Iterator[Batch]:
-    """Batches of test samples as the module is of them.
+    """Batches of test samples after the module's `input_transform`.
 
     Args:
-        module: The model; its observation is applied.
-        data: Whose test split.
-        generator: Source of what is drawn.
-        change: What is done to the samples before; None for nothing.
-        samples: How many of the split, at random without repetition; None for all, in order.
+        module: The model.
+        data: The data.
+        generator: Source of random numbers.
+        change: An augmentation that is applied first; None for none.
+        samples: How many samples, at random without repetition; None for all, in order.
     """
     size = min(BATCH, max(1, rows_at_once(module) // ELBO_DRAWS))
     if samples is None or samples >= len(data.test_set):
@@ -231,19 +229,19 @@ def held_out(
 
 
 def rows_at_once(module: Autoencoder) -> int:
-    """How many codes are decoded at a time."""
+    """Number of codes that are decoded at a time."""
     return max(1, OUTPUTS // torch.Size(module.decoder.output_shape).numel())
 
 
 def features_of(module: Autoencoder, batch: Batch) -> Tensor:
-    """What the bottleneck reads of a batch; networks without classes leave the labels aside."""
+    """The encoder's features of a batch; networks without classes ignore the labels."""
     return module.encoder(batch.x, batch.labels)
 
 
 def coded(
     module: Autoencoder, batch: Batch, features: Tensor, draws: int, generator: torch.Generator
 ) -> Reconstruction:
-    """A pass with so many codes of each sample, from its features on."""
+    """A pass from the features on, with `draws` codes of each sample."""
     x, features, labels = (repeated(each, draws) for each in (batch.x, features, batch.labels))
     code = module.bottleneck(features, generator)
     return Reconstruction(x, code, module.decoder(code.sample, labels), codes_per_sample=draws)

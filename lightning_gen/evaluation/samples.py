@@ -1,4 +1,4 @@
-"""Samples that are compared: real ones and drawn ones, batch by batch."""
+"""Real samples and samples of a model, batch by batch."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -16,23 +16,23 @@ from lightning_gen.samplers import LatentSampler
 from lightning_gen.training import GenerativeModule
 
 BATCH = 512
-"""Samples that pass through the model at a time."""
+"""Number of samples that pass through the model at a time."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where drawn samples come from.
+    """A model with the distribution of its codes, which draws samples.
 
     Attributes:
         module: The model.
-        sampler: What its codes are drawn from; None for its own prior.
+        sampler: Distribution of its codes; None for its own prior.
     """
 
     module: GenerativeModule
     sampler: LatentSampler | None = None
 
     def sample(self, count: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
-        """Draw samples ``(count, *shape)``, of the classes asked for where there are any."""
+        """Draw samples ``(count, *shape)``, of the given classes if there are any."""
         options: dict[str, Any] = {} if self.sampler is None else {"sampler": self.sampler}
         return self.module.sample(count, labels, generator, **options)
 
@@ -55,7 +55,7 @@ def batches(data: DataModule, split: Samples, size: int = BATCH) -> Iterator[Ten
 def picked(
     data: DataModule, split: Samples, count: int, generator: torch.Generator, size: int = BATCH
 ) -> Iterator[Batch]:
-    """Samples of a split taken at random without repetition, as the model sees them, batch by batch."""
+    """Random samples of a split without repetition, as the model sees them, batch by batch."""
     rows = torch.randperm(len(split), generator=generator)[:count]
     return (data.scaled(split.__getitems__(part.tolist())) for part in rows.split(size))
 
@@ -66,7 +66,7 @@ def picks(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[T
 
 
 def observed(module: Autoencoder, batches: Iterable[Batch], generator: torch.Generator) -> Iterator[Batch]:
-    """Samples as an autoencoder is of them: drawn from those of the data where it has an `input_transform`.
+    """Samples after the `input_transform` of an autoencoder, if it has one.
 
     Generators in the same state and batches of the same size draw the same samples.
     """
@@ -82,9 +82,9 @@ def drawn(source: Source, count: int, seed: int, labels: Tensor | None = None) -
     """Samples of a model, drawn batch by batch from one seeded generator.
 
     Args:
-        source: The model, and what it draws from.
-        count: How many.
-        seed: Of the generator.
+        source: The model and the distribution of its codes.
+        count: Number of samples.
+        seed: Seed of the generator.
         labels: The classes to draw, ``(count,)``, for a conditional model; None for classes at random.
 
     Raises:
@@ -110,5 +110,5 @@ def draw(source: Source, count: int, seed: int) -> Tensor:
 
 
 def rounded(batches: Iterable[Tensor], medium: Medium) -> Iterator[Tensor]:
-    """Batches of samples as they would be read from files: images in [-1, 1] rounded to 8 bits."""
+    """Samples after a round trip through files, batch by batch: images in [-1, 1] are rounded to 8 bits."""
     return (medium.to_model(medium.to_stored(x)) for x in batches)

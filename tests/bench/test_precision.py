@@ -1,4 +1,4 @@
-"""Precisions of a loop by hand: what products are rounded to, and that scaling a loss changes nothing but overflows."""
+"""Precisions of a reference loop: the rounding of products; and scaling a loss changes only overflows."""
 
 import pytest
 import torch

@@ -23,7 +23,7 @@ def _double_precision():
 
 
 def samples(module, rounds):
-    """Six samples a batch for so many rounds, and the batches of a loop by hand."""
+    """Six samples a batch for so many rounds, and the batches of a reference loop."""
     count = 6 * rounds * module.discriminator_updates
     x, labels = torch.rand(count, *SHAPE) * 2 - 1, torch.randint(CLASSES, (count,))
     known = module.num_classes is not None
@@ -59,8 +59,8 @@ def test_the_weights_are_those_of_a_loop_by_hand(name, trainer):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"objective": Minimax(label_smoothing=0.1)}, "Minimax with label_smoothing 0.1 is not written by hand"),
-        ({"objective": RelativisticAverage()}, "RelativisticAverage is not written by hand"),
+        ({"objective": Minimax(label_smoothing=0.1)}, "Minimax with label_smoothing 0.1 is not in the reference loop"),
+        ({"objective": RelativisticAverage()}, "RelativisticAverage is not in the reference loop"),
         ({"penalties": {"slope": GradientPenalty(centre=0)}}, "GradientPenalty with centre 0 is not"),
         ({"penalties": {"r1": R1(1.0)}}, "R1 and R2 together only"),
         ({"penalties": {"r1": R1(1.0, every=4), "r2": R2(1.0, every=4)}}, "R1 with every 4 is not"),

@@ -19,7 +19,7 @@ import gallery
 import torch
 
 from lightning_gen import cli
-from lightning_gen.bench.figures import compared
+from lightning_gen.bench.metrics import compared
 from lightning_gen.bench.records import Run
 from lightning_gen.bench.run import measured
 from lightning_gen.cli.entry import silence

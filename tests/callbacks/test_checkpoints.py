@@ -67,7 +67,7 @@ def test_the_latest_states_stay_under_their_images(gan, trainer, tmp_path):
 
 
 def test_the_latest_states_are_those_that_were_written_last(gan, trainer, tmp_path):
-    """The run goes on from the first of three states: what it writes stays, although others are of more images."""
+    """A run resumes from the first of three states: its states are kept, although others have more images."""
 
     def train(every, images, ckpt_path=None):
         callbacks = [ImageCheckpoint(every, tmp_path, keep=3), MaxImages(images)]
@@ -240,7 +240,7 @@ def test_one_state_at_least_must_stay(tmp_path):
 
 
 def test_it_is_written_between_updates_of_accumulated_gradients(autoencoder, trainer, tmp_path):
-    """Three batches an update: a state that waits for its update goes on to the same weights."""
+    """Three batches an update: a state with accumulated gradients resumes to the same weights."""
 
     def train(images, ckpt_path=None):
         torch.manual_seed(1)

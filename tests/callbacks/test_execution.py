@@ -126,7 +126,7 @@ def test_only_the_networks_that_are_named_are_compiled(train, monkeypatch, capsy
     assert "compiled generator: " in capsys.readouterr().err
     with pytest.raises(SystemExit):
         train("unknown", "gan/dcgan", "--compile=[critic]")
-    assert "--compile critic is no network that is trained: it has generator, discriminator" in capsys.readouterr().err
+    assert "--compile critic is no trained network: the module has generator, discriminator" in capsys.readouterr().err
 
 
 def test_what_cannot_be_compiled_is_said_in_a_sentence(train, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""A run that is asked to leave writes its state once, at the end of a batch, and goes on to the same weights."""
+"""A run that a signal stops writes its state once, at the end of a batch, and resumes to the same weights."""
 
 import os
 import signal
@@ -67,8 +67,8 @@ def handlers():
 
 
 GOES_ON = {
-    signal.SIGTERM: (75, "asked to leave by a signal: {}; the same command with --ckpt_path last goes on\n"),
-    signal.SIGUSR1: (75, "asked to leave by a signal: {}; the same command with --ckpt_path last goes on\n"),
+    signal.SIGTERM: (75, "stopped by a signal: {}; the same command with --ckpt_path last resumes\n"),
+    signal.SIGUSR1: (75, "stopped by a signal: {}; the same command with --ckpt_path last resumes\n"),
 }
 
 
@@ -114,8 +114,8 @@ def test_ctrl_c_writes_the_state_and_says_how_to_go_on(fit, tmp_path, capsys):
     assert states == [(640, 10, 10)], "the batch was finished"
     path = tmp_path / "run" / "last.ckpt"
     assert capsys.readouterr().err.splitlines() == [
-        "finishing the batch and writing the checkpoint; Ctrl-C again leaves at once",
-        f"stopped: 640 images are in {path}; go on with",
+        "finishing the batch and writing the checkpoint; Ctrl-C again stops at once",
+        f"stopped: 640 images are in {path}; resume with",
         f"  {python()} -m lightning_gen fit --ckpt_path {path}",
     ]
     assert_goes_on(fit, whole, path)

@@ -206,7 +206,7 @@ def test_a_resumed_run_says_where_it_goes_on(tmp_path, capsys):
     assert "going on" not in capsys.readouterr().out
     recorded.fit(tmp_path, "run", "gan/dcgan", 256, "--ckpt_path=last")
     out = capsys.readouterr().out
-    assert "going on after 128 images" in out
+    assert "resuming after 128 images" in out
     assert "Trained on 128 images" in out
 
 

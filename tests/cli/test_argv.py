@@ -62,7 +62,7 @@ def test_a_name_alone_is_that_of_a_run_that_exists(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.yaml").touch()
     command = CommandLine(["fit", "--name=mien", f"--runs_dir={tmp_path}", "--ckpt_path", "last"], KNOWN)
-    with pytest.raises(InputError, match=r"no run in .*mien that could go on: the runs in .* are mine, yours; name a"):
+    with pytest.raises(InputError, match=r"no run in .*mien to resume: the runs in .* are mine, yours; name a"):
         command.complete()
 
 

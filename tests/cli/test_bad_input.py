@@ -50,7 +50,7 @@ def refused(capsys, *words):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["fit", "--trainer.max_epoch", "3"], "did you mean 'trainer.max_epochs'"),
+        (["fit", "--trainer.max_epoch", "3"], "did you mean --trainer.max_epochs?"),
         (["fit", "--modle.x", "3"], "no option --modle.x"),
         (["fit", "--model.generator.widht", "3"], "DCGANGenerator has no argument 'widht'; did you mean 'width'"),
         (["fit", "--model.objective", "Hinje"], "--model.objective: there is no class 'Hinje'; did you mean 'Hinge'"),
@@ -87,7 +87,7 @@ def refused(capsys, *words):
         (["fit", "--trainer.gradient_clip_val", "1", *TINY], "use --model.generator_clip"),
         (["fit", "--trainer.accumulate_grad_batches", "2", *TINY], "use --model.accumulate"),
         (["fit", "--model.generator_optimizer", "Foo"], "--model.generator_optimizer: there is no class 'Foo'"),
-        (["evaluate", "missing.ckpt", "--data.size", "8"], "say first which class it is, one of CIFAR10"),
+        (["evaluate", "missing.ckpt", "--data.size", "8"], "name its class first, one of CIFAR10"),
         (["fit", "--name", ""], "--name must not be empty"),
         (["fit", "--model", "GANModule"], "lacks a part"),
         (["validate"], "validate needs a trained model"),
@@ -110,7 +110,7 @@ def test_a_mistake_is_one_sentence(capsys, words, expected):
         ("modle:\n  class_path: GANModule\n", "has the key 'modle', which is no setting; did you mean 'model'"),
         ("max_image: 3\n", "did you mean 'max_images'"),
         ("zzz: 3\n", "the settings are"),
-        ("trainer:\n  max_epoch: 3\n", "did you mean 'trainer.max_epochs'"),
+        ("trainer:\n  max_epoch: 3\n", "did you mean --trainer.max_epochs?"),
         (
             "model:\n  class_path: GANModule\n  init_args: {discriminator_update: 3}\n",
             "did you mean 'discriminator_updates'",
@@ -118,13 +118,13 @@ def test_a_mistake_is_one_sentence(capsys, words, expected):
         ("data:\n  class_path: Digits\n  init_args: {sise: 3}\n", "Digits has no argument 'sise'; did you mean 'size'"),
         ("model: [\n", "is not a YAML file"),
         ("- 1\n- 2\n", "holds no settings"),
-        (LAUGHS, "with its aliases written out it has more than 100,000 values"),
-        (MERGED_LAUGHS, "with its aliases written out it has more than 100,000 values"),
-        ("a: &a [*a]\n", "with its aliases written out it has more than 100,000 values"),
-        ("a: &a\n  b: *a\n", "with its aliases written out it has more than 100,000 values"),
-        ("a: " + "[" * 5000, "is not a YAML file (too deep)"),
-        ("a: " + "[" * 5000 + "]" * 5000, "is not a YAML file (too deep)"),
-        ("# long\n" * 200_000, "is larger than any recipe, 1,048,576 bytes"),
+        (LAUGHS, "with its aliases expanded it has more than 100,000 values"),
+        (MERGED_LAUGHS, "with its aliases expanded it has more than 100,000 values"),
+        ("a: &a [*a]\n", "with its aliases expanded it has more than 100,000 values"),
+        ("a: &a\n  b: *a\n", "with its aliases expanded it has more than 100,000 values"),
+        ("a: " + "[" * 5000, "is not a YAML file (nested too deeply)"),
+        ("a: " + "[" * 5000 + "]" * 5000, "is not a YAML file (nested too deeply)"),
+        ("# long\n" * 200_000, "is larger than a recipe may be, 1,048,576 bytes"),
         ("max_images: 2024-13-45\n", "is not a YAML file (month must be in 1..12)"),
     ],
 )
@@ -292,7 +292,7 @@ def test_a_file_that_stands_for_billions_of_values_is_refused_wherever_it_is_giv
 def test_runs_need_a_folder(capsys, here):
     (here / "file").write_text("no folder")
     for words in (["--runs_dir=file"], ["--runs_dir=file/runs"], ["--runs_dir=.", "--name=file"]):
-        assert "is a file and no folder for runs" in refused(capsys, "fit", *TINY, *words)
+        assert "is a file, not a folder for runs" in refused(capsys, "fit", *TINY, *words)
 
 
 def test_another_class_of_scheduler_cannot_take_over_the_state_of_the_first(capsys, here):

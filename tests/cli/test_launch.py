@@ -1,4 +1,4 @@
-"""What goes wrong between processes is said in one sentence, and nothing waits for processes that nobody starts."""
+"""Errors between processes are one sentence, and no run waits for processes that are not started."""
 
 import socket
 from datetime import timedelta
@@ -85,7 +85,7 @@ def test_a_port_in_use(refused, monkeypatch, taken):
 def test_processes_that_do_not_come_or_do_not_answer():
     with pytest.raises(RuntimeError) as error:
         torch.distributed.TCPStore("127.0.0.1", 0, 2, True, timedelta(seconds=1))
-    assert processes.explanation(error.value).startswith("not all processes of the run came")
+    assert processes.explanation(error.value).startswith("not all processes of the run have connected")
     alone = torch.distributed.TCPStore("127.0.0.1", 0, 1, True, timedelta(seconds=1))
     with pytest.raises(RuntimeError) as error:
         alone.wait(["never set"], timedelta(milliseconds=10))
@@ -134,5 +134,5 @@ def test_a_thousand_processes_are_refused(refused):
 
 def test_the_first_process_tells_an_error(monkeypatch):
     store = torch.distributed.HashStore()
-    monkeypatch.setattr(processes, "meeting_place", lambda: store)
+    monkeypatch.setattr(processes, "shared_store", lambda: store)
     assert [processes.prints(each) for each in ("of all", "of all", "of one")] == [True, False, True]

@@ -11,7 +11,7 @@ from lightning_gen.objectives import AdversarialObjective
     ("message", "expected"),
     [
         ("unrecognized arguments: --trainer.max_epoch=3", "there is no option --trainer.max_epoch; did you mean"),
-        ("Subcommand 'fit' does not accept option 'trainer.max_epoch'", "did you mean 'trainer.max_epochs'?"),
+        ("Subcommand 'fit' does not accept option 'trainer.max_epoch'", "did you mean --trainer.max_epochs?"),
         (
             "Problem with given class_path 'lightning_gen.GANModule':\n  Parser key \"generator\":\n"
             "    Problem with given class_path 'lightning_gen.networks.DCGANGenerator':\n"

@@ -107,7 +107,7 @@ def test_the_last_state_is_kept_where_a_run_goes_on_from_an_earlier_one(capsys):
     capsys.readouterr()
     main(["fit", f"--ckpt_path={state('vae', 'earlier.ckpt')}", "--max_images=192"])
     kept = state("vae", "last-000000256.ckpt")
-    assert f"has 256 images and the run goes on from 128: it is kept as {kept}" in capsys.readouterr().err
+    assert f"has 256 images and the run resumes from 128: it is kept as {kept}" in capsys.readouterr().err
     assert kept.read_bytes() == last
     assert images(state("vae")) == 192
 
@@ -268,6 +268,6 @@ class Removes(Callback):
 def test_a_run_whose_folder_is_removed_while_it_trains_is_not_lost(capsys):
     removes = [f"--trainer.callbacks+={__name__}.Removes", "--trainer.callbacks.folder=runs/vae"]
     main(["fit", *VAE, "--max_images=256", "--log_every_images=64", *removes, "--trainer.callbacks.images=128"])
-    assert "runs/vae was removed while the run trains: it is written again" in capsys.readouterr().err
+    assert "runs/vae was removed during training: it is written again" in capsys.readouterr().err
     assert images(state("vae")) == 256
     assert yaml.safe_load(Path("runs/vae/config.yaml").read_text())["max_images"] == 256

@@ -62,8 +62,8 @@ def test_jobs_that_are_requeued_end_with_the_weights_of_the_one_left_alone(slurm
         slurm.wait(job)
         assert slurm.show(job)["JobState"] == "COMPLETED", said(folder, job)
         assert slurm.show(job)["Restarts"] == ("0" if name == "whole" else "1")
-        assert ("asked to leave by a signal" in said(folder, job)) == (name != "whole")
-        assert ("going on after" in said(folder, job)) == (name != "whole")
+        assert ("stopped by a signal" in said(folder, job)) == (name != "whole")
+        assert ("resuming after" in said(folder, job)) == (name != "whole")
     for name in ways:
         assert_same(last(folder, name), last(folder, "whole"), processes=2)
     assert [path.name for path in folder.glob("*.ckpt")] == ["hpc_ckpt_1.ckpt"]

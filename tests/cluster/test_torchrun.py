@@ -76,7 +76,7 @@ def test_a_run_whose_process_was_killed_stops_and_goes_on_to_the_same_weights(st
     for name, groups in both.items():
         outputs = [said(group) for group in groups]
         assert [group.returncode for group in groups] == [0, 0], outputs
-        assert ("going on after" in outputs[0]) == (name == "killed")
+        assert ("resuming after" in outputs[0]) == (name == "killed")
     killed, whole = (tmp_path / f"runs/{name}/checkpoints/last.ckpt" for name in ("killed", "whole"))
     assert_same(killed, whole, processes=2)
 
@@ -91,7 +91,7 @@ def test_a_signal_to_one_process_makes_all_leave(start, tmp_path):
     os.kill(worker(groups[1]), signal.SIGUSR1)
     outputs = [said(group) for group in groups]
     assert all("exitcode  : 75" in output for output in outputs), outputs
-    assert "asked to leave by a signal" in outputs[0]
+    assert "stopped by a signal" in outputs[0]
     stored = checkpoints.read(last)["lightning_gen"]
     assert stored["images_seen"] % (10 * 64) == 0, "they asked each other every ten batches"
     assert str(stored["images_seen"]) in re.sub(",", "", outputs[0])

@@ -9,7 +9,7 @@ from small_recipes import RECIPES, tiny
 
 from lightning_gen import AutoencoderModule, InputError
 from lightning_gen.bench import interleaving, options
-from lightning_gen.bench.figures import compared
+from lightning_gen.bench.metrics import compared
 from lightning_gen.bench.options import Option, applicable, verdict
 from lightning_gen.bench.records import Run, Setting, Side, Spent
 from lightning_gen.bench.reference_autoencoder import ReferenceAutoencoder
@@ -26,7 +26,7 @@ WRITTEN = [
     *("gan/dcgan", "gan/rpgan", "gan/wgan_gp", "gan/dense", "gan/ring8", "gan/r3gan", "gan/sngan"),
     *("autoencoder/vae", "autoencoder/vq_vae", "autoencoder/dense", "autoencoder/convolutional"),
 ]
-"""Recipes that are written by hand, of many."""
+"""Some of the recipes that have a reference loop."""
 FIGURES = [
     *("step_ms", "bare_step_ms", "step_ratio", "processor_ratio", "images_per_second", "data_ms"),
     *("peak_memory_mb", "peak_memory_ratio", "first_step_s"),
@@ -51,7 +51,9 @@ def test_it_prints_and_writes_figures_with_their_card_and_nothing_else(tmp_path,
     main(["bench", *SHORT, "gan/dense", *TINY, "--output", "bench.json", "--trainer.precision", "bf16-mixed"])
     assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
     told = capsys.readouterr()
-    assert told.err.splitlines() == [f"round {n} of 2: 3 steps of gan/dense, and as many by hand" for n in (1, 2)]
+    assert told.err.splitlines() == [
+        f"round {n} of 2: 3 steps of gan/dense, and as many of a reference loop" for n in (1, 2)
+    ]
     assert all(name in told.out for name in FIGURES)
     assert "Trained on" not in told.out, "what fit says of itself is left out"
     found = json.loads((tmp_path / "bench.json").read_text())
@@ -75,7 +77,7 @@ def test_a_recipe_that_is_not_written_by_hand_has_the_other_figures(capsys):
     tiny = ["--model.encoder.widths=[16]", "--model.decoder.widths=[16]", "--data.size=8", "--data.batch_size=16"]
     main(["bench", "autoencoder/iwae", *tiny, *SHORT, "--output", "bench.json"])
     told = capsys.readouterr().out
-    assert "no figures of a loop by hand: ImportanceWeightedBound is not written by hand" in told
+    assert "no figures of a loop by hand: ImportanceWeightedBound is not in the reference loop" in told
     assert "peak_memory_mb" in told
     assert "step_ratio" not in told
 
@@ -214,7 +216,7 @@ def test_an_option_that_fails_says_why_and_the_rest_goes_on(monkeypatch, capsys)
         *("bf16-mixed", "true"),
     ]
     plain = ["--config", "gan/dcgan"]
-    assert made[:2] == [(plain, True), (plain, False)], "what is switched has no loop by hand beside it"
+    assert made[:2] == [(plain, True), (plain, False)], "options are tried without a reference loop"
     assert made[5:7] == made[:2]
 
 
@@ -232,7 +234,7 @@ def test_an_option_that_fails_says_why_and_the_rest_goes_on(monkeypatch, capsys)
         (["gan/dcgan", "--repeats", "x"], "expected int and got x"),
         (["gan/dcgan", "--trainer.devices", "2"], "bench times one device: leave out --trainer.devices"),
         (["gan/dcgan", "--trainer.num_nodes=2"], "bench times one device: leave out --trainer.num_nodes"),
-        (["gan/dcgan", "--model.generator.help"], "bench explains no options: add --model.generator.help to"),
+        (["gan/dcgan", "--model.generator.help"], "bench does not explain options: add --model.generator.help to"),
         (["gan/dcgan", "--model.generator.widht", "3"], "DCGANGenerator has no argument 'widht'; did you mean 'width'"),
         (["gan/dcgan", "--data.batch_size", "0"], "--data.batch_size must be at least 1, not 0"),
         (["gan/dcgan", "--outptu", "x.json"], "there is no option --outptu"),

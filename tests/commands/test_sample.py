@@ -393,7 +393,7 @@ def test_a_run_that_goes_on_while_a_sampler_is_fitted_loses_nothing(coder, tmp_p
 
     monkeypatch.setattr(AutoencoderModule, "fit_sampler", slow)
     sample(path, n=5, out=str(tmp_path / "x.npy"), sampler="gmm")
-    assert "written anew by its run meanwhile" in capsys.readouterr().out
+    assert "rewritten by its run meanwhile" in capsys.readouterr().out
     stored = torch.load(path, weights_only=True)["lightning_gen"]
     assert stored["images_seen"] >= 1000
     assert not stored["samplers"]
@@ -422,7 +422,7 @@ def test_a_run_that_is_just_writing_its_checkpoint_is_left_alone(coder, tmp_path
     run = subprocess.Popen([sys.executable, "-c", WRITES, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert run.stdout.readline() == b"writing\n"
     sample(path, n=4, out=str(tmp_path / "x.npy"), sampler="gmm")
-    assert f"it is kept in {path}" in capsys.readouterr().out
+    assert f"it is stored in {path}" in capsys.readouterr().out
     run.communicate(b"\n")
     assert run.returncode == 0
     assert torch.load(path, weights_only=True)["lightning_gen"]["images_seen"] > 1000
@@ -447,7 +447,7 @@ def test_what_a_run_writes_at_the_last_moment_is_not_lost(coder, tmp_path, capsy
 
     monkeypatch.setattr(owner, name, overtaken)
     sample(path, n=4, out=str(tmp_path / "x.npy"), sampler="gmm")
-    assert "written anew by its run meanwhile: the sampler is not kept there" in capsys.readouterr().out
+    assert "rewritten by its run meanwhile: the sampler is not stored there" in capsys.readouterr().out
     stored = torch.load(path, weights_only=True)
     torch.testing.assert_close(stored["state_dict"], theirs["state_dict"], rtol=0, atol=0)
     assert not stored["lightning_gen"]["samplers"]

@@ -1,4 +1,4 @@
-"""The figures of a recipe's runs, and the card that says how they were made."""
+"""The metrics of a recipe's runs, and their protocol."""
 
 import os
 import platform
@@ -15,26 +15,26 @@ MEGABYTE = 1e6
 
 
 def compared(runs: Sequence[Run]) -> Report:
-    """What the runs of a recipe took, the library's side beside the reference loop."""
-    return Report(tuple(figures(runs)), card(runs[0]), dict(omissions(runs[0])))
+    """The metrics of a recipe's runs, of the library and of the reference loop."""
+    return Report(tuple(measurements(runs)), protocol(runs[0]), dict(omissions(runs[0])))
 
 
-def figures(runs: Sequence[Run]) -> Iterator[Measurement]:
-    """The figures in the order in which they are read; of several runs the median."""
+def measurements(runs: Sequence[Run]) -> Iterator[Measurement]:
+    """The metrics in the order of the report; the median of several runs."""
     yield middle("step_ms", (1e3 * run.library.wall for run in runs), "milliseconds of a training step of the library")
     pairs = [(run.library, run.reference) for run in runs if run.reference is not None]
     if pairs:
-        meaning = "the same of a loop by hand in plain PyTorch, on copies of the same networks"
+        meaning = "the same of a reference loop in plain PyTorch, on copies of the same networks"
         yield middle("bare_step_ms", (1e3 * reference.wall for _, reference in pairs), meaning)
         meaning = "step_ms / bare_step_ms of each run, 1 is best"
         yield middle("step_ratio", (library.wall / reference.wall for library, reference in pairs), meaning)
         if runs[0].setting.kind == "cpu":
-            meaning = "the same of processor time, which other programs change little; with what comes every few steps"
+            meaning = "the same of processor time, which other programs change little; logging is in it"
             ratios = (library.processor / reference.processor for library, reference in pairs)
             yield middle("processor_ratio", ratios, meaning)
     speeds = (run.images / run.library.wall for run in runs)
     yield middle("images_per_second", speeds, "training samples of a step / step_ms")
-    meaning = "milliseconds of a step that went into getting batches and scaling them on the device"
+    meaning = "milliseconds of a step for getting batches and scaling them on the device"
     yield middle("data_ms", (1e3 * run.data for run in runs), meaning)
     yield from memory(runs[0])
     meaning = "seconds from the command to the end of the first step of the first run, imports left out"
@@ -42,28 +42,28 @@ def figures(runs: Sequence[Run]) -> Iterator[Measurement]:
 
 
 def memory(run: Run) -> Iterator[Measurement]:
-    """The most memory that the tensors of each side took."""
+    """The peak memory of the tensors of the library and of the reference loop."""
     most = run.library.memory
     if most is None:
         return
-    meaning = "megabytes that the tensors of the library's side take at most: weights, gradients, optimizers, a step"
+    meaning = "peak megabytes of the library's tensors: weights, gradients, optimizers, a step"
     yield Measurement("peak_memory_mb", most / MEGABYTE, meaning)
     if run.reference is not None and run.reference.memory:
         yield Measurement(
-            "peak_memory_ratio", most / run.reference.memory, "the same / that of the loop by hand, 1 is best"
+            "peak_memory_ratio", most / run.reference.memory, "the same / that of the reference loop, 1 is best"
         )
 
 
 def omissions(run: Run) -> Iterator[tuple[str, str]]:
-    """What was not measured, and why."""
+    """The metrics that were not measured, with the reason."""
     if run.reference is None:
         yield "figures of a loop by hand", run.missing
     if run.library.memory is None:
         yield "peak_memory_mb", f"it is not counted on {run.setting.kind}"
 
 
-def card(run: Run) -> dict[str, object]:
-    """What the figures of a run depend on."""
+def protocol(run: Run) -> dict[str, object]:
+    """The protocol of a run: all that its metrics depend on."""
     load = f", load {os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else ""
     return {
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors{load}",
@@ -71,10 +71,10 @@ def card(run: Run) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "precision": run.setting.precision,
         "memory_format": run.setting.memory_format or "no convolutions",
-        "compiled": "the library's networks, and not those by hand" if run.setting.compiled else "nothing",
+        "compiled": "the library's networks, not those of the reference loop" if run.setting.compiled else "nothing",
         "batch_size": run.setting.batch_size,
         "batches_of_a_step": run.setting.batches,
-        "left_out": "validation, and what comes every 25,000 images or less often: grids and checkpoints",
+        "left_out": "validation, and work every 25,000 images or less often: sample grids and checkpoints",
         "versions": {"torch": torch.__version__, "lightning_gen": lightning_gen.__version__},
     }
 
