@@ -1,4 +1,4 @@
-"""Autoencoders and GANs on PyTorch Lightning: any part on any part, right on several GPUs, resumed exactly."""
+"""Autoencoders and GANs on PyTorch Lightning: parts that combine freely, correct on several GPUs, with exact resume."""
 
 from lightning_gen.errors import InputError
 from lightning_gen.modules import AdversarialAutoencoderModule, AutoencoderModule, GANModule

@@ -8,11 +8,11 @@ from lightning_gen.terminal import prepare
 
 
 def command() -> None:
-    """Run the command line as a process of its own, which leaves the processes beside it in order.
+    """Run the command line as a process, and destroy the process group at its end.
 
-    The process group ends before the interpreter does: its threads could abort a process that ends around them, and a
-    scheduler would take a run that is complete, or asked to be started again, for one that failed. After an error it is
-    left alone: others may still wait in it.
+    The process group is destroyed before the interpreter exits: its threads could abort an exiting process, and a
+    scheduler would then count a run that is complete or asks for a requeue as failed. After an error it is not
+    destroyed, because other processes may still wait in it.
     """
     prepare()
     try:
@@ -24,7 +24,7 @@ def command() -> None:
 
 
 def leave() -> None:
-    """End the process group, where there is one."""
+    """Destroy the process group, if there is one."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

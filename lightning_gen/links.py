@@ -1,4 +1,4 @@
-"""What an argument of a module's part is, where it follows from the data and from the module's other parts."""
+"""Arguments of the parts of a module that follow from the data and from its other parts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from typing import Any, Protocol
 
 
 class Parts(Protocol):
-    """The data and the arguments of a module that is only configured; each part is built once it is asked for."""
+    """The data and the configuration of a module; each part is built when it is first requested."""
 
     @property
     def data(self) -> Any:
         """The DataModule."""
 
     def part(self, name: str) -> Any:
-        """The part that the module takes under a name.
+        """The part of the module with a given argument name.
 
         Raises:
-            InputError: There is none, or it cannot be built.
+            InputError: It is missing or cannot be built.
         """
 
     def first(self, name: str, kind: type) -> Any:
-        """The first part of a kind in an argument that is a dictionary of parts; None where there is none."""
+        """The first part of a class in an argument that is a dictionary of parts; None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Link:
     """An argument that follows from others.
 
     Attributes:
-        target: The argument, by the names of the module's arguments and of those of its parts, such as
-            ``decoder.latent_dim``. A part that has no such argument is left alone.
-        ask: Gives its value, from the data and the module's other parts.
+        target: The dotted name of the argument, such as ``decoder.latent_dim``. It is ignored if the part has no such
+            argument.
+        ask: Returns its value from the data and the other parts of the module.
     """
 
     target: str
@@ -43,5 +43,5 @@ def shape(target: str) -> Link:
 
 
 def num_classes(part: str) -> Link:
-    """The number of classes that the conditioning of a part takes: that of the data, 0 where they have no labels."""
+    """The number of classes of the conditioning of a part: that of the data, or 0 if they have no labels."""
     return Link(f"{part}.conditioning.num_classes", lambda parts: parts.data.num_classes or 0)

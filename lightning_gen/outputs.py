@@ -1,4 +1,4 @@
-"""Files that a user asks for: whole or not at all, over nothing of another kind, failing with one sentence."""
+"""Output files of commands: written atomically, and only over files of the same kind."""
 
 import os
 import re
@@ -17,9 +17,9 @@ class Kind:
     """A kind of file.
 
     Attributes:
-        name: What it is called in sentences.
-        ending: What its name ends in.
-        start: What its content begins with, as a pattern.
+        name: Its name in messages.
+        ending: The suffix of file names.
+        start: A pattern of the first bytes.
     """
 
     name: str
@@ -27,18 +27,18 @@ class Kind:
     start: re.Pattern[bytes]
 
 
-PICTURE = Kind("PNG picture", ".png", re.compile(rb"\x89PNG\r\n\x1a\n"))
+PNG = Kind("PNG image", ".png", re.compile(rb"\x89PNG\r\n\x1a\n"))
 ARRAY = Kind("array of numpy", ".npy", re.compile(rb"\x93NUMPY"))
-REPORT = Kind("report of figures", ".json", re.compile(rb'\s*\{\s*"figures"'))
+REPORT = Kind("report of metrics", ".json", re.compile(rb'\s*\{\s*"figures"'))
 
 
 def check_place(target: Path, kind: Kind) -> None:
-    """Check that a file can be written, and that it would replace nothing but an older one of its kind.
+    """Check that a file can be written and would replace only a file of its kind.
 
-    What is checked here is not found out after minutes of work.
+    Commands check this before minutes of work.
 
     Raises:
-        InputError: Something else is there, or there is no folder to write to.
+        InputError: A file of another kind is there, or the folder does not exist or cannot be written.
     """
     require_replaceable(target)
     if target.is_file():
@@ -55,10 +55,10 @@ def check_place(target: Path, kind: Kind) -> None:
 
 @contextmanager
 def writing(target: Path, lasting: bool = True) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of an older one once it is complete; see `replacing`.
+    """Open a file that replaces an older one when it is complete; see `replacing`.
 
     Raises:
-        InputError: It cannot be written, as on a full disk; an older one is intact.
+        InputError: It cannot be written, for example because the disk is full; the older file stays intact.
     """
     try:
         with replacing(target, lasting) as file:

@@ -1,4 +1,4 @@
-"""What version 0.1 had here; see `lightning_gen.media`."""
+"""The module of version 0.1 that is `lightning_gen.media` now."""
 
 from lightning_gen.upgrades import aliases
 

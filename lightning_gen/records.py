@@ -43,7 +43,7 @@ class Batch:
         return Batch(*(None if each is None else change(each) for each in self._parts))  # type: ignore[arg-type]
 
     def split(self, parts: int) -> Iterator["Batch"]:
-        """The batch in at most so many parts, of equal sizes but for the last; each tensor is split along its first
+        """The batch in at most `parts` parts, of equal sizes but for the last; each tensor is split along its first
         dimension.
         """
         if parts == 1:

@@ -7,11 +7,13 @@ average. `ImageSchedule` changes an optimizer's settings; it is used like torch'
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import FINITE, Range, require
 
@@ -72,7 +74,7 @@ class Constant(Schedule):
         return (self.first,)
 
 
-class Ramp(Schedule):
+class Ramp(FormerNames, Schedule):
     """A change from one number to another between two counts of images; the number is constant before and after.
 
     Args:
@@ -85,6 +87,8 @@ class Ramp(Schedule):
     Raises:
         InputError: The end is not after the start, or a number is not finite.
     """
+
+    former_names: ClassVar[Mapping[str, str]] = {"course": "interpolation"}
 
     def __init__(
         self, end_images: int, start_images: int = 0, first: float = 1.0, last: float = 0.0, warmup_images: int = 0
@@ -100,9 +104,9 @@ class Ramp(Schedule):
         self.last = last
 
     def value(self, images: int) -> float:
-        """``first + (last - first) * course(share of the way)``."""
-        way = (images - self.start_images) / (self.end_images - self.start_images)
-        return self.first + (self.last - self.first) * self.course(min(1.0, max(0.0, way)))
+        """``first + (last - first) * interpolation(fraction)``, by the fraction of the images between start and end."""
+        fraction = (images - self.start_images) / (self.end_images - self.start_images)
+        return self.first + (self.last - self.first) * self.interpolation(min(1.0, max(0.0, fraction)))
 
     @property
     def ends(self) -> tuple[float, ...]:
@@ -110,16 +114,16 @@ class Ramp(Schedule):
         return (self.first, self.last)
 
     @abstractmethod
-    def course(self, way: float) -> float:
-        """Share of the change that is done after a share of the way; from 0 at 0 to 1 at 1."""
+    def interpolation(self, fraction: float) -> float:
+        """The fraction of the change after a fraction of the images; from 0 at 0 to 1 at 1."""
 
 
 class Linear(Ramp):
     """A linear change, such as the decay of the learning rates of WGAN-GP and CycleGAN."""
 
-    def course(self, way: float) -> float:
-        """``way``."""
-        return way
+    def interpolation(self, fraction: float) -> float:
+        """``fraction``."""
+        return fraction
 
 
 class Cosine(Ramp):
@@ -128,9 +132,9 @@ class Cosine(Ramp):
     SGDR: Stochastic Gradient Descent with Warm Restarts, https://arxiv.org/abs/1608.03983, equation 5 with one period.
     """
 
-    def course(self, way: float) -> float:
-        """``(1 - cos(pi * way)) / 2``."""
-        return 0.5 * (1.0 - math.cos(math.pi * way))
+    def interpolation(self, fraction: float) -> float:
+        """``(1 - cos(pi * fraction)) / 2``."""
+        return 0.5 * (1.0 - math.cos(math.pi * fraction))
 
 
 class Exponential(Ramp):
@@ -154,10 +158,10 @@ class Exponential(Ramp):
         if min(first, last) <= 0:
             raise InputError(f"Exponential goes between numbers above 0, not {first} and {last}: use Linear or Cosine")
 
-    def course(self, way: float) -> float:
-        """Share of the change after a share of the way on which the logarithm changes evenly."""
+    def interpolation(self, fraction: float) -> float:
+        """``(ratio**fraction - 1) / (ratio - 1)`` with ``ratio = last / first``: the logarithm changes linearly."""
         ratio = self.last / self.first
-        return way if ratio == 1 else (ratio**way - 1) / (ratio - 1)
+        return fraction if ratio == 1 else (ratio**fraction - 1) / (ratio - 1)
 
 
 def at(number: float | Schedule, images: int) -> float:

@@ -7,7 +7,7 @@ split. Both are read. The tables `RENAMED` and `ARGUMENTS` hold the classes and 
 """
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from lightning_gen.deprecation import warn
@@ -49,6 +49,8 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "lightning_gen.AutoencoderModule": {"observation": "input_transform", "draws": "codes_per_sample"},
     "lightning_gen.Reconstruction": {"draws": "codes_per_sample", "population": "dataset_size"},
     "lightning_gen.metrics.Report": {"figures": "measurements"},
+    "lightning_gen.networks.ResidualDecoder": {"halvings": "downsamplings"},
+    "lightning_gen.networks.ResidualEncoder": {"halvings": "downsamplings"},
     "lightning_gen.adversaries.GenerationMatching": {"spare_encoder": "stop_encoder_gradient"},
     "lightning_gen.adversaries.ReconstructionMatching": {"spare_encoder": "stop_encoder_gradient"},
 }
@@ -74,29 +76,6 @@ def aliases(package: str) -> Callable[[str], Any]:
         return getattr(importlib.import_module(module), attribute)
 
     return find
-
-
-def earlier_name(old: str, new: str) -> property:
-    """An attribute of a class by its name of version 0.1: it gives the attribute, or the method, of today."""
-
-    def find(self: Any) -> Any:
-        warn(f"{type(self).__name__}.{old}", new)
-        return getattr(self, new)
-
-    return property(find)
-
-
-def take_earlier_overrides(kind: type, renamed: Mapping[str, str]) -> None:
-    """Let methods that a class defines by their names of version 0.1 override those of today.
-
-    Args:
-        kind: A class that has just been derived from one of this package, in its ``__init_subclass__``.
-        renamed: Names of version 0.1 and those of today.
-    """
-    for old, new in renamed.items():
-        if old in vars(kind):
-            warn(f"{kind.__name__}.{old}", new, stacklevel=3)
-            setattr(kind, new, vars(kind)[old])
 
 
 # descriptions ----------------------------------------------------------------------------------------------------

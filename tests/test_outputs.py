@@ -6,7 +6,7 @@ import os
 import pytest
 
 from lightning_gen.errors import InputError
-from lightning_gen.outputs import ARRAY, PICTURE, REPORT, check_place, writing
+from lightning_gen.outputs import ARRAY, PNG, REPORT, check_place, writing
 
 STARTS = {
     "a.png": b"\x89PNG\r\n\x1a\n...",
@@ -19,7 +19,7 @@ STARTS = {
 }
 
 
-@pytest.mark.parametrize(("kind", "own"), [(PICTURE, "a.png"), (ARRAY, "a.npy"), (REPORT, "a.json")])
+@pytest.mark.parametrize(("kind", "own"), [(PNG, "a.png"), (ARRAY, "a.npy"), (REPORT, "a.json")])
 def test_a_file_takes_the_place_of_its_kind_alone(tmp_path, kind, own):
     for name, start in STARTS.items():
         (tmp_path / name).write_bytes(start)

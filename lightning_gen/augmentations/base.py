@@ -1,12 +1,13 @@
 """The interface of all augmentations: samples in, samples of the same shape out."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from lightning_gen.upgrades import take_earlier_overrides
+from lightning_gen.deprecation import FormerNames
 
 
 class Augmentation(nn.Module, ABC):
@@ -22,12 +23,10 @@ class Augmentation(nn.Module, ABC):
         """
 
 
-class AdaptiveAugmentation(Augmentation):
+class AdaptiveAugmentation(FormerNames, Augmentation):
     """An augmentation that becomes stronger when the discriminator overfits."""
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        take_earlier_overrides(cls, {"figures": "metrics"})
+    former_names: ClassVar[Mapping[str, str]] = {"figures": "metrics"}
 
     @abstractmethod
     def adapt(self, real_sign: Tensor, images: int) -> None:

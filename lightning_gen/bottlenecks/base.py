@@ -1,31 +1,26 @@
 """The interface of all bottlenecks: features in, a code out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import COUNT
 from lightning_gen.records import Code, Shape
-from lightning_gen.upgrades import take_earlier_overrides
-
-RENAMED_METHODS = {"snap": "quantize", "adapt": "update_codebook"}
-"""Methods of version 0.1 and their names of today: a subclass may define them by their old names for one version."""
 
 
-class Bottleneck(nn.Module, ABC):
+class Bottleneck(FormerNames, nn.Module, ABC):
     """Maps an encoder's features to the code that a decoder reads.
 
     Args:
         latent_dim: Width of the code.
     """
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        take_earlier_overrides(cls, RENAMED_METHODS)
+    former_names: ClassVar[Mapping[str, str]] = {"snap": "quantize", "adapt": "update_codebook"}
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()

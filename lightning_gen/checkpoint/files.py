@@ -124,7 +124,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         except (OSError, RuntimeError, Damaged) as error:
             # torch's zip writer reports a full disk as a RuntimeError
             raise InputError(
-                f"the checkpoint {path} could not be written ({error}): free some disk space, or choose another "
+                f"the checkpoint {path} could not be written ({error}): free some disk space or choose another "
                 "folder with --runs_dir; earlier checkpoints are intact"
             ) from error
 

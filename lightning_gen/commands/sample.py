@@ -12,7 +12,7 @@ from lightning_gen.commands.trained import Trained
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium
 from lightning_gen.media.rows import ROWS, rows_of
-from lightning_gen.outputs import PICTURE, check_place
+from lightning_gen.outputs import PNG, check_place
 from lightning_gen.paths import written
 from lightning_gen.records import Shape
 from lightning_gen.terminal import say
@@ -59,7 +59,7 @@ def sample(
     check_draw(module, n, asked, truncation, standing_batches)
     check_memory(module.data_shape, medium, n, target)
     wanted, columns = None if asked is None else torch.tensor(asked), None
-    if target.suffix == PICTURE.ending and medium.tiled and module.num_classes is not None:
+    if target.suffix == PNG.ending and medium.tiled and module.num_classes is not None:
         wanted, columns = rows_of(asked or range(min(module.num_classes, ROWS)), n)
     given = {"truncation": truncation, "sampler": chosen_sampler(trained, sampler)}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -96,7 +96,7 @@ def check_memory(shape: Shape, medium: Medium, n: int, target: Path) -> None:
     Raises:
         InputError: They cannot.
     """
-    enlarged = medium.preview_values(shape) if target.suffix == PICTURE.ending else 0
+    enlarged = medium.preview_values(shape) if target.suffix == PNG.ending else 0
     each, free = COPIES * (4 * torch.Size(shape).numel() + enlarged), memory()
     if n * each > free:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Data sets: ``shape`` and ``num_classes`` known at once, uint8 in memory, scaled on the device, resumed exactly."""
+"""Data sets: `shape` and `num_classes` are known before loading; uint8 in memory, scaled on the device; exact resume."""
 
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits
 from lightning_gen.data.digits import Digits

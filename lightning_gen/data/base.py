@@ -1,6 +1,6 @@
-"""What every data set of the package is: three splits in memory, served in whole batches.
+"""The base of data sets: three splits, read in whole batches.
 
-Images stay uint8 until they are on the device, a quarter of the memory and of the transfer of float32.
+Images are uint8 until they are on the device, which takes a quarter of the memory and of the transfer of float32.
 """
 
 import os
@@ -34,7 +34,7 @@ class Splits(NamedTuple):
 
 
 class BatchedDataset(Dataset[Batch], ABC):
-    """Samples that are read a batch at a time; one of them, or a slice, is a batch too."""
+    """Samples that are read a batch at a time; an index or a slice gives a batch too."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -45,17 +45,19 @@ class BatchedDataset(Dataset[Batch], ABC):
     def __getitem__(self, index: int | slice) -> Batch:
         if isinstance(index, slice):
             return self.__getitems__(list(range(*index.indices(len(self)))))
-        return self.__getitems__([range(len(self))[index]]).map(lambda each: each[0])  # which counts -1 from the end
+        return self.__getitems__([range(len(self))[index]]).map(
+            lambda each: each[0]
+        )  # range: negative indices count from the end
 
 
 class ArrayDataset(BatchedDataset):
     """Samples in one array, read by one indexing operation a batch.
 
     Attributes:
-        x: All samples, ``(n, *shape)``, uint8, or floats that are handed out as float32; a memory-mapped array is
-            read batch by batch.
+        x: All samples, ``(n, *shape)``: uint8, or floats, whose batches are float32. A memory-mapped array is read
+            batch by batch.
         labels: Class indices ``(n,)``, or None.
-        rows: Which rows of `x` belong to this dataset and in which order, ``(m,)``; None: all of them.
+        rows: The rows of `x` that belong to this dataset, in their order, ``(m,)``; None: all of them.
     """
 
     def __init__(
@@ -67,9 +69,9 @@ class ArrayDataset(BatchedDataset):
         self._mapped = Mapped.of(x)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A mapped array goes to a worker process as its place in the file; as an array all of it would be copied."""
+        """Send a mapped array to a worker process as a position in the file, because pickling would copy all of it."""
         place = Mapped.of(self.x)
-        same = place is not None and place == self._mapped  # the file may be another by now
+        same = place is not None and place == self._mapped  # the file may have been replaced
         return {**vars(self), "x": place if same else self.x}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -80,7 +82,7 @@ class ArrayDataset(BatchedDataset):
         return len(self.x) if self.rows is None else len(self.rows)
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        # numpy reads a list five times as fast as torch, and index_select copies pictures whole, x[rows] byte by byte
+        # numpy converts a list five times as fast as torch; index_select copies whole images, x[rows] single bytes
         rows = torch.from_numpy(np.asarray(indices, dtype=np.int64))
         rows = rows if self.rows is None else self.rows.index_select(0, rows)
         x = self.x.index_select(0, rows) if isinstance(self.x, Tensor) else torch.from_numpy(self.x[rows.numpy()])
@@ -91,19 +93,18 @@ class ArrayDataset(BatchedDataset):
 class DataModule(Described, pl.LightningDataModule, ABC):
     """Small to medium data with a training, a validation and a test split.
 
-    A subclass states what it is in its constructor, fetches files in ``prepare_data`` if it needs any, and makes
-    its splits in :meth:`splits`. `shape` and `num_classes` are known right after construction, so that networks can
-    be built before any file is read.
+    The constructor of a subclass sets `shape` and `num_classes`, so that networks can be built before any file is read.
+    ``prepare_data`` downloads files, if there are any, and :meth:`splits` makes the splits.
 
     Attributes:
         shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
         num_classes: Number of classes, or None where the data has no labels.
-        classes: Names of the classes in the order of their numbers, or None where they have none.
-        medium: What a sample is; a subclass may say another than that of its shape, see `medium_of`.
-        singles: The data of which each sample is a stack, or None.
-        batch_size: Samples per optimizer step **over all devices**: every device gets `batch_size` / devices of them,
-            rows of one and the same global batch, which is what makes a run the same whatever the number of devices.
-        seed: Seeds the splits and the order of the training samples, and nothing else; at least 0.
+        classes: Names of the classes in the order of their indices, or None.
+        medium: What a sample is; a subclass may set another one than that of its shape, see `medium_of`.
+        singles: The data whose samples are stacked, or None.
+        batch_size: Samples per optimizer step **over all devices**: every device gets `batch_size` / devices rows
+            of the same global batch, so the number of devices does not change which samples a step sees.
+        seed: Seed of the splits and of the order of the training samples, and of nothing else; at least 0.
         num_workers: Processes that load batches; 0 loads them in the main process, which is fastest for arrays.
         train_set: The training split, after ``setup``.
         val_set: The validation split, after ``setup``.
@@ -139,36 +140,36 @@ class DataModule(Described, pl.LightningDataModule, ABC):
     def load_from_checkpoint(  # type: ignore[override]
         cls, checkpoint_path: str | os.PathLike[str], **given: Any
     ) -> "DataModule":
-        """Build the data that a checkpoint names; nothing is downloaded for it, and its ``cache_dir`` is not taken.
+        """Build the data that a checkpoint names. It downloads nothing and ignores the checkpoint's ``cache_dir``.
 
         Args:
-            checkpoint_path: The file; it is read as plain data, code in it is refused.
-            given: Constructor arguments that win over those in the checkpoint.
+            checkpoint_path: The file; it is read as plain data, and code in it is refused.
+            given: Constructor arguments that replace those in the checkpoint.
 
         Raises:
-            InputError: The file is not a whole checkpoint, or names other data.
+            InputError: The file is not a complete checkpoint, or names data of another class.
         """
         described = checkpoints.read(checkpoint_path).get("datamodule_hyper_parameters")
         if not described or "_class_path" not in described:
-            raise InputError(f"{checkpoint_path} does not say what data it was trained on: make the data anew")
+            raise InputError(f"{checkpoint_path} does not say what data it was trained on: build the data in Python")
         return checkpoints.rebuild(cls, harmless(described), str(checkpoint_path), **given)
 
     @property
     def known_factors(self) -> KnownFactors | None:
-        """The factors of variation that samples are drawn from; None where they are not known."""
+        """The factors of variation of the samples; None where they are unknown."""
         return None
 
     @property
     def mixture(self) -> Mixture | None:
-        """The mixture of Gaussians that samples are drawn from; None where they are of another distribution."""
+        """The mixture of Gaussians that the samples follow; None for other data."""
         return None
 
     @property
     def medium(self) -> Medium:
-        """What a sample is: images, points, or what a subclass sets or overrides this with.
+        """What a sample is: by its shape images or points, unless a subclass sets or overrides it.
 
         Raises:
-            InputError: Nothing says it and the shape does not tell it.
+            InputError: It is not set, and the shape is neither that of an image nor that of a point.
         """
         return self._medium or medium_of(self.shape)
 
@@ -178,14 +179,14 @@ class DataModule(Described, pl.LightningDataModule, ABC):
 
     @abstractmethod
     def splits(self) -> Splits:
-        """Read or make the data and split it, with generators of its own: the global random state is left alone."""
+        """Read or make the data and split it. It must use generators of its own, not the global random state."""
 
     def setup(self, stage: str | None = None) -> None:
         """Make the three splits; a second call does nothing.
 
         Args:
-            stage: With "fit" it is also checked that batches can be made, before the Trainer writes anything; the data
-                is there whole for every stage.
+            stage: "fit" also checks that batches can be made, before the Trainer writes anything. All three splits are
+                made for every stage.
 
         Raises:
             InputError: The training split is smaller than a batch, or the batch cannot be divided over the devices.
@@ -201,14 +202,14 @@ class DataModule(Described, pl.LightningDataModule, ABC):
                 f"the training split holds {len(self.train_set)} samples, fewer than --data.batch_size "
                 f"{self.batch_size}: lower --data.batch_size to {len(self.train_set)} or less"
             )
-        self._loader(self.train_set)  # refuses a batch that cannot be divided over the devices
+        self._loader(self.train_set)  # raises InputError if the batch cannot be divided over the devices
 
     def contents(self) -> list[str]:
-        """Lines on the data for the start of a run, beside the size of the training split; after ``setup``."""
+        """Lines about the data that are printed at the start of a run, in addition to its size; after ``setup``."""
         return []
 
     def train_dataloader(self) -> Loader:
-        """Batches of the training split, in a new order every epoch; the incomplete last one is left out.
+        """Batches of the training split, in a new order every epoch, without the incomplete last one.
 
         Raises:
             InputError: The split is smaller than a batch, or the batch cannot be divided over the devices.
@@ -217,7 +218,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         self._check_batches()
         if self.trainer is None:
             return self._loader(self.train_set, shuffle=True, drop_last=True)
-        # To overfit a few batches they must be the same in every epoch.
+        # overfit_batches needs the same batches in every epoch.
         overfit = self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
         epoch, limit = self.trainer.current_epoch, self.trainer.limit_train_batches
         loader = self._loader(self.train_set, shuffle=not overfit, drop_last=True, epoch=epoch, limit=limit)
@@ -225,51 +226,51 @@ class DataModule(Described, pl.LightningDataModule, ABC):
             loader.load_state_dict(self._position)
             self._position = None
         self._train_loader = loader
-        loader.in_hand = self._in_hand
+        loader.prefetched = self._prefetched
         return loader
 
-    def _in_hand(self) -> int:
-        """Batches that were handed out and not begun: one, where a checkpoint is written before a batch."""
+    def _prefetched(self) -> int:
+        """Batches that the Trainer has fetched and not used: one, where a checkpoint is written before a batch."""
         return 0 if self.trainer is None else private.prefetched_batches(self.trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where training stands in the data; part of every checkpoint.
+        """The position of the training in the data; part of every checkpoint.
 
-        The Trainer saves the loader's state as well, but does not give it back to a run that was stopped in the middle
+        The Trainer saves the state of the loader too, but does not restore it in a run that was stopped in the middle
         of an epoch, because it counts that epoch as finished.
         """
         return {} if self._train_loader is None else {"position": self._train_loader.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where the checkpoint was written."""
+        """Resume at the position of the checkpoint."""
         self._position = state_dict.get("position")
 
     def val_dataloader(self) -> Loader:
-        """Batches of the validation split, in order, nothing left out."""
+        """Batches of the validation split, in order and complete."""
         self.setup()
         return self._loader(self.val_set)
 
     def test_dataloader(self) -> Loader:
-        """Batches of the test split, in order, nothing left out."""
+        """Batches of the test split, in order and complete."""
         self.setup()
         return self._loader(self.test_set)
 
     def predict_dataloader(self) -> Loader:
-        """Batches of the test split, in order, nothing left out."""
+        """Batches of the test split, in order and complete."""
         return self.test_dataloader()
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int = 0) -> Any:
-        """Move a batch to the device, without waiting for it."""
+        """Move a batch to the device asynchronously."""
         if not isinstance(batch, Batch):
             return super().transfer_batch_to_device(batch, device, dataloader_idx)
         return batch.to(device, non_blocking=True)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Batch:
-        """Stored values to those of the models, on the device: uint8 images to float32 in [-1, 1]; floats stay."""
+        """Convert stored values to model values on the device: uint8 images to float32 in [-1, 1]; floats stay."""
         return self.scaled(batch)
 
     def scaled(self, batch: Any) -> Batch:
-        """A batch as models see it, uint8 images as float32 in [-1, 1]; ``scaled(data.test_set[:])``: a whole split."""
+        """A batch in model values, images as float32 in [-1, 1]; ``scaled(data.test_set[:])`` gives a whole split."""
         return Batch.of(batch, to_model=self.medium.to_model)
 
     def _loader(
@@ -295,7 +296,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
 
 
 def at_least(minimum: int, name: str, value: int) -> None:
-    """Check the number of the command line's flag ``--data.<name>``.
+    """Check the value of the option ``--data.<name>``.
 
     Raises:
         InputError: It is below `minimum`.
@@ -305,7 +306,7 @@ def at_least(minimum: int, name: str, value: int) -> None:
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:
-    """Check the parts of a data set that are split off for validation and test.
+    """Check the fractions of a data set for validation and test.
 
     Raises:
         InputError: One is negative, or nothing remains to train on.
@@ -318,17 +319,17 @@ def check_fractions(val_fraction: float, test_fraction: float) -> None:
 
 
 def split_rows(count: int, val: int, test: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Deal the rows of an array to the three splits at random.
+    """Split the rows of an array at random.
 
     Args:
         count: Number of rows.
         val: Rows for validation; `val` + `test` is less than `count`.
         test: Rows for test.
-        seed: Seeds the permutation, at least 0.
+        seed: Seed of the permutation, at least 0.
 
     Returns:
-        The rows of the training, validation and test split, int64, each in random order, so that even the first few
-        of a data set that is sorted by class show all of it.
+        The rows of the training, validation and test split, int64, each in random order, so that the first few rows
+        are of all classes even if the data set is sorted by class.
     """
     train_rows, val_rows, test_rows = torch.randperm(count, generator=seeded(seed)).split(
         [count - val - test, val, test]

@@ -1,12 +1,12 @@
-"""Pictures of any kind are decoded once, into one array of bytes that is mapped from the disk.
+"""The cache of decoded images: files are decoded once into one array of bytes, which is mapped from the disk.
 
-Decoding JPEGs anew in every epoch keeps a GPU waiting. Here each picture is read, turned upright, resized and written
-once; later runs map the array and start at once, and an array larger than the memory is read page by page.
+A GPU would wait for JPEGs that are decoded in every epoch. Here each image is read, turned upright, resized and written
+once. Later runs map the array and start at once; an array larger than the memory is read page by page.
 
-What is mapped is what the files hold. Each start asks for the files' sizes, times and inodes: one that another was
-copied, unpacked or moved over differs in one of them, even where it says that it was written at the same time. Where
-some differ, contents are compared, and only where these differ as well are the pictures decoded again. The array has a
-checksum, which is compared where its file was touched since it was written.
+The cache always agrees with the files. Each start compares their sizes, times and inodes; a file that was replaced
+differs in one of them, even if its time of modification is the same. If some differ, the contents are compared, and
+only if these differ too are the images decoded again. The array has a checksum, which is compared if its file was
+changed since it was written.
 """
 
 import errno
@@ -30,7 +30,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from lightning_gen.data.decoder import read_picture, reason
+from lightning_gen.data.decoder import read_image, reason
 from lightning_gen.errors import InputError
 from lightning_gen.files import PARTIAL, opened, remove_abandoned, replacing
 from lightning_gen.paths import expanded
@@ -42,7 +42,7 @@ Skipped: TypeAlias = dict[str, str]
 Stamp: TypeAlias = tuple[int, ...]
 Result = TypeVar("Result")
 
-FORMAT = 2  # part of the key of a cache: to be raised when the same file would be decoded to other pixels
+FORMAT = 2  # part of the key of a cache: raise it when the same file is decoded to other pixels
 READ_AHEAD = 64  # files
 BLOCK = 2**18  # bytes that are read at a time
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
@@ -50,11 +50,11 @@ FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclass(frozen=True)
 class DecodedImages:
-    """Pictures that were decoded into one array.
+    """Images that were decoded into one array.
 
     Attributes:
         pixels: uint8 ``(n, channels, height, width)``, mapped from the disk and read-only.
-        kept: For each of the n pictures, its place among the names that were asked for.
+        kept: For each of the n images, its index in the list of names.
         skipped: Names that could not be decoded, each with the reason.
     """
 
@@ -65,15 +65,15 @@ class DecodedImages:
 
 @dataclass(frozen=True)
 class Report:
-    """What is written beside an array, once it is in its place.
+    """The description of an array; it is written after the array.
 
     Attributes:
-        folder: Where the pictures are.
+        folder: The folder of the images.
         skipped: Names that could not be decoded, each with the reason.
-        stamps: A digest of the files' stamps before they were read.
+        stamps: A digest of the stamps of the files before they were read.
         contents: A digest of the bytes of all files.
         checksum: CRC-32 of the pixels.
-        written: The stamp of the array's file.
+        written: The stamp of the file of the array.
     """
 
     folder: str
@@ -85,7 +85,7 @@ class Report:
 
     @classmethod
     def read(cls, path: Path, names: Sequence[str]) -> "Report | None":
-        """The report on pictures of these names; None where there is none or it is damaged."""
+        """Read the report on images of these names; None if there is none or it is damaged."""
         try:
             report = cls(**json.loads(path.read_bytes()))
             return replace(report, written=tuple(report.written or ())) if set(report.skipped) <= set(names) else None
@@ -93,22 +93,22 @@ class Report:
             return None
 
     def write(self, path: Path) -> None:
-        """Write it whole or not at all."""
+        """Write it atomically."""
         with replacing(path) as file:
             file.write(json.dumps(asdict(self)).encode())
 
 
 @dataclass(frozen=True)
 class Source:
-    """What was read of one file.
+    """The result of reading one file.
 
     Attributes:
-        digest: Of its bytes; empty where it cannot be read.
-        picture: uint8 ``(channels, height, width)``, or why there is none.
+        digest: A digest of its bytes; empty if it cannot be read.
+        image: uint8 ``(channels, height, width)``, or the error.
     """
 
     digest: bytes
-    picture: np.ndarray | Exception
+    image: np.ndarray | Exception
 
 
 def decode(
@@ -119,25 +119,25 @@ def decode(
     pad: bool = False,
     on_error: OnError = "raise",
     cache_dir: str | None = None,
-    title: str = "decoding pictures",
+    title: str = "decoding images",
 ) -> DecodedImages:
-    """Decode pictures once; a later call with the same files, unchanged, only maps what the first has written.
+    """Decode images once; a later call with unchanged files only maps the array.
 
     The cache is one ``.npy`` file and a ``.json`` with a `Report`, named after a hash of the folder, the files' names,
-    the shape and `pad`; pictures that have changed take the place of older ones. Where either file is damaged, that
-    is said and both are made again. Several processes may call this at once.
+    the shape and `pad`; if images have changed, it is replaced. If either file is damaged, this is reported and both
+    are made again. Several processes may call this at once.
 
     Args:
-        folder: Where the pictures are; nothing is written there.
+        folder: The folder of the images; nothing is written there.
         names: Paths relative to `folder`.
-        shape: ``(channels, height, width)`` that every picture is brought to, see `read_picture`.
+        shape: ``(channels, height, width)`` of every decoded image, see `read_image`.
         pad: Pad to the shape instead of cropping to it.
-        on_error: Whether a picture that cannot be decoded ends the call or is left out.
-        cache_dir: Folder of the cache, made where it is missing; `default_cache_dir` if None.
-        title: What the progress bar says.
+        on_error: "raise" raises InputError at an image that cannot be decoded, "skip" leaves it out.
+        cache_dir: Folder of the cache, which is made if it is missing; None: `default_cache_dir`.
+        title: Title of the progress bar.
 
     Raises:
-        InputError: A picture cannot be decoded and `on_error` is "raise", none can be decoded, or the cache cannot be
+        InputError: An image cannot be decoded and `on_error` is "raise", none can be decoded, or the cache cannot be
             written.
     """
     cache = expanded(cache_dir) if cache_dir else default_cache_dir()
@@ -151,24 +151,26 @@ def decode(
     if report is not None and not _holds(array, report, (len(names) - len(report.skipped), *shape)):
         report, damaged = None, True
     if damaged:
-        say(f"the decoded pictures of {folder} in {cache} are damaged and are made again", sys.stderr)
+        say(f"the decoded images of {folder} in {cache} are damaged and are made again", sys.stderr)
     if report is None:
         with _writable(cache, bytes_needed=len(names) * math.prod(shape)):
             sources = _ahead(partial(_read, shape=shape, pad=pad), [folder / name for name in names])
             with closing(_progress(sources, len(names), title)) as bar, replacing(array) as file:
                 report = _write(file, folder, names, bar, shape, on_error)
             report = replace(report, stamps=stamps, written=_stamp(array))
-            report.write(beside)  # after the array, so that what a report tells of is there
+            report.write(beside)  # after the array, so that a report never describes a missing array
     if report.skipped and on_error == "raise":
         raise _broken(folder, *next(iter(report.skipped.items())))
     if len(report.skipped) == len(names):
-        raise InputError(f"none of the {len(names)} pictures in {folder} can be decoded: look at them, or name another")
+        raise InputError(
+            f"none of the {len(names)} images in {folder} can be decoded: look at them, or name another folder"
+        )
     kept = [index for index, name in enumerate(names) if name not in report.skipped]
     return DecodedImages(np.load(array, mmap_mode="r"), kept, report.skipped)
 
 
 def default_cache_dir() -> Path:
-    """Folder of decoded pictures, below the user's cache (``$XDG_CACHE_HOME`` or ``~/.cache``); safe to delete."""
+    """Folder of decoded images, below the user's cache (``$XDG_CACHE_HOME`` or ``~/.cache``); safe to delete."""
     return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "lightning_gen"
 
 
@@ -177,10 +179,10 @@ def _key(folder: Path, names: Sequence[str], shape: Shape, pad: bool) -> str:
 
 
 def _stamp(path: Path) -> Stamp | None:
-    """What differs once a file was touched; a copy that keeps its time is another inode, or was changed later."""
+    """Size, times and inode of a file; a copy that keeps the time of modification has another inode or change time."""
     try:
         status = path.stat()
-    except OSError:  # a link that leads nowhere is reported by the decoder, with its name
+    except OSError:  # the decoder reports a broken link, with its name
         return None
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
@@ -193,7 +195,7 @@ def _digest(parts: Iterable[bytes]) -> str:
 
 
 def _content(path: Path) -> bytes:
-    """A digest of the bytes of a file; empty where it cannot be read."""
+    """A digest of the bytes of a file; empty if it cannot be read."""
     found = hashlib.blake2b(digest_size=16)
     try:
         with opened(path) as file:
@@ -205,18 +207,18 @@ def _content(path: Path) -> bytes:
 
 
 def _compared(report: Report, beside: Path, folder: Path, names: Sequence[str], stamps: str) -> Report | None:
-    """The report with the stamps of files that were touched; None where they hold something else now."""
-    say(f"files in {folder} were touched since they were decoded: comparing what they hold", sys.stderr)
+    """The report with the new stamps, if the contents of the files are unchanged; otherwise None."""
+    say(f"files in {folder} were changed since they were decoded: comparing their contents", sys.stderr)
     if report.contents != _digest(_ahead(_content, [folder / name for name in names])):
         return None
     report = replace(report, stamps=stamps)
-    with suppress(OSError):  # then they are compared again the next time
+    with suppress(OSError):  # the next run compares them again
         report.write(beside)
     return report
 
 
 def _holds(array: Path, report: Report, shape: Shape) -> bool:
-    """Whether a file holds the pixels that were written to it."""
+    """Whether the file of an array is intact."""
     if shape[0] == 0:
         return True
     try:
@@ -234,7 +236,7 @@ def _holds(array: Path, report: Report, shape: Shape) -> bool:
 
 
 def _ahead(read: Callable[[Path], Result], paths: Iterable[Path]) -> Iterator[Result]:
-    """Read files in threads (Pillow decodes and resizes without the GIL), in their order, a few ahead."""
+    """Read files in threads, in their order and a few ahead; Pillow decodes and resizes without the GIL."""
     ahead: deque[Future[Result]] = deque()
     with ThreadPoolExecutor() as pool:
         for path in paths:
@@ -246,10 +248,10 @@ def _ahead(read: Callable[[Path], Result], paths: Iterable[Path]) -> Iterator[Re
 
 
 def _read(path: Path, shape: Shape, pad: bool) -> Source:
-    digest = _content(path)  # first: of a file that changes meanwhile, the next run sees that it is another
+    digest = _content(path)  # first: if the file changes meanwhile, the next run sees that
     try:
-        return Source(digest, read_picture(path, shape, pad))
-    except Exception as error:  # decoders of broken files raise anything from OSError to SyntaxError
+        return Source(digest, read_image(path, shape, pad))
+    except Exception as error:  # decoders raise any error on broken files, from OSError to SyntaxError
         return Source(digest, error)
 
 
@@ -261,7 +263,7 @@ def _write(
     shape: Shape,
     on_error: OnError,
 ) -> Report:
-    """Append picture after picture: `write` can report a full disk, where a memory map would end the process.
+    """Append image after image: `write` can report a full disk, on which a memory map would kill the process.
 
     Returns:
         The report, without stamps.
@@ -271,11 +273,11 @@ def _write(
     _write_header(file, (len(names), *shape))
     for name, source in zip(names, sources, strict=True):
         contents.update(source.digest)
-        if isinstance(source.picture, np.ndarray):
-            file.write(source.picture.data)
-            checksum = zlib.crc32(source.picture.data, checksum)
+        if isinstance(source.image, np.ndarray):
+            file.write(source.image.data)
+            checksum = zlib.crc32(source.image.data, checksum)
             continue
-        skipped[name] = reason(source.picture)
+        skipped[name] = reason(source.image)
         if on_error == "raise":
             raise _broken(folder, name, skipped[name])
     file.seek(0)
@@ -284,21 +286,21 @@ def _write(
 
 
 def _write_header(file: BinaryIO, shape: Shape) -> None:
-    # numpy leaves room for any number of rows, so the header can be written again once they are counted.
+    # The header of numpy has room for any number of rows, so it can be rewritten when the number is known.
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
 def _broken(folder: Path, name: str, reason: str) -> InputError:
     return InputError(
-        f"the picture {folder / name} cannot be decoded ({reason}): mend or remove it, or leave out all such pictures "
+        f"the image {folder / name} cannot be decoded ({reason}): repair or remove it, or leave out all such images "
         "with --data.on_error skip"
     )
 
 
 @contextmanager
 def _writable(cache: Path, bytes_needed: int) -> Iterator[None]:
-    """Say in one sentence why the cache cannot be written."""
-    full = f"the decoded pictures need {bytes_needed / 1e6:,.1f} MB in {cache}, which has no room for them"
+    """Raise InputError if the cache cannot be written."""
+    full = f"the decoded images need {bytes_needed / 1e6:,.1f} MB in {cache}, which has no room for them"
     remedy = "set --data.cache_dir to a folder on a larger disk, or a smaller --data.size"
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -310,19 +312,19 @@ def _writable(cache: Path, bytes_needed: int) -> Iterator[None]:
         if error.errno in FULL_DISK:
             raise InputError(f"{full}: {remedy}") from error
         raise InputError(
-            f"the decoded pictures cannot be written to {cache} ({error.strerror}): set --data.cache_dir to a folder "
+            f"the decoded images cannot be written to {cache} ({error.strerror}): set --data.cache_dir to a folder "
             "that you may write to"
         ) from error
 
 
 def _remove_abandoned(cache: Path) -> None:
-    """Remove what killed processes have left behind, of other pictures too: the room may be needed."""
+    """Remove partial files of killed processes, of all images: the space may be needed."""
     for name in {path.name[1:].rsplit(".", 2)[0] for path in cache.glob(f".*.npy.*{PARTIAL}")}:
         remove_abandoned(cache / name)
 
 
 def _progress(results: Iterator[Source], total: int, title: str) -> Generator[Source, None, None]:
-    """Show a bar on a terminal, and a few plain lines elsewhere."""
+    """Show a progress bar on a terminal, and a few lines otherwise."""
     if sys.stderr.isatty():
         yield from track(results, title, total, console=Console(stderr=True))
         return

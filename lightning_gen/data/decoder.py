@@ -1,4 +1,4 @@
-"""One picture of any kind as an array of bytes: upright, in the channels and the size that are asked for."""
+"""Decode an image file to an array of bytes: upright, with given channels and size."""
 
 from functools import cache
 from pathlib import Path
@@ -10,19 +10,19 @@ from lightning_gen.files import opened
 from lightning_gen.records import Shape
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-"""Channels of a picture, and what Pillow calls pictures with so many."""
+"""Pillow's modes by the number of channels."""
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""What Pillow may take a file for, by its content and not by its name: for some others it starts another program."""
+"""The formats that Pillow may recognize, by content and not by name; for some others it starts another program."""
 
-OVERSAMPLING = 3  # a picture may be shrunk by fast means to this many times its final size, by Lanczos from there
+OVERSAMPLING = 3  # fast methods may shrink an image to this many times its final size; Lanczos does the rest
 
 
-def read_picture(path: Path, shape: Shape, pad: bool = False) -> np.ndarray:
-    """Read one picture as uint8 ``(channels, height, width)``.
+def read_image(path: Path, shape: Shape, pad: bool = False) -> np.ndarray:
+    """Read one image as uint8 ``(channels, height, width)``.
 
-    Its EXIF orientation is applied; of an animation the first frame is taken. Transparency is laid over white unless
-    four channels are asked for. 16-bit grey is divided by 257, so that 65535 becomes 255. Size is brought to the shape
-    by an antialiased Lanczos filter.
+    The EXIF orientation is applied. An animation gives its first frame. Transparency is composited over white unless
+    `shape` has four channels. 16-bit grey is divided by 257, so that 65535 becomes 255. An antialiased Lanczos filter
+    resizes the image.
 
     Args:
         path: A file of one of `FORMATS`.
@@ -31,20 +31,20 @@ def read_picture(path: Path, shape: Shape, pad: bool = False) -> np.ndarray:
             one with black (transparent black in RGBA).
 
     Raises:
-        Exception: Whatever Pillow's decoders raise on a broken file; `reason` says it in words. A pipe or a device
-            is not waited for.
+        Exception: Any error of Pillow's decoders on a broken file; `reason` describes it. A pipe or a device raises
+            too, without waiting.
     """
     channels, height, width = shape
     with opened(path) as file, Image.open(file, formats=_formats()) as image:
-        image.draft(None, (OVERSAMPLING * max(height, width),) * 2)  # a JPEG can be decoded at a fraction of its size
-        picture = _with_channels(ImageOps.exif_transpose(image), channels)
-    fitted = _padded(picture, height, width) if pad else _cropped(picture, height, width)
+        image.draft(None, (OVERSAMPLING * max(height, width),) * 2)  # JPEG can be decoded at a fraction of its size
+        fitting = _with_channels(ImageOps.exif_transpose(image), channels)
+    fitted = _padded(fitting, height, width) if pad else _cropped(fitting, height, width)
     return np.ascontiguousarray(np.asarray(fitted).reshape(height, width, channels).transpose(2, 0, 1))
 
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Those of `FORMATS` that this Pillow knows; older ones lack some, and fail on a name that they do not know."""
+    """The `FORMATS` that this version of Pillow supports; older versions fail on names that they do not know."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
@@ -61,7 +61,7 @@ def _with_channels(image: Image.Image, channels: int) -> Image.Image:
 
 
 def _from_16_bits(image: Image.Image) -> Image.Image:
-    """Scale to 8 bits; Pillow's own conversion clips at 255. Some formats and versions hold 16 bits in 32."""
+    """Scale to 8 bits; Pillow's own conversion clips at 255. Some formats and versions store 16 bits in 32."""
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise ValueError("its pixels are integers of more than 16 bits")
@@ -73,7 +73,7 @@ def _cropped(image: Image.Image, height: int, width: int) -> Image.Image:
         box_width, box_height = float(image.width), image.width * height / width
     else:
         box_width, box_height = image.height * width / height, float(image.height)
-    # Whole pixels: half a pixel of shift would blur a picture that only needs cropping.
+    # Whole pixels: a shift by half a pixel would blur an image that only needs cropping.
     left, top = round((image.width - box_width) / 2), round((image.height - box_height) / 2)
     box = (left, top, left + box_width, top + box_height)
     return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=OVERSAMPLING)
@@ -89,9 +89,9 @@ def _padded(image: Image.Image, height: int, width: int) -> Image.Image:
 
 
 def reason(error: Exception) -> str:
-    """Why a picture could not be read, in a few words."""
+    """Why an image could not be read, in a few words."""
     if isinstance(error, UnidentifiedImageError):
-        return "its content is not a picture"
+        return "its content is not an image"
     if isinstance(error, Image.DecompressionBombError):
         return f"it has more pixels than Pillow's limit of {2 * (Image.MAX_IMAGE_PIXELS or 0):,}"
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn: the data set of every first run."""
+"""The handwritten digits of scikit-learn: the default data set."""
 
 import torch
 from sklearn.datasets import load_digits
@@ -12,7 +12,7 @@ FULL_INK = 16
 
 
 class Digits(DataModule):
-    """1,797 handwritten digits of 8x8 pixels in 17 grey levels, enlarged smoothly; nothing is downloaded.
+    """1,797 handwritten digits of 8x8 pixels in 17 grey levels, enlarged with bicubic interpolation; nothing is downloaded.
 
     They are the test set of *Optical Recognition of Handwritten Digits* (Alpaydin and Kaynak, 1998),
     https://archive.ics.uci.edu/dataset/80, embedded in scikit-learn. Classes are nearly balanced, 174 to 183 each.
@@ -21,9 +21,9 @@ class Digits(DataModule):
     Attributes:
         size: Side of the images in pixels, 8 to 64.
         batch_size: Samples per optimizer step over all devices.
-        val_fraction: Part of the digits that is the validation split, in [0, 1).
-        test_fraction: Part of the digits that is the test split, in [0, 1).
-        seed: Seeds the splits and the order of the training samples.
+        val_fraction: Fraction of the digits for the validation split, in [0, 1).
+        test_fraction: Fraction of the digits for the test split, in [0, 1).
+        seed: Seed of the splits and of the order of the training samples.
         num_workers: Processes that load batches.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Any folder of pictures as a data set: flat, with one sub-folder a class, or with one a split."""
+"""A folder of images as a data set: flat, with a sub-folder for each class, or for each split."""
 
 import difflib
 import os
@@ -19,43 +19,43 @@ from lightning_gen.errors import InputError
 from lightning_gen.paths import expanded
 
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""What names of pictures end in, in small or capital letters."""
+"""The extensions of image files, in lower or upper case."""
 
 
 class ImageFolder(DataModule):
-    """The pictures in a folder and its sub-folders, decoded once into a cache outside of it.
+    """The images in a folder and its sub-folders, decoded once into a cache outside of it.
 
-    Pictures may be of any size and of any kind that Pillow reads: grey, colour, palette, 1 or 16 bits, CMYK, with
-    transparency, turned by EXIF. Hidden files, and files without a picture's extension, are left alone; a file that
-    links in the folder lead to as well is taken once. Where *all* pictures lie in sub-folders, the sub-folders of the
-    first level are the classes, in the order of their names; sub-folders without pictures do not count. A seeded
-    permutation of the pictures makes the splits.
+    Images may have any size and any kind that Pillow reads: grey, colour, palette, 1 or 16 bits, CMYK, with
+    transparency, turned by EXIF. Hidden files and files without an image extension are ignored; a file that links in
+    the folder point to is read once. If *all* images are in sub-folders, the sub-folders of the first level are the
+    classes, sorted by name; sub-folders without images are ignored. A seeded permutation of the images makes the
+    splits.
 
-    Where all pictures lie in ``train`` and one or both of ``val`` and ``test`` (or ``training``, ``valid``,
-    ``validation``, ``testing``), these are the splits, and the sub-folders below them are the classes of all of them. A
-    split that has no folder is split off ``train``; one whose pictures lie in no class's sub-folder has no labels.
+    If all images are in ``train`` and one or both of ``val`` and ``test`` (or ``training``, ``valid``, ``validation``,
+    ``testing``), these are the splits, and the sub-folders below them are the classes of all of them. A split without
+    a folder is split off ``train``; a split has no labels if some of its images are in no sub-folder of a class.
 
     Attributes:
         folder: Path of the folder.
-        size: Side of the square pictures in pixels, or ``(height, width)``.
-        channels: 1 (grey), 3 (RGB, transparency is laid over white) or 4 (RGBA).
+        size: Side of the square images in pixels, or ``(height, width)``.
+        channels: 1 (grey), 3 (RGB, transparency is composited over white) or 4 (RGBA).
         pad: False fits the short side and crops the centre of the long one; True fits the long side and pads the short
             one with black (transparent black in RGBA).
         batch_size: Samples per optimizer step over all devices.
-        val_fraction: Part of the pictures that is the validation split, in [0, 1); at least one picture unless 0. Of no
-            effect where that split has a folder.
-        test_fraction: Part of the pictures that is the test split, likewise.
-        seed: Seeds the splits and the order of the training samples.
+        val_fraction: Fraction of the images for the validation split, in [0, 1); at least one image unless 0. Ignored
+            if the split has a folder.
+        test_fraction: Fraction of the images for the test split, likewise.
+        seed: Seed of the splits and of the order of the training samples.
         num_workers: Processes that load batches.
-        cache_dir: Folder of the cache, about channels * height * width bytes a picture; None:
+        cache_dir: Folder of the cache, about channels * height * width bytes for each image; None:
             ``$XDG_CACHE_HOME/lightning_gen`` or ``~/.cache/lightning_gen``. It may be deleted at any time between runs.
-        on_error: What to do about a picture that cannot be decoded: "raise" ends the run and names it, "skip" leaves
-            it out and warns.
-        skipped: Names of the pictures that were left out, after ``setup``.
+        on_error: What happens if an image cannot be decoded: "raise" raises an error that names it, "skip" leaves it
+            out and warns.
+        skipped: Names of the images that were left out, after ``setup``.
 
     Raises:
-        InputError: `size`, `channels` or a fraction is out of range. Later: the folder is missing or holds no picture,
-            pictures lie beside its splits, a picture cannot be decoded, or the cache cannot be written.
+        InputError: `size`, `channels` or a fraction is out of range. Later: the folder is missing or has no image,
+            there are images beside its splits, an image cannot be decoded, or the cache cannot be written.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class ImageFolder(DataModule):
         height, width = (size, size) if isinstance(size, int) else size
         at_least(1, "size", min(height, width))
         if channels not in MODES:
-            raise InputError(f"pictures cannot have {channels} channels: set --data.channels to 1, 3 or 4")
+            raise InputError(f"images cannot have {channels} channels: set --data.channels to 1, 3 or 4")
         check_fractions(val_fraction, test_fraction)
         super().__init__(
             shape=(channels, height, width),
@@ -96,35 +96,35 @@ class ImageFolder(DataModule):
 
     @cached_property
     def names(self) -> list[str]:
-        """Paths of the pictures relative to the folder, sorted."""
-        return list_pictures(expanded(self.folder))
+        """Paths of the images relative to the folder, sorted."""
+        return list_images(expanded(self.folder))
 
     @cached_property
     def layout(self) -> Layout:
-        """What the sub-folders say of the pictures.
+        """The splits and classes of the images by their sub-folders.
 
         Raises:
-            InputError: There are pictures beside the splits.
+            InputError: There are images beside the splits.
         """
         return Layout.of(self.names, self.folder)
 
     @property
     def classes(self) -> tuple[str, ...] | None:  # type: ignore[override]
-        """Names of the class sub-folders, sorted; None if some picture to train on lies in none."""
+        """Names of the class sub-folders, sorted; None if some training image is in none."""
         return tuple(self.layout.classes) or None
 
     @property
     def num_classes(self) -> int | None:
-        """Number of class sub-folders, found by listing the folder; None where there are none."""
+        """Number of class sub-folders, by listing the folder; None if there are none."""
         return len(self.layout.classes) or None
 
     @num_classes.setter
     def num_classes(self, value: int | None) -> None:
-        """Ignored: the folder says it."""
+        """Ignored: the folder determines it."""
 
     def prepare_data(self) -> None:
-        """Decode the pictures, unless the cache holds them."""
-        _ = self.layout  # what it refuses is refused before hours of decoding
+        """Decode the images, unless they are in the cache."""
+        _ = self.layout  # raises InputError before hours of decoding
         self._decode()
 
     def splits(self) -> Splits:
@@ -133,10 +133,10 @@ class ImageFolder(DataModule):
         self.skipped = list(images.skipped)
         if self.skipped:
             rank_zero_warn(
-                f"left out {len(self.skipped)} of {len(self.names)} pictures that cannot be decoded, such as "
+                f"left out {len(self.skipped)} of {len(self.names)} images that cannot be decoded, such as "
                 f"{self.skipped[0]} ({images.skipped[self.skipped[0]]})"
             )
-        rows = self._deal([self.layout.places[row].split for row in images.kept])
+        rows = self._split([self.layout.places[row].split for row in images.kept])
         index = {name: label for label, name in enumerate(self.layout.classes)}
         labels = torch.tensor([index.get(self.layout.places[row].label or "", -1) for row in images.kept])
         return Splits(
@@ -146,11 +146,11 @@ class ImageFolder(DataModule):
             )
         )
 
-    def _deal(self, sources: Sequence[str]) -> Iterator[Tensor]:
+    def _split(self, sources: Sequence[str]) -> Iterator[Tensor]:
         """The rows of the training, validation and test split, each in random order."""
         own = {split: _positions(split, sources) for split in Splits._fields}
         if not len(own["train"]):
-            raise InputError(f"no picture to train on in {self.folder} can be decoded: look at them, or name another")
+            raise InputError(f"no training image in {self.folder} can be decoded: look at them, or name another folder")
         val, test = (
             0 if split in self.layout.folders else fraction
             for split, fraction in (("val", self.val_fraction), ("test", self.test_fraction))
@@ -163,7 +163,7 @@ class ImageFolder(DataModule):
             yield own[source][order]
 
     def contents(self) -> list[str]:
-        """Where the splits come from, and how many training samples each class has."""
+        """The origin and size of the splits, and the number of training samples of each class."""
         sizes = (("val", "validation", self.val_set), ("test", "test", self.test_set))
         lines = [
             ", ".join(
@@ -191,7 +191,7 @@ class ImageFolder(DataModule):
 def split_sizes(count: int, val_fraction: float, test_fraction: float) -> list[int]:
     """Sizes of the training, validation and test split.
 
-    A split whose fraction is not 0 has at least one sample, as far as they last: training first, then validation.
+    A split whose fraction is not 0 has at least one sample if there are enough; training comes first, then validation.
 
     >>> split_sizes(1000, 0.1, 0.1), split_sizes(5, 0.1, 0.1), split_sizes(2, 0.1, 0.1)
     ([800, 100, 100], [3, 1, 1], [1, 1, 0])
@@ -207,29 +207,30 @@ def _positions(split: str, sources: Sequence[str]) -> Tensor:
     return torch.tensor([row for row, source in enumerate(sources) if source == split], dtype=torch.int64)
 
 
-def list_pictures(folder: Path) -> list[str]:
-    """Find the pictures in a folder and its sub-folders; their paths relative to it, with ``/``, sorted.
+def list_images(folder: Path) -> list[str]:
+    """List the images in a folder and its sub-folders: sorted paths relative to it, with ``/``.
 
-    Links are followed; a folder or a file that several lead to is taken once, and under its own name where it has one.
+    Links are followed; a folder or a file that several links point to is listed once, by its own name if that is in the
+    folder.
 
     Raises:
-        InputError: The folder is missing, cannot be read, or holds no picture.
+        InputError: The folder is missing, cannot be read, or has no image.
     """
     if not folder.is_dir():
         raise _no_folder(folder)
     files = sorted(_visible_files(folder))
-    pictures = list(_once(folder, [name for name in files if name.lower().endswith(EXTENSIONS)]))
-    if not pictures:
+    images = list(_once(folder, [name for name in files if name.lower().endswith(EXTENSIONS)]))
+    if not images:
         found = f"only {len(files)} other files such as {files[0]}" if files else "no file at all"
         raise InputError(
-            f"there is no picture in {folder}, {found}: set --data.folder to a folder with files that end in "
+            f"there is no image in {folder}, {found}: set --data.folder to a folder with files that end in "
             f"{', '.join(EXTENSIONS)}"
         )
-    return pictures
+    return images
 
 
 def _visible_files(folder: Path) -> Iterator[str]:
-    seen = {folder.resolve()}  # links may lead in circles
+    seen = {folder.resolve()}  # links may form cycles
     for directory, subfolders, files in os.walk(folder, onerror=_unreadable, followlinks=True):
         here = Path(directory)
         places = {name: (here / name).resolve() for name in sorted(subfolders) if not name.startswith(".")}
@@ -239,7 +240,7 @@ def _visible_files(folder: Path) -> Iterator[str]:
 
 
 def _once(folder: Path, names: list[str]) -> Iterator[str]:
-    """Leave out links to files that are there under names of their own, or that links before them lead to."""
+    """Leave out links to files that are in the list by their own names or by an earlier link."""
     links = {name: os.path.realpath(folder / name) for name in names if os.path.islink(folder / name)}
     if not links:
         yield from names
@@ -260,9 +261,9 @@ def _unreadable(error: OSError) -> None:
 
 def _no_folder(folder: Path) -> InputError:
     if folder.exists():
-        return InputError(f"{folder} is a file: set --data.folder to the folder that your pictures are in")
+        return InputError(f"{folder} is a file: set --data.folder to the folder that your images are in")
     parent = folder.absolute().parent
     beside = [path.name for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
     near = difflib.get_close_matches(folder.name, beside, n=1)
     hint = f" (did you mean {folder.parent / near[0]}?)" if near else ""
-    return InputError(f"there is no folder {folder}{hint}: set --data.folder to the folder that your pictures are in")
+    return InputError(f"there is no folder {folder}{hint}: set --data.folder to the folder that your images are in")

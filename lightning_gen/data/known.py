@@ -1,4 +1,4 @@
-"""What is known of how data were made, by which models of them are measured."""
+"""What is known about the distribution of synthetic data; metrics compare models with it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class KnownFactors:
-    """The factors of variation that data are drawn from.
+    """The factors of variation of a data set.
 
     Attributes:
-        names: What they are called.
-        sizes: Number of values of each.
-        combinations: Every combination of them, ``(n, factors)`` int64: which of its values each factor has, from 0.
-        draw: Draws the samples of rows of `combinations`, as they are stored.
+        names: Names of the factors.
+        sizes: Number of values of each factor.
+        combinations: Every combination of values, ``(n, factors)`` int64, as indices from 0.
+        draw: Makes the samples of rows of `combinations`, as stored values.
     """
 
     names: tuple[str, ...]
@@ -25,11 +25,11 @@ class KnownFactors:
 
 @dataclass(frozen=True)
 class Mixture:
-    """A mixture of Gaussians of equal shares.
+    """A mixture of Gaussians with equal weights.
 
     Attributes:
         centres: The means, ``(modes, dimensions)``.
-        scale: The standard deviation of each, in all directions.
+        scale: The standard deviation of every Gaussian, which is isotropic.
     """
 
     centres: Tensor

@@ -1,8 +1,8 @@
-"""Whole batches in a reproducible order, and a place to go on from in the middle of an epoch.
+"""A loader of whole batches in a reproducible order, which can resume in the middle of an epoch.
 
 The order of the samples is defined for the global batch: the permutation of an epoch depends on the seed and the
-epoch alone, step k trains on the k-th slice of it, and each of several processes takes its share of that slice. So
-neither the number of devices nor an interruption changes which samples a step sees.
+epoch alone, step k trains on its k-th slice, and each process reads its part of that slice. So neither the number of
+devices nor an interruption changes which samples a step sees.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,18 +21,18 @@ from lightning_gen.signals import leave_to_parent
 
 
 def seeded(*key: int) -> torch.Generator:
-    """A generator whose stream depends on `key` alone and is unrelated to that of any other key.
+    """A generator that depends on `key` alone and is independent of that of any other key.
 
     Args:
         key: Integers >= 0.
     """
-    # The length goes first because SeedSequence takes (1,) and (1, 0) for the same.
+    # The length comes first because SeedSequence treats (1,) and (1, 0) as equal.
     state = np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]))
 
 
 class Samples(Protocol):
-    """A dataset that hands out whole batches; an ordinary map-style dataset besides."""
+    """A map-style dataset that also reads whole batches."""
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -45,24 +45,23 @@ class Samples(Protocol):
 
 
 class GlobalBatches(Sampler[list[int]]):
-    """Slices the order of an epoch into global batches and takes one process's share of each.
+    """Slices the order of an epoch into global batches and yields the part of one process.
 
-    Process r of w takes samples r, r + w, r + 2w ... of a batch, so that the processes' shares make up the batch. All
-    processes see the same number of batches, and nothing is padded or repeated: a last incomplete batch with fewer
-    samples than there are processes is joined to the batch before it. (Only where the whole split is smaller than
-    the number of processes is some share empty.)
+    Process r of w reads samples r, r + w, r + 2w ... of a batch. All processes read the same number of batches, and no
+    sample is padded or repeated: a last incomplete batch with fewer samples than processes is appended to the batch
+    before it. (Only if the whole split is smaller than the number of processes, some part is empty.)
 
     Attributes:
         count: Number of samples.
         batch_size: Samples per global batch.
-        shuffle: Whether every epoch has a permutation of its own; otherwise samples come in order.
+        shuffle: Whether every epoch has its own permutation; otherwise samples are in order.
         drop_last: Whether to leave out a last incomplete batch.
-        seed: Seeds the permutations, at least 0.
+        seed: Seed of the permutations, at least 0.
         rank: This process, from 0.
         world_size: Number of processes.
         epoch: The epoch that the next iteration belongs to, from 0.
         start: First global batch of the next iteration.
-        stop: Global batches after which an epoch ends, if there are so many.
+        stop: Largest number of global batches in an epoch.
 
     Raises:
         InputError: `batch_size` is no multiple of `world_size`.
@@ -89,7 +88,7 @@ class GlobalBatches(Sampler[list[int]]):
         self.stop = len(self)
 
     def order(self) -> Tensor:
-        """The samples of the epoch in the order of their visit, int64 ``(count,)``."""
+        """The order of the samples in the epoch, int64 ``(count,)``."""
         if self.shuffle:
             return torch.randperm(self.count, generator=seeded(self.seed, self.epoch))
         return torch.arange(self.count)
@@ -107,34 +106,33 @@ class GlobalBatches(Sampler[list[int]]):
 
 
 class Loader:
-    """An iterable over the batches of a dataset that a checkpoint can interrupt anywhere.
+    """An iterable over the batches of a dataset that can resume after any batch.
 
-    The Trainer saves and restores it through ``state_dict``: a run that was stopped after batch k of an epoch goes on
-    with batch k + 1 of the same permutation, whatever had been loaded in advance.
+    The Trainer saves and restores it by ``state_dict``: a run that was stopped after batch k of an epoch resumes with
+    batch k + 1 of the same permutation, however many batches were prefetched.
 
-    With `shuffle`, the batches are one endless stream that is cut into epochs: an iteration goes on where the one
-    before it was left, and ends with the epoch. (The Trainer's own count of epochs is not used. It takes an epoch that
-    was interrupted for a finished one, and may begin a resumed run with an epoch of a single batch; neither repeats or
-    drops a sample here.) Without `shuffle`, every iteration starts with the first sample.
+    With `shuffle`, the batches are one endless sequence that is cut into epochs: an iteration starts where the last one
+    stopped and ends with the epoch. (It does not use the Trainer's count of epochs, which counts an interrupted epoch
+    as finished and may start a resumed run with an epoch of a single batch; no sample is repeated or dropped in either
+    case.) Without `shuffle`, every iteration starts with the first sample.
 
-    It is deliberately no subclass of ``torch.utils.data.DataLoader``, whose sampler the Trainer replaces under several
-    devices, ``overfit_batches`` and ``predict``.
+    It is not a subclass of ``torch.utils.data.DataLoader``, because the Trainer replaces the sampler of a DataLoader
+    with several devices, ``overfit_batches`` and ``predict``.
 
     Args:
-        dataset: The samples; their ``__getitems__`` is asked for one batch at a time.
+        dataset: The samples; ``__getitems__`` reads one batch.
         batch_size: Samples per batch over all processes, a multiple of `world_size`.
-        shuffle: Whether every epoch has a permutation of its own.
+        shuffle: Whether every epoch has its own permutation.
         drop_last: Whether to leave out a last incomplete batch.
-        seed: Seeds the permutations, at least 0.
+        seed: Seed of the permutations, at least 0.
         num_workers: Processes that load batches; 0 loads them in this one.
         rank: Which process this is, from 0.
         world_size: Number of processes that share each batch.
         epoch: The first epoch.
-        limit: End every epoch after so many batches, or after this part of them if it is a float, as the Trainer's
-            ``limit_train_batches`` does.
+        limit: Batches in an epoch, or the fraction of them if it is a float, as ``limit_train_batches`` of the Trainer.
 
     Attributes:
-        in_hand: Says how many batches were handed out and not used yet; none, unless it is replaced.
+        prefetched: Returns the number of batches that were yielded and not used; 0 by default.
 
     Raises:
         InputError: `batch_size` is no multiple of `world_size`.
@@ -166,13 +164,13 @@ class Loader:
             persistent_workers=num_workers > 0,
             worker_init_fn=leave_to_parent,
             pin_memory=torch.cuda.is_available(),
-            # Of its own: torch would otherwise draw a number from the global generator in every epoch.
+            # Without it torch would draw a number from the global generator in every epoch.
             generator=seeded(seed),
         )
-        self.in_hand: Callable[[], int] = int
+        self.prefetched: Callable[[], int] = int
         self._epoch = epoch
         self._batches = 0
-        self._goes_on = shuffle
+        self._resumes = shuffle
 
     def __len__(self) -> int:
         """Number of batches in an epoch without `limit`, the same in every process."""
@@ -185,7 +183,7 @@ class Loader:
             yield batch
 
     def _read(self) -> Iterable[Batch]:
-        """The batches of an epoch; where nothing is loaded in advance, without the detour through torch's loader."""
+        """The batches of an epoch; without workers and pinned memory torch's DataLoader is not used."""
         if self.num_workers and self._iterator is None:
             samples = self.batch_sampler.batch_size // self.batch_sampler.world_size
             check_room(samples * sample_bytes(self.dataset), self.num_workers)
@@ -194,26 +192,26 @@ class Loader:
         return map(self.dataset.__getitems__, self.batch_sampler)
 
     def state_dict(self) -> dict[str, int]:
-        """The position: the epoch, and the batches of it that have been used."""
-        used = self._batches - self.in_hand()
+        """The position: the epoch, and the number of batches of it that were used."""
+        used = self._batches - self.prefetched()
         return {"epoch": self._epoch, "batches": used, "batch_size": self.batch_sampler.batch_size}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from `state` with the next iteration; with batches of another size, up to one of them comes again."""
+        """Resume from `state` in the next iteration; with another batch size up to one batch is repeated."""
         size = self.batch_sampler.batch_size
         self._epoch = state["epoch"]
         self._batches = state["batches"] * state.get("batch_size", size) // size
-        self._goes_on = True
+        self._resumes = True
 
     def _find_start(self) -> None:
         if self._batches >= min(self.batch_sampler.stop, len(self)):
             self._epoch, self._batches = self._epoch + 1, 0
-        elif not self._goes_on:
+        elif not self._resumes:
             self._batches = 0
-        self._goes_on = self.batch_sampler.shuffle
+        self._resumes = self.batch_sampler.shuffle
         self.batch_sampler.epoch, self.batch_sampler.start = self._epoch, self._batches
 
-    # The Trainer stops the worker processes of the loaders in which it finds this attribute when a run ends.
+    # At the end of a run the Trainer stops the worker processes of loaders that have this attribute.
     @property
     def _iterator(self) -> Any:
         return private.batch_iterator(self._loader)
@@ -224,7 +222,7 @@ class Loader:
 
 
 def sample_bytes(dataset: Any) -> int:
-    """The size of a sample of an array; 0 for other data: to read one here could draw a random number too many."""
+    """The size of a sample of an array; 0 for other data, because reading a sample could draw random numbers."""
     rows = getattr(dataset, "x", None)
     return int(rows[0].nbytes) if isinstance(rows, (Tensor, np.ndarray)) and len(rows) else 0
 

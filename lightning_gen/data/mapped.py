@@ -1,4 +1,4 @@
-"""Arrays that are mapped from a file, handed to other processes as the place in the file and not as a copy."""
+"""Memory-mapped arrays, sent to other processes as a position in the file and not as a copy."""
 
 import os
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from lightning_gen.errors import InputError
 
 @dataclass(frozen=True)
 class Mapped:
-    """Where an array lies in a file.
+    """The position of an array in a file.
 
     Attributes:
         path: The file.
         offset: First byte of the array.
         shape: Its shape.
         dtype: Its type.
-        order: Which index runs slowest in the file: the first, "C", or the last, "F".
-        file: Inode, size in bytes and time of change in ns of the file, which another one in its place has not.
+        order: Memory layout: "C" or "F".
+        file: Inode, size in bytes and time of modification in ns of the file, which identify it.
     """
 
     path: str
@@ -31,13 +31,13 @@ class Mapped:
 
     @classmethod
     def of(cls, x: object) -> "Mapped | None":
-        """The place of an array; None where it is not mapped, has gaps, may be changed in memory alone, or is gone."""
+        """The position of an array; None if it is not mapped, not contiguous, copy-on-write, or its file is gone."""
         if not isinstance(x, np.memmap) or x.filename is None or x.mode == "c":
             return None
         if not (x.flags.c_contiguous or x.flags.f_contiguous) or not x.size:
             return None
         whole = x
-        while isinstance(whole.base, np.memmap):  # a view says the offset of what it is a view of
+        while isinstance(whole.base, np.memmap):  # a view has the offset of its base
             whole = whole.base
         path, offset = os.fspath(x.filename), whole.offset + x.ctypes.data - whole.ctypes.data
         try:
@@ -49,14 +49,14 @@ class Mapped:
         """Map the array, read-only.
 
         Raises:
-            InputError: The file is gone, or is another one by now.
+            InputError: The file is gone or was replaced.
         """
         try:
             same = _identity(self.path) == self.file
         except OSError as error:
             raise InputError(f"{self.path} cannot be read any more ({error.strerror}): start again") from error
         if not same:
-            raise InputError(f"{self.path} was replaced while it was in use: start again, with the file as it is now")
+            raise InputError(f"{self.path} was replaced while it was in use: start again with the new file")
         return np.memmap(self.path, self.dtype, "r", self.offset, self.shape, self.order)
 
 

@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians in few dimensions, where it can be counted which modes a model has found."""
+"""Mixtures of Gaussians in few dimensions, of which the modes that a model finds can be counted."""
 
 import math
 
@@ -16,18 +16,18 @@ class GaussianMixture(DataModule):
     .. math:: p(x) = \frac{1}{K} \sum_{k=1}^{K} \mathcal{N}(x \mid c_k, \sigma^2 I)
 
     The label of a point is the index k of its component. Points are float32 and not rescaled. The three splits are
-    drawn independently of each other; validation and test have a tenth of the training points each.
+    sampled independently; validation and test have a tenth of the training points each.
 
     Attributes:
         centres: The means :math:`c_k`, K lists of equally many coordinates; None: eight on the unit circle.
         scale: The standard deviation :math:`\sigma`, positive.
         count: Number of training points, at least 10.
         batch_size: Samples per optimizer step over all devices.
-        seed: Seeds the points and the order of the training samples.
+        seed: Seed of the points and of the order of the training samples.
         num_workers: Processes that load batches.
 
     Raises:
-        InputError: The centres are no table of finite numbers, or an argument is out of range.
+        InputError: The centres are not a table of finite numbers, or an argument is out of range.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class GaussianMixture(DataModule):
 
     @property
     def mixture(self) -> Mixture:
-        """The mixture itself."""
+        """The mixture that the points follow."""
         return Mixture(torch.tensor(self.centres), self.scale)
 
     def splits(self) -> Splits:
-        """Draw the points."""
+        """Sample the points."""
         counts = (self.count, self.count // 10, self.count // 10)
         return Splits(*(self._draw(count, split) for split, count in enumerate(counts)))
 
@@ -72,7 +72,7 @@ class GaussianMixture(DataModule):
 
 
 class Ring(GaussianMixture):
-    """Gaussians at equal distances on a circle in the plane.
+    """Gaussians with equal spacing on a circle in the plane.
 
     With the defaults, the ring of *VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning*
     (Srivastava et al., 2017), https://arxiv.org/abs/1705.07761.
@@ -83,7 +83,7 @@ class Ring(GaussianMixture):
         scale: Standard deviation of each Gaussian, positive.
         count: Number of training points, at least 10.
         batch_size: Samples per optimizer step over all devices.
-        seed: Seeds the points and the order of the training samples.
+        seed: Seed of the points and of the order of the training samples.
         num_workers: Processes that load batches.
 
     Raises:
@@ -119,7 +119,7 @@ class Grid(GaussianMixture):
         scale: Standard deviation of each Gaussian, positive.
         count: Number of training points, at least 10.
         batch_size: Samples per optimizer step over all devices.
-        seed: Seeds the points and the order of the training samples.
+        seed: Seed of the points and of the order of the training samples.
         num_workers: Processes that load batches.
 
     Raises:

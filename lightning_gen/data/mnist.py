@@ -1,4 +1,4 @@
-"""MNIST and the data sets that are published in its format, read from any folder that holds the four files."""
+"""MNIST and data sets in its format, read from any folder with the four files."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ EMNIST_CLASSES = {"byclass": 62, "bymerge": 47, "balanced": 47, "letters": 26, "
 class _MNISTLike(PublishedImages):
     """Grey images of 28x28 pixels in IDX files, compressed or not.
 
-    The files are looked for in ``data_dir/<folder_name>/raw``, where torchvision puts them, and in `data_dir` itself.
+    It looks for the files in ``data_dir/<folder_name>/raw``, where torchvision stores them, and in `data_dir` itself.
 
     Attributes:
         folder_name: Name of the folder in `data_dir`.
@@ -45,7 +45,7 @@ class _MNISTLike(PublishedImages):
         return find_idx(place, name) is not None
 
     def fetch(self, folder: Path) -> None:
-        """Download through torchvision."""
+        """Download with torchvision."""
         self.source(folder, download=True)
 
     def read(self, place: Path, train: bool) -> tuple[Tensor, Tensor]:
@@ -78,7 +78,7 @@ class FashionMNIST(_MNISTLike):
     """Articles of clothing: 70,000 grey images of 28x28 pixels in 10 classes, 10,000 of them for test.
 
     *Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms* (Xiao et al., 2017),
-    https://arxiv.org/abs/1708.07747. It is also found where Debian's package ``dataset-fashion-mnist`` puts it.
+    https://arxiv.org/abs/1708.07747. It also looks in the folder of Debian's package ``dataset-fashion-mnist``.
     Arguments: see :class:`PublishedImages`.
     """
 
@@ -96,7 +96,7 @@ class FashionMNIST(_MNISTLike):
         return [*super().places(), self.debian_folder]
 
     def remedy(self) -> str:
-        """What a user may do to get the files."""
+        """How to get the files."""
         return f"on Debian or Ubuntu run `apt-get install dataset-fashion-mnist`, elsewhere {super().remedy()}"
 
 
@@ -117,8 +117,8 @@ class EMNIST(_MNISTLike):
     """Handwritten letters and digits: up to 814,255 grey images of 28x28 pixels.
 
     *EMNIST: an extension of MNIST to handwritten letters* (Cohen et al., 2017), https://arxiv.org/abs/1702.05373.
-    The files hold every image transposed; here they are upright. The letters' labels are 0 ... 25 instead of 1 ... 26.
-    Further arguments: see :class:`PublishedImages`.
+    The files hold every image transposed; here they are upright. The labels of letters are 0 ... 25 instead of 1 ...
+    26. Further arguments: see :class:`PublishedImages`.
 
     Attributes:
         split: Which part: "byclass" (62 classes), "bymerge" and "balanced" (47), "letters" (26), "digits" or
@@ -157,5 +157,5 @@ class EMNIST(_MNISTLike):
         return images.mT.contiguous(), labels - 1 if self.split == "letters" else labels
 
     def fetch(self, folder: Path) -> None:
-        """Download through torchvision."""
+        """Download with torchvision."""
         datasets.EMNIST(folder, split=self.split, download=True)

@@ -1,4 +1,4 @@
-"""Photographs in colour that are published for comparison."""
+"""Published data sets of colour photographs."""
 
 from pathlib import Path
 
@@ -24,11 +24,11 @@ class _CIFAR(PublishedImages):
     source: type[datasets.CIFAR10]
 
     def fetch(self, folder: Path) -> None:
-        """Download through torchvision."""
+        """Download with torchvision."""
         self.source(folder, download=True)
 
     def read(self, place: Path, train: bool) -> tuple[Tensor, Tensor]:
-        """Read one part, after torchvision has compared the checksums."""
+        """Read one part; torchvision checks the checksums."""
         data = self.source(place, train=train)
         return torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(data.targets)
 
@@ -61,7 +61,7 @@ class CIFAR100(_CIFAR):
 
 
 class _InTwoFiles(PublishedImages):
-    """Photographs whose training and test part are separate files of torchvision's.
+    """Photographs whose training and test part are separate files of torchvision.
 
     Attributes:
         source: The class of torchvision that downloads and reads the files.
@@ -70,12 +70,12 @@ class _InTwoFiles(PublishedImages):
     source: type[datasets.SVHN] | type[datasets.STL10]
 
     def fetch(self, folder: Path) -> None:
-        """Download through torchvision."""
+        """Download with torchvision."""
         self.source(folder, split="train", download=True)
         self.source(folder, split="test", download=True)
 
     def read(self, place: Path, train: bool) -> tuple[Tensor, Tensor]:
-        """Read one part, after torchvision has compared the checksums."""
+        """Read one part; torchvision checks the checksums."""
         data = self.source(place, split="train" if train else "test")
         return torch.from_numpy(data.data).contiguous(), torch.from_numpy(data.labels)
 
@@ -117,7 +117,7 @@ class CelebA(PublishedData):
     """Faces of celebrities: 202,599 colour images in the published splits of 162,770, 19,867 and 19,962.
 
     *Deep Learning Face Attributes in the Wild* (Liu et al., 2015), https://arxiv.org/abs/1411.7766. The aligned images
-    of 178x218 pixels are cropped to their central square, resized, and kept decoded in a cache.
+    of 178x218 pixels are cropped to their central square, resized and stored in a cache.
 
     Attributes:
         size: Side of the images in pixels.
@@ -126,7 +126,7 @@ class CelebA(PublishedData):
         download: Whether to download the files if they are missing; needs the package ``gdown``, of
             ``pip install 'lightning_gen[celeba]'``.
         cache_dir: Folder of the cache; None: ``$XDG_CACHE_HOME/lightning_gen`` or ``~/.cache/lightning_gen``.
-        seed: Seeds the order of the training samples.
+        seed: Seed of the order of the training samples.
         num_workers: Processes that load batches.
 
     Raises:
@@ -157,7 +157,7 @@ class CelebA(PublishedData):
         self.cache_dir = cache_dir
 
     def fetch(self, folder: Path) -> None:
-        """Download through torchvision."""
+        """Download with torchvision."""
         datasets.CelebA(str(folder), download=True)
 
     def splits(self) -> Splits:
@@ -177,9 +177,9 @@ def read_partition(path: Path) -> tuple[list[str], Tensor]:
         Names of the images, and for each 0 (training), 1 (validation) or 2 (test).
 
     Raises:
-        InputError: The file is something else.
+        InputError: The file has another format.
     """
     lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
     if any(len(line) != 2 or line[1] not in ("0", "1", "2") for line in lines):
-        raise InputError(f"{path} is not CelebA's list of splits: get the file anew")
+        raise InputError(f"{path} is not CelebA's list of splits: download it again")
     return [name for name, _ in lines], torch.tensor([int(part) for _, part in lines])

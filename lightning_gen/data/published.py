@@ -1,4 +1,4 @@
-"""Data sets that are published for comparison: found on the disk or downloaded, whole or not at all."""
+"""Published data sets: read from the disk, or downloaded atomically."""
 
 import os
 from abc import abstractmethod
@@ -20,16 +20,15 @@ DEFAULT_VAL_SIZE = 5000
 
 
 class PublishedData(DataModule):
-    """A data set whose files have names of their own and are published somewhere.
+    """A published data set with known file names.
 
-    A subclass states the class attributes and how to fetch the files. A constructor is its own; it keeps `data_dir`
-    and `download`.
+    A subclass sets the class attributes and implements `fetch`. Its constructor sets `data_dir` and `download`.
 
     Attributes:
-        title: Its name in sentences.
-        link: Where it is published.
-        files: Names of the files that are needed, relative to one of `places`.
-        data_dir: Folder that the files are in or are downloaded to.
+        title: Its name in messages.
+        link: Its web page.
+        files: Names of the required files, relative to one of `places`.
+        data_dir: Folder of the files; they are downloaded to it.
         download: Whether to download the files if they are missing.
     """
 
@@ -41,7 +40,7 @@ class PublishedData(DataModule):
 
     @abstractmethod
     def fetch(self, folder: Path) -> None:
-        """Download the files to an empty folder, in the layout of the first of `places`; may raise anything."""
+        """Download the files to an empty folder, in the layout of the first of `places`; any exception is handled."""
 
     def places(self) -> list[Path]:
         """Folders that are searched for the files; the first that has all of them is read."""
@@ -52,14 +51,14 @@ class PublishedData(DataModule):
         return (place / name).exists()
 
     def remedy(self) -> str:
-        """What a user may do to get the files, as the end of a sentence."""
+        """How to get the files, as the end of a sentence."""
         return f"put the files from {self.link} there, or set --data.data_dir to the folder that they are in"
 
     def place(self) -> Path:
         """The folder that has all files.
 
         Raises:
-            InputError: There is none.
+            InputError: No folder has them.
         """
         for place in self.places():
             if all(self.has(place, name) for name in self.files):
@@ -67,10 +66,10 @@ class PublishedData(DataModule):
         raise self._absent("" if self.download else " and --data.download is false")
 
     def prepare_data(self) -> None:
-        """Download the files where they are missing.
+        """Download the files if they are missing.
 
         Raises:
-            InputError: They are missing and cannot be, or are not to be, downloaded; the message says what to do.
+            InputError: They are missing and `download` is False, or the download failed.
         """
         try:
             self.place()
@@ -82,9 +81,9 @@ class PublishedData(DataModule):
 
     def _download(self) -> None:
         try:
-            with _arriving_whole(expanded(self.data_dir)) as folder:
+            with _atomic_download(expanded(self.data_dir)) as folder:
                 self.fetch(folder)
-        except Exception as error:  # the ways in which downloads fail have no common class
+        except Exception as error:  # failed downloads raise errors of many classes
             reason = str(error).strip().rpartition("\n")[2].rstrip(".") or type(error).__name__
             raise self._absent(f" and could not be downloaded ({reason})") from error
 
@@ -97,17 +96,17 @@ class PublishedData(DataModule):
 class PublishedImages(PublishedData):
     """Published square images that fit into memory, with a training and a test part.
 
-    The validation split is split off the training part by a seeded permutation; the test split is the published one.
+    A seeded permutation splits the validation split off the training part; the test split is the published one.
 
     Attributes:
         native_shape: Shape of one image as published.
         native_classes: Number of classes.
         batch_size: Samples per optimizer step over all devices.
-        data_dir: Folder that the files are in or are downloaded to.
+        data_dir: Folder of the files; they are downloaded to it.
         download: Whether to download the files if they are missing.
-        size: Side of the images in pixels, resized once by an antialiased bicubic filter; None: as published.
+        size: Side of the images in pixels, resized once with an antialiased bicubic filter; None: as published.
         val_size: Number of validation images; None: 5,000, or a tenth of a training part below 50,000.
-        seed: Seeds the validation split and the order of the training samples.
+        seed: Seed of the validation split and of the order of the training samples.
         num_workers: Processes that load batches.
 
     Raises:
@@ -161,7 +160,9 @@ class PublishedImages(PublishedData):
         try:
             x, labels = self.read(place, train)
         except RuntimeError as error:
-            raise InputError(f"{self.title} in {place} is damaged: delete its files there and get them anew") from error
+            raise InputError(
+                f"{self.title} in {place} is damaged: delete its files there and get them again"
+            ) from error
         if tuple(x.shape[1:]) != self.native_shape or len(x) != len(labels):
             raise InputError(
                 f"{place} holds {len(x)} images of shape {tuple(x.shape[1:])} and {len(labels)} labels, which is not "
@@ -171,8 +172,8 @@ class PublishedImages(PublishedData):
 
 
 @contextmanager
-def _arriving_whole(folder: Path) -> Iterator[Path]:
-    """Lend an empty folder on the same disk; its files move to `folder` when all went well, or else vanish."""
+def _atomic_download(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder on the same disk; its files are moved to `folder`, or removed after an exception."""
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -184,5 +185,5 @@ def _arriving_whole(folder: Path) -> Iterator[Path]:
                 os.replace(path, target)
     finally:
         for path in new:
-            with suppress(OSError):  # it is not empty, then it is to stay
+            with suppress(OSError):  # it is not empty: keep it
                 path.rmdir()

@@ -1,4 +1,4 @@
-"""Pictures whose factors of variation are known, drawn by the package itself: what disentanglement is measured on."""
+"""Synthetic images with known factors of variation, for metrics of disentanglement."""
 
 import math
 
@@ -11,44 +11,45 @@ from lightning_gen.errors import InputError
 
 SHAPES = ("square", "ellipse", "heart")
 LARGEST_SIDE = 0.56
-"""Side of the largest square, where the picture reaches from -1 to 1; every other shape covers the same area."""
+"""Side of the largest square, where the image spans -1 to 1; every other shape has the same area."""
 
 SMALLEST_SCALE = 0.5
 FURTHEST = 0.5
-"""Largest coordinate of a centre; no shape is cut off by the edge."""
+"""Largest coordinate of a centre; no shape crosses the edge."""
 
 CHUNK = 512
-"""Pictures drawn at a time, which bounds the memory that they need as floats."""
+"""Images rendered at a time, which limits the memory for floats."""
 
 
 class Sprites(DataModule):
     r"""A white square, ellipse or heart on black, in every combination of shape, scale, orientation and position.
 
-    In the manner of *dSprites* (Matthey et al., 2017), https://github.com/google-deepmind/dsprites-dataset, but drawn
-    when it is needed, antialiased and on a coarser grid: the defaults make 3 · 4 · 9 · 12 · 12 = 15,552 pictures,
-    12,442 of them for training and 1,555 each for validation and test. Every picture is there once.
+    It follows *dSprites* (Matthey et al., 2017), https://github.com/google-deepmind/dsprites-dataset, but is rendered
+    in memory, antialiased and on a coarser grid: the defaults make 3 · 4 · 9 · 12 · 12 = 15,552 images, 12,442 of them
+    for training and 1,555 each for validation and test. All images differ.
 
     The factors, from the slowest to the fastest, with the default number of values:
 
-    - ``shape`` (3): square, ellipse with axes 2:1, heart; this is the label. At equal scale all cover the same area.
+    - ``shape`` (3): square, ellipse with axes 2:1, heart; this is the label. At equal scale all have the same area.
     - ``scale`` (4): factor of all lengths, 0.5 to 1.
-    - ``orientation`` (9): clockwise turn in degrees, 0 to 80 in steps of 10. Only a quarter turn is divided up, for all
-      shapes alike: a square looks the same after 90 degrees and an ellipse after 180, so that in a full turn, as in
-      dSprites, several combinations of factors are one and the same picture and no code can tell them apart.
-    - ``x`` and ``y`` (12 each): centre of mass, -0.5 to 0.5 where the picture reaches from -1 to 1, rightwards and
-      downwards. No shape is cut off.
+    - ``orientation`` (9): clockwise rotation in degrees, 0 to 80 in steps of 10, for all shapes. A square looks the
+    same
+      after 90 degrees and an ellipse after 180, so with a full rotation, as in dSprites, several combinations of
+      factors would give the same image.
+    - ``x`` and ``y`` (12 each): centre of mass, -0.5 to 0.5 where the image spans -1 to 1, to the right and down.
+      No shape crosses the edge.
 
     Attributes:
         size: Side of the images in pixels, at least 16.
         batch_size: Samples per optimizer step over all devices.
-        val_fraction: Part of the pictures that is the validation split, in [0, 1).
-        test_fraction: Part of the pictures that is the test split, in [0, 1).
+        val_fraction: Fraction of the images for the validation split, in [0, 1).
+        test_fraction: Fraction of the images for the test split, in [0, 1).
         scales: Number of scales, at least 2.
         orientations: Number of orientations, at least 2.
         positions: Number of positions along each axis, at least 2.
-        seed: Seeds the splits and the order of the training samples; the pictures do not depend on it.
+        seed: Seed of the splits and of the order of the training samples; the images do not depend on it.
         num_workers: Processes that load batches.
-        factor_values: The values of each factor by its name; for the shape they are names.
+        factor_values: The values of each factor by its name; those of the shape are names.
 
     Raises:
         InputError: An argument is out of range.
@@ -102,25 +103,25 @@ class Sprites(DataModule):
 
     @property
     def factors(self) -> Tensor:
-        """Every combination of factors, ``(n, 5)`` int64: which of its values each factor has, from 0."""
+        """Every combination of factors, ``(n, 5)`` int64, as indices into `factor_values`."""
         return torch.cartesian_prod(*(torch.arange(size) for size in self.factor_sizes))
 
     @property
     def known_factors(self) -> KnownFactors:
-        """The factors, and how their pictures are drawn."""
+        """The factors, and the function that renders their images."""
         return KnownFactors(self.factor_names, self.factor_sizes, self.factors, self.draw)
 
     def draw(self, factors: Tensor) -> Tensor:
-        """Draw the pictures of chosen factors.
+        """Render the images of given factors.
 
         Args:
-            factors: Which of its values each factor has, int64 ``(n, 5)``; see `factor_values`.
+            factors: Indices into `factor_values`, int64 ``(n, 5)``.
 
         Returns:
             uint8 ``(n, 1, size, size)``.
 
         Raises:
-            InputError: A factor has no such value.
+            InputError: An index is out of range.
         """
         self._check(factors)
         images = torch.empty(len(factors), 1, self.size, self.size, dtype=torch.uint8)
@@ -130,14 +131,14 @@ class Sprites(DataModule):
         return images
 
     def splits(self) -> Splits:
-        """Draw all pictures and split them."""
+        """Render all images and split them."""
         factors = self.factors
         images, count = self.draw(factors), len(factors)
         rows = split_rows(count, round(count * self.val_fraction), round(count * self.test_fraction), self.seed)
         return Splits(*(ArrayDataset(images, factors[:, 0], part) for part in rows))
 
     def _draw(self, shape: int, factors: Tensor) -> Tensor:
-        """Pictures ``(n, size, size)`` of one shape; a pixel is as bright as the shape covers of it, nearly."""
+        """Images ``(n, size, size)`` of one shape; a pixel is approximately the fraction that the shape covers."""
         values = [torch.tensor(self.factor_values[name]) for name in self.factor_names[1:]]
         chosen = zip(values, factors[:, 1:].unbind(1), strict=True)
         scale, degrees, x, y = (value[index].reshape(-1, 1, 1) for value, index in chosen)
@@ -153,7 +154,7 @@ class Sprites(DataModule):
         if factors.ndim != 2 or factors.shape[1] != len(sizes) or factors.is_floating_point():
             raise InputError(
                 f"factors of shape {tuple(factors.shape)} and type {factors.dtype} cannot be drawn: give whole numbers "
-                f"(n, {len(sizes)}), in each row the places of {', '.join(self.factor_names)} in factor_values"
+                f"(n, {len(sizes)}), in each row the indices of {', '.join(self.factor_names)} in factor_values"
             )
         if ((factors < 0) | (factors >= sizes)).any():
             raise InputError(
@@ -162,8 +163,8 @@ class Sprites(DataModule):
             )
 
 
-# Shapes around their centre of mass: signed distances to the outline, negative inside, in units of the square root of
-# the area; x to the right, y down.
+# Signed distances to the outlines of shapes around their centre of mass, negative inside, in units of the square root
+# of the area; x points right and y down.
 
 
 def square(x: Tensor, y: Tensor) -> Tensor:
@@ -172,7 +173,7 @@ def square(x: Tensor, y: Tensor) -> Tensor:
 
 
 def ellipse(x: Tensor, y: Tensor) -> Tensor:
-    """Distance to an upright ellipse of area 1 and axes 2:1, to first order near the outline."""
+    """Distance to an upright ellipse of area 1 and axes 2:1, a first-order approximation near the outline."""
     semi_minor = math.sqrt(1 / (2 * math.pi))
     x, y = x / semi_minor, y / (2 * semi_minor)
     slope = torch.hypot(2 * x, y) / semi_minor
@@ -180,9 +181,9 @@ def ellipse(x: Tensor, y: Tensor) -> Tensor:
 
 
 def heart(x: Tensor, y: Tensor) -> Tensor:
-    """Distance to the outline of a square on its tip with half-discs on its upper sides, of area 1 in all."""
+    """Distance to the outline of a rotated square with half-discs on its upper sides, of total area 1."""
     half = 1 / math.sqrt(4 + math.pi)
-    centre = half * (math.pi / 2 + 2 / 3) / (4 + math.pi)  # of mass, seen from that of the square, on both axes
+    centre = half * (math.pi / 2 + 2 / 3) / (4 + math.pi)  # of mass, relative to that of the square, on both axes
     u, v = (x - y) / math.sqrt(2) + centre, (-x - y) / math.sqrt(2) + centre
     lobes = torch.minimum(torch.hypot(u - half, v), torch.hypot(u, v - half)) - half
     return torch.minimum(box(u, v, half), lobes)

@@ -1,4 +1,4 @@
-"""Three pictures as the channels of one: a thousand kinds that can be counted, to see which of them a model lost."""
+"""Images of three stacked images: a thousand modes, of which those that a model drops can be counted."""
 
 from abc import abstractmethod
 
@@ -13,15 +13,15 @@ from lightning_gen.records import Batch
 
 CHANNELS = 3
 HELD_OUT = 10
-"""Validation and test split hold one stack for so many of the training split."""
+"""The ratio of stacks of the training split to those of the validation and test split."""
 
 
 def stacked_labels(labels: Tensor, num_classes: int) -> Tensor:
-    """One class for three: :math:`100 a + 10 b + c` for ten classes.
+    """One class index for three: :math:`100 a + 10 b + c` for ten classes.
 
     Args:
         labels: Classes of the channels, int64 ``(n, 3)``.
-        num_classes: Classes of a single picture.
+        num_classes: Classes of a single image.
 
     Returns:
         int64 ``(n,)``, from 0 to `num_classes` ** 3 - 1.
@@ -30,12 +30,12 @@ def stacked_labels(labels: Tensor, num_classes: int) -> Tensor:
 
 
 class Stacks(BatchedDataset):
-    """Stacks of single pictures, put together when they are read: only the single ones are in memory.
+    """Stacks of single images that are made when they are read: only the single images are in memory.
 
     Attributes:
-        singles: The single pictures, of one channel and with labels.
-        rows: Which of them make up each stack, int64 ``(n, 3)``.
-        num_classes: Classes of a single picture.
+        singles: The single images, of one channel and with labels.
+        rows: The images of each stack, int64 ``(n, 3)``.
+        num_classes: Classes of a single image.
     """
 
     def __init__(self, singles: Samples, rows: Tensor, num_classes: int) -> None:
@@ -54,16 +54,16 @@ class Stacks(BatchedDataset):
 
 
 class StackedImages(DataModule):
-    """Base of data whose samples are three grey pictures of another data set, drawn at random, as three channels.
+    """The base of data whose samples are three random grey images of another data set, as three channels.
 
-    Each split stacks pictures of the same split, so that held-out stacks show nothing that was trained on. The idea is
-    that of *Unrolled Generative Adversarial Networks* (Metz et al., 2017), https://arxiv.org/abs/1611.02163.
+    Each split stacks images of the same split, so that validation and test stacks have no training image. The idea is
+    from *Unrolled Generative Adversarial Networks* (Metz et al., 2017), https://arxiv.org/abs/1611.02163.
 
     Attributes:
-        singles: The single pictures, ``(1, height, width)``, with labels.
+        singles: The single images, ``(1, height, width)``, with labels.
         count: Stacks of the training split; validation and test split hold a tenth of that each.
         batch_size: Samples per optimizer step over all devices.
-        seed: Seeds which pictures are stacked and the order of the training samples.
+        seed: Seed of the choice of stacked images and of the order of the training samples.
         num_workers: Processes that load batches.
 
     Raises:
@@ -87,18 +87,18 @@ class StackedImages(DataModule):
 
     @abstractmethod
     def weights(self, labels: Tensor) -> Tensor:
-        """How likely each single picture is to be drawn, ``(n,)`` up to a factor, from their labels, int64 ``(n,)``."""
+        """The unnormalized probability of each single image, ``(n,)``, given the labels, int64 ``(n,)``."""
 
     def prepare_data(self) -> None:
-        """Get the single pictures, if they have to be got.
+        """Prepare the single images.
 
         Raises:
-            InputError: They cannot be.
+            InputError: Their files are missing and cannot be downloaded.
         """
         self.singles.prepare_data()
 
     def splits(self) -> Splits:
-        """Draw what is stacked in each split."""
+        """Sample the stacks of each split."""
         self.singles.setup()
         parts = (self.singles.train_set, self.singles.val_set, self.singles.test_set)
         counts = (self.count, self.count // HELD_OUT, self.count // HELD_OUT)
@@ -107,7 +107,7 @@ class StackedImages(DataModule):
         )
 
     def stack(self, singles: Samples, count: int, key: int) -> Stacks:
-        """Draw `count` stacks of single pictures, with repetition; the same `key` and `seed` draw the same."""
+        """Sample `count` stacks of single images, with replacement; `key` and the seed determine them."""
         labels = torch.cat([batch.labels for batch in Loader(singles, 4096) if batch.labels is not None])
         generator = seeded(self.seed, key)
         rows = torch.multinomial(self.weights(labels), CHANNELS * count, replacement=True, generator=generator)
@@ -115,16 +115,16 @@ class StackedImages(DataModule):
 
 
 class StackedDigits(StackedImages):
-    """Three of the digits that come with scikit-learn as three channels; each of the 1,000 modes is equally likely.
+    """Three digits of scikit-learn as three channels; all 1,000 modes are equally likely.
 
-    Made of `Digits`: 1,437 digits for training, 180 for validation and 180 for test; nothing is downloaded. Classes are
-    drawn before digits, so the modes are balanced in all splits.
+    It stacks `Digits`: 1,437 for training, 180 for validation and 180 for test; nothing is downloaded. The class is
+    sampled before the digit, so the modes are balanced in all splits.
 
     Attributes:
         size: Side of the images in pixels, 8 to 64.
         batch_size: Samples per optimizer step over all devices.
         count: Stacks of the training split; validation and test split hold a tenth of that each.
-        seed: Seeds the splits, which digits are stacked and the order of the training samples.
+        seed: Seed of the splits, of the choice of stacked digits and of the order of the training samples.
         num_workers: Processes that load batches.
 
     Raises:
@@ -138,24 +138,24 @@ class StackedDigits(StackedImages):
         self.size = size
 
     def weights(self, labels: Tensor) -> Tensor:
-        """The same for every class."""
+        """The same total for every class."""
         return 1 / torch.bincount(labels).double()[labels]
 
 
 class StackedMNIST(StackedImages):
-    """Three digits of MNIST as three channels, in 1,000 modes: the published test of which modes a GAN drops.
+    """Three digits of MNIST as three channels, in 1,000 modes: the published test of dropped modes.
 
     *PacGAN: The power of two samples in generative adversarial networks* (Lin et al., 2018),
-    https://arxiv.org/abs/1712.04086, section 4.2: 128,000 stacks of digits drawn at random, each digit as likely as any
-    other. MNIST's classes are not quite balanced, which puts about 0.005 nats between these modes and uniform ones.
+    https://arxiv.org/abs/1712.04086, section 4.2: 128,000 stacks of uniformly sampled digits. The classes of MNIST are
+    not quite balanced: the KL divergence of the modes from uniform ones is about 0.005 nats.
 
     Attributes:
         batch_size: Samples per optimizer step over all devices.
-        data_dir: Folder that MNIST's files are in or are downloaded to.
+        data_dir: Folder of the files of MNIST; they are downloaded to it.
         download: Whether to download the files if they are missing.
-        size: Side of the images in pixels, resized once by an antialiased bicubic filter; None: 28, as published.
+        size: Side of the images in pixels, resized once with an antialiased bicubic filter; None: 28, as published.
         count: Stacks of the training split; validation and test split hold a tenth of that each.
-        seed: Seeds the splits, which digits are stacked and the order of the training samples.
+        seed: Seed of the splits, of the choice of stacked digits and of the order of the training samples.
         num_workers: Processes that load batches.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Data that a checkpoint names: read where it says so, but nothing is written or downloaded for it."""
+"""The data that a checkpoint names: its files are read, but nothing is written or downloaded because of it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_origin
@@ -7,11 +7,11 @@ from lightning_gen.data.cache import default_cache_dir
 from lightning_gen.reflection import argument_hints, imported
 
 CACHE, DOWNLOAD = "cache_dir", "download"
-"""Arguments of data that say where to write and whether to fetch: those of a checkpoint are not taken."""
+"""Arguments for where to write and whether to download; their values in a checkpoint are ignored."""
 
 
 def harmless(described: Any) -> Any:
-    """A description of data without the folder that it would write to, and with nothing downloaded."""
+    """A description of data without its cache folder and without downloads."""
     if isinstance(described, list):
         return [harmless(item) for item in described]
     if not isinstance(described, Mapping):
@@ -21,14 +21,14 @@ def harmless(described: Any) -> Any:
 
 
 def origin(described: Mapping[str, Any], path: str) -> str | None:
-    """Where data that a checkpoint names are read, and where their cache is written, in one line.
+    """A line that tells where the data of a checkpoint are read, and where their cache is written.
 
     Args:
-        described: The data as the checkpoint says: constructor arguments and ``_class_path``.
+        described: The data in the checkpoint: constructor arguments and ``_class_path``.
         path: The checkpoint.
 
     Returns:
-        The line; None for data that are read from no file.
+        The line; None for data without files.
     """
     arguments = {key: value for key, value in described.items() if not key.startswith("_")}
     kind = imported(described["_class_path"])
@@ -39,16 +39,16 @@ def origin(described: Mapping[str, Any], path: str) -> str | None:
         return None
     line = f"{path} names the data: {described['_class_path'].rpartition('.')[2]} of {', '.join(places)}"
     if CACHE in hints:
-        line += f"; decoded pictures are kept in {default_cache_dir()}"
+        line += f"; decoded images are stored in {default_cache_dir()}"
         own = arguments.get(CACHE)
         line += f" (--data.{CACHE} for another folder, such as {own!r})" if own else ""
     if any(value is True for value in values(arguments, DOWNLOAD)):
-        line += f"; nothing is downloaded for it, unless you name the data with --data or say --data.{DOWNLOAD} true"
+        line += f"; nothing is downloaded for it, unless you name the data with --data or set --data.{DOWNLOAD} true"
     return line
 
 
 def texts(described: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """The texts in a description, apart from the names of classes, each with the argument that it is given for."""
+    """The strings in a description, except names of classes, each with its argument."""
     if isinstance(described, str):
         yield name, described
     if isinstance(described, list):
@@ -61,7 +61,7 @@ def texts(described: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def values(described: Any, name: str) -> Iterator[Any]:
-    """What is given for an argument, anywhere in a description."""
+    """The values of an argument anywhere in a description."""
     if isinstance(described, Mapping):
         if name in described:
             yield described[name]

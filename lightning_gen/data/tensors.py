@@ -1,4 +1,4 @@
-"""Arrays of one's own, saved by numpy or torch."""
+"""Your own arrays, saved by numpy or torch."""
 
 import pickle
 import zipfile
@@ -20,23 +20,23 @@ FLOATS = (np.float16, np.float32, np.float64)
 
 
 class Tensors(DataModule):
-    """Images or points from a file of numpy's or torch's; files that could run code are refused.
+    """Images or points from a file of numpy or torch; files that could run code are refused.
 
     Images are uint8 ``(n, channels, height, width)`` or grey ones ``(n, height, width)``, or floats in [-1, 1]
     ``(n, channels, height, width)``; points are floats ``(n, dimensions)``. A seeded permutation makes the splits.
 
     Attributes:
-        path: The file: ``.npy`` (read from the disk batch by batch), ``.npz`` with the arrays ``x`` and, if there are
-            any, ``labels``, or ``.pt`` with a tensor or a dict of tensors with these keys.
+        path: The file: ``.npy`` (read from the disk batch by batch), ``.npz`` with the arrays ``x`` and optionally
+            ``labels``, or ``.pt`` with a tensor or a dict of tensors with these keys.
         labels_path: A ``.npy`` or ``.pt`` file of class indices ``(n,)``, or None.
         batch_size: Samples per optimizer step over all devices.
-        val_fraction: Part of the samples that is the validation split, in [0, 1).
-        test_fraction: Part of the samples that is the test split, in [0, 1).
-        seed: Seeds the splits and the order of the training samples.
+        val_fraction: Fraction of the samples for the validation split, in [0, 1).
+        test_fraction: Fraction of the samples for the test split, in [0, 1).
+        seed: Seed of the splits and of the order of the training samples.
         num_workers: Processes that load batches.
 
     Raises:
-        InputError: A file is missing, holds something else, or an argument is out of range; in ``setup``: floats are
+        InputError: A file is missing or has other contents, or an argument is out of range; in ``setup``: floats are
             not finite, or images are outside of [-1, 1].
     """
 
@@ -79,10 +79,10 @@ class Tensors(DataModule):
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Open a ``.npy``, ``.npz`` or ``.pt`` file without running any code of it.
+    """Open a ``.npy``, ``.npz`` or ``.pt`` file without running code in it.
 
     Returns:
-        The arrays by name: ``x``, and ``labels`` if the file has any; mapped from the disk where the format allows.
+        The arrays by name: ``x``, and ``labels`` if the file has them; memory-mapped if the format allows it.
 
     Raises:
         InputError: The file is missing, is damaged, holds Python objects, or lacks ``x``.
@@ -91,7 +91,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise InputError(f"there is no file {path}: set --data.path to a .npy, .npz or .pt file that exists")
     if path.suffix not in (".npy", ".npz", ".pt"):
         raise InputError(
-            f"{path} is of an unknown kind: save it by numpy.save, numpy.savez or torch.save (.npy, .npz, .pt)"
+            f"{path} is of an unknown kind: save it with numpy.save, numpy.savez or torch.save (.npy, .npz, .pt)"
         )
     try:
         arrays = _read_torch(path) if path.suffix == ".pt" else _read_numpy(path)
@@ -125,7 +125,7 @@ def _as_numpy(tensor: Tensor) -> np.ndarray:
 
 
 def _samples(x: np.ndarray, path: str) -> np.ndarray:
-    """The samples with their channels, if their type and number of dimensions is one that is known."""
+    """The samples with a dimension of channels, if their type and number of dimensions are supported."""
     images, floats = x.dtype == np.uint8, x.dtype in FLOATS
     if not x.size:
         raise InputError(
@@ -133,9 +133,9 @@ def _samples(x: np.ndarray, path: str) -> np.ndarray:
         )
     if x.ndim == 3 and ((images and x.shape[1] == 1) or floats):
         raise InputError(
-            f"{path} holds {x.dtype} of shape {x.shape}, which may be grey pictures (n, height, width) as well as "
-            "signals (n, channels, length): save pictures as (n, channels, height, width), x[:, None] where these are "
-            "grey ones, and signals as rows of numbers, float32 (n, dimensions)"
+            f"{path} holds {x.dtype} of shape {x.shape}, which may be grey images (n, height, width) as well as "
+            "signals (n, channels, length): save images as (n, channels, height, width), grey ones as x[:, None], "
+            "and signals as rows of numbers, float32 (n, dimensions)"
         )
     if images and x.ndim == 3:
         return x[:, None]

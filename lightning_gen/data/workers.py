@@ -1,4 +1,4 @@
-"""Processes that load batches: the room that they need, and in one sentence what went wrong with them."""
+"""Worker processes that load batches: the shared memory that they need, and explanations of their failures."""
 
 import re
 import shutil
@@ -10,30 +10,79 @@ from torch.utils.data import dataloader
 from lightning_gen.errors import InputError, WorkerError
 
 SHARED = Path("/dev/shm")
-"""Where Linux keeps what processes share; in a container it is often 64 MB."""
+"""Shared memory on Linux; in a container it is often 64 MB."""
 AHEAD = 2
-"""Batches that torch lets each process load before they are asked for."""
+"""Batches that each worker prefetches by torch's default."""
 REMEDY = "lower --data.num_workers (with 0 the process that trains loads batches itself)"
 FAILURES = {
-    r"bus error|shared memory|unable to (mmap|write|open|resize)": f"{SHARED} is full, where they hand batches over: "
-    f"{REMEDY} or make it larger (docker run --shm-size)",
+    r"bus error|shared memory|unable to (mmap|write|open|resize)": f"{SHARED}, through which batches are passed, is
+    full: " f"{REMEDY} or make it larger (docker run --shm-size)",
     r"exited unexpectedly|is killed by signal|^ConnectionResetError|^BrokenPipeError|^EOFError": (
-        f"it was killed, as by a system that has no memory left: {REMEDY} or --data.batch_size, and go on with "
-        "--ckpt_path last where it was a fit"
+        f"it was killed, as by a system that has no memory left: {REMEDY} or --data.batch_size, and resume a fit with "
+        "--ckpt_path last"
     ),
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
 }
-"""What torch says, by its words, and what it means."""
+"""Explanations of torch's errors, by patterns of their messages."""
 
 
 def check_room(batch_bytes: int, num_workers: int) -> None:
-    """Refuse what would wait for ever: a process that finds no room for its batch hands over none, and nobody hears.
+    """Check that shared memory has room for the batches; a worker without room for its batch would hang silently.
 
     Args:
         batch_bytes: Size of one batch of this process.
         num_workers: Processes that load batches.
 
     Raises:
-        InputError: There is no room in shared memory for what they load in advance.
+        InputError: Shared memory has no room for the prefetched batches.
     """
     if not SHARED.is_dir():
         return
@@ -47,12 +96,12 @@ def check_room(batch_bytes: int, num_workers: int) -> None:
 
 
 def failure(error: BaseException) -> WorkerError | None:
-    """What an error of a process that loads batches means; None for all other errors."""
+    """The explanation of an error of a worker process; None for other errors."""
     if "DataLoader worker" not in str(error) and not came_from(error, dataloader.__name__):
         return None
-    said = f"{type(error).__name__}: {error}"
-    told = next((told for words, told in FAILURES.items() if re.search(words, said, re.I)), None)
-    return WorkerError(f"a process that loads batches has ended: {told}") if told else None
+    message = f"{type(error).__name__}: {error}"
+    explanation = next((text for pattern, text in FAILURES.items() if re.search(pattern, message, re.I)), None)
+    return WorkerError(f"a process that loads batches has ended: {explanation}") if explanation else None
 
 
 def came_from(error: BaseException, module: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a sample is: stored values to the models' tensors and back, to pictures that a person looks at, and to files."""
+"""Media define what a sample is: its stored values and model values, its preview and its files."""
 
 from lightning_gen.media.base import Medium
 from lightning_gen.media.guess import medium_of, preview

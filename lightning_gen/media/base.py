@@ -1,4 +1,4 @@
-"""What every medium says and does."""
+"""The base of all media."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -9,32 +9,31 @@ from torch import Tensor
 
 from lightning_gen.errors import InputError
 from lightning_gen.media.files import read_array, save, save_array
-from lightning_gen.outputs import ARRAY, PICTURE, Kind
+from lightning_gen.outputs import ARRAY, PNG, Kind
 from lightning_gen.records import Shape, floats
 
 
 class Medium(ABC):
-    """What a sample is, for all that must know it: data, figures, pictures in TensorBoard and files.
+    """What a sample is, as data, metrics, previews in TensorBoard and files need it.
 
-    A subclass is a frozen dataclass whose fields are plain data, such as the rate of a sound, so that a checkpoint
-    keeps it as ``{class_path, init_args}``. *Stored* values are those of a file or of memory, often integers; models
-    see floats.
+    A subclass is a frozen dataclass whose fields are plain data, such as a sampling rate, so that a checkpoint stores it
+    as ``{class_path, init_args}``. *Stored* values are those in files and in memory, often integers; *model* values are
+    floats.
 
     Attributes:
-        noun: What samples are called, in the plural.
-        values: What the numbers of a sample are called, in the plural.
-        unit: What the numbers are measured in, as models see them.
-        error_unit: What a squared error is of, behind "mean squared error".
-        compared_as: What samples and their reconstructions are compared as.
+        noun: The name of samples, in the plural.
+        values: The name of the numbers of a sample, in the plural.
+        unit: The unit of the model values.
+        error_unit: The unit of a squared error, as the end of "mean squared error".
+        compared_as: The values that samples and reconstructions are compared as.
         dimensions: Number of spatial dimensions of a sample ``(channels, *sides)``: 0 for points ``(numbers,)``, 1 for
             signals, 2 for images, 3 for volumes.
-        bounded: Whether numbers lie in [-1, 1].
-        step: Width of a stored value in the units of the models: 2 / 256 for 8 bits; None where values are no such
-            steps of a scale.
-        error_scale: What turns a squared error of the models' numbers into one in `error_unit`.
-        tiled: Whether a preview shows each sample in a cell of its own, so that a row may be a class.
-        single: The kind of file that holds one sample; None where a sample has no file of its own.
-        collections: The kinds of files that hold many samples, and give them back when they are read.
+        bounded: Whether model values lie in [-1, 1].
+        step: Width of a quantization step in model values: 2 / 256 for 8 bits; None if values are not quantized.
+        error_scale: Factor from a squared error of model values to one in `error_unit`.
+        tiled: Whether a preview shows each sample in its own cell, so that a row may be a class.
+        single: The kind of file for one sample; None if there is none.
+        collections: The kinds of files for many samples.
     """
 
     noun: ClassVar[str]
@@ -53,63 +52,63 @@ class Medium(ABC):
     # values ----------------------------------------------------------------------------------------------------------
 
     def to_model(self, stored: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Stored values as models see them; floats are taken for such values and only cast.
+        """Convert stored values to model values; floats are model values already and are only cast.
 
-        uint8 from 0 to 255 becomes [-1, 1]; a medium of other stored values says what they become.
+        uint8 from 0 to 255 becomes [-1, 1]; a medium with other stored values overrides this.
 
         Args:
             stored: ``(n, *shape)``.
             dtype: The type of the result.
 
         Raises:
-            InputError: The values are of a type that is not understood.
+            InputError: The type of the values is not supported.
         """
         return floats(stored, dtype)
 
     @abstractmethod
     def to_stored(self, x: Tensor) -> Tensor:
-        """The models' values ``(n, *shape)`` as they are stored, on the CPU; what cannot be stored is clipped."""
+        """Convert model values ``(n, *shape)`` to stored values on the CPU; values out of range are clipped."""
 
     def comparable(self, x: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
-        """Samples and their reconstructions, both ``(n, *shape)``, as errors between them are measured."""
+        """Samples and reconstructions, both ``(n, *shape)``, as the values that errors are measured in."""
         return x, output
 
-    # pictures --------------------------------------------------------------------------------------------------------
+    # previews --------------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def preview(self, samples: Tensor, columns: int | None = None) -> Tensor:
-        """Draw samples as one picture that a person looks at.
+        """Plot samples as one image.
 
         Args:
-            samples: ``(n, *shape)``, as models see them.
-            columns: Samples in a row, where each has a cell of its own; None for a square.
+            samples: Model values ``(n, *shape)``.
+            columns: Samples in a row, if each has its own cell; None for a square.
 
         Returns:
             uint8, ``(1 or 3, height, width)``.
         """
 
     def preview_values(self, shape: Shape) -> int:
-        """Numbers that a preview takes for each sample of a shape; 0 where it does not grow with their number."""
+        """Numbers of a preview for each sample of a shape; 0 if its size does not depend on the number of samples."""
         return 0
 
     # files -----------------------------------------------------------------------------------------------------------
 
     @property
     def endings(self) -> tuple[str, ...]:
-        """What names of files that `write` writes may end in; ``.png`` is the preview of all samples."""
-        return PICTURE.ending, *(kind.ending for kind in self.collections)
+        """The suffixes of files that `write` can write; ``.png`` is the preview of all samples."""
+        return PNG.ending, *(kind.ending for kind in self.collections)
 
     def kind_of(self, target: Path) -> Kind | None:
-        """The kind of file that `write` writes to a place, or of each file in a folder; None where it writes none."""
+        """The kind of the file, or of the files in the folder, that `write` writes; None if it cannot."""
         if not target.suffix:
             return self.single
-        return next((kind for kind in (PICTURE, *self.collections) if kind.ending == target.suffix), None)
+        return next((kind for kind in (PNG, *self.collections) if kind.ending == target.suffix), None)
 
     def name_of(self, index: int) -> str:
-        """What the file of a sample is called in a folder.
+        """The name of the file of a sample in a folder.
 
         Raises:
-            InputError: A sample has no file of its own.
+            InputError: There are no files for single samples.
         """
         if self.single is None:
             raise InputError(
@@ -119,18 +118,18 @@ class Medium(ABC):
         return f"{index:06d}{self.single.ending}"
 
     def write(self, samples: Tensor, target: Path, columns: int | None = None) -> None:
-        """Write samples, each file whole or not at all; folders are made.
+        """Write samples; each file is written atomically and folders are made.
 
         Args:
-            samples: ``(n, *shape)``, as models see them.
-            target: A file that ends in .png for one picture of all, in the ending of one of `collections` for all
-                samples as they are stored, or a folder, in which each sample gets a file.
-            columns: Samples in a row of the picture of all; None for a square.
+            samples: Model values ``(n, *shape)``.
+            target: A .png file for a preview of all samples, a file of one of `collections` for their stored values, or
+                a folder for one file of each sample.
+            columns: Samples in a row of the preview; None for a square.
 
         Raises:
-            InputError: The ending is none of these, samples have no files of their own, or a file cannot be written.
+            InputError: The suffix is another one, there are no files for single samples, or a file cannot be written.
         """
-        if target.suffix == PICTURE.ending:
+        if target.suffix == PNG.ending:
             save(self.preview(samples, columns), target)
         elif target.suffix:
             self.write_collection(samples, target)
@@ -139,13 +138,14 @@ class Medium(ABC):
                 self.write_single(samples[index : index + 1], target / self.name_of(index))
 
     def read(self, source: Path) -> Tensor:
-        """Read what `write` has written, stored values ``(n, *shape)``.
+        """Read the files of `write`: stored values ``(n, *shape)``.
 
         Args:
-            source: A file of one of `collections`, a file of one sample, or a folder of those, taken by their names.
+            source: A file of one of `collections`, a file of one sample, or a folder of those, read in the order of
+                names.
 
         Raises:
-            InputError: There is no such file, it cannot be read, or a folder holds none or unlike ones.
+            InputError: A file is missing or cannot be read, or the folder has no files or files of several shapes.
         """
         if not source.is_dir():
             single = self.single is not None and source.suffix == self.single.ending
@@ -158,19 +158,19 @@ class Medium(ABC):
         return torch.cat(samples)
 
     def write_collection(self, samples: Tensor, target: Path) -> None:
-        """Write samples ``(n, *shape)`` to one file, as they are stored.
+        """Write the stored values of samples ``(n, *shape)`` to one file.
 
         Raises:
-            InputError: It ends in none of `collections`, or cannot be written.
+            InputError: The suffix is none of `collections`, or the file cannot be written.
         """
         self._check_collection(target)
         save_array(self.to_stored(samples), target)
 
     def read_collection(self, source: Path) -> Tensor:
-        """Read samples from one file, stored values ``(n, *shape)``.
+        """Read stored values ``(n, *shape)`` from one file.
 
         Raises:
-            InputError: It ends in none of `collections`, is missing or is damaged.
+            InputError: The suffix is none of `collections`, or the file is missing or damaged.
         """
         self._check_collection(source)
         return read_array(source)
@@ -181,9 +181,9 @@ class Medium(ABC):
             raise InputError(f"{path} is no file of {self.noun}: give a name that ends in {' or '.join(endings)}")
 
     def write_single(self, sample: Tensor, target: Path) -> None:
-        """Write one sample ``(1, *shape)`` to a file of its own; a medium with such files says how."""
+        """Write one sample ``(1, *shape)`` to a file; a medium with `single` implements it."""
         raise NotImplementedError
 
     def read_single(self, source: Path) -> Tensor:
-        """Read the file of one sample, stored values ``(1, *shape)``; a medium with such files says how."""
+        """Read stored values ``(1, *shape)`` from the file of one sample; a medium with `single` implements it."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Pictures and arrays in files, written whole or not at all, and read without running any code of theirs."""
+"""PNG images and arrays in files, written atomically and read without running code in them."""
 
 import zipfile
 from pathlib import Path
@@ -14,12 +14,12 @@ from lightning_gen.outputs import writing
 
 
 def save(image: Tensor, path: Path, lasting: bool = True) -> Path:
-    """Write a picture, uint8 ``(1, 3 or 4, height, width)``, as PNG; folders are made.
+    """Write an image, uint8 ``(1, 3 or 4, height, width)``, as PNG; folders are made.
 
     Args:
-        image: The picture.
+        image: The image.
         path: The file.
-        lasting: False for one of many; see `lightning_gen.files.replacing`.
+        lasting: False for one of many files; see `lightning_gen.files.replacing`.
 
     Raises:
         InputError: It cannot be written.
@@ -30,20 +30,20 @@ def save(image: Tensor, path: Path, lasting: bool = True) -> Path:
 
 
 def load(path: Path) -> Tensor:
-    """Read a PNG picture, uint8 ``(channels, height, width)``: grey, in colour, or with transparency as a fourth.
+    """Read a PNG image, uint8 ``(channels, height, width)`` with 1 (grey), 3 (RGB) or 4 (RGBA) channels.
 
     Raises:
-        InputError: There is no such file, or it is no PNG picture.
+        InputError: The file is missing, or it is not a PNG image.
     """
     try:
         with Image.open(path, formats=("PNG",)) as image:
             return pil_to_tensor(image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGB"))
     except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(f"the picture {path} cannot be read ({error}): give a PNG file") from error
+        raise InputError(f"the image {path} cannot be read ({error}): give a PNG file") from error
 
 
 def save_array(x: Tensor, path: Path) -> None:
-    """Write a tensor on the CPU as an array of numpy.
+    """Write a tensor on the CPU as a .npy file.
 
     Raises:
         InputError: It cannot be written.
@@ -53,12 +53,12 @@ def save_array(x: Tensor, path: Path) -> None:
 
 
 def read_array(path: Path) -> Tensor:
-    """Read an array of numpy; one of Python objects is refused, because they could run code.
+    """Read a .npy file; Python objects are refused, because they could run code.
 
     Raises:
-        InputError: There is no such file, or it holds no numbers.
+        InputError: The file is missing, or it does not contain numbers.
     """
     try:
         return torch.from_numpy(np.load(path, allow_pickle=False))
     except (OSError, ValueError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(f"the array {path} cannot be read ({error}): give a file written by numpy.save") from error
+        raise InputError(f"the array {path} cannot be read ({error}): give a file written with numpy.save") from error

@@ -1,4 +1,4 @@
-"""What samples are of which nothing is known but their shape: the one place that guesses."""
+"""The medium of samples of which only the shape is known."""
 
 from torch import Tensor
 
@@ -13,25 +13,25 @@ BY_RANK: dict[int, Medium] = {1: Points(), 3: Images()}
 
 
 def medium_of(shape: Shape) -> Medium:
-    """The medium of samples that do not say it, as those of a plain DataLoader.
+    """The medium of data that do not state one, such as a plain DataLoader.
 
     Args:
         shape: Shape of one sample: ``(channels, height, width)`` are images in [-1, 1], ``(dimensions,)`` points.
 
     Raises:
-        InputError: It is neither.
+        InputError: The shape is that of neither.
     """
     if len(shape) not in BY_RANK:
         raise InputError(
-            f"samples of shape {tuple(shape)} do not tell what they are: say it by `medium` of your DataModule or of "
-            "the module, such as module.medium = Points(); lightning_gen.media has Images, for pixels in [-1, 1], and "
-            "Points, for any numbers, and Medium is the base of your own"
+            f"samples of shape {tuple(shape)} may be of any kind: set `medium` of your DataModule or of the module, such "
+            "as module.medium = Points(); lightning_gen.media has Images, for pixels in [-1, 1], and Points, for any "
+            "numbers, and Medium is the base of your own"
         )
     return BY_RANK[len(shape)]
 
 
 def preview(samples: Tensor, columns: int | None = None) -> Tensor:
-    """Draw samples that do not say what they are as one picture; see `medium_of` and `Medium.preview`.
+    """Plot samples of which only the shape is known as one image; see `medium_of` and `Medium.preview`.
 
     Args:
         samples: Images ``(n, channels, height, width)`` in [-1, 1], or points ``(n, dimensions)``.

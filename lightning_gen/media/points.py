@@ -1,4 +1,4 @@
-"""Points: rows of numbers, and maps of where they lie."""
+"""Points: vectors of numbers, with a density plot as the preview."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from lightning_gen.media.base import Medium
 
 @dataclass(frozen=True)
 class Points(Medium):
-    """Rows of numbers ``(dimensions,)``, which are taken as they are; samples of another shape are flattened."""
+    """Vectors ``(dimensions,)``, stored as they are; samples of another shape are flattened for previews."""
 
     noun: ClassVar[str] = "points"
     values: ClassVar[str] = "coordinates"
@@ -28,17 +28,17 @@ class Points(Medium):
         return x.detach().cpu()
 
     def preview(self, samples: Tensor, columns: int | None = None) -> Tensor:
-        """Draw where points lie in their first two dimensions; see `point_map`."""
+        """Plot the density of the first two dimensions; see `point_map`."""
         return point_map(samples.flatten(1))
 
 
 def point_map(points: Tensor, extent: float | None = None, size: int = 400) -> Tensor:
-    """Where points lie in their first two dimensions, denser places darker, the origin in the middle.
+    """Plot the density of points in their first two dimensions, darker where denser, with the origin in the middle.
 
     Args:
         points: ``(n, dimensions)``.
-        extent: Half the side of the square that is shown; None to show 99.5 % of the points.
-        size: Pixels of a side.
+        extent: Half the side of the plotted square; None for 1.2 times the 99.5 % quantile of the coordinates.
+        size: Side of the plot in pixels.
 
     Returns:
         uint8, ``(1, size, size)``.

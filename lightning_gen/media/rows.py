@@ -1,4 +1,4 @@
-"""Which classes stand where in a preview of a conditional model: one a row."""
+"""The labels of a preview of a conditional model: one class in each row."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 ROWS = 10
-"""Classes in a preview of a conditional model, one a row, where none are asked for."""
+"""The number of classes in a preview of a conditional model, if none are requested."""
 
 
 def rows_of(classes: Sequence[int], count: int) -> tuple[Tensor, int]:
-    """Labels of a preview with one row a class.
+    """Labels of a preview with one class in each row.
 
     Args:
         classes: The classes from top to bottom.
-        count: Samples in it; the last row may be shorter.
+        count: Number of samples; the last row may be shorter.
 
     Returns:
         The labels row by row, and the number of columns.

@@ -40,11 +40,6 @@ def digest(key: str, tensors: Iterable[Tensor]) -> str:
     return found.hexdigest()
 
 
-def tell(line: str) -> None:
-    """Print a line of progress to ``sys.stderr``."""
-    say(line, sys.stderr)
-
-
 def _read(path: Path) -> Any:
     """The content of a file; None if it is missing or damaged."""
     try:
@@ -73,7 +68,8 @@ def _write(tensors: dict[str, Tensor], path: Path) -> None:
 
 @functools.cache  # one line is enough
 def _tell_unwritable(folder: Path, reason: str) -> None:
-    tell(
+    say(
         f"the classifier and the features of real images cannot be cached in {folder} ({reason}) and will be computed "
-        "again next time: set XDG_CACHE_HOME to a folder that you may write to"
+        "again next time: set XDG_CACHE_HOME to a folder that you may write to",
+        sys.stderr,
     )

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from lightning_gen.errors import InputError
-from lightning_gen.metrics.report import Measurement
+from lightning_gen.metrics.report import Measured, Measurement
 from lightning_gen.records import Quantization
-from lightning_gen.upgrades import earlier_name
 
 
 @dataclass(frozen=True)
-class CodebookUse:
+class CodebookUse(Measured):
     """The result of `codebook_use`: means over the codebooks.
 
     Attributes:
@@ -30,8 +29,6 @@ class CodebookUse:
     perplexity: float
     sizes: tuple[int, ...]
     indices: int
-
-    figures = earlier_name("figures", "measurements")
 
     def measurements(self) -> tuple[Measurement, ...]:
         """The numbers with their meanings."""
@@ -70,15 +67,11 @@ def codebook_use(batches: Iterable[tuple[Quantization, ...]]) -> CodebookUse:
     used = [float((count > 0).double().mean()) for count in counts]
     perplexities = [perplexity(count) for count in counts]
     sizes = tuple(len(count) for count in counts)
-    return CodebookUse(100 * mean(used), mean(perplexities), sizes, int(counts[0].sum()))
+    used_percent, mean_perplexity = 100 * (sum(used) / len(counts)), sum(perplexities) / len(counts)
+    return CodebookUse(used_percent, mean_perplexity, sizes, int(counts[0].sum()))
 
 
 def perplexity(counts: Tensor) -> float:
     """The exponential of the entropy of the distribution that counts ``(size,)`` give."""
     p = counts.double() / counts.sum()
     return math.exp(float(torch.special.entr(p).sum()))
-
-
-def mean(values: list[float]) -> float:
-    """The arithmetic mean."""
-    return sum(values) / len(values)

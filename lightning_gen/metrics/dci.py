@@ -12,15 +12,14 @@ from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor
 
 from lightning_gen.metrics.disentanglement import FactorCodes
-from lightning_gen.metrics.report import Measurement
-from lightning_gen.upgrades import earlier_name
+from lightning_gen.metrics.report import Measured, Measurement
 
 TREES, DEPTH = 10, 12
 """Number of trees of each random forest, and their depth."""
 
 
 @dataclass(frozen=True)
-class DCI:
+class DCI(Measured):
     """The result of `dci`.
 
     Attributes:
@@ -52,8 +51,6 @@ class DCI:
     def informativeness(self) -> float:
         """Mean accuracy of the classifiers, 0 to 1."""
         return self.accuracies.mean().item()
-
-    figures = earlier_name("figures", "measurements")
 
     def measurements(self) -> tuple[Measurement, ...]:
         """The numbers with their meanings."""

@@ -14,8 +14,7 @@ from sklearn.metrics import mutual_info_score
 from torch import Tensor
 
 from lightning_gen.errors import InputError
-from lightning_gen.metrics.report import Measurement
-from lightning_gen.upgrades import earlier_name
+from lightning_gen.metrics.report import Measured, Measurement
 
 BINS = 20
 """Number of bins of equal width, for the mutual information of a latent and a factor."""
@@ -67,7 +66,7 @@ class FactorCodes:
 
 
 @dataclass(frozen=True)
-class MutualInformationGap:
+class MutualInformationGap(Measured):
     """The result of `mutual_information_gap`.
 
     Attributes:
@@ -91,8 +90,6 @@ class MutualInformationGap:
     def score(self) -> float:
         """Mean of the gaps, 0 to 1."""
         return self.gaps.mean().item()
-
-    figures = earlier_name("figures", "measurements")
 
     def measurements(self) -> tuple[Measurement, ...]:
         """The number with its meaning."""
@@ -130,7 +127,7 @@ def _binned(latent: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class FactorVAEScore:
+class FactorVAEScore(Measured):
     """The result of `factor_vae_score`.
 
     Attributes:
@@ -144,8 +141,6 @@ class FactorVAEScore:
     train_score: float
     active: int
     factors: int
-
-    figures = earlier_name("figures", "measurements")
 
     def measurements(self) -> tuple[Measurement, ...]:
         """The number with its meaning."""

@@ -1,21 +1,23 @@
 """Features for comparing images: those of a classifier of the data's own classes, trained once and cached on disk."""
 
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
 
 from lightning_gen.data import DataModule, Loader, Samples
 from lightning_gen.data.cache import default_cache_dir
+from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
-from lightning_gen.metrics.cache import cached, digest, tell
+from lightning_gen.metrics.cache import cached, digest
 from lightning_gen.metrics.classifier import BATCH, VERSION, ConvClassifier, fit_classifier, training_steps
 from lightning_gen.paths import expanded
 from lightning_gen.records import Batch
-from lightning_gen.upgrades import earlier_name
+from lightning_gen.terminal import say
 
 READ_AT_ONCE = 512
 
@@ -24,7 +26,7 @@ Batches: TypeAlias = Callable[[], Iterable[Tensor]]
 
 
 @dataclass(frozen=True)
-class Extractor:
+class Extractor(FormerNames):
     """A trained classifier that gives features and classes of images.
 
     Attributes:
@@ -33,6 +35,8 @@ class Extractor:
         protocol: The training data and settings, as plain data.
         folder: The cache of its weights, and of the features of real images.
     """
+
+    former_names: ClassVar[Mapping[str, str]] = {"kept_features": "cached_features"}
 
     module: ConvClassifier
     accuracy: float
@@ -48,8 +52,6 @@ class Extractor:
     def features(self, batches: Iterable[Tensor]) -> Tensor:
         """Features ``(n, num_features)`` of images in [-1, 1], given in batches ``(size, *shape)``."""
         return torch.cat([self.module.features(x.cpu()) for x in batches])
-
-    kept_features = earlier_name("kept_features", "cached_features")
 
     def cached_features(self, images: Batches, count: int) -> Tensor:
         """Features of images that are compared repeatedly: they are computed once and cached on disk.
@@ -135,7 +137,10 @@ def _trained(data: DataModule, seed: int, cache: Path) -> ConvClassifier:
 
     def train() -> dict[str, Tensor]:
         name = type(data).__name__
-        tell(f"training a classifier of {name} on {len(train_set):,} images, once: it will be cached in {cache}")
+        say(
+            f"training a classifier of {name} on {len(train_set):,} images, once: it will be cached in {cache}",
+            sys.stderr,
+        )
         return fit_classifier(train_set, data.shape, module.num_classes, seed).state_dict()
 
     path = cache / f"classifier-{digest(key, _contents(train_set))[:32]}.pt"

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from lightning_gen.errors import InputError
 from lightning_gen.metrics.counts import kl_from_uniform, kl_from_uniform_floor
-from lightning_gen.metrics.report import Measurement
-from lightning_gen.upgrades import earlier_name
+from lightning_gen.metrics.report import Measured, Measurement
 
 RADIUS = 3.0
 """A sample has high quality if it lies within this many standard deviations of the nearest centre."""
@@ -18,7 +17,7 @@ CHUNK = 10_000
 
 
 @dataclass(frozen=True)
-class ModeCoverage:
+class ModeCoverage(Measured):
     """The result of `mode_coverage`.
 
     Attributes:
@@ -61,8 +60,6 @@ class ModeCoverage:
     def reverse_kl_floor(self) -> float:
         r"""The expectation for a perfect sampler, :math:`(K - 1) / 2n`, in nats."""
         return kl_from_uniform_floor(len(self.assigned), self.samples)
-
-    figures = earlier_name("figures", "measurements")
 
     def measurements(self) -> tuple[Measurement, ...]:
         """The numbers with their meanings, and the scores of a perfect sampler."""

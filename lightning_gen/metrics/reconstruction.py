@@ -11,9 +11,8 @@ from torchmetrics.image import PeakSignalNoiseRatio
 
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium, medium_of
-from lightning_gen.metrics.report import Measurement
+from lightning_gen.metrics.report import Measured, Measurement
 from lightning_gen.records import Shape
-from lightning_gen.upgrades import earlier_name
 
 SSIM_WINDOW, SSIM_DEVIATION = 11, 1.5
 """Side of the Gaussian window of SSIM in pixels, and its standard deviation in pixels, as in the paper."""
@@ -25,7 +24,7 @@ SSIM_PROTOCOL = (
 
 
 @dataclass(frozen=True)
-class ReconstructionError:
+class ReconstructionError(Measured):
     """The result of `reconstruction_error`.
 
     Attributes:
@@ -42,8 +41,6 @@ class ReconstructionError:
     ssim: float | None
     samples: int
     unit: str
-
-    figures = earlier_name("figures", "measurements")
 
     def measurements(self, prefix: str = "", by: str = "") -> tuple[Measurement, ...]:
         """The numbers with their meanings.

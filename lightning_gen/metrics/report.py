@@ -3,12 +3,14 @@
 import json
 import math
 import textwrap
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from lightning_gen.deprecation import accepts_former
+from lightning_gen.deprecation import FormerNames, accepts_former
 from lightning_gen.metrics.comparison import Comparison, aligned
-from lightning_gen.upgrades import ARGUMENTS, earlier_name
+from lightning_gen.upgrades import ARGUMENTS
 
 WIDTH = 120
 """Width in columns of the text of a report, if the width of the terminal is unknown."""
@@ -42,8 +44,18 @@ class Measurement:
         return f"({least:.5g} to {greatest:.5g}) {self.meaning}"
 
 
+class Measured(FormerNames, ABC):
+    """The result of a metric."""
+
+    former_names: ClassVar[Mapping[str, str]] = {"figures": "measurements"}
+
+    @abstractmethod
+    def measurements(self) -> tuple[Measurement, ...]:
+        """The numbers with their meanings."""
+
+
 @dataclass(frozen=True)
-class Report:
+class Report(FormerNames):
     """Measurements and their protocol.
 
     Attributes:
@@ -58,7 +70,7 @@ class Report:
     omitted: dict[str, str] = field(default_factory=dict)
     comparison: Comparison = field(default_factory=Comparison)
 
-    figures = earlier_name("figures", "measurements")
+    former_names: ClassVar[Mapping[str, str]] = ARGUMENTS["lightning_gen.metrics.Report"]
 
     def __add__(self, other: "Report") -> "Report":
         return Report(

@@ -220,8 +220,10 @@ class Autoencoder(FormerNames, CodeSampling):
         return objective_lines(self.terms, self.likelihood, max_images)
 
     def previews(self, held_out: Batch | None, count: int, seed: int) -> dict[str, Preview]:
-        """Samples, and reconstructions: each held-out sample as the model is of it, what the encoder sees where that
-        is less, and what is reconstructed from that, side by side.
+        """Samples, and reconstructions of held-out samples.
+
+        For each held-out sample it shows the sample after the input transform, its corrupted version if there is a
+        corruption, and the reconstruction.
         """
         found = super().previews(held_out, count, seed)
         if held_out is None or not self.medium.tiled:
@@ -278,7 +280,7 @@ class Autoencoder(FormerNames, CodeSampling):
 
 
 def repeated(x: Tensor | None, times: int) -> Any:
-    """Each element of a batch so many times in a row."""
+    """Repeat each element of a batch, copies next to each other."""
     return x if x is None or times == 1 else x.repeat_interleave(times, dim=0)
 
 

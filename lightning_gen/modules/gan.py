@@ -273,7 +273,7 @@ class GANModule(AlternatingModule):
         measure_statistics(self.sampler, draw, batches)
 
     def standing_statistics(self, *args: Any, **kwargs: Any) -> None:
-        """What version 0.1 called `recalibrate`."""
+        """The name of `recalibrate` in version 0.1."""
         self.recalibrate(*args, **kwargs)
 
     @property
@@ -348,7 +348,7 @@ class GANModule(AlternatingModule):
         return super().configure_optimizers()
 
     def split_batches(self, accumulate: int) -> None:
-        """Split each batch into so many parts from now on.
+        """Set the number of parts that each batch is split into.
 
         Raises:
             InputError: `accumulate` is below 1, or both networks share samples, which cannot be split.

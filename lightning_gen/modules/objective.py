@@ -1,4 +1,4 @@
-"""What an autoencoder is trained for, said in two lines: which terms, with what weights, in what units."""
+"""The objective of an autoencoder in two lines of text: its terms, their weights and their units."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from lightning_gen.terms import Term
 from lightning_gen.training.module import END_OF_SCHEDULES
 
 LOOKS = 1000
-"""Places on the way through a run at which a schedule is looked at."""
+"""Number of positions in a run at which a schedule is evaluated."""
 
 
 def objective_lines(terms: Mapping[str, Term], likelihood: Likelihood, images: int | None) -> list[str]:
@@ -17,8 +17,8 @@ def objective_lines(terms: Mapping[str, Term], likelihood: Likelihood, images: i
 
     Args:
         terms: The terms of the objective by name.
-        likelihood: The one among them that turns outputs into samples.
-        images: Length of the run in images; None where it is not known, and schedules are said to their ends.
+        likelihood: The term that turns outputs into samples.
+        images: Length of the run in images; None if it is not known: schedules are then described to their ends.
     """
     sums = " + ".join(summand(name, term.weight, images) for name, term in terms.items())
     units = "  log-probabilities are nats per sample: summed over its dimensions, averaged over the batch"
@@ -33,7 +33,7 @@ def summand(name: str, weight: float | Schedule, images: int | None) -> str:
 
 
 def beta(terms: Mapping[str, Term], likelihood: Likelihood, images: int | None) -> str:
-    """What is said of the effective beta; nothing where no term is a divergence with a weight of its own."""
+    """The effective beta as text; empty unless exactly one divergence has a weight."""
     divergences = [term for term in terms.values() if isinstance(term, KLDivergence) and term.weight != 0]
     if len(divergences) != 1 or likelihood.weight == 0:
         return ""
@@ -42,17 +42,17 @@ def beta(terms: Mapping[str, Term], likelihood: Likelihood, images: int | None) 
 
 
 def course(weight: float | Schedule, other: float | Schedule, images: int | None) -> str:
-    """How the ratio of two weights goes through a run: ``4``, or ``0 to 4``, or ``0 to 0, at most 1``."""
+    """The ratio of two weights over a run, as text: ``4``, or ``0 to 4``, or ``0 to 0, at most 1``."""
     schedules = [each for each in (weight, other) if isinstance(each, Schedule)]
-    ratios = [at(weight, place) / at(other, place) for place in places(schedules, images) if at(other, place)]
+    ratios = [at(weight, place) / at(other, place) for place in positions(schedules, images) if at(other, place)]
     first, last, most = ratios[0], ratios[-1], max(ratios)
     if not schedules:
         return f"{first:g}"
     return f"{first:.3g} to {last:.3g}" + (f", at most {most:.3g}" if most > max(first, last) else "")
 
 
-def places(schedules: list[Schedule], images: int | None) -> list[int]:
-    """Where schedules are looked at: evenly through the run, and where their warm-ups are over."""
+def positions(schedules: list[Schedule], images: int | None) -> list[int]:
+    """The numbers of images at which schedules are evaluated: evenly spaced, and at the ends of their warm-ups."""
     end = END_OF_SCHEDULES if images is None else images
     tops = {schedule.warmup_images for schedule in schedules if schedule.warmup_images <= end}
     return sorted(tops.union(end * look // LOOKS for look in range(LOOKS + 1)))

@@ -1,6 +1,5 @@
-"""Networks: tensors to tensors, built from the shape of one sample; they know no loss."""
+"""Networks map tensors to tensors; they are built for the shape of one sample and contain no loss."""
 
-from lightning_gen.networks.coders import Decoder, Encoder
 from lightning_gen.networks.conditioning import (
     AuxiliaryClassifier,
     Concatenation,
@@ -11,9 +10,12 @@ from lightning_gen.networks.conditioning import (
 )
 from lightning_gen.networks.convolutional import ConvDecoder, ConvEncoder
 from lightning_gen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from lightning_gen.networks.decoder import Decoder
 from lightning_gen.networks.dense import DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
+from lightning_gen.networks.discriminator import Discriminator
+from lightning_gen.networks.encoder import Encoder
+from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.patch import PatchDiscriminator
-from lightning_gen.networks.players import Discriminator, Generator
 from lightning_gen.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from lightning_gen.networks.residual import ResidualDecoder, ResidualEncoder
 from lightning_gen.networks.residual_dense import ResidualDenseDiscriminator, ResidualDenseGenerator

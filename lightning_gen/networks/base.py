@@ -1,19 +1,25 @@
-"""What all networks have in common: the shape of one sample, and the class where they are told it."""
+"""The base of all networks: it knows the shape of one sample and the conditioning on the class."""
+
+from collections.abc import Mapping
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from lightning_gen.networks.conditioning import Conditioning
+from lightning_gen.deprecation import FormerNames
+from lightning_gen.networks.conditioning import FORMER_NAMES, Conditioning
 from lightning_gen.networks.requirements import require_labels, require_positive, require_shape
 from lightning_gen.records import Shape
 
 
-class Network(nn.Module):
+class Network(FormerNames, nn.Module):
     """A network that is built for samples of one shape.
 
     Args:
         shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
-        conditioning: How it is told the class; None to know of none.
+        conditioning: How it is conditioned on the class; None for an unconditional network.
     """
+
+    former_names: ClassVar[Mapping[str, str]] = FORMER_NAMES
 
     conditioning: Conditioning | None
 
@@ -25,34 +31,33 @@ class Network(nn.Module):
 
     @property
     def multiple_of(self) -> int | None:
-        """By multiples of how much the sides of samples may differ from those that it was built for.
+        """The sides of a sample may differ from those of `shape` by multiples of this number.
 
-        1 where it takes any sides; where those that it was built for are multiples of it, all others have to be too.
-        None where it takes no others.
+        1: all sides are accepted. None: only the sides of `shape` are accepted.
         """
         return None
 
     @property
     def least_side(self) -> int:
-        """The least side of samples that it takes, where it takes others than those that it was built for."""
+        """The smallest side that it accepts, where it accepts other sides than those of `shape`."""
         return 1
 
     @property
     def num_classes(self) -> int | None:
-        """Number of classes it can be told, or None."""
+        """Number of classes that it is conditioned on; None if it is unconditional."""
         return None if self.conditioning is None else self.conditioning.num_classes
 
-    def widened(self, shape: Shape) -> Shape:
-        """Shape of one input of a shape, with its class where this stands beside it."""
-        return shape if self.conditioning is None else self.conditioning.widened(shape)
+    def concatenated_shape(self, shape: Shape) -> Shape:
+        """Shape of one input after `concatenate`."""
+        return shape if self.conditioning is None else self.conditioning.concatenated_shape(shape)
 
-    def join(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        """Inputs ``(n, ...)`` with their classes ``(n,)`` beside them, where it is conditional.
+    def concatenate(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        """Concatenate the classes ``(n,)`` to inputs ``(n, ...)``, where the conditioning does so.
 
         Raises:
-            InputError: It is conditional and not told the classes.
+            InputError: It is conditional and the classes are missing.
         """
-        return x if self.conditioning is None else self.conditioning.join(x, require_labels(self, labels))
+        return x if self.conditioning is None else self.conditioning.concatenate(x, require_labels(self, labels))
 
     def prepare(
         self,
@@ -63,19 +68,19 @@ class Network(nn.Module):
         multiple_of: int | None = None,
         least_side: int = 1,
     ) -> Tensor:
-        """Inputs ``(n, *shape)``, checked, with their classes ``(n,)`` beside them where it is conditional.
+        """Check the shape of inputs ``(n, *shape)`` and concatenate their classes ``(n,)`` where it is conditional.
 
         Args:
             x: The inputs.
             shape: The shape of one of them.
-            argument: The constructor's argument that fixed the shape.
+            argument: The constructor argument that determines the shape.
             labels: The classes, or None.
-            multiple_of: By multiples of how much their sides may be others; None for no others.
-            least_side: The least side that may be.
+            multiple_of: Sides may differ by multiples of this number; None: they may not differ.
+            least_side: The smallest side that is accepted.
 
         Raises:
-            InputError: The inputs have another shape, or it is conditional and not told the classes.
+            InputError: The inputs have another shape, or it is conditional and the classes are missing.
         """
         if x.shape[1:] != shape:
             require_shape(self, x, shape, argument, multiple_of, least_side)
-        return x if self.conditioning is None else self.conditioning.join(x, require_labels(self, labels))
+        return x if self.conditioning is None else self.conditioning.concatenate(x, require_labels(self, labels))

@@ -1,93 +1,101 @@
-"""How the networks of a GAN learn of a sample's class."""
+"""How networks are conditioned on the class of a sample."""
 
 from abc import ABC
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
 from lightning_gen.networks.heads import ClassifierHead, Head, LinearHead, ProjectionHead
 from lightning_gen.networks.layers import LAYERS
 from lightning_gen.records import Shape
 
+FORMER_NAMES = {"widened": "concatenated_shape", "join": "concatenate"}
+"""Methods of conditionings and of networks in version 0.1, and what they are called now."""
 
-class Conditioning(ABC):  # noqa: B024 - its two kinds below say what is asked of them
-    """A way to tell a network the class; a plan from which it builds itself, without weights.
+
+class Conditioning(FormerNames, ABC):
+    """A way to condition a network on the class. It has no weights; the network builds the layers from it.
 
     Args:
-        num_classes: Number of classes, at least 2; on the command line the data's.
+        num_classes: Number of classes, at least 2; on the command line that of the data.
 
     Raises:
         InputError: There are fewer than two classes.
     """
 
+    former_names: ClassVar[Mapping[str, str]] = FORMER_NAMES
+
     def __init__(self, num_classes: int) -> None:
         if not isinstance(num_classes, int) or num_classes < 2:
             raise InputError(
                 f"{type(self).__name__} needs data of at least 2 classes and got num_classes {num_classes}: take data "
-                "with labels (for ImageFolder, one folder a class), or leave the conditioning out"
+                "with labels (for ImageFolder, one folder for each class), or leave the conditioning out"
             )
         self.num_classes = num_classes
 
-    def widened(self, shape: Shape) -> Shape:
-        """Shape of one input once `join` has added the class to it."""
+    def concatenated_shape(self, shape: Shape) -> Shape:
+        """Shape of one input after `concatenate`."""
         return shape
 
-    def join(self, x: Tensor, labels: Tensor) -> Tensor:
+    def concatenate(self, x: Tensor, labels: Tensor) -> Tensor:
         """Add the classes ``(n,)`` to inputs ``(n, *shape)``."""
         return x
 
 
 class GeneratorConditioning(Conditioning):
-    """A way to tell a generator which class to draw.
+    """A way to condition a generator on the class.
 
     Attributes:
-        acts_on_batch_norm: Whether it does nothing to a network without BatchNorm.
+        acts_on_batch_norm: Whether it acts on BatchNorm alone, and so has no effect on a network without it.
     """
 
     acts_on_batch_norm = False
 
     def batch_norm(self, channels: int, dimensions: int) -> nn.Module:
-        """Make the normalization of `channels` channels, of vectors (0 dimensions) or maps of 1, 2 or 3."""
+        """Make BatchNorm of `channels` channels, for vectors (0 dimensions) or maps of 1, 2 or 3 dimensions."""
         return plain_batch_norm(channels, dimensions)
 
 
 class DiscriminatorConditioning(Conditioning):
-    """A way to tell a discriminator which class to expect.
+    """A way to condition a discriminator on the class.
 
     Attributes:
-        packs: Whether it goes with packing, where one row holds samples of several classes.
+        packs: Whether it supports packing, where one row holds samples of several classes.
     """
 
     packs = False
 
     def head(self, features: int, bias: bool) -> Head:
-        """Make what reads the logits off `features` features."""
+        """Make the head, which maps `features` features to a logit."""
         return LinearHead(features, bias)
 
 
 class Concatenation(GeneratorConditioning, DiscriminatorConditioning):
-    """The class as a one-hot vector beside the latent, or as one-hot maps beside the channels of a picture.
+    """Concatenates the one-hot class to the latent, or one-hot maps to the channels of an image.
 
     Paper: Conditional Generative Adversarial Nets, https://arxiv.org/abs/1411.1784, section 3.2
     """
 
     packs = True
 
-    def widened(self, shape: Shape) -> Shape:
-        """`num_classes` more channels, or numbers."""
+    def concatenated_shape(self, shape: Shape) -> Shape:
+        """The shape with `num_classes` more channels, or numbers."""
         return (shape[0] + self.num_classes, *shape[1:])
 
-    def join(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Append the one-hot classes to inputs ``(n, *shape)``, at every place of a map."""
+    def concatenate(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Append the one-hot classes to inputs ``(n, *shape)``, at every position of a map."""
         classes = one_hot(labels, self.num_classes).to(x)
         classes = classes.reshape(*classes.shape, *[1] * (x.dim() - 2)).expand(-1, -1, *x.shape[2:])
         return torch.cat([x, classes], dim=1)
 
 
 class ConditionalBatchNorm(GeneratorConditioning):
-    """A gain and a shift of its own for each class in every BatchNorm of the generator.
+    """Every BatchNorm of the generator has a gain and a shift for each class.
 
     Papers: A Learned Representation For Artistic Style, https://arxiv.org/abs/1610.07629; cGANs with Projection
     Discriminator, https://arxiv.org/abs/1802.05637, section 5
@@ -96,12 +104,12 @@ class ConditionalBatchNorm(GeneratorConditioning):
     acts_on_batch_norm = True
 
     def batch_norm(self, channels: int, dimensions: int) -> nn.Module:
-        """Make a normalization of `channels` channels that is called with the classes too."""
+        """Make BatchNorm of `channels` channels that is called with the classes too."""
         return ClassBatchNorm(channels, dimensions, self.num_classes)
 
 
 class Projection(DiscriminatorConditioning):
-    """The logit gains the inner product of the features with a vector of the class.
+    """Adds the inner product of the features with an embedding of the class to the logit.
 
     logit = head(h) + <embedding(y), h>. Paper: cGANs with Projection Discriminator,
     https://arxiv.org/abs/1802.05637, equation 3
@@ -113,13 +121,13 @@ class Projection(DiscriminatorConditioning):
 
 
 class AuxiliaryClassifier(DiscriminatorConditioning):
-    """The discriminator also guesses the class; pair with the term `Classification`.
+    """The discriminator also classifies; use it with the term `Classification`.
 
     Paper: Conditional Image Synthesis With Auxiliary Classifier GANs, https://arxiv.org/abs/1610.09585, section 3
     """
 
     def head(self, features: int, bias: bool) -> Head:
-        """Make a head that reads a logit and the classes off `features` features."""
+        """Make a head that maps `features` features to a logit and to logits of the classes."""
         return ClassifierHead(features, self.num_classes, bias)
 
 
@@ -128,11 +136,11 @@ class Conditioned(nn.Module):
 
 
 class ClassBatchNorm(Conditioned):
-    """BatchNorm whose gain and shift are those of the sample's class.
+    """BatchNorm whose gain and shift depend on the class of the sample.
 
     Args:
-        channels: Channels that are normalised.
-        dimensions: 0 for vectors, 1, 2 or 3 for maps of as many sides.
+        channels: Channels that are normalized.
+        dimensions: Number of spatial dimensions: 0 for vectors, 1, 2 or 3 for maps.
         num_classes: Number of classes.
     """
 
@@ -145,18 +153,18 @@ class ClassBatchNorm(Conditioned):
         nn.init.zeros_(self.shift.weight)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Normalise ``(n, channels, ...)`` over the batch, then scale and shift each sample by its class ``(n,)``."""
+        """Normalize ``(n, channels, ...)`` over the batch, then scale and shift each sample by its class ``(n,)``."""
         size = (*x.shape[:2], *[1] * (x.dim() - 2))
         return self.norm(x) * self.gain(labels).view(size) + self.shift(labels).view(size)
 
 
 def plain_batch_norm(channels: int, dimensions: int, affine: bool = True) -> nn.Module:
-    """Make BatchNorm of `channels` channels, of vectors (0 dimensions) or maps, with a gain and a shift or not."""
+    """Make BatchNorm of `channels` channels, for vectors (0 dimensions) or maps, with or without gain and shift."""
     return (nn.BatchNorm1d if dimensions == 0 else LAYERS[dimensions].batch_norm)(channels, affine=affine)
 
 
 class ConditionalSequential(nn.Sequential):
-    """Layers in a row, of which the `Conditioned` ones are called with the classes too."""
+    """A sequence of layers; the `Conditioned` ones are called with the classes too."""
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pass ``x`` through all layers."""

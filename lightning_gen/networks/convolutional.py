@@ -1,11 +1,12 @@
-"""A convolutional encoder and its mirror image, for pictures from 8 x 8, signals and volumes of any channels."""
+"""A convolutional encoder and a decoder that mirrors it, for images from 8 x 8 pixels, signals and volumes."""
 
 from math import gcd, prod
 
 from torch import Tensor, nn
 
-from lightning_gen.networks.coders import Decoder, Encoder
 from lightning_gen.networks.conditioning import Concatenation
+from lightning_gen.networks.decoder import Decoder
+from lightning_gen.networks.encoder import Encoder
 from lightning_gen.networks.pyramid import pyramid
 from lightning_gen.records import Shape
 
@@ -13,13 +14,13 @@ from lightning_gen.records import Shape
 class ConvEncoder(Encoder):
     """Strided convolutions with GroupNorm and SiLU, and one linear map of the last features.
 
-    GroupNorm, not BatchNorm: a picture's code does not depend on the batch it came in.
+    GroupNorm instead of BatchNorm: the code of an image does not depend on the other images of the batch.
 
     Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
+        shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
         features: Width of the features.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
-        conditioning: How it learns the class of a picture; None to know of none.
+        conditioning: How it is conditioned on the class; None for an unconditional encoder.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8.
@@ -40,14 +41,14 @@ class ConvEncoder(Encoder):
 
 
 class ConvDecoder(Decoder):
-    """The mirror image of ConvEncoder: a linear map, then transposed convolutions with GroupNorm and SiLU.
+    """Mirrors ConvEncoder: a linear map, then transposed convolutions with GroupNorm and SiLU.
 
     Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
+        shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
         latent_dim: Width of the codes.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
-        outputs: Channels of the output; None for as many as a picture has.
-        conditioning: How it learns which class to draw; None to know of none.
+        outputs: Channels of the output; None for those of a sample.
+        conditioning: How it is conditioned on the class; None for an unconditional decoder.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8.
@@ -75,5 +76,5 @@ class ConvDecoder(Decoder):
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Normalise in 8 groups, or in as many as divide the channels evenly."""
+    """Make GroupNorm of gcd(8, channels) groups."""
     return nn.GroupNorm(gcd(8, channels), channels)

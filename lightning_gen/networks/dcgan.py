@@ -1,4 +1,4 @@
-"""The networks of DCGAN, for pictures of any size from 8 x 8, signals and volumes, and any number of channels.
+"""The networks of DCGAN, for images from 8 x 8 pixels, signals and volumes.
 
 Paper: Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks,
 https://arxiv.org/abs/1511.06434
@@ -10,8 +10,9 @@ from typing import cast
 from torch import Tensor, nn
 
 from lightning_gen.networks.conditioning import ConditionalSequential, DiscriminatorConditioning, GeneratorConditioning
+from lightning_gen.networks.discriminator import Discriminator, normalize_spectrally
+from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.layers import BATCH_NORMS, CONVOLUTIONS
-from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
 from lightning_gen.networks.pyramid import pyramid
 from lightning_gen.records import Shape
 
@@ -22,10 +23,10 @@ class DCGANGenerator(Generator):
     At 64 x 64 this is the network of the paper and of PyTorch's DCGAN tutorial, parameter for parameter.
 
     Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
+        shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
         latent_dim: Width of the latents.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
-        conditioning: How it learns which class to draw; None to draw from all.
+        conditioning: How it is conditioned on the class; None for an unconditional generator.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8.
@@ -48,7 +49,7 @@ class DCGANGenerator(Generator):
         self.layers.apply(init_weights)
 
     def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        """Map inputs ``(n, input_dim)`` to pictures ``(n, *shape)`` in [-1, 1]."""
+        """Map inputs ``(n, input_dim)`` to images ``(n, *shape)`` in [-1, 1]."""
         return self.layers(x, labels)
 
 
@@ -57,20 +58,21 @@ class DCGANDiscriminator(Discriminator):
 
     At 64 x 64 this is the network of the paper and of PyTorch's DCGAN tutorial, parameter for parameter.
 
-    BatchNorm makes a logit depend on the other samples of the batch. Gradient penalties are defined for one sample
-    at a time: set `batch_norm=False` with them, as WGAN-GP does; the convolutions have biases then.
+    With BatchNorm a logit depends on the other samples of the batch, but gradient penalties are defined for single
+    samples: set `batch_norm=False` with them, as WGAN-GP does. The convolutions then have biases.
 
     Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
+        shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
-        batch_norm: Whether every hidden map but the first is normalised.
+        batch_norm: Whether every hidden map but the first is normalized.
         spectral_norm: Whether all weights are divided by their largest singular value.
-        packing: Samples that are judged together.
-        minibatch_std: Whether it sees the variety of the batch.
-        conditioning: How it learns which class to expect; None to expect all.
+        packing: Samples that are concatenated along their channels and get one logit together.
+        minibatch_std: Whether the standard deviation over the batch is one more feature.
+        conditioning: How it is conditioned on the class; None for an unconditional discriminator.
 
     Raises:
-        InputError: The shape has no side, more than three or one below 8, or packing does not go with the conditioning.
+        InputError: The shape has no side, more than three or one below 8, or packing and conditioning cannot be
+            combined.
     """
 
     def __init__(

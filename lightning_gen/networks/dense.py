@@ -1,4 +1,4 @@
-"""Fully connected networks: for points and for small pictures, of any shape."""
+"""Fully connected networks for samples of any shape, such as points and small images."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -7,14 +7,16 @@ from math import prod
 
 from torch import Tensor, nn
 
-from lightning_gen.networks.coders import Decoder, Encoder
 from lightning_gen.networks.conditioning import (
     Concatenation,
     ConditionalSequential,
     DiscriminatorConditioning,
     GeneratorConditioning,
 )
-from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
+from lightning_gen.networks.decoder import Decoder
+from lightning_gen.networks.discriminator import Discriminator, normalize_spectrally
+from lightning_gen.networks.encoder import Encoder
+from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.requirements import require_no_batch_norm, require_positive
 from lightning_gen.ranges import SHARE, require
 from lightning_gen.records import Shape
@@ -23,18 +25,18 @@ from lightning_gen.records import Shape
 class DenseGenerator(Generator):
     """Widening linear layers without biases, each with BatchNorm and ReLU, and tanh at the end.
 
-    BatchNorm's shift does the work of the biases. Without it (`batch_norm=False`) the layers have biases.
+    BatchNorm has a shift, so the layers need no biases. Without it (`batch_norm=False`) they have biases.
 
     Args:
         shape: Shape of one sample, any.
         latent_dim: Width of the latents.
         widths: Widths of the hidden layers.
-        batch_norm: Whether hidden layers are normalised.
-        bounded: Whether tanh keeps samples in [-1, 1]: True for pictures, False for points.
-        conditioning: How it learns which class to draw; None to draw from all.
+        batch_norm: Whether hidden layers are normalized.
+        bounded: Whether tanh keeps samples in [-1, 1]: True for images, False for points.
+        conditioning: How it is conditioned on the class; None for an unconditional generator.
 
     Raises:
-        InputError: The conditioning acts on BatchNorm and there is none.
+        InputError: The conditioning acts on BatchNorm and `batch_norm` is False.
     """
 
     def __init__(
@@ -64,19 +66,19 @@ class DenseGenerator(Generator):
 
 
 class DenseDiscriminator(Discriminator):
-    """Narrowing linear layers with leaky ReLU and no normalisation, which suits critics and penalties too.
+    """Narrowing linear layers with leaky ReLU and no normalization, for critics and gradient penalties too.
 
     Args:
         shape: Shape of one sample, any.
         widths: Widths of the hidden layers.
         slope: Slope of the leaky ReLU for negative values, in [0, 1]; 0 is plain ReLU.
         spectral_norm: Whether all weights are divided by their largest singular value.
-        packing: Samples that are judged together.
-        minibatch_std: Whether it sees the variety of the batch.
-        conditioning: How it learns which class to expect; None to expect all.
+        packing: Samples that are concatenated along their channels and get one logit together.
+        minibatch_std: Whether the standard deviation over the batch is one more feature.
+        conditioning: How it is conditioned on the class; None for an unconditional discriminator.
 
     Raises:
-        InputError: Packing and conditioning do not go together, or a number is out of range.
+        InputError: Packing and conditioning cannot be combined, or a number is out of range.
     """
 
     def __init__(
@@ -113,8 +115,8 @@ class DenseEncoder(Encoder):
         shape: Shape of one sample, any.
         features: Width of the features.
         widths: Widths of the hidden layers.
-        activate_features: Whether the features pass a ReLU too, which makes codes non-negative and sparse.
-        conditioning: How it learns the class of a sample; None to know of none.
+        activate_features: Whether a ReLU follows the last layer, which makes codes non-negative and sparse.
+        conditioning: How it is conditioned on the class; None for an unconditional encoder.
     """
 
     def __init__(
@@ -146,7 +148,7 @@ class DenseDecoder(Decoder):
         latent_dim: Width of the codes.
         widths: Widths of the hidden layers; none makes the decoder linear.
         outputs: Channels, or dimensions, of the output; None for as many as a sample has.
-        conditioning: How it learns which class to draw; None to know of none.
+        conditioning: How it is conditioned on the class; None for an unconditional decoder.
     """
 
     def __init__(
@@ -172,7 +174,7 @@ class DenseDecoder(Decoder):
 def hidden(
     sizes: Sequence[int], activation: Callable[[], nn.Module], norm: Callable[[int], nn.Module] | None = None
 ) -> list[nn.Module]:
-    """Make linear layers from each size to the next, each with its activation; biases only where no norm follows."""
+    """Make linear layers between successive sizes, each with an activation; they have biases where no norm follows."""
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
         layers.append(nn.Linear(before, after, bias=norm is None))

@@ -8,11 +8,11 @@ from lightning_gen.records import DiscriminatorOutput
 
 
 class Head(nn.Module, ABC):
-    """Reads logits off features."""
+    """Maps features to logits."""
 
     @abstractmethod
     def forward(self, features: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
-        """Map features ``(rows, features)`` of samples of classes `labels`."""
+        """Map features ``(rows, features)``, of classes ``(rows,)`` or None, to logits ``(rows,)``."""
 
 
 class LinearHead(Head):
@@ -28,12 +28,12 @@ class LinearHead(Head):
         self.logit = nn.Linear(features, 1, bias=bias)
 
     def forward(self, features: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
-        """Read a logit off each row of features."""
+        """Map each row of features to a logit."""
         return DiscriminatorOutput(self.logit(features).squeeze(1), features, labels)
 
 
 class ProjectionHead(LinearHead):
-    """A linear map, and the inner product with a vector of the class; see `Projection`.
+    """A linear map plus the inner product with an embedding of the class; see `Projection`.
 
     Args:
         features: Width of the features.
@@ -47,7 +47,7 @@ class ProjectionHead(LinearHead):
         nn.init.normal_(self.embedding.weight, std=features**-0.5)
 
     def forward(self, features: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
-        """Read a logit off each row of features, given its class."""
+        """Map each row of features and its class to a logit."""
         unconditional = self.logit(features).squeeze(1)
         return DiscriminatorOutput(unconditional + (self.embedding(labels) * features).sum(1), features, labels)
 
@@ -66,5 +66,5 @@ class ClassifierHead(LinearHead):
         self.classes = nn.Linear(features, num_classes)
 
     def forward(self, features: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
-        """Read a logit and the classes off each row of features."""
+        """Map each row of features to a logit and to logits of the classes."""
         return DiscriminatorOutput(self.logit(features).squeeze(1), features, labels, self.classes(features))

@@ -16,17 +16,17 @@ from lightning_gen.records import Shape
 
 @dataclass(frozen=True)
 class Layers:
-    """The layers for samples ``(channels, *sides)`` with so many sides.
+    """The layers for samples ``(channels, *sides)`` of one number of spatial dimensions.
 
     Attributes:
-        dimensions: How many sides.
-        noun: What such samples are called, in the plural.
+        dimensions: Number of spatial dimensions.
+        noun: The name of such samples, in the plural.
         conv: Convolution.
         conv_transpose: Transposed convolution.
         batch_norm: BatchNorm.
         instance_norm: InstanceNorm.
-        average_pool: Averages of blocks.
-        max_pool: Maxima of blocks.
+        average_pool: Average pooling.
+        max_pool: Max pooling.
         convolve: Convolution as a function.
         convolve_transposed: Transposed convolution as a function.
         interpolation: The mode of linear interpolation, for ``torch.nn.Upsample``.
@@ -63,7 +63,7 @@ LAYERS = {
         ),
         Layers(
             2,
-            "pictures",
+            "images",
             nn.Conv2d,
             nn.ConvTranspose2d,
             nn.BatchNorm2d,
@@ -92,23 +92,23 @@ LAYERS = {
 """The layers by the number of dimensions."""
 
 CONVOLUTIONS = tuple(kind for layers in LAYERS.values() for kind in (layers.conv, layers.conv_transpose))
-"""Convolutions of all dimensions, to ask whether a layer is one."""
+"""Convolution layers of all dimensions."""
 
 BATCH_NORMS = tuple(layers.batch_norm for layers in LAYERS.values())
-"""BatchNorm of all dimensions; that of signals is that of vectors too."""
+"""BatchNorm layers of all dimensions; BatchNorm1d is for signals and for vectors."""
 
 
 MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
-"""How weights lie with their channels last, by their number of dimensions; those of signals have no such format."""
+"""The channels-last memory formats by the number of dimensions of the weight; 1-D convolutions have none."""
 
 
 @torch.no_grad()
 def set_memory_format(module: nn.Module, channels_last: bool) -> None:
-    """Lay the weights of convolutions out with their channels last, or in the order of their dimensions.
+    """Set the memory format of convolution weights: channels last, or contiguous.
 
     Args:
-        module: Its weights stay the same parameters.
-        channels_last: Which of both.
+        module: The network; its parameters stay the same objects.
+        channels_last: Whether to use the channels-last format.
     """
     for tensor in (*module.parameters(), *module.buffers()):
         if tensor.dim() in MEMORY_FORMATS:
@@ -124,11 +124,11 @@ def layers_for(network: nn.Module, shape: Shape) -> Layers:
         shape: Shape of one sample, ``(channels, *sides)``.
 
     Raises:
-        InputError: It has no side, or more than three.
+        InputError: The number of spatial dimensions is not 1, 2 or 3.
     """
     if len(shape) - 1 not in LAYERS:
         raise InputError(
-            f"{type(network).__name__} needs pictures of shape (channels, height, width), signals of shape (channels, "
+            f"{type(network).__name__} needs images of shape (channels, height, width), signals of shape (channels, "
             f"length) or volumes, and got samples of shape {tuple(shape)}: use the Dense networks, which take any shape"
         )
     return LAYERS[len(shape) - 1]

@@ -1,4 +1,4 @@
-"""The discriminator of PatchGAN, which judges each patch of a picture for itself.
+"""The discriminator of PatchGAN, which gives a logit for each patch of an image.
 
 Paper: Image-to-Image Translation with Conditional Adversarial Networks, https://arxiv.org/abs/1611.07004, section 3.2.2
 and appendix 6.1.2
@@ -9,32 +9,32 @@ from torch import Tensor, nn
 from lightning_gen.errors import InputError
 from lightning_gen.networks.conditioning import Concatenation
 from lightning_gen.networks.dcgan import init_weights
+from lightning_gen.networks.discriminator import Discriminator, normalize_spectrally
 from lightning_gen.networks.layers import Layers, layers_for
-from lightning_gen.networks.players import Discriminator, normalize_spectrally
 from lightning_gen.networks.pyramid import doubling
 from lightning_gen.networks.requirements import require_positive
 from lightning_gen.records import DiscriminatorOutput, Shape
 
 
 class PatchDiscriminator(Discriminator):
-    """Strided convolutions and one logit for each of many patches that overlap: texture is judged, not composition.
+    """Strided convolutions and one logit for each of many overlapping patches: it sees texture, not composition.
 
     `depth` convolutions of stride 2, one of stride 1 and one to the logits, all of kernel 4, with leaky ReLU between
     them. Depth 3 is the paper's network with patches of 70 x 70 pixels; depth 2 has patches of 34, depth 1 of 16.
 
-    It gives n · h · w logits for n pictures, those of one picture next to each other: an objective averages over
-    pictures and patches. Gradient penalties, which are of one logit a sample, do not go with it.
+    It returns n · h · w logits for n images, those of one image next to each other; an objective averages over images
+    and patches. Gradient penalties need one logit for each sample and cannot be combined with it.
 
     Args:
         shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume.
         width: Channels of the first map; each further one has twice as many, at most 8 `width`.
         depth: Convolutions of stride 2.
-        batch_norm: Whether every hidden map but the first is normalised.
+        batch_norm: Whether every hidden map but the first is normalized.
         spectral_norm: Whether all weights are divided by their largest singular value.
-        conditioning: How it learns which class to expect; None to expect all.
+        conditioning: How it is conditioned on the class; None for an unconditional discriminator.
 
     Raises:
-        InputError: The shape has no side, more than three or one that is too small for the depth.
+        InputError: The shape has no side, more than three or a side that is too small for the depth.
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class PatchDiscriminator(Discriminator):
 
     @property
     def multiple_of(self) -> int:
-        """Any sides from `least_side` on have patches."""
+        """1: all sides from `least_side` on are accepted."""
         return 1
 
     @property
     def least_side(self) -> int:
-        """Sides of which the last map still has 3, of which the two convolutions of stride 1 leave one patch."""
+        """The side whose last strided map has side 3; the two convolutions of stride 1 reduce that to one patch."""
         return 3 << self.depth
 
     def _checked_layers(self) -> Layers:
@@ -85,7 +85,7 @@ class PatchDiscriminator(Discriminator):
             )
             raise InputError(
                 f"PatchDiscriminator of depth {self.depth} needs {layers.noun} of at least {least} and got {got}: set "
-                "its depth lower"
+                "a lower depth"
             )
         return layers
 

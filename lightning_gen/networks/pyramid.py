@@ -1,9 +1,9 @@
-"""The pyramid of sizes that every convolutional network here climbs up or down.
+"""The pyramid of sizes and channels that the convolutional networks share.
 
-Sides are halved, odd ones rounded up, until the smallest one is between 4 and 6; channels double with each level up to
-eight times the first. Encoders and discriminators walk down, generators and decoders walk up through the same sizes, so
-any sides go, equal or not, even or odd: those of signals ``(channels, length)``, images ``(channels, height, width)``
-and volumes ``(channels, depth, height, width)``.
+Each level halves the sides, rounded up, until the smallest side is between 4 and 6, and doubles the channels, up to
+eight times the first. Encoders and discriminators go down the levels; generators and decoders go up through the same
+sizes. So the sides may be equal or not, even or odd: of signals ``(channels, length)``, images
+``(channels, height, width)`` and volumes ``(channels, depth, height, width)``.
 """
 
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ class Pyramid:
 
     Attributes:
         sizes: The sides of each level, such as ``(height, width)``.
-        channels: Channels of each level; those at index 0 are the sample's.
-        layers: The layers for so many sides.
+        channels: Channels of each level; index 0 is the sample.
+        layers: The layers for the number of spatial dimensions.
     """
 
     sizes: tuple[Shape, ...]
@@ -47,7 +47,7 @@ class Pyramid:
     def down(self, i: int, bias: bool = True) -> nn.Module:
         """Make the convolution from level i to level i + 1: kernel 4, stride 2.
 
-        A side of odd length is padded by 2 rather than 1, which rounds its half up.
+        An odd side is padded by 2 instead of 1, so that half of it is rounded up.
         """
         padding = tuple(1 + side % 2 for side in self.sizes[i])
         return self.layers.conv(self.channels[i], self.channels[i + 1], 4, 2, padding, bias=bias)  # type: ignore[arg-type]
@@ -55,7 +55,8 @@ class Pyramid:
     def up(self, i: int, bias: bool = True) -> nn.Module:
         """Make the transposed convolution from level i + 1 back to level i: kernel 4, stride 2.
 
-        Where a side is odd one more line is cropped; every output still sees four kernel taps, so no checkerboard.
+        An odd side is cropped by one more line. Every output still depends on four kernel taps, so there is no
+        checkerboard.
         """
         odd = tuple(side % 2 for side in self.sizes[i])
         padding = tuple(1 + each for each in odd)
@@ -68,7 +69,7 @@ def halved(sides: Shape) -> Shape:
 
 
 def doubling(width: int, count: int, growth: int = WIDEST) -> tuple[int, ...]:
-    """Channels of `count` maps from the finest on: `width`, then twice as many each time, at most `growth * width`."""
+    """Channels of `count` maps from the finest on: `width`, doubled each time, at most `growth * width`."""
     return tuple(width * min(2**i, growth) for i in range(count))
 
 

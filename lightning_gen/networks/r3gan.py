@@ -1,8 +1,8 @@
-"""The networks of R3GAN, without any normalization, for pictures of any size from 8 x 8, signals and volumes.
+"""The networks of R3GAN, without normalization, for images from 8 x 8 pixels, signals and volumes.
 
 Paper: The GAN is dead; long live the GAN! A Modern GAN Baseline, https://arxiv.org/abs/2501.05441, section 4,
-configuration E. Weights start as in Fixup Initialization, https://arxiv.org/abs/1901.09321: a residual block is the
-identity at first, and one step of an optimizer changes the output by as much however many blocks there are.
+configuration E. The initialization is Fixup, https://arxiv.org/abs/1901.09321: a residual block starts as the identity,
+and the change of the output by one optimizer step does not grow with the number of blocks.
 """
 
 from math import gcd
@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning
+from lightning_gen.networks.discriminator import Discriminator
+from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.layers import LAYERS, Layers
-from lightning_gen.networks.players import Discriminator, Generator
 from lightning_gen.networks.pyramid import doubling, pyramid
 from lightning_gen.networks.requirements import require_no_batch_norm, require_positive
 from lightning_gen.records import Shape
@@ -24,18 +25,18 @@ LEAKY_GAIN = (2 / (1 + SLOPE**2)) ** 0.5
 class R3GANGenerator(Generator):
     """A learned map modulated by the latent, then residual blocks at each size, with bilinear up-sampling between them.
 
-    There is no activation at the end, so a sample may lie a little outside of [-1, 1]; pictures are clamped when they
-    are written. The paper's network for CIFAR-10 is `width=768, growth=1`; the default is small enough for a CPU.
+    There is no activation at the end, so samples may lie slightly outside of [-1, 1]; images are clipped when they are
+    written. The paper's network for CIFAR-10 is `width=768, growth=1`; the default is small enough for a CPU.
 
     Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
+        shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
         latent_dim: Width of the latents.
         width: Channels of the finest map; each coarser one has twice as many, up to `growth` times `width`.
         blocks: Residual blocks at each size.
         growth: Most channels of a map, in multiples of `width`.
         expansion: Channels inside of a residual block, in multiples of those outside.
         group_width: Channels of a group of the grouped convolutions, where it divides them.
-        conditioning: How it learns which class to draw; None to draw from all.
+        conditioning: How it is conditioned on the class; None for an unconditional generator.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or the conditioning acts on BatchNorm.
@@ -71,29 +72,30 @@ class R3GANGenerator(Generator):
         self.layers = nn.Sequential(*layers, init_weights(levels.layers.conv(width, shape[0], 1, bias=False)))
 
     def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        """Map inputs ``(n, input_dim)`` to pictures ``(n, *shape)``, about in [-1, 1]."""
+        """Map inputs ``(n, input_dim)`` to images ``(n, *shape)``, approximately in [-1, 1]."""
         return self.layers(x)
 
 
 class R3GANDiscriminator(Discriminator):
-    """The mirror image of R3GANGenerator; a depthwise convolution reads the smallest map.
+    """Mirrors R3GANGenerator; a depthwise convolution reduces the smallest map to a vector.
 
-    A logit is that of one sample, whatever the batch.
+    A logit depends on one sample alone.
 
     Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
+        shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
         width: Channels of the finest map; each coarser one has twice as many, up to `growth` times `width`.
         blocks: Residual blocks at each size.
         growth: Most channels of a map, in multiples of `width`.
         expansion: Channels inside of a residual block, in multiples of those outside.
         group_width: Channels of a group of the grouped convolutions, where it divides them.
-        packing: Samples that are judged together.
-        minibatch_std: Whether it sees the variety of the batch.
-        conditioning: How it learns which class to expect; None to expect all. The paper's is Projection.
+        packing: Samples that are concatenated along their channels and get one logit together.
+        minibatch_std: Whether the standard deviation over the batch is one more feature.
+        conditioning: How it is conditioned on the class; None for an unconditional discriminator. The paper's is
+            Projection.
 
     Raises:
-        InputError: The shape has no side, more than three or one below 8, or packing and conditioning do not go
-            together.
+        InputError: The shape has no side, more than three or one below 8, or packing and conditioning cannot
+            be combined.
     """
 
     def __init__(
@@ -131,7 +133,7 @@ class R3GANDiscriminator(Discriminator):
                 init_weights(part)
 
     def features(self, x: Tensor) -> Tensor:
-        """Map inputs ``(rows, *input_shape)`` to one number a channel, ``(rows, channels, 1, ...)``."""
+        """Map inputs ``(rows, *input_shape)`` to one number for each channel, ``(rows, channels, 1, ...)``."""
         return self.layers(x)
 
 
@@ -158,15 +160,15 @@ class Basis(nn.Module):
 class FixupBlock(nn.Module):
     """x + a branch of three convolutions: to more channels, grouped of kernel 3, and back; leaky ReLU between them.
 
-    The last starts at 0. The others are drawn with the gain of leaky ReLU times depth^(-1 / (2 m - 2)) with m = 3
-    convolutions in a branch: the second rule of section 3.2 of Fixup Initialization.
+    The last starts at 0. The weights of the others are sampled with the gain of leaky ReLU times depth^(-1 / (2 m - 2))
+    with m = 3 convolutions in a branch: the second rule of section 3.2 of Fixup Initialization.
 
     Args:
         channels: Channels of the map.
         expansion: Channels inside of the branch, in multiples of `channels`.
         group_width: Channels of a group, where it divides them.
         depth: Residual blocks in the whole network.
-        layers: The layers for so many sides as the map has.
+        layers: The layers for the number of spatial dimensions.
     """
 
     def __init__(self, channels: int, expansion: int, group_width: int, depth: int, layers: Layers) -> None:
@@ -182,15 +184,15 @@ class FixupBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, channels, *sides)`` to as many."""
+        """Map ``(n, channels, *sides)`` to the same shape."""
         return x + self.branch(x)
 
 
 class Halving(nn.Module):
-    """Low-pass filtering to half the size: [1, 3, 3, 1] along an even side, [1, 2, 1] along an odd one, 0 outside.
+    """Low-pass filter and downsampling by 2: [1, 3, 3, 1] along an even side, [1, 2, 1] along an odd one; zero padding.
 
     Args:
-        size: The sides before; an odd side's half is rounded up.
+        size: The sides of the input; half of an odd side is rounded up.
     """
 
     kernel: Tensor
@@ -201,7 +203,7 @@ class Halving(nn.Module):
         self.register_buffer("kernel", low_pass(size), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, channels, *size)`` to ``(n, channels, *sides)`` of half the size."""
+        """Map ``(n, channels, *size)`` to ``(n, channels, *sides)`` of half the size."""
         return self.layers.convolve(x, self._kernel(x), stride=2, padding=1, groups=x.shape[1])
 
     def _kernel(self, x: Tensor) -> Tensor:
@@ -211,20 +213,20 @@ class Halving(nn.Module):
 
 
 class Doubling(Halving):
-    """Linear interpolation to twice the size, the transpose of Halving up to a factor of 2 a side.
+    """Linear interpolation to twice the size: the transpose of Halving, times 2 for each side.
 
     Args:
-        size: The sides after; along an odd side every other line stays as it was.
+        size: The sides of the output; along an odd side every other line is a line of the input.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, channels, *sides)`` of half the size to ``(n, channels, *size)``."""
+        """Map ``(n, channels, *sides)`` of half the size to ``(n, channels, *size)``."""
         kernel = 2**self.layers.dimensions * self._kernel(x)
         return self.layers.convolve_transposed(x, kernel, stride=2, padding=1, groups=x.shape[1])
 
 
 def low_pass(size: Shape) -> Tensor:
-    """The kernel that halves maps of a size, ``(1, 1, ...)`` with 3 or 4 along each side, of sum 1."""
+    """The kernel of `Halving`, ``(1, 1, ...)`` with 3 or 4 numbers along each side, of sum 1."""
     kernel = torch.ones(())
     for side in size:
         kernel = kernel[..., None] * torch.tensor([1.0, 2.0, 1.0] if side % 2 else [1.0, 3.0, 3.0, 1.0])
@@ -234,17 +236,17 @@ def low_pass(size: Shape) -> Tensor:
 def residual_blocks(
     channels: int, blocks: int, expansion: int, group_width: int, depth: int, layers: Layers
 ) -> list[FixupBlock]:
-    """Make the residual blocks of one size, of `depth` in the whole network."""
+    """Make the residual blocks of one size; `depth` is the number of blocks in the network."""
     return [FixupBlock(channels, expansion, group_width, depth, layers) for _ in range(blocks)]
 
 
 def change(before: int, after: int, layers: Layers) -> list[nn.Module]:
-    """Make the linear map from `before` to `after` channels, none where they are as many."""
+    """Make the 1 x 1 convolution from `before` to `after` channels; none if the numbers are equal."""
     return [] if before == after else [init_weights(layers.conv(before, after, 1, bias=False))]
 
 
 def init_weights(part: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d, gain: float = 1.0) -> nn.Module:
-    """Draw weights from N(0, gain² / inputs of an output) and set biases to 0."""
+    """Sample weights from N(0, gain² / fan-in) and set biases to 0."""
     nn.init.normal_(part.weight, std=gain * part.weight[0].numel() ** -0.5)
     if part.bias is not None:
         nn.init.zeros_(part.bias)
@@ -252,7 +254,7 @@ def init_weights(part: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d, gain: floa
 
 
 def require_sizes(network: nn.Module, blocks: int, expansion: int, group_width: int) -> None:
-    """Check what residual blocks are built from.
+    """Check the sizes of residual blocks.
 
     Raises:
         InputError: One is below 1 or not whole.

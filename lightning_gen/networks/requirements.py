@@ -1,4 +1,4 @@
-"""What all networks ask of those who build and call them, said in one sentence where it is not so."""
+"""Checks that all networks share: sizes, shapes and labels."""
 
 from torch import Tensor, nn
 
@@ -9,11 +9,11 @@ from lightning_gen.records import Shape
 
 
 def require_positive(network: nn.Module, argument: str, *sizes: int) -> None:
-    """Check that sizes a network is built from are whole numbers from 1 on.
+    """Check that sizes of a network are whole numbers of at least 1.
 
     Args:
         network: The network, for its name.
-        argument: The constructor's argument that gave the sizes.
+        argument: The constructor argument that holds the sizes.
         sizes: The sizes.
 
     Raises:
@@ -32,18 +32,18 @@ def require_shape(
     multiple_of: int | None = None,
     least_side: int = 1,
 ) -> None:
-    """Check that a batch has the shape that a network was built for, or one that it takes besides.
+    """Check that a batch has a shape that a network accepts.
 
     Args:
         network: The network, for its name.
-        x: The batch, ``(n, *shape)`` if all is well.
-        shape: The shape of one element of the batch.
-        argument: The constructor's argument that fixed the shape.
-        multiple_of: By multiples of how much sides may differ from those of `shape`; None where they may not.
-        least_side: The least side that may be.
+        x: The batch.
+        shape: The shape of one sample that the network was built for.
+        argument: The constructor argument that determines the shape.
+        multiple_of: Sides may differ from those of `shape` by multiples of this number; None: they may not differ.
+        least_side: The smallest side that is accepted.
 
     Raises:
-        InputError: The batch has a shape that the network does not take.
+        InputError: The network does not accept the shape of the batch.
     """
     if not takes(tuple(x.shape[1:]), shape, multiple_of, least_side):
         expected, got = ", ".join(map(str, ("n", *shape))), ", ".join(map(str, x.shape))
@@ -54,7 +54,7 @@ def require_shape(
 
 
 def takes(got: Shape, shape: Shape, multiple_of: int | None, least_side: int) -> bool:
-    """Whether a network that was built for a shape takes another; see `require_shape`."""
+    """Whether a network that was built for one shape accepts another; see `require_shape`."""
     if got == shape or multiple_of is None:
         return got == shape
     alike = len(got) == len(shape) > 1 and got[0] == shape[0]
@@ -63,7 +63,7 @@ def takes(got: Shape, shape: Shape, multiple_of: int | None, least_side: int) ->
 
 
 def others(shape: Shape, multiple_of: int | None, least_side: int) -> str:
-    """What a network takes, in words."""
+    """The shapes that a network accepts, as the end of a sentence."""
     if multiple_of is None:
         return "what it was built for"
     if multiple_of == 1:
@@ -77,20 +77,19 @@ def require_no_batch_norm(network: nn.Module, conditioning: GeneratorConditionin
     """Check that the conditioning of a generator without BatchNorm does not act on BatchNorm.
 
     Raises:
-        InputError: It does, so that the classes would have no effect.
+        InputError: It acts on BatchNorm, so the classes would have no effect.
     """
     if conditioning is not None and conditioning.acts_on_batch_norm:
         raise InputError(
-            f"{type(network).__name__} is built without the BatchNorm that {type(conditioning).__name__} acts on: "
-            "use Concatenation"
+            f"{type(network).__name__} has no BatchNorm for {type(conditioning).__name__} to act on: use Concatenation"
         )
 
 
 def require_labels(network: nn.Module, labels: Tensor | None) -> Tensor:
-    """Check that a conditional network is told the classes.
+    """Check that a conditional network gets the classes.
 
     Raises:
-        InputError: It is not.
+        InputError: They are missing.
     """
     if labels is None:
         raise InputError(

@@ -1,60 +1,71 @@
-"""A residual encoder and its mirror image, for pictures, signals and volumes; the code is a vector or a map."""
+"""A residual encoder and a decoder that mirrors it, for images, signals and volumes; the code is a vector or a map."""
 
+from collections.abc import Mapping
 from math import prod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from lightning_gen.networks.coders import Decoder, Encoder
+from lightning_gen.deprecation import accepts_former
 from lightning_gen.networks.conditioning import Concatenation
 from lightning_gen.networks.convolutional import group_norm
+from lightning_gen.networks.decoder import Decoder
+from lightning_gen.networks.encoder import Encoder
 from lightning_gen.networks.layers import Layers
 from lightning_gen.networks.pyramid import Pyramid, doubling, halved, pyramid
 from lightning_gen.networks.requirements import require_positive
 from lightning_gen.records import Shape
+from lightning_gen.upgrades import ARGUMENTS
 
 
 class ResidualEncoder(Encoder):
     """Strided convolutions with residual blocks of GroupNorm and SiLU between them.
 
-    The features are a vector, or, with `halvings`, a map whose places know of their surroundings alone. GroupNorm, not
-    BatchNorm: a picture's code does not depend on the batch it came in. With `halvings` it takes larger and smaller
-    samples too: their sides may differ from those of `shape` by multiples of 2 to the power of `halvings`.
+    The features are a vector, or, with `downsamplings`, a map whose positions depend on their neighbourhoods alone. It
+    then accepts other sizes too: sides may differ from those of `shape` by multiples of 2 to the power of
+    `downsamplings`. GroupNorm instead of BatchNorm: a code does not depend on the other images of the batch.
 
     Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
+        shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
         features: Width of the features.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         blocks: Residual blocks at each size.
-        halvings: How often the sides are halved, odd ones rounded up, to the map of features; None for a vector, read
-            off the smallest map.
-        conditioning: How it learns the class of a picture; None to know of none.
+        downsamplings: How often the sides are halved, rounded up, to the map of features; None for a vector, computed
+            from the smallest map.
+        conditioning: How it is conditioned on the class; None for an unconditional encoder.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or a number is below 1.
     """
 
+    former_names: ClassVar[Mapping[str, str]] = {
+        **Encoder.former_names,
+        **ARGUMENTS["lightning_gen.networks.ResidualEncoder"],
+    }
+
+    @accepts_former(ARGUMENTS["lightning_gen.networks.ResidualEncoder"])
     def __init__(
         self,
         shape: Shape,
         features: int,
         width: int = 32,
         blocks: int = 1,
-        halvings: int | None = None,
+        downsamplings: int | None = None,
         conditioning: Concatenation | None = None,
     ) -> None:
         super().__init__(shape, features, conditioning)
         require_positive(self, "blocks", blocks)
         self.width = width
         self.blocks = blocks
-        self.halvings = halvings
-        levels = levels_of(self, self.input_shape, width, halvings)
-        self._map_size = levels.sizes[-1] if halvings else ()
+        self.downsamplings = downsamplings
+        levels = levels_of(self, self.input_shape, width, downsamplings)
+        self._map_size = levels.sizes[-1] if downsamplings else ()
         layers: list[nn.Module] = []
         for i in levels.levels:
             layers += normalized(levels.channels[i]) if i > 0 else []
             layers += [levels.down(i), *residual_blocks(levels.channels[i + 1], blocks, levels.layers)]
         layers += normalized(levels.channels[-1])
-        if halvings:
+        if downsamplings:
             layers.append(levels.layers.conv(levels.channels[-1], features, 1))
         else:
             layers += [nn.Flatten(), nn.Linear(prod(levels.top), features)]
@@ -67,8 +78,8 @@ class ResidualEncoder(Encoder):
 
     @property
     def multiple_of(self) -> int | None:
-        """2 to the power of `halvings` where it has a map of features; None where these are vectors."""
-        return 2**self.halvings if self.halvings else None
+        """2 to the power of `downsamplings` if the features are a map; None if they are a vector."""
+        return 2**self.downsamplings if self.downsamplings else None
 
     def encode(self, x: Tensor) -> Tensor:
         """Map inputs ``(n, *input_shape)`` to features ``(n, features, *map_size)``."""
@@ -76,28 +87,34 @@ class ResidualEncoder(Encoder):
 
 
 class ResidualDecoder(Decoder):
-    """The mirror image of ResidualEncoder: residual blocks of GroupNorm and SiLU with transposed convolutions.
+    """Mirrors ResidualEncoder: residual blocks of GroupNorm and SiLU with transposed convolutions.
 
     Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
+        shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
         latent_dim: Width of the codes.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         blocks: Residual blocks at each size.
-        halvings: Those of the encoder: how often the picture's sides are halved to the map of codes; None for vectors.
-        outputs: Channels of the output; None for as many as a picture has.
-        conditioning: How it learns which class to draw; None to know of none.
+        downsamplings: Those of the encoder: how often the sides are halved to the map of codes; None for vectors.
+        outputs: Channels of the output; None for those of a sample.
+        conditioning: How it is conditioned on the class; None for an unconditional decoder.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or a number is below 1.
     """
 
+    former_names: ClassVar[Mapping[str, str]] = {
+        **Decoder.former_names,
+        **ARGUMENTS["lightning_gen.networks.ResidualDecoder"],
+    }
+
+    @accepts_former(ARGUMENTS["lightning_gen.networks.ResidualDecoder"])
     def __init__(
         self,
         shape: Shape,
         latent_dim: int,
         width: int = 32,
         blocks: int = 1,
-        halvings: int | None = None,
+        downsamplings: int | None = None,
         outputs: int | None = None,
         conditioning: Concatenation | None = None,
     ) -> None:
@@ -105,11 +122,11 @@ class ResidualDecoder(Decoder):
         require_positive(self, "blocks", blocks)
         self.width = width
         self.blocks = blocks
-        self.halvings = halvings
-        levels = levels_of(self, self.output_shape, width, halvings)
-        self._map_size = levels.sizes[-1] if halvings else ()
+        self.downsamplings = downsamplings
+        levels = levels_of(self, self.output_shape, width, downsamplings)
+        self._map_size = levels.sizes[-1] if downsamplings else ()
         layers: list[nn.Module] = []
-        if halvings:
+        if downsamplings:
             layers.append(levels.layers.conv(self.input_dim, levels.channels[-1], 3, padding=1))
         else:
             layers += [nn.Linear(self.input_dim, prod(levels.top)), nn.Unflatten(1, levels.top)]
@@ -125,8 +142,8 @@ class ResidualDecoder(Decoder):
 
     @property
     def multiple_of(self) -> int | None:
-        """2 to the power of `halvings` where it has a map of codes; None where these are vectors."""
-        return 2**self.halvings if self.halvings else None
+        """2 to the power of `downsamplings` if the codes are maps; None if they are vectors."""
+        return 2**self.downsamplings if self.downsamplings else None
 
     def decode(self, code: Tensor) -> Tensor:
         """Map codes ``(n, input_dim, *map_size)`` to outputs ``(n, *output_shape)``."""
@@ -138,7 +155,7 @@ class ResidualBlock(nn.Module):
 
     Args:
         channels: Channels of the map.
-        layers: The layers for so many sides as the map has.
+        layers: The layers for the number of spatial dimensions.
     """
 
     def __init__(self, channels: int, layers: Layers) -> None:
@@ -149,7 +166,7 @@ class ResidualBlock(nn.Module):
         self.branch = nn.Sequential(*normalized(channels), first, *normalized(channels), last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, channels, *sides)`` to as many."""
+        """Map ``(n, channels, *sides)`` to the same shape."""
         return x + self.branch(x)
 
 
@@ -163,23 +180,23 @@ def normalized(channels: int) -> list[nn.Module]:
     return [group_norm(channels), nn.SiLU()]
 
 
-def levels_of(network: nn.Module, shape: Shape, width: int, halvings: int | None) -> Pyramid:
-    """Build the pyramid of a network, down to where its code is.
+def levels_of(network: nn.Module, shape: Shape, width: int, downsamplings: int | None) -> Pyramid:
+    """Build the pyramid of a network, from the sample to the code.
 
     Args:
         network: The network, for its name.
         shape: Shape of one sample, ``(channels, *sides)`` with one to three sides.
         width: Channels of the first level below the sample.
-        halvings: Number of levels below the sample; None for as many as there are to the smallest map.
+        downsamplings: Number of levels below the sample; None for all levels to the smallest map.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or a number is below 1.
     """
     whole = pyramid(network, shape, width)
-    if halvings is None:
+    if downsamplings is None:
         return whole
-    require_positive(network, "halvings", halvings)
+    require_positive(network, "downsamplings", downsamplings)
     sizes = [tuple(shape[1:])]
-    for _ in range(halvings):
+    for _ in range(downsamplings):
         sizes.append(halved(sizes[-1]))
-    return Pyramid(tuple(sizes), (shape[0], *doubling(width, halvings)), whole.layers)
+    return Pyramid(tuple(sizes), (shape[0], *doubling(width, downsamplings)), whole.layers)

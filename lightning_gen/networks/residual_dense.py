@@ -1,11 +1,12 @@
-"""Fully connected residual networks without normalization, which start as one nonlinear layer: for points."""
+"""Fully connected residual networks without normalization, for points; each block starts as the identity."""
 
 from math import prod
 
 from torch import Tensor, nn
 
 from lightning_gen.networks.conditioning import DiscriminatorConditioning, GeneratorConditioning
-from lightning_gen.networks.players import Discriminator, Generator
+from lightning_gen.networks.discriminator import Discriminator
+from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.requirements import require_no_batch_norm, require_positive
 from lightning_gen.ranges import SHARE, require
 from lightning_gen.records import Shape
@@ -14,8 +15,8 @@ from lightning_gen.records import Shape
 class ResidualDenseGenerator(Generator):
     """A linear layer, residual blocks, ReLU, and a linear layer.
 
-    The blocks are the identity until they have learned something, as in Fixup Initialization
-    (https://arxiv.org/abs/1901.09321), so there is no need of BatchNorm. On mixtures of Gaussians ReLU leaves fewer
+    The blocks start as the identity, as in Fixup Initialization (https://arxiv.org/abs/1901.09321), so BatchNorm is not
+    needed. On mixtures of Gaussians ReLU leaves fewer
     samples between the modes than a leaky one.
 
     Args:
@@ -24,11 +25,11 @@ class ResidualDenseGenerator(Generator):
         width: Width of all hidden layers.
         blocks: Residual blocks, of two linear layers each.
         slope: Slope of the leaky ReLU for negative values; 0 is plain ReLU.
-        bounded: Whether tanh keeps samples in [-1, 1]: True for pictures, False for points.
-        conditioning: How it learns which class to draw; None to draw from all.
+        bounded: Whether tanh keeps samples in [-1, 1]: True for images, False for points.
+        conditioning: How it is conditioned on the class; None for an unconditional generator.
 
     Raises:
-        InputError: The conditioning acts on BatchNorm; there is none.
+        InputError: The conditioning acts on BatchNorm, which the network does not have.
     """
 
     def __init__(
@@ -59,19 +60,19 @@ class ResidualDenseGenerator(Generator):
 
 
 class ResidualDenseDiscriminator(Discriminator):
-    """A linear layer, residual blocks, leaky ReLU, and one linear map to a logit; a logit is that of one sample.
+    """A linear layer, residual blocks, leaky ReLU, and one linear map to a logit, which depends on one sample alone.
 
     Args:
         shape: Shape of one sample, any.
         width: Width of all hidden layers.
         blocks: Residual blocks, of two linear layers each.
         slope: Slope of the leaky ReLU for negative values; 0 is plain ReLU.
-        packing: Samples that are judged together.
-        minibatch_std: Whether it sees the variety of the batch.
-        conditioning: How it learns which class to expect; None to expect all.
+        packing: Samples that are concatenated along their channels and get one logit together.
+        minibatch_std: Whether the standard deviation over the batch is one more feature.
+        conditioning: How it is conditioned on the class; None for an unconditional discriminator.
 
     Raises:
-        InputError: Packing and conditioning do not go together.
+        InputError: Packing and conditioning cannot be combined.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class ResidualDenseDiscriminator(Discriminator):
 
 
 class DenseBlock(nn.Module):
-    """x + W0 act(W act(x) + b) + b0, where W0 and b0 start at 0, so that the block starts as the identity.
+    """x + W0 act(W act(x) + b) + b0; W0 and b0 start at 0, so the block starts as the identity.
 
     Args:
         width: Width of the vectors.
@@ -115,10 +116,10 @@ class DenseBlock(nn.Module):
         self.branch = nn.Sequential(nn.LeakyReLU(slope), nn.Linear(width, width), nn.LeakyReLU(slope), last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map vectors ``(n, width)`` to as many."""
+        """Map vectors ``(n, width)`` to vectors ``(n, width)``."""
         return x + self.branch(x)
 
 
 def residual(before: int, width: int, blocks: int, slope: float) -> list[nn.Module]:
-    """Make a linear layer from `before` to `width` numbers, the residual blocks and the activation after them."""
+    """Make a linear layer from `before` to `width` numbers, the residual blocks and the last activation."""
     return [nn.Linear(before, width), *(DenseBlock(width, slope) for _ in range(blocks)), nn.LeakyReLU(slope)]

@@ -1,13 +1,13 @@
-"""The residual networks of SNGAN, for pictures of any size from 8 x 8, signals and volumes, and any channels.
+"""The residual networks of SNGAN, for images from 8 x 8 pixels, signals and volumes.
 
 Papers: Spectral Normalization for Generative Adversarial Networks, https://arxiv.org/abs/1802.05957, appendix B.4;
 conditional: cGANs with Projection Discriminator, https://arxiv.org/abs/1802.05637; with attention: Self-Attention
 Generative Adversarial Networks, https://arxiv.org/abs/1805.08318.
 
-Against the papers: the smaller side of the smallest map is between 4 and 6, where their discriminator for CIFAR-10
-stops at 8 x 8 and has two blocks there (here one halves to 4 x 4 and one follows) and the one for STL-10 goes on to
-3 x 3; channels stop doubling at 8 times `width`, theirs for 128 x 128 at 16 times (`growth=16`); and convolutions have
-no biases where the next BatchNorm would take them away.
+Differences from the papers: the smaller side of the smallest map is between 4 and 6, while their discriminator for
+CIFAR-10 ends at 8 x 8 with two blocks (here one block downsamples to 4 x 4 and one follows) and that for STL-10 ends at
+3 x 3; channels double up to 8 times `width`, theirs for 128 x 128 up to 16 times (`growth=16`); and convolutions before
+a BatchNorm have no biases.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,9 @@ from lightning_gen.networks.conditioning import (
     DiscriminatorConditioning,
     GeneratorConditioning,
 )
+from lightning_gen.networks.discriminator import Discriminator, normalize_spectrally
+from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.layers import LAYERS, Layers
-from lightning_gen.networks.players import Discriminator, Generator, normalize_spectrally
 from lightning_gen.networks.pyramid import doubling, pyramid
 from lightning_gen.records import Shape
 
@@ -37,16 +38,17 @@ class ResNetGenerator(Generator):
     At 48 x 48 this is the paper's network for STL-10; with `width=256, growth=1` at 32 x 32 its network for CIFAR-10.
 
     Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
+        shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
         latent_dim: Width of the latents.
         width: Channels of the finest map; each coarser one has twice as many, up to `growth` times `width`.
         growth: Most channels of a map, in multiples of `width`.
-        attention: The map that attends to itself: 1 for half the picture's size, 2 for a quarter, and so on, short of
-            the smallest; None for none. The paper's is 2 for pictures of 128 x 128.
-        conditioning: How it learns which class to draw; None to draw from all. The paper's is ConditionalBatchNorm.
+        attention: The map with self-attention: 1 for half the size of the image, 2 for a quarter, and so on, but not
+            the smallest map; None for none. The paper's is 2 for images of 128 x 128.
+        conditioning: How it is conditioned on the class; None for an unconditional generator. The paper's is
+            ConditionalBatchNorm.
 
     Raises:
-        InputError: The shape has no side, more than three or one below 8, or there is no such map to attend to.
+        InputError: The shape has no side, more than three or one below 8, or there is no map `attention`.
     """
 
     def __init__(
@@ -75,30 +77,31 @@ class ResNetGenerator(Generator):
         self.layers = ConditionalSequential(*layers)
 
     def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        """Map inputs ``(n, input_dim)`` to pictures ``(n, *shape)`` in [-1, 1]."""
+        """Map inputs ``(n, input_dim)`` to images ``(n, *shape)`` in [-1, 1]."""
         return self.layers(x, labels)
 
 
 class ResNetDiscriminator(Discriminator):
-    """Residual blocks with ReLU, all but the last of which halve the size, and one linear map of the sum over places.
+    """Residual blocks with ReLU, all but the last with downsampling, and one linear map of the sum over positions.
 
-    There is no normalization of features, so a logit is that of one sample. The paper's width for CIFAR-10 is 128 with
+    Features are not normalized, so a logit depends on one sample alone. The paper's width for CIFAR-10 is 128 with
     `growth=1`.
 
     Args:
-        shape: Shape of one sample, ``(channels, height, width)`` or of a signal or volume, sides from 8.
+        shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
         width: Channels of the finest hidden map; each coarser one has twice as many, up to `growth` times `width`.
         growth: Most channels of a map, in multiples of `width`.
         spectral_norm: Whether all weights are divided by their largest singular value.
-        attention: The map that attends to itself: 1 for half the picture's size, 2 for a quarter, and so on, short of
-            the smallest; None for none. The paper's is 2 for pictures of 128 x 128.
-        packing: Samples that are judged together.
-        minibatch_std: Whether it sees the variety of the batch.
-        conditioning: How it learns which class to expect; None to expect all. The paper's is Projection.
+        attention: The map with self-attention: 1 for half the size of the image, 2 for a quarter, and so on, but not
+            the smallest map; None for none. The paper's is 2 for images of 128 x 128.
+        packing: Samples that are concatenated along their channels and get one logit together.
+        minibatch_std: Whether the standard deviation over the batch is one more feature.
+        conditioning: How it is conditioned on the class; None for an unconditional discriminator. The paper's is
+            Projection.
 
     Raises:
-        InputError: The shape has no side, more than three or one below 8, there is no such map to attend to, or packing
-            and conditioning do not go together.
+        InputError: The shape has no side, more than three or one below 8, there is no map `attention`, or packing and
+            conditioning cannot be combined.
     """
 
     def __init__(
@@ -132,20 +135,21 @@ class ResNetDiscriminator(Discriminator):
             normalize_spectrally(self)
 
     def features(self, x: Tensor) -> Tensor:
-        """Map inputs ``(rows, *input_shape)`` to the sum of the smallest map over its places, ``(rows, channels)``."""
+        """Map inputs ``(rows, *input_shape)`` to sums over the positions of the smallest map, ``(rows, channels)``."""
         return self.layers(x).sum(tuple(range(2, x.dim())))
 
 
 class UpBlock(Conditioned):
-    """A residual block that doubles the size by repeating places.
+    """A residual block that doubles the size by nearest-neighbour interpolation.
 
-    The shortcut's 1 x 1 convolution comes before the repetition, which is the same map at a quarter of the cost.
+    The 1 x 1 convolution of the shortcut comes before the interpolation: the result is the same at a quarter of the
+    cost.
 
     Args:
-        before: Channels that go in.
-        after: Channels that come out.
-        size: The sides that come out.
-        make_norm: Makes the BatchNorm of so many channels.
+        before: Channels of the input.
+        after: Channels of the output.
+        size: The sides of the output.
+        make_norm: Makes BatchNorm of a number of channels.
     """
 
     def __init__(self, before: int, after: int, size: Shape, make_norm: Callable[[int], nn.Module]) -> None:
@@ -163,18 +167,18 @@ class UpBlock(Conditioned):
         self.shortcut = nn.Sequential(init_weights(layers.conv(before, after, 1, bias=False)), nn.Upsample(size))
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map maps ``(n, before, ...)``, and classes ``(n,)`` where conditional, to maps ``(n, after, *size)``."""
+        """Map ``(n, before, ...)``, and classes ``(n,)`` where conditional, to ``(n, after, *size)``."""
         return self.shortcut(x) + self.branch(x, labels)
 
 
 class DownBlock(nn.Module):
-    """A residual block that halves the size by averages of 2 along each side; the last of an odd side stands alone.
+    """A residual block that halves the size by average pooling of 2 along each side; odd sides are rounded up.
 
     Args:
-        before: Channels that go in.
-        after: Channels that come out.
-        layers: The layers for so many sides as the maps have.
-        first: Whether it reads the picture, which is not rectified.
+        before: Channels of the input.
+        after: Channels of the output.
+        layers: The layers for the number of spatial dimensions.
+        first: Whether the input is the image, to which no ReLU is applied.
     """
 
     def __init__(self, before: int, after: int, layers: Layers, first: bool = False) -> None:
@@ -188,7 +192,7 @@ class DownBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, before, *sides)`` to maps ``(n, after, ...)`` of half the size, rounded up."""
+        """Map ``(n, before, *sides)`` to ``(n, after, ...)`` of half the size, rounded up."""
         return self.shortcut(x) + self.branch(x)
 
 
@@ -197,7 +201,7 @@ class ResidualBlock(nn.Module):
 
     Args:
         channels: Channels of the map.
-        layers: The layers for so many sides as the map has.
+        layers: The layers for the number of spatial dimensions.
     """
 
     def __init__(self, channels: int, layers: Layers) -> None:
@@ -206,19 +210,19 @@ class ResidualBlock(nn.Module):
         self.branch = nn.Sequential(nn.ReLU(), first, nn.ReLU(inplace=True), last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, channels, *sides)`` to as many."""
+        """Map ``(n, channels, *sides)`` to the same shape."""
         return x + self.branch(x)
 
 
 class SelfAttention(nn.Module):
-    """x + gain * what each place attends to in places of half the size; the gain starts at 0.
+    """x + gain · attention of each position to max-pooled keys and values of half the size; the gain starts at 0.
 
-    Section 3 of SAGAN, https://arxiv.org/abs/1805.08318, with an eighth of the channels for queries and keys, a half
-    for values, and keys and values that are the largest of 2 x 2, as in its authors' networks.
+    Section 3 of SAGAN, https://arxiv.org/abs/1805.08318, with an eighth of the channels for queries and keys, half for
+    values, and 2 x 2 max pooling of keys and values, as in its authors' code.
 
     Args:
         channels: Channels of the map.
-        layers: The layers for so many sides as the map has.
+        layers: The layers for the number of spatial dimensions.
     """
 
     def __init__(self, channels: int, layers: Layers) -> None:
@@ -232,22 +236,22 @@ class SelfAttention(nn.Module):
         self.largest = layers.max_pool(2, ceil_mode=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps ``(n, channels, *sides)`` to as many."""
+        """Map ``(n, channels, *sides)`` to the same shape."""
         key, value = (self.largest(part(x)).flatten(2) for part in (self.key, self.value))
-        # Written out, as gradient penalties differentiate it twice and the fused kernels cannot be
+        # No fused kernel: gradient penalties need the second derivative, which fused kernels lack
         weights = torch.softmax(self.query(x).flatten(2).mT @ key, dim=2)
         return x + self.gain * self.output((value @ weights.mT).unflatten(2, x.shape[2:]))
 
 
 def conv3(before: int, after: int, layers: Layers, bias: bool = True) -> nn.Module:
-    """Make a convolution of kernel 3 of a residual branch, which keeps the size."""
+    """Make a convolution of kernel 3 for a residual branch; it preserves the size."""
     return init_weights(layers.conv(before, after, 3, padding=1, bias=bias), BRANCH_GAIN)
 
 
 def init_weights(part: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d, gain: float = 1.0) -> nn.Module:
-    """Draw weights from Xavier's uniform distribution, U(-b, b) with b = gain √(6 / (in + out)); set biases to 0.
+    """Sample weights from Xavier's uniform distribution, U(-b, b) with b = gain √(6 / (in + out)); set biases to 0.
 
-    The gain is √2 in the residual branches and 1 elsewhere, as in the authors' networks.
+    The gain is √2 in the residual branches and 1 elsewhere, as in the authors' code.
     """
     nn.init.xavier_uniform_(part.weight, gain)
     if part.bias is not None:
@@ -256,15 +260,15 @@ def init_weights(part: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d, gain: floa
 
 
 def require_attention(network: nn.Module, attention: int | None, levels: int) -> None:
-    """Check that the map that is to attend to itself lies between the picture and the smallest map, `levels` below it.
+    """Check that the map with self-attention lies between the image and the smallest map, which is `levels` below it.
 
     Raises:
-        InputError: It does not.
+        InputError: There is no such map.
     """
     between = range(1, levels)
     if attention is not None and attention not in between:
         remedy = f"give {' or '.join(map(str, between))}, or leave it out" if between else "leave it out"
         raise InputError(
-            f"{type(network).__name__} has no map {attention} between the picture and its smallest map to attend to "
-            f"itself: {remedy}"
+            f"{type(network).__name__} has no map {attention} for self-attention between the image and its smallest "
+            f"map: {remedy}"
         )

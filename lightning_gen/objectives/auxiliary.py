@@ -67,9 +67,9 @@ class FeatureMatching(AuxiliaryTerm):
 class FeatureReconstruction(AuxiliaryTerm):
     """An autoencoder reconstructs a discriminator's features h, the input of its logits: E[½ ‖h(x) - h(x̃)‖²].
 
-    Up to a constant this is -log N(h(x); h(x̃), I), in nats per sample. For `ReconstructionMatching` and
-    `GenerationMatching`, whose fake sides begin with the reconstructions. The discriminator does not pay: it would give
-    up its features.
+    Up to a constant this is -log N(h(x); h(x̃), I), in nats per sample. It is for `ReconstructionMatching` and
+    `GenerationMatching`, whose fake samples begin with the reconstructions. The discriminator's loss does not have this
+    term, which its features would collapse to minimise.
 
     Paper: Autoencoding beyond pixels using a learned similarity metric, https://arxiv.org/abs/1512.09300, equation 8
 

@@ -18,11 +18,11 @@ def log_weights(record: Reconstruction, likelihood: Likelihood) -> Tensor:
     the same weight.
 
     Args:
-        record: A pass with n · draws rows.
+        record: A pass with n · codes_per_sample rows.
         likelihood: p(x|z).
 
     Returns:
-        ``(n, draws)``, one row for each sample.
+        ``(n, codes_per_sample)``, one row for each sample.
 
     Raises:
         InputError: The code has no posterior or no prior.

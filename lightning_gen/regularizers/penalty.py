@@ -9,7 +9,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.ranges import COUNT, FROM_0, require
 from lightning_gen.regularizers.discriminator_pass import DiscriminatorPass
 from lightning_gen.regularizers.generator_pass import GeneratorPass
-from lightning_gen.schedules import Schedule
+from lightning_gen.schedules import Schedule, at
 
 
 class LazyPenalty(nn.Module, ABC):
@@ -38,7 +38,7 @@ class LazyPenalty(nn.Module, ABC):
 
     def factor(self, images: int) -> float:
         """The factor of its value in the loss of an update that it is part of, after a number of images."""
-        return self.every * (self.weight(images) if isinstance(self.weight, Schedule) else self.weight)
+        return self.every * at(self.weight, images)
 
 
 class Penalty(LazyPenalty):

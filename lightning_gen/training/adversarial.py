@@ -48,7 +48,7 @@ class AdversarialLosses:
             them, or to logits alone.
         objective: The loss of both networks, from the logits.
         terms: Named terms of both losses beside the objective, from the outputs.
-        penalties: Named terms of the discriminator's loss that are part of the update at hand, computed without
+        penalties: Named terms of the discriminator's loss that are part of the current update, computed without
             autocast.
     """
 

@@ -78,7 +78,7 @@ class AlternatingModule(GenerativeModule):
         self._sent_as: torch.dtype | None = None
 
     def split_batches(self, accumulate: int) -> None:
-        """Split each batch into so many parts from now on.
+        """Set the number of parts that each batch is split into.
 
         Raises:
             InputError: `accumulate` is below 1.
@@ -216,7 +216,7 @@ class AlternatingModule(GenerativeModule):
         return (self.rounds + 1) % phase.every == 0 and self.started(phase.start_images)
 
     def started(self, start_images: int) -> bool:
-        """Whether so many training images were seen before the latest batch."""
+        """Whether at least `start_images` training images were seen before the latest batch."""
         return self.images_seen - self.batch_images >= start_images
 
     def _run(self, phase: Phase, parts: Sequence[MicroBatch], images: int) -> None:

@@ -1,4 +1,4 @@
-"""What a module can do, for all that work with modules and ask for it instead of their kind."""
+"""What a module can do: commands and callbacks ask for it instead of testing a module's class."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from lightning_gen.media.rows import ROWS, rows_of
 from lightning_gen.records import Batch, Shape
 
 UNTILED = 10_000
-"""Samples of a preview that shows how dense they lie and not each of them."""
+"""Number of samples of a preview that shows their density and not each of them."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """Samples for a picture that a person looks at.
+    """Samples for an image in the log.
 
     Attributes:
         samples: ``(n, *shape)``, as the models see them.
-        columns: Samples in a row, where each has a cell of its own; None for a square.
+        columns: Samples in a row, if each has its own cell; None for a square.
     """
 
     samples: Tensor
@@ -31,13 +31,14 @@ class Preview:
 
 
 class Capabilities(ABC):
-    """What commands, callbacks and figures ask of a module; a subclass overrides what it can do beyond this.
+    """What commands, callbacks and metrics ask of a module; a subclass overrides what it can do beyond this.
 
     Attributes:
         links: Arguments of its parts that follow from the data and from other parts; the command line fills them in.
-        monitor: The logged name of what ``best.ckpt`` is the lowest of.
+        monitor: Logged name of the value that ``best.ckpt`` minimizes.
         reconstructs: Whether it encodes and reconstructs samples, as `Autoencoder` does.
-        redraws: Whether an update draws samples anew that it could share with the one before, by ``shared_samples``.
+        redraws: Whether an update generates new samples although it could share those of the previous one, by
+            ``shared_samples``.
         recalibrates: Whether `recalibrate` can measure its BatchNorm statistics anew.
         sample_options: Arguments of `sample` beside the number, the labels and the generator, by name.
         sampled_from: What samples are drawn from, in words.
@@ -69,14 +70,14 @@ class Capabilities(ABC):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """What a report says of the module beside its class, as plain data."""
+        """The module's entries in a report's protocol beside its class, as plain data."""
         return {}
 
     # sampling --------------------------------------------------------------------------------------------------------
 
     @property
     def has_prior(self) -> bool:
-        """Whether `sample` can draw."""
+        """Whether `sample` works without a fitted sampler."""
         return True
 
     @property
@@ -96,12 +97,12 @@ class Capabilities(ABC):
         """
 
     def recalibrate(self, batches: int = 64, batch_size: int = 64, generator: torch.Generator | None = None) -> None:
-        """Measure the BatchNorm statistics of the network that samples anew, over drawn batches.
+        """Measure the BatchNorm statistics of the network that samples anew, over generated batches.
 
         Args:
-            batches: Batches that are drawn.
+            batches: Number of generated batches.
             batch_size: Samples in each.
-            generator: Source of what is drawn; None for this process's own.
+            generator: Source of random numbers; None for this process's own.
 
         Raises:
             InputError: The module cannot do it.
@@ -111,12 +112,12 @@ class Capabilities(ABC):
     # training --------------------------------------------------------------------------------------------------------
 
     def previews(self, held_out: Batch | None, count: int, seed: int) -> dict[str, Preview]:
-        """What a run shows of itself, by the name of each picture.
+        """The previews that a run logs, by name.
 
         Args:
             held_out: Held-out samples as the model sees them, or None.
-            count: Samples in a picture, about.
-            seed: Of what is drawn.
+            count: Approximate number of samples in a preview.
+            seed: Seed of the samples.
         """
         if not self.has_prior:
             return {}
@@ -152,7 +153,7 @@ class Capabilities(ABC):
         return batch_idx % accumulated == 0
 
     def check_trainer(self, settings: Any) -> None:
-        """Check settings of a Trainer that the module takes no notice of, before the Trainer is made.
+        """Check settings of a Trainer that the module does not support, before the Trainer is made.
 
         Args:
             settings: The Trainer's arguments, as attributes.

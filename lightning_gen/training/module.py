@@ -19,7 +19,7 @@ from lightning_gen import private
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium, medium_of
-from lightning_gen.media.kept import classes_of, described, medium_said_by, rebuilt
+from lightning_gen.media.descriptions import classes_of, described, medium_from, rebuilt
 from lightning_gen.records import Batch
 from lightning_gen.training import optimizers
 from lightning_gen.training.capabilities import Capabilities
@@ -208,7 +208,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
         module = checkpoints.restore(cls, stored, str(checkpoint_path), **given)
         return module.to(map_location) if isinstance(map_location, (str, torch.device)) else module
 
-    # a run begins and goes on --------------------------------------------------------------------------------------
+    # starting and resuming --------------------------------------------------------------------------------------
 
     def configure_callbacks(self) -> list[Callback]:
         """The callbacks of every training of the module."""
@@ -232,7 +232,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
             check_equal_sizes(of_all_devices(len(data.train_set)))
         if self.num_classes is not None and hasattr(data, "num_classes"):
             check_classes(self.num_classes, data.num_classes)
-        self.medium = medium_said_by(data) or self._medium
+        self.medium = medium_from(data) or self._medium
         self.class_names = classes_of(getattr(data, "classes", None)) or self.class_names
         described(self.medium)  # raises at once if checkpoints could not keep it
         check_strategy(self.trainer.strategy)

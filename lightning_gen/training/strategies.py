@@ -25,8 +25,8 @@ class UnwrappedDDPStrategy(DDPStrategy):
     """DDP for modules that average their gradients themselves: no DistributedDataParallel around the module.
 
     The reducer of DistributedDataParallel allocates a second buffer for the gradients of all trained parameters, 4
-    bytes each, which an `AlternatingModule` never uses. The weights are the same as with ``ddp``, to the bit. It is
-    registered as ``ddp_unwrapped``.
+    bytes each, which an `AlternatingModule` never uses. Weights are the same as with ``ddp``, to the bit. Registered as
+    ``ddp_unwrapped``.
     """
 
     def configure_ddp(self) -> None:

@@ -70,7 +70,7 @@ def test_the_weights_are_those_of_a_loop_by_hand(name, trainer):
 @pytest.mark.parametrize("restart_below", [0.0, 0.9])
 def test_the_codebook_is_that_of_a_loop_by_hand(restart_below, trainer):
     code = VectorQuantizer(4, CODES, MovingAverage(decay=0.5, restart_below=restart_below))
-    networks = (kind(SHAPE, 4, width=4, halvings=1, blocks=1) for kind in (ResidualEncoder, ResidualDecoder))
+    networks = (kind(SHAPE, 4, width=4, downsamplings=1, blocks=1) for kind in (ResidualEncoder, ResidualDecoder))
     objective = {"reconstruction": GaussianLikelihood(), "commitment": Commitment(0.25)}
     module = AutoencoderModule(*networks, code, objective, optimizer=SGD)
     hand = compare(module, trainer, rounds=5)

@@ -26,9 +26,11 @@ from lightning.pytorch.callbacks import Callback
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from lightning_gen import GANModule, cli
+from lightning_gen import GANModule
 from lightning_gen.bench.data import batches
 from lightning_gen.bench.reference_gan import ReferenceGAN
+from lightning_gen.cli.dispatch import run
+from lightning_gen.cli.entry import silence
 
 LINKS = {"25 Gb/s Ethernet": 25e9 / 8, "200 Gb/s InfiniBand": 200e9 / 8, "NVLink 450 GB/s": 450e9}
 """Bytes a second in one direction."""
@@ -149,7 +151,7 @@ def count(recipe: str) -> Cost:
         counting = {"class_path": f"{__name__}.Count", "init_args": {"file": file}}
         options = [f"--trainer.callbacks+={json.dumps(counting)}", *SHORT, "--runs_dir", folder]
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            cli.run(["fit", "--config", *shlex.split(recipe), *options])
+            run(["fit", "--config", *shlex.split(recipe), *options])
         return Cost(**json.loads(Path(file).read_text()))
 
 
@@ -168,7 +170,7 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=16, help="devices in the ring")
     parser.add_argument("--images", type=int, default=32, help="images of a batch on each device")
     options = parser.parse_args()
-    cli.quieten()
+    silence()
     recipes = {recipe: recipe for recipe in options.recipes} if options.recipes else RECIPES
     columns = ["recipe", "G + D, million", "turns of D", "sent a step", *LINKS, "a step without, at least about"]
     print(f"{options.devices} devices, {options.images} images on each\n")

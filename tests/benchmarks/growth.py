@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 from lightning_gen import cli
 from lightning_gen.bench.records import Run
 from lightning_gen.bench.run import measured
+from lightning_gen.cli.entry import silence
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="a JSON file for the times of all runs")
     parser.add_argument("--picture", type=Path, help="a PNG file for the plot")
     options = parser.parse_args()
-    cli.quieten()
+    silence()
     torch.set_num_threads(options.threads)
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     machine = f"{platform.machine()}, {os.cpu_count()} cores (load {load}), torch {torch.__version__}"

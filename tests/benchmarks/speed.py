@@ -22,6 +22,7 @@ from lightning_gen import cli
 from lightning_gen.bench.figures import compared
 from lightning_gen.bench.records import Run
 from lightning_gen.bench.run import measured
+from lightning_gen.cli.entry import silence
 from lightning_gen.metrics import Report
 
 TINY = "gan/dense --model.generator.widths [64] --model.discriminator.widths [64]"
@@ -81,7 +82,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="JSON file to write all figures to")
     parser.add_argument("--record", action="store_true", help="keep the figures in results/ and write the pages anew")
     options = parser.parse_args()
-    cli.quieten()
+    silence()
     torch.set_num_threads(options.threads)
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     print(f"{os.cpu_count()} cores (load {load}), torch {torch.__version__}, {options.threads} thread(s)")

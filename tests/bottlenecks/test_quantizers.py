@@ -170,8 +170,8 @@ def test_a_code_is_its_indices(cls, arguments, dtype, map_size):
 def test_indices_decode_to_the_picture_that_the_code_did(cls, arguments):
     """To the bit, in evaluation mode, without the encoder."""
     quantizer, x = built(cls, arguments).eval(), torch.rand(6, 1, 16, 16) * 2 - 1
-    encoder = ResidualEncoder((1, 16, 16), 4, width=4, halvings=2).eval()
-    decoder = ResidualDecoder((1, 16, 16), 4, width=4, halvings=2).eval()
+    encoder = ResidualEncoder((1, 16, 16), 4, width=4, downsamplings=2).eval()
+    decoder = ResidualDecoder((1, 16, 16), 4, width=4, downsamplings=2).eval()
     with torch.no_grad():
         code = quantizer(20 * encoder(x))
         indices = [each.indices.clone() for each in code.quantizations]

@@ -280,13 +280,13 @@ def test_weights_that_are_not_finite_are_refused_by_every_reader(
     key = next(key for key in stored["state_dict"] if key.startswith("generator.") and key.endswith(name))
     stored["state_dict"][key].view(-1)[0] = number
     torch.save(stored, "bad.ckpt")
-    with pytest.raises(InputError, match=rf"1 of [\d,]+ numbers of {key} that are not finite"):
+    with pytest.raises(InputError, match=rf"1 of [\d,]+ numbers of {key} in the checkpoint are not finite"):
         GANModule.load_from_checkpoint("bad.ckpt")
     for words in (["sample"], ["evaluate"], ["validate", "--ckpt_path"], ["fit", "--ckpt_path"]):
         with pytest.raises(SystemExit) as end:
             main([*words, "bad.ckpt"])
         assert end.value.code == 2
-        assert f"numbers of {key} that are not finite" in capsys.readouterr().err
+        assert f"numbers of {key} in the checkpoint are not finite" in capsys.readouterr().err
 
 
 def test_statistics_may_be_infinite_but_must_be_numbers(autoencoder):

@@ -91,7 +91,7 @@ class TestDecode:
         names = numbered(folder, 5)
         decode(folder, names, (1, 8, 8), cache_dir=cache)
         monkeypatch.setattr("lightning_gen.data.cache.opened", None)
-        monkeypatch.setattr("lightning_gen.data.cache.read_picture", None)
+        monkeypatch.setattr("lightning_gen.data.cache.read_image", None)
         assert decode(folder, names, (1, 8, 8), cache_dir=cache).pixels[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
 
     @pytest.mark.parametrize("replace", [written_over, moved_over, folders_swapped])
@@ -112,7 +112,7 @@ class TestDecode:
         folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
         names = numbered(folder, 3)
         decode(folder, names, (1, 8, 8), cache_dir=cache)
-        monkeypatch.setattr("lightning_gen.data.cache.read_picture", None)
+        monkeypatch.setattr("lightning_gen.data.cache.read_image", None)
         os.utime(folder / names[1], ns=(0, 0))
         capsys.readouterr()
         assert decode(folder, names, (1, 8, 8), cache_dir=cache).pixels[:, 0, 0, 0].tolist() == [0, 1, 2]
@@ -382,7 +382,7 @@ class TestDamagedCache:
         folder, cache = tmp_path / "pictures", str(tmp_path / "cache")
         names = numbered(folder, 5)
         decode(folder, names, (1, 8, 8), cache_dir=cache)
-        monkeypatch.setattr("lightning_gen.data.cache.read_picture", None)
+        monkeypatch.setattr("lightning_gen.data.cache.read_image", None)
         (array,) = (tmp_path / "cache").glob("*.npy")
         os.utime(array, ns=(0, 0))
         assert decode(folder, names, (1, 8, 8), cache_dir=cache).pixels[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]

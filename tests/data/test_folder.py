@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_gen.data.folder import ImageFolder, list_pictures, split_sizes
+from lightning_gen.data.folder import ImageFolder, list_images, split_sizes
 from lightning_gen.data.loader import seeded
 from lightning_gen.errors import InputError
 
@@ -367,13 +367,13 @@ class TestListing:
         (flat / ".thumbnails/x.png").touch()
         (flat / "sub").mkdir()
         (flat / "sub/LARGE.JPG").touch()
-        assert list_pictures(flat) == [*(f"{level:02}.png" for level in range(20)), "sub/LARGE.JPG"]
+        assert list_images(flat) == [*(f"{level:02}.png" for level in range(20)), "sub/LARGE.JPG"]
 
     def test_links_are_followed_but_not_in_circles(self, flat, tmp_path):
         (tmp_path / "linked").mkdir()
         (tmp_path / "linked/pictures").symlink_to(flat)
         (flat / "back").symlink_to(tmp_path / "linked")
-        assert list_pictures(tmp_path / "linked") == [f"pictures/{level:02}.png" for level in range(20)]
+        assert list_images(tmp_path / "linked") == [f"pictures/{level:02}.png" for level in range(20)]
 
     def test_a_link_beside_its_target_is_taken_once_under_the_name_of_the_file(self, flat, tmp_path):
         (flat / "00-link.png").symlink_to("07.png")
@@ -384,11 +384,11 @@ class TestListing:
         (flat / "zz" / "broken.png").symlink_to("nowhere.png")
         Image.new("L", (8, 8)).save(tmp_path / "outside.png")
         numbers = [f"{level:02}.png" for level in range(20)]
-        assert list_pictures(flat) == [*numbers, "zz/alone.png", "zz/broken.png"]
+        assert list_images(flat) == [*numbers, "zz/alone.png", "zz/broken.png"]
 
     def test_hard_links_are_files_of_their_own(self, flat):
         os.link(flat / "00.png", flat / "copy.png")
-        assert len(list_pictures(flat)) == 21
+        assert len(list_images(flat)) == 21
 
     def test_a_pipe_is_no_picture_and_nobody_waits_for_it(self, flat):
         os.mkfifo(flat / "pipe.png")
@@ -433,7 +433,7 @@ class TestListing:
 
         monkeypatch.setattr("os.scandir", denied)
         with pytest.raises(InputError, match=r"flat cannot be read \(Permission denied\)"):
-            list_pictures(flat)
+            list_images(flat)
 
     def test_broken_picture(self, flat):
         (flat / "07.png").write_bytes((flat / "07.png").read_bytes()[:50])

@@ -184,9 +184,9 @@ def test_batches_of_another_size_go_on_where_the_others_were_left_and_drop_nothi
     assert [x for batch in loader for x in batch.x.tolist()] == order[8:]
 
 
-def test_a_batch_in_hand_is_not_counted_as_used():
+def test_a_batch_prefetched_is_not_counted_as_used():
     loader = Loader(data.ArrayDataset(torch.arange(20.0)), 4, shuffle=True)
-    loader.in_hand = lambda: 1
+    loader.prefetched = lambda: 1
     batches = iter(loader)
     next(batches)
     second = next(batches).x.tolist()

@@ -12,7 +12,7 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen.data import Digits, ImageFolder, Ring
 from lightning_gen.errors import InputError
 from lightning_gen.media import Images, Medium, Points, medium_of, preview
-from lightning_gen.media.kept import described, rebuilt
+from lightning_gen.media.descriptions import described, rebuilt
 from lightning_gen.networks import DenseDiscriminator, DenseGenerator
 from lightning_gen.objectives import NonSaturating
 

@@ -508,9 +508,9 @@ def test_bfloat16_trains(make, trainer):
         (lambda: vq_gan(discriminator=DenseDiscriminator((3,))), "samples of shape .1, 16, 16. and it reads .3,."),
         (lambda: adversarial_autoencoder(bottleneck=IdentityBottleneck(3)), "give the bottleneck one"),
         (lambda: vae_gan(bottleneck=IdentityBottleneck(3)), "IdentityBottleneck.prior=Normal"),
-        (lambda: vq_gan(discriminator=DenseDiscriminator(SHAPE, packing=2)), "shows samples .* packing to 1"),
-        (lambda: factor_vae(discriminator=DenseDiscriminator((3,), packing=2)), "shows codes .* packing to 1"),
-        (lambda: vq_gan(discriminator=DenseDiscriminator(SHAPE, conditioning=Concatenation(3))), "of none: give"),
+        (lambda: vq_gan(discriminator=DenseDiscriminator(SHAPE, packing=2)), "each sample .* packing to 1"),
+        (lambda: factor_vae(discriminator=DenseDiscriminator((3,), packing=2)), "each code .* packing to 1"),
+        (lambda: vq_gan(discriminator=DenseDiscriminator(SHAPE, conditioning=Concatenation(3))), "on none: give"),
         (lambda: adversarial_autoencoder(accumulate=0), "accumulate must be at least 1"),
         (lambda: adversarial_autoencoder(codes_per_sample=0), "codes_per_sample must be at least 1"),
         *(

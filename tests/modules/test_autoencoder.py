@@ -339,7 +339,7 @@ def test_samples_that_are_not_finite_are_refused_before_the_first_update(autoenc
 def test_pictures_outside_the_range_of_a_cross_entropy_are_refused(autoencoder, trainer):
     x = torch.cat(list(loader()))
     scaled = DataLoader((x + 1) * 127.5, batch_size=16)
-    with pytest.raises(InputError, match=r"BernoulliLikelihood is for pictures in \[-1, 1\] .* goes from 0.* to 25"):
+    with pytest.raises(InputError, match=r"BernoulliLikelihood is for images in \[-1, 1\] .* goes from 0.* to 25"):
         trainer(max_epochs=1).fit(autoencoder(), scaled)
     trainer(max_steps=1).fit(autoencoder(objective={"reconstruction": GaussianLikelihood()}), scaled)
 

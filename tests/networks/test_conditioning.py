@@ -23,7 +23,7 @@ from lightning_gen.networks import (
     ResNetGenerator,
 )
 from lightning_gen.networks.conditioning import ClassBatchNorm
-from lightning_gen.networks.players import packed
+from lightning_gen.networks.discriminator import packed
 
 CLASSES = 3
 LABELS = torch.tensor([2, 0, 1, 2, 2, 0])
@@ -59,15 +59,15 @@ def weights_of(linear):
 
 def test_concatenation_appends_one_hot_vectors():
     x = numbers(6, 4)
-    joined = Concatenation(CLASSES).join(x, LABELS)
+    joined = Concatenation(CLASSES).concatenate(x, LABELS)
     np.testing.assert_array_equal(joined.numpy(), np.concatenate([x.numpy(), ONE_HOT], axis=1))
-    assert Concatenation(CLASSES).widened((4,)) == (7,)
+    assert Concatenation(CLASSES).concatenated_shape((4,)) == (7,)
 
 
 def test_concatenation_appends_one_hot_maps():
     x = numbers(6, 2, 3, 5)
-    joined = Concatenation(CLASSES).join(x, LABELS).numpy()
-    assert joined.shape[1:] == Concatenation(CLASSES).widened((2, 3, 5)) == (5, 3, 5)
+    joined = Concatenation(CLASSES).concatenate(x, LABELS).numpy()
+    assert joined.shape[1:] == Concatenation(CLASSES).concatenated_shape((2, 3, 5)) == (5, 3, 5)
     np.testing.assert_array_equal(joined[:, :2], x.numpy())
     for row, column in np.ndindex(3, 5):
         np.testing.assert_array_equal(joined[:, 2:, row, column], ONE_HOT)

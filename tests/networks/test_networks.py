@@ -62,14 +62,14 @@ NETWORKS = (
     (ConvEncoder, {"features": 5, "width": 16}),
     (ConvEncoder, {"features": 5, "width": 16, "conditioning": Concatenation(3)}),
     (ResidualEncoder, {"features": 5, "width": 16}),
-    (ResidualEncoder, {"features": 5, "width": 16, "halvings": 1, "conditioning": Concatenation(3)}),
+    (ResidualEncoder, {"features": 5, "width": 16, "downsamplings": 1, "conditioning": Concatenation(3)}),
     (DenseDecoder, {"latent_dim": 3, "widths": (11, 13)}),
     (DenseDecoder, {"latent_dim": 3, "widths": ()}),
     (DenseDecoder, {"latent_dim": 3, "widths": (11,), "outputs": 4, "conditioning": Concatenation(3)}),
     (ConvDecoder, {"latent_dim": 3, "width": 16}),
     (ConvDecoder, {"latent_dim": 3, "width": 16, "outputs": 4, "conditioning": Concatenation(3)}),
     (ResidualDecoder, {"latent_dim": 3, "width": 16}),
-    (ResidualDecoder, {"latent_dim": 3, "width": 16, "halvings": 1, "outputs": 4}),
+    (ResidualDecoder, {"latent_dim": 3, "width": 16, "downsamplings": 1, "outputs": 4}),
 )
 SHAPES = (
     (1, 8, 8),  # the smallest
@@ -221,7 +221,7 @@ POINT_NETWORKS = (
     ResidualDenseGenerator,
     ResidualDenseDiscriminator,
 )
-PICTURE_NETWORKS = (
+IMAGE_NETWORKS = (
     DCGANGenerator,
     DCGANDiscriminator,
     ResNetGenerator,
@@ -244,7 +244,7 @@ def test_kinds_are_only_contracts(cls):
     assert inspect.isabstract(cls)
 
 
-@pytest.mark.parametrize("cls", PICTURE_NETWORKS)
+@pytest.mark.parametrize("cls", IMAGE_NETWORKS)
 def test_shapes_that_cannot_work_are_refused(cls):
     for shape, sentence in (
         ((1, 4, 32), "needs pictures of at least 8 x 8 and got 4 x 32: set --data.size"),

@@ -7,12 +7,12 @@ from lightning_gen.networks import Concatenation, ResidualDecoder, ResidualEncod
 SHAPES = ((1, 8, 8), (3, 9, 9), (1, 28, 28), (5, 17, 30), (3, 32, 32), (1, 9, 40))
 
 
-@pytest.mark.parametrize("halvings", [1, 2, 3, 4])
-def test_maps_have_the_picture_s_size_halved_and_rounded_up(halvings):
+@pytest.mark.parametrize("downsamplings", [1, 2, 3, 4])
+def test_maps_have_the_picture_s_size_halved_and_rounded_up(downsamplings):
     for shape in SHAPES:
-        encoder = ResidualEncoder(shape, 5, width=4, halvings=halvings)
-        decoder = ResidualDecoder(shape, 5, width=4, halvings=halvings)
-        size = tuple(-(-side // 2**halvings) for side in shape[1:])
+        encoder = ResidualEncoder(shape, 5, width=4, downsamplings=downsamplings)
+        decoder = ResidualDecoder(shape, 5, width=4, downsamplings=downsamplings)
+        size = tuple(-(-side // 2**downsamplings) for side in shape[1:])
         features = encoder(torch.randn(2, *shape))
         assert features.shape == (2, 5, *size)
         assert encoder.map_size == decoder.map_size == size
@@ -25,20 +25,22 @@ def test_vectors_are_not_maps():
     assert decoder(encoder(torch.randn(2, 1, 16, 16))).shape == (2, 1, 16, 16)
 
 
-@pytest.mark.parametrize("halvings", [None, 2])
-def test_a_conditional_pair_reads_the_classes(halvings):
-    encoder = ResidualEncoder((1, 12, 12), 5, width=4, halvings=halvings, conditioning=Concatenation(3))
-    decoder = ResidualDecoder((1, 12, 12), 5, width=4, halvings=halvings, outputs=2, conditioning=Concatenation(3))
+@pytest.mark.parametrize("downsamplings", [None, 2])
+def test_a_conditional_pair_reads_the_classes(downsamplings):
+    encoder = ResidualEncoder((1, 12, 12), 5, width=4, downsamplings=downsamplings, conditioning=Concatenation(3))
+    decoder = ResidualDecoder(
+        (1, 12, 12), 5, width=4, downsamplings=downsamplings, outputs=2, conditioning=Concatenation(3)
+    )
     x, labels = torch.randn(4, 1, 12, 12), torch.tensor([0, 1, 2, 0])
     code = encoder(x, labels)
     assert decoder(code, labels).shape == (4, 2, 12, 12)
     assert not torch.equal(decoder(code, labels), decoder(code, labels.flip(0)))
 
 
-@pytest.mark.parametrize("halvings", [None, 1])
-def test_a_code_does_not_depend_on_the_batch(halvings):
-    encoder = ResidualEncoder((3, 17, 20), 6, width=12, halvings=halvings).double()
-    decoder = ResidualDecoder((3, 17, 20), 6, width=12, halvings=halvings).double()
+@pytest.mark.parametrize("downsamplings", [None, 1])
+def test_a_code_does_not_depend_on_the_batch(downsamplings):
+    encoder = ResidualEncoder((3, 17, 20), 6, width=12, downsamplings=downsamplings).double()
+    decoder = ResidualDecoder((3, 17, 20), 6, width=12, downsamplings=downsamplings).double()
     x = torch.randn(5, 3, 17, 20).double()
     code = encoder(x)
     torch.testing.assert_close(code[2:3], encoder(x[2:3]))
@@ -53,12 +55,12 @@ def test_blocks_start_as_the_identity():
     torch.testing.assert_close(blocks[0](x) - x, blocks[0].branch[-1].bias.view(1, -1, 1, 1).expand_as(x))
 
 
-@pytest.mark.parametrize("halvings", [None, 2])
-def test_an_autoencoder_can_learn_pictures_by_heart(halvings):
+@pytest.mark.parametrize("downsamplings", [None, 2])
+def test_an_autoencoder_can_learn_pictures_by_heart(downsamplings):
     torch.manual_seed(0)
     x = torch.rand(4, 1, 9, 12) * 2 - 1
-    encoder = ResidualEncoder((1, 9, 12), 8, width=8, halvings=halvings)
-    decoder = ResidualDecoder((1, 9, 12), 8, width=8, halvings=halvings)
+    encoder = ResidualEncoder((1, 9, 12), 8, width=8, downsamplings=downsamplings)
+    decoder = ResidualDecoder((1, 9, 12), 8, width=8, downsamplings=downsamplings)
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 1e-2)
     for _ in range(100):
         loss = (decoder(encoder(x)) - x).square().mean()
@@ -70,7 +72,11 @@ def test_an_autoencoder_can_learn_pictures_by_heart(halvings):
 
 @pytest.mark.parametrize(
     ("options", "argument"),
-    [({"blocks": 0}, "blocks 0"), ({"halvings": 0}, "halvings 0"), ({"halvings": -1}, "halvings -1")],
+    [
+        ({"blocks": 0}, "blocks 0"),
+        ({"downsamplings": 0}, "downsamplings 0"),
+        ({"downsamplings": -1}, "downsamplings -1"),
+    ],
 )
 def test_sizes_that_cannot_work_are_refused(options, argument):
     for cls in (ResidualEncoder, ResidualDecoder):
@@ -83,4 +89,4 @@ def test_points_and_tiny_pictures_are_refused(cls):
     with pytest.raises(InputError, match="use the Dense networks"):
         cls((2,), 4)
     with pytest.raises(InputError, match="at least 8 x 8"):
-        cls((1, 4, 32), 4, halvings=1)
+        cls((1, 4, 32), 4, downsamplings=1)

@@ -20,9 +20,9 @@ from lightning_gen.networks import (
 from lightning_gen.objectives import GaussianLikelihood
 
 
-def autoencoder(shape, halvings=2, bottleneck=None, conditioning=None, features=4):
+def autoencoder(shape, downsamplings=2, bottleneck=None, conditioning=None, features=4):
     torch.manual_seed(0)
-    options = {"width": 8, "halvings": halvings, "conditioning": conditioning}
+    options = {"width": 8, "downsamplings": downsamplings, "conditioning": conditioning}
     return AutoencoderModule(
         ResidualEncoder(shape, features, **options),
         ResidualDecoder(shape, 4, **options),
@@ -115,7 +115,7 @@ def test_a_decoder_of_the_users_that_gives_another_shape_is_told_so():
             return super().decode(code)[..., 1:]
 
     with pytest.raises(InputError, match=r"to outputs of shape \(1, 24, 39\) and samples need \(1, 24, 40\)"):
-        Short((1, 16, 16), 4, width=4, halvings=2)(torch.randn(2, 4, 6, 10))
+        Short((1, 16, 16), 4, width=4, downsamplings=2)(torch.randn(2, 4, 6, 10))
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_draws_of_a_flow_do_not_depend_on_how_many_pass_through_it_at_a_time(mon
     flow = SMALL[FlowSampler]()
     flow.fit(clusters(300), seeded())
     whole = flow.draw(50, seeded(1))
-    monkeypatch.setattr(flow_module, "DRAWN", 7)
+    monkeypatch.setattr(flow_module, "CHUNK", 7)
     torch.testing.assert_close(flow.draw(50, seeded(1)), whole, rtol=1e-5, atol=1e-4)
 
 

@@ -127,7 +127,7 @@ def test_gradient_penalties_on_patches_are_refused_in_a_sentence():
     discriminator = PatchDiscriminator((1, 16, 16), width=2, depth=1, batch_norm=False)
     both = RealFakePair(torch.rand(2, 1, 16, 16), torch.rand(2, 1, 16, 16))
     adversarial = losses(discriminator, Hinge(), {"penalty": GradientPenalty()})
-    with pytest.raises(InputError, match="one logit a sample"):
+    with pytest.raises(InputError, match="one logit for each sample"):
         adversarial.of_discriminator(adversarial.passes(both, rng()), 0)
 
 

@@ -260,7 +260,7 @@ def test_networks_that_share_a_layer_are_refused_in_any_module(trainer):
     """Each is frozen while the other one plays: the layer would never be trained."""
     shared = nn.Linear(64, 4)
     module = Own(nn.Sequential(shared, nn.Linear(4, 1)), nn.Sequential(shared, nn.Linear(4, 1)))
-    with pytest.raises(InputError, match="first and second share weights, which neither could train: build one of"):
+    with pytest.raises(InputError, match="first and second share weights, which neither could train: build each"):
         trainer(fast_dev_run=1).fit(module, loader())
     with pytest.raises(InputError, match="share weights"):
         trainer(fast_dev_run=1).fit(Own(shared, shared), loader())

@@ -37,7 +37,7 @@ def test_what_networks_trained_in_phases_refuse_of_a_trainer(gan, autoencoder):
     plain, clipped = (SimpleNamespace(gradient_clip_val=clip, accumulate_grad_batches=1) for clip in (None, 1.0))
     gan().check_trainer(plain)
     autoencoder().check_trainer(clipped)
-    with pytest.raises(InputError, match="clipped each for itself"):
+    with pytest.raises(InputError, match="clipped on its own"):
         gan().check_trainer(clipped)
     with pytest.raises(InputError, match="splitting each batch"):
         gan().check_trainer(SimpleNamespace(gradient_clip_val=None, accumulate_grad_batches=2))

@@ -77,12 +77,12 @@ def judges(trainer, module, good, bad):
 @pytest.mark.parametrize(("run", "split"), [(fits, "training"), (validates, "validation"), (judges, "test")])
 def test_pictures_of_0_to_255_are_refused_in_each_split(build, trainer, run, split):
     good, bad = DataLoader(SCALED, batch_size=16), DataLoader(PIXELS.float(), batch_size=16)
-    with pytest.raises(InputError, match=rf"\[-1, 1\] and batch 0 of the {split} data goes from 0 to 255: hand them"):
+    with pytest.raises(InputError, match=rf"\[-1, 1\] and batch 0 of the {split} data goes from 0 to 255: give them"):
         run(trainer, build(), good, bad)
 
 
 def test_overshooting_pictures_of_a_gan_are_refused_and_points_are_not(gan, trainer):
-    with pytest.raises(InputError, match=r"GANModule is for pictures .* or clip what a resizing filter made of them"):
+    with pytest.raises(InputError, match=r"GANModule is for images .* or clip the result of a resizing filter"):
         trained(gan(), trainer, SCALED * 1.1)
     points = GANModule(DenseGenerator((2,), 4, (8,)), DenseDiscriminator((2,), (8,)), NonSaturating())
     trained(points, trainer, torch.randn(64, 2) * 100)

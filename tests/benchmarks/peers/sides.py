@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision import datasets, transforms
 from tutorial import ADAM, TutorialGAN
 
-from lightning_gen import cli
+from lightning_gen.cli import dispatch
 from lightning_gen.data import FashionMNIST
 from lightning_gen.networks import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
 from lightning_gen.records import Batch
@@ -75,7 +75,7 @@ def fit(recipe: str, size: int, *options: str) -> Callable[[Clock], None]:
 
     def run(clock: Clock) -> None:
         pictures = ["--config", "data/fashion_mnist", "--data.size", str(size)]
-        cli.run(["fit", "--config", recipe, *pictures, "--trainer.accelerator", "cpu", *options])
+        dispatch.run(["fit", "--config", recipe, *pictures, "--trainer.accelerator", "cpu", *options])
 
     return run
 

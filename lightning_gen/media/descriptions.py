@@ -1,4 +1,4 @@
-"""What data say of their samples, as plain data in checkpoints: the medium and the names of the classes."""
+"""The medium and the names of the classes as plain data in checkpoints."""
 
 from typing import Any
 
@@ -11,21 +11,21 @@ def described(medium: Medium | None) -> dict[str, Any] | None:
     """A medium as ``{class_path, init_args}``; None for none.
 
     Raises:
-        InputError: It cannot be written as plain data.
+        InputError: It cannot be described as plain data.
     """
     try:
         return None if medium is None else checkpoints.describe(medium)
     except checkpoints.Undescribable as reason:
         raise InputError(
-            f"the medium of the data cannot be kept in checkpoints ({reason}): make it a frozen dataclass of plain data"
+            f"the medium of the data cannot be stored in checkpoints ({reason}): make it a frozen dataclass of plain data"
         ) from None
 
 
 def rebuilt(stored: Any) -> Medium | None:
-    """The medium that `described` wrote; None for none, as in checkpoints of version 0.1.
+    """The medium of a description; None for none, as in checkpoints of version 0.1.
 
     Raises:
-        InputError: It is no medium, or its class may not be built.
+        InputError: It is not a medium, or its class must not be built.
     """
     if stored is None:
         return None
@@ -33,16 +33,16 @@ def rebuilt(stored: Any) -> Medium | None:
     return checkpoints.rebuild(Medium, arguments, "the checkpoint")  # type: ignore[type-abstract]
 
 
-def medium_said_by(data: Any) -> Medium | None:
-    """The medium that data say they are of; None where they say none.
+def medium_from(data: Any) -> Medium | None:
+    """The medium of data; None if they have none.
 
     Raises:
-        InputError: They are ours, and do not say it, and their shape does not tell it.
+        InputError: They are of this package, and neither a setting nor their shape determines it.
     """
     medium = getattr(data, "medium", None)
     return medium if isinstance(medium, Medium) else None
 
 
 def classes_of(classes: Any) -> tuple[str, ...] | None:
-    """Names of classes, as data or a checkpoint say them; None where they say none."""
+    """Names of classes of data or of a checkpoint; None if there are none."""
     return tuple(map(str, classes)) if isinstance(classes, (tuple, list)) else None
