@@ -33,7 +33,6 @@ EMBEDDED = [
 DOWNLOADED = [name for name in recipes.names() if name.startswith("data/") and name not in EMBEDDED]
 
 
-every_recipe = pytest.mark.parametrize("name", RECIPES)
 different_recipes = pytest.mark.parametrize(
     "name", [name if name in DIFFERENT else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES]
 )
@@ -53,7 +52,17 @@ def outputs(module):
     return found + ([module(x, labels)] if isinstance(module, Autoencoder) else [])
 
 
-@every_recipe
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in DIFFERENT])
+def test_a_recipe_is_read(name, capsys):
+    """All are trained in the slow suite; here those that differ in kind are, below."""
+    with pytest.raises(SystemExit) as end:
+        main(["fit", "--config", name, "--print_config"])
+    assert end.value.code == 0
+    parsed, written = yaml.safe_load(capsys.readouterr().out), recipes.load(recipes.find(name))
+    assert parsed["model"]["class_path"].rpartition(".")[2] == written["model"]["class_path"].rpartition(".")[2]
+
+
+@different_recipes
 def test_a_recipe_trains_and_its_checkpoint_gives_the_same_outputs(name, tmp_path, monkeypatch):
     trained = {}
     original = GenerativeModule.on_fit_end
@@ -159,7 +168,13 @@ def test_a_part_for_gpus_trains_a_recipe_on_one_cpu(name, tmp_path, monkeypatch)
     assert saved["strategy"] == ("ddp" if name == "trainer/ddp" else "auto")
 
 
-@pytest.mark.parametrize("name", DOWNLOADED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("data/mnist", "data/celeba") else pytest.param(name, marks=pytest.mark.slow)
+        for name in DOWNLOADED
+    ],
+)
 def test_a_data_set_that_is_downloaded_trains_a_recipe(name, tmp_path, monkeypatch):
     def noise(self):
         pixels = torch.randint(0, 256, (16, *self.shape), dtype=torch.uint8)

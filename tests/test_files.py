@@ -38,6 +38,7 @@ def writer(tmp_path):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_a_file_that_another_process_is_writing_is_left_to_it(tmp_path, writer):
     write(tmp_path / "file", b"ours")
     assert len(list(tmp_path.glob(".file.*.partial"))) == 1
@@ -47,6 +48,7 @@ def test_a_file_that_another_process_is_writing_is_left_to_it(tmp_path, writer):
     assert os.listdir(tmp_path) == ["file"]
 
 
+@pytest.mark.slow
 def test_what_a_dead_process_left_is_removed(tmp_path, writer):
     writer.kill()
     writer.wait()
@@ -118,6 +120,7 @@ with (folder / files.LOCK).open("rb") as file:
 """
 
 
+@pytest.mark.slow
 def test_processes_that_look_at_a_folder_do_not_take_each_other_for_its_owner(tmp_path):
     """As the processes of one run do that start at the same time."""
     hold_folder(tmp_path).close()

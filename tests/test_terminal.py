@@ -39,6 +39,7 @@ def run(tmp_path, **options):
     return subprocess.Popen(words, stdin=subprocess.PIPE, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
 def test_a_terminal_of_few_characters_gets_the_others_written_out(tmp_path, encoding):
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
@@ -63,6 +64,7 @@ def test_a_reader_that_leaves_ends_nothing(tmp_path):
     assert (tmp_path / "done").read_text() == "done"
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_closed_ends_nothing(tmp_path):
     ours, theirs = os.openpty()
     process = run(tmp_path, stdout=theirs, stderr=theirs)
@@ -76,6 +78,7 @@ def test_a_terminal_that_is_closed_ends_nothing(tmp_path):
     assert (tmp_path / "done").read_text() == "done"
 
 
+@pytest.mark.slow
 def test_a_process_without_output_prints_nothing(tmp_path):
     words = [sys.executable, "-c", PRINTS, tmp_path / "done"]
     closed = f'exec "$@" >&- 2>&- <{os.devnull}'
