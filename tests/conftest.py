@@ -49,7 +49,7 @@ _environment_of_a_test = pytest.fixture(autouse=True)(own_environment)
 
 @pytest.fixture(autouse=True)
 def _cache_of_the_tests(monkeypatch, tmp_path_factory):
-    """Decoded pictures and classifiers of one test session are kept for its other tests, and not for the user."""
+    """Decoded images and classifiers are cached for the tests of one session, outside of the cache of the user."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 

@@ -60,7 +60,7 @@ RECIPES = {
         " --model.discriminator.width 768 --model.discriminator.growth 1 --model.discriminator.blocks 2"
     ),
 }
-"""As they are shipped and, for pictures of 32 x 32 where nothing is said, at sizes of papers."""
+"""As they are shipped and, for images of 32 x 32 where nothing is said, at sizes of papers."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def main() -> None:
     options = parser.parse_args()
     silence()
     recipes = {recipe: recipe for recipe in options.recipes} if options.recipes else RECIPES
-    columns = ["recipe", "G + D, million", "turns of D", "sent a step", *LINKS, "a step without, at least about"]
+    columns = ["recipe", "G + D, million", "updates of D", "sent a step", *LINKS, "a step without, at least about"]
     print(f"{options.devices} devices, {options.images} images on each\n")
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for label, recipe in recipes.items():

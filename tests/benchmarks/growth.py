@@ -1,10 +1,10 @@
-"""What the library adds to a step, while pictures, batches and data grow: a table and a plot.
+"""What the library adds to a step, while images, batches and data grow: a table and a plot.
 
-    python tests/benchmarks/growth.py --output growth.json --picture growth.png
+    python tests/benchmarks/growth.py --output growth.json --plot growth.png
 
 A step of ``fit --config gan/dcgan`` is timed in turns with one of the same training written by hand, as ``bench`` does
 it; what is shown is the difference of their mean processor times. One quantity grows at a time. The networks have four
-channels, so that the difference is not lost among the times of convolutions; the pictures are noise of one channel in a
+channels, so that the difference is not lost among the times of convolutions; the images are noise of one channel in a
 file of numpy's. Logging and ends of epochs are in it, samples and checkpoints are not: how often to have those is the
 user's choice, as it is with validation.
 """
@@ -31,21 +31,21 @@ from lightning_gen.cli.entry import silence
 
 @dataclass(frozen=True)
 class Size:
-    """What a run is of: pixels of a side, pictures of a batch, pictures in all."""
+    """What a run is of: pixels of a side, images of a batch, images in all."""
 
     pixels: int = 32
     batch: int = 16
-    pictures: int = 16_000
+    images: int = 16_000
 
 
 GROWTH = {
     "pixels": (32, 64, 128),
     "batch": (16, 32, 64, 128, 256),
-    "pictures": (1_000, 4_000, 16_000, 60_000),
+    "images": (1_000, 4_000, 16_000, 60_000),
 }
 """What grows, each while the rest is as in a `Size` of which nothing is said."""
 
-LABELS = {"pixels": "pixels a side", "batch": "pictures a batch", "pictures": "pictures in the data"}
+LABELS = {"pixels": "pixels a side", "batch": "images a batch", "images": "images in the data"}
 
 NEVER = 10**9
 """Images after which there is something that is not timed."""
@@ -62,8 +62,8 @@ def every_size() -> list[Size]:
 
 
 def save_noise(size: Size, file: str) -> None:
-    """Write the pictures of a size."""
-    shape = (size.pictures, 1, size.pixels, size.pixels)
+    """Write the images of a size."""
+    shape = (size.images, 1, size.pixels, size.pixels)
     np.save(file, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
 
 
@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200, help="timed steps of a run")
     parser.add_argument("--warm_up", type=int, default=20, help="steps before them")
     parser.add_argument("--output", type=Path, help="a JSON file for the times of all runs")
-    parser.add_argument("--picture", type=Path, help="a PNG file for the plot")
+    parser.add_argument("--plot", type=Path, help="a PNG file for the plot")
     options = parser.parse_args()
     silence()
     torch.set_num_threads(options.threads)
@@ -152,8 +152,8 @@ def main() -> None:
     print(f"\n{'processor ms of a step':31}{'library':>8}{'by hand':>9}   {'added, ms':20}ratio")
     for quantity in GROWTH:
         print("\n".join(lines(quantity, found)), end="\n\n")
-    if options.picture is not None:
-        plot(found).savefig(options.picture, dpi=100)
+    if options.plot is not None:
+        plot(found).savefig(options.plot, dpi=100)
     if options.output is not None:
         rows = [
             {"size": asdict(size), "processor ms by hand": by_hand(runs), "added ms": added(runs)}

@@ -4,12 +4,12 @@
 
 The library's side is ``fit --config RECIPE --trainer.strategy ddp`` with everything on, on CPUs, one thread a process.
 The other side is `ddp_by_hand.py`: copies of the same networks, each in a DistributedDataParallel of its own, the same
-optimizers, batches out of the same tensor. Both run in the same processes and take turns of so many steps, which begin
+optimizers, batches out of the same tensor. They run in the same processes and alternate in blocks of steps, which begin
 and end with all processes together, so that whatever else the machine does meets both alike. A step is one update of
 the generator and those of the discriminator before it.
 
 Each recipe has one batch divided over the processes, and one of so many times its size, of which each process has as
-much as one has alone. What is sent is counted in a turn that is not timed, also for one DistributedDataParallel around
+much as one has alone. What is sent is counted in a block that is not timed, also for one DistributedDataParallel around
 both networks, which is what ``ddp_find_unused_parameters_true`` does. What a network of computers makes of the bytes
 is worked out by `cost.py`.
 """
@@ -231,14 +231,14 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64, help="images of a batch of all processes, then of each")
     parser.add_argument("--threads", type=int, default=1, help="threads of each process")
     parser.add_argument("--repeats", type=int, default=3, help="runs")
-    parser.add_argument("--blocks", type=int, default=8, help="timed turns of each side in a run")
+    parser.add_argument("--blocks", type=int, default=8, help="timed blocks of each side in a run")
     parser.add_argument("--steps", type=int, default=10, help="steps of a turn")
     parser.add_argument("--output", type=Path, help="JSON file to write all runs to")
     parser.add_argument("--record", action="store_true", help="keep the figures in results/ and write the pages anew")
     options = parser.parse_args()
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     machine = f"{platform.machine()}, {os.cpu_count()} cores (load {load}), torch {torch.__version__}, gloo"
-    print(f"{machine}; {options.repeats} run(s) of {options.blocks} turns of {options.steps} steps")
+    print(f"{machine}; {options.repeats} run(s) of {options.blocks} blocks of {options.steps} steps")
     print(f"target: at least {TARGET} times as many images a second as by hand\n")
     print(f"{'images a second':>30}   {'library / by hand':42}{'bytes a step and process':>39}")
     speeds, sent = ("".join(f"{side:>{width}}" for side in sides) for width, sides in ((9, SIDES), (13, SENDERS)))
@@ -258,7 +258,7 @@ def main() -> None:
 
     if options.record:
         size = f"{options.threads} thread(s) a process, {options.repeats} run(s)"
-        gallery.record("scaling", kept, {}, f"{size} of {options.blocks} turns of {options.steps} steps")
+        gallery.record("scaling", kept, {}, f"{size} of {options.blocks} blocks of {options.steps} steps")
 
 
 if __name__ == "__main__":

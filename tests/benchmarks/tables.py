@@ -208,7 +208,7 @@ def call(command: list[str], log: Path) -> float:
 
 @torch.no_grad()
 def reconstructions(runs: list[Path], count: int = 24, size: int = 32) -> torch.Tensor:
-    """The first test pictures, and below them what each autoencoder of some runs makes of them; uint8."""
+    """The first test images, and below them their reconstructions by the autoencoder of each run; uint8."""
     rows: list[torch.Tensor] = []
     for run in runs:
         trained = Trained.open(str(run / "checkpoints" / "last.ckpt"))
@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, help="runs of each row")
     parser.add_argument("--rows", nargs="*", help="labels of the rows to run; all if left out")
     parser.add_argument("--record", action="store_true", help="keep the figures in results/ and write the pages anew")
-    parser.add_argument("--picture", type=Path, help="PNG of the first seed's reconstructions, the originals on top")
+    parser.add_argument("--image", type=Path, help="PNG of the first seed's reconstructions, the originals on top")
     options = parser.parse_args()
     table = TABLES[options.table]
     seeds = range(options.seeds or table.seeds)
@@ -252,8 +252,8 @@ def main() -> None:
     if options.record:
         commands = {row.label: f"{row.options} {table.setting}".strip() for row in rows}
         gallery.record(options.table, measured, commands, f"one thread a run, seeds {', '.join(map(str, seeds))}")
-    if options.picture is not None:
-        save(reconstructions([options.folder / options.table / name_of(row, 0) for row in rows]), options.picture)
+    if options.image is not None:
+        save(reconstructions([options.folder / options.table / name_of(row, 0) for row in rows]), options.image)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Time the library beside what people use instead: the same networks, batches and pictures, in turns, on one machine.
+"""Time the library beside what people use instead: the same networks, batches and images, in turns, on one machine.
 
     python -m venv .venv-peers
     .venv-peers/bin/pip install -e . -r tests/benchmarks/peers/requirements.txt
@@ -11,7 +11,7 @@ is not counted. A ratio is that of a side's turn to the library's turn before it
 user waits for; processor time leaves out what other processes took, and is the figure to trust on a shared machine.
 
 Everything that a side does by default is on, as logs and a progress bar, whose output goes to a file here. A side that
-does not run is named with its error. The pictures are those of Fashion-MNIST; `--rows epoch --turns 43` times an epoch
+does not run is named with its error. The images are those of Fashion-MNIST; `--rows epoch --turns 43` times an epoch
 whole, with the samples and the checkpoint that the library writes in it.
 """
 

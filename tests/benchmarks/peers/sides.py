@@ -1,4 +1,4 @@
-"""The sides: each trains the same networks on the same pictures in its own way until the clock ends the process.
+"""The sides: each trains the same networks on the same images in its own way until the clock ends the process.
 
 Networks, losses, batches and optimizers are those of the recipes ``gan/dcgan`` and ``autoencoder/vae``; all that a side
 does by default besides, such as writing logs and showing progress, is left on.
@@ -55,12 +55,12 @@ def resized() -> Batch:
 
 
 def in_memory() -> DataLoader[Any]:
-    """The usual loader of pictures that are in memory."""
+    """The usual loader of images that are in memory."""
     return DataLoader(TensorDataset(*resized()), BATCH, shuffle=True, drop_last=True)
 
 
 def from_pil() -> DataLoader[Any]:
-    """The usual loader of torchvision's data sets: each picture is made a PIL image, a tensor, and normalised."""
+    """The usual loader of torchvision's data sets: each image is made a PIL image, a tensor, and normalised."""
     raw = Path("FashionMNIST", "raw")
     raw.mkdir(parents=True)
     for packed in FashionMNIST.debian_folder.glob("*.gz"):
@@ -74,8 +74,8 @@ def fit(recipe: str, size: int, *options: str) -> Callable[[Clock], None]:
     """Train by the command line, as it is by default but for some options."""
 
     def run(clock: Clock) -> None:
-        pictures = ["--config", "data/fashion_mnist", "--data.size", str(size)]
-        dispatch.run(["fit", "--config", recipe, *pictures, "--trainer.accelerator", "cpu", *options])
+        images = ["--config", "data/fashion_mnist", "--data.size", str(size)]
+        dispatch.run(["fit", "--config", recipe, *images, "--trainer.accelerator", "cpu", *options])
 
     return run
 

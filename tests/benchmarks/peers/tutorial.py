@@ -14,10 +14,10 @@ class TutorialGAN(LightningModule):
     """Manual optimization with an optimizer toggled in each turn, a pass of the generator and a logged loss in both.
 
     Args:
-        generator: Maps latents ``(n, latent_dim)`` to pictures.
-        discriminator: Maps pictures to logits ``(n,)``.
+        generator: Maps latents ``(n, latent_dim)`` to images.
+        discriminator: Maps images to logits ``(n,)``.
         latent_dim: Width of the latents.
-        shows: Whether every step passes the generator once more and logs six of the pictures, as published.
+        shows: Whether every step passes the generator once more and logs six of the images, as published.
     """
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, latent_dim: int, shows: bool) -> None:
@@ -32,7 +32,7 @@ class TutorialGAN(LightningModule):
         return self.generator(z)
 
     def judged(self, x: Tensor, real: bool) -> Tensor:
-        """Cross-entropy of the logits on pictures."""
+        """Cross-entropy of the logits on images."""
         logits = self.discriminator(x)
         return binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
 
