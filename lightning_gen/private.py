@@ -165,7 +165,7 @@ def check_sources_once(parser: ArgumentParser) -> None:
     A source is an option, whose value is the same for all links but for the targets that earlier links have set, and
     these are validated at the end.
     """
-    first, *others = parser._links_group._group_actions
+    first, *others = parser._links_group._group_actions  # type: ignore[attr-defined]
     checked = {key for key, _ in first.source}
     for link in others:
         link.source = [
