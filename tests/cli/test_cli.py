@@ -1,4 +1,4 @@
-"""The command line as its users know it."""
+"""The command line, run as users do."""
 
 import functools
 import subprocess
@@ -134,13 +134,13 @@ def test_what_the_user_says_wins_over_what_the_checkpoint_says():
     assert stored["lightning_gen"]["images_seen"] == 256
 
 
-@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
-def test_the_other_verbs_need_the_checkpoint_alone(verb, capsys):
+@pytest.mark.parametrize("command", ["validate", "test", "predict"])
+def test_the_other_commands_need_the_checkpoint_alone(command, capsys):
     main(["fit", *TINY, *QUIET, "--max_images=128"])
     files = sorted(Path("runs").rglob("*"))
-    main([verb, "--ckpt_path", str(last("dcgan")), "--trainer.limit_predict_batches=1"])
+    main([command, "--ckpt_path", str(last("dcgan")), "--trainer.limit_predict_batches=1"])
     assert sorted(Path("runs").rglob("*")) == files
-    if verb != "predict":
+    if command != "predict":
         assert "sliced_wasserstein" in capsys.readouterr().out
 
 
