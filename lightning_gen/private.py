@@ -6,7 +6,6 @@ class; they have their tests there too.
 """
 
 import argparse
-import copy
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -157,27 +156,6 @@ def commands_action(parser: ArgumentParser) -> Any:
 def command_entries(commands: Any) -> list[argparse.Action]:
     """The entries of a `commands_action` in ``--help``: the command is ``dest``, its sentence ``help``."""
     return list(commands._choices_actions)
-
-
-def check_sources_once(parser: ArgumentParser) -> None:
-    """Let the first link of a parser validate its sources, and no other link with the same sources again.
-
-    A source is an option, whose value is the same for all links but for the targets that earlier links have set, and
-    these are validated at the end.
-    """
-    first, *others = parser._links_group._group_actions  # type: ignore[attr-defined]
-    checked = {key for key, _ in first.source}
-    for link in others:
-        link.source = [
-            (key, list(map(_unchecked, actions)) if key in checked else actions) for key, actions in link.source
-        ]
-
-
-def _unchecked(action: argparse.Action) -> argparse.Action:
-    """A copy of a link's source that jsonargparse finds nothing to validate for: no option has its name."""
-    found = copy.copy(action)
-    found.dest = "unchecked"
-    return found
 
 
 # Lightning: modules and strategies ----------------------------------------------------------------------------------

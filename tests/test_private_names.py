@@ -244,21 +244,3 @@ def test_the_parser_knows_its_commands_and_the_groups_of_its_options():
     private.sort_option_groups(parser, key=lambda group: str(group.title))
     titles = [str(group.title) for group, _ in private.option_groups(parser)]
     assert titles == sorted(titles)
-
-
-def test_the_sources_of_links_are_validated_once():
-    """Two links get the source; to validate it for each makes the start of a fit 0.2 s longer."""
-
-    def validations(change):
-        values = []
-        parser = Parser()
-        parser.add_argument("--source", type=lambda value: values.append(value) or int(value))
-        for name in ("first", "second"):
-            parser.add_argument(f"--{name}", type=int)
-            parser.link_arguments("source", name, compute_fn=lambda source: source + 1)
-        change(parser)
-        found = parser.parse_args(["--source", "3"])
-        assert (found.first, found.second) == (4, 4), "cli/links.py"
-        return len(values)
-
-    assert validations(private.check_sources_once) < validations(lambda parser: None), "cli/links.py"

@@ -4,8 +4,8 @@
 #
 #     HEAD=10.0.0.1 NODES=4 NODE=0 PROCESSES=8 bash torchrun.sh --config gan/dcgan --config trainer/gpu
 #
-# A run that broke off goes on with the same lines; one that was asked to leave, by SIGTERM or SIGUSR1 to one of its
-# processes, has written its checkpoint before. PORT and PYTHON may be set; TIMEOUT says how long one process waits for another.
+# The same lines resume an interrupted run. A run that gets SIGTERM or SIGUSR1 in one of its processes writes its
+# checkpoint before it ends. PORT and PYTHON may be set; TIMEOUT is how long one process waits for another.
 exec "${PYTHON:-python}" -m torch.distributed.run \
     --nnodes="${NODES:-2}" --node-rank="$NODE" --nproc-per-node="${PROCESSES:-1}" \
     --master-addr="$HEAD" --master-port="${PORT:-29500}" \

@@ -6,7 +6,6 @@ from typing import Any
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
-from lightning_gen import private
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link
 from lightning_gen.reflection import imported, required_arguments
@@ -25,7 +24,6 @@ class Links:
         for target in targets:
             place = f"model.init_args.{target.replace('.', '.init_args.')}"
             parser.link_arguments(("data", "model"), place, compute_fn=self.asking(target))
-        private.check_sources_once(parser)
 
     def asking(self, target: str) -> Callable[[Namespace, Namespace], Any]:
         """The function that computes an argument of a configured module, from the data and the module.

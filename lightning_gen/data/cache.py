@@ -54,12 +54,12 @@ class DecodedImages:
 
     Attributes:
         pixels: uint8 ``(n, channels, height, width)``, mapped from the disk and read-only.
-        kept: For each of the n images, its index in the list of names.
+        indices: For each of the n images, its index in the list of names.
         skipped: Names that could not be decoded, each with the reason.
     """
 
     pixels: np.ndarray
-    kept: list[int]
+    indices: list[int]
     skipped: Skipped
 
 
@@ -165,8 +165,8 @@ def decode(
         raise InputError(
             f"none of the {len(names)} images in {folder} can be decoded: look at them, or name another folder"
         )
-    kept = [index for index, name in enumerate(names) if name not in report.skipped]
-    return DecodedImages(np.load(array, mmap_mode="r"), kept, report.skipped)
+    indices = [index for index, name in enumerate(names) if name not in report.skipped]
+    return DecodedImages(np.load(array, mmap_mode="r"), indices, report.skipped)
 
 
 def default_cache_dir() -> Path:

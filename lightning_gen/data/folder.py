@@ -136,9 +136,9 @@ class ImageFolder(DataModule):
                 f"left out {len(self.skipped)} of {len(self.names)} images that cannot be decoded, such as "
                 f"{self.skipped[0]} ({images.skipped[self.skipped[0]]})"
             )
-        rows = self._split([self.layout.places[row].split for row in images.kept])
+        rows = self._split([self.layout.places[row].split for row in images.indices])
         index = {name: label for label, name in enumerate(self.layout.classes)}
-        labels = torch.tensor([index.get(self.layout.places[row].label or "", -1) for row in images.kept])
+        labels = torch.tensor([index.get(self.layout.places[row].label or "", -1) for row in images.indices])
         return Splits(
             *(
                 ArrayDataset(images.pixels, labels if self.layout.has_labels(split) else None, part)

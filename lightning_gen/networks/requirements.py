@@ -45,15 +45,15 @@ def require_shape(
     Raises:
         InputError: The network does not accept the shape of the batch.
     """
-    if not takes(tuple(x.shape[1:]), shape, multiple_of, least_side):
+    if not accepts(tuple(x.shape[1:]), shape, multiple_of, least_side):
         expected, got = ", ".join(map(str, ("n", *shape))), ", ".join(map(str, x.shape))
         raise InputError(
             f"{type(network).__name__} was built for a batch of shape ({expected}) and got ({got}): "
-            f"build it with the {argument} of your data, or give it {others(shape, multiple_of, least_side)}"
+            f"build it with the {argument} of your data, or give it {accepted_shapes(shape, multiple_of, least_side)}"
         )
 
 
-def takes(got: Shape, shape: Shape, multiple_of: int | None, least_side: int) -> bool:
+def accepts(got: Shape, shape: Shape, multiple_of: int | None, least_side: int) -> bool:
     """Whether a network that was built for one shape accepts another; see `require_shape`."""
     if got == shape or multiple_of is None:
         return got == shape
@@ -62,7 +62,7 @@ def takes(got: Shape, shape: Shape, multiple_of: int | None, least_side: int) ->
     return alike and all(side >= least_side and (side - built) % multiple_of == 0 for side, built in sides)
 
 
-def others(shape: Shape, multiple_of: int | None, least_side: int) -> str:
+def accepted_shapes(shape: Shape, multiple_of: int | None, least_side: int) -> str:
     """The shapes that a network accepts, as the end of a sentence."""
     if multiple_of is None:
         return "what it was built for"

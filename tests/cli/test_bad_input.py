@@ -254,8 +254,8 @@ def images(folder):
 
 def test_a_folder_without_images_is_a_sentence(capsys, here):
     (here / "empty").mkdir()
-    (here / "empty" / "notes.txt").write_text("no picture")
-    assert "no picture in empty" in refused(capsys, "fit", "--data", "ImageFolder", "--data.folder", "empty")
+    (here / "empty" / "notes.txt").write_text("no image")
+    assert "no image in empty" in refused(capsys, "fit", "--data", "ImageFolder", "--data.folder", "empty")
 
 
 def test_a_truncated_image_is_named_and_can_be_left_out(capsys, here, tmp_path_factory):

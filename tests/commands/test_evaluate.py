@@ -117,7 +117,7 @@ def test_no_output_takes_the_place_of_a_checkpoint(autoencoder, checkpoint, tmp_
     (tmp_path / "link.json").symlink_to(path)
     os.link(path, tmp_path / "second.json")
     for name in ("link.json", "second.json"):
-        with pytest.raises(InputError, match=f"{name} is no report of figures and would be lost"):
+        with pytest.raises(InputError, match=f"{name} is no report of metrics and would be lost"):
             evaluate(path, output=str(tmp_path / name))
     assert Path(path).read_bytes() == before
 

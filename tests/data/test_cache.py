@@ -68,7 +68,7 @@ class TestDecode:
         assert images.pixels.dtype == np.uint8
         assert images.pixels.shape == (len(names), 1, 8, 8)
         assert np.array_equal(images.pixels[:, 0, 3, 4], np.arange(len(names)))
-        assert images.kept == list(range(len(names)))
+        assert images.indices == list(range(len(names)))
         assert images.skipped == {}
 
     def test_names_are_taken_in_the_order_given(self, tmp_path):
@@ -250,7 +250,7 @@ class TestBrokenImages:
         for _ in range(2):  # decoded, then from the cache
             images = decode(folder, names, (1, 8, 8), on_error="skip", cache_dir=cache)
             assert images.pixels.shape == (3, 1, 8, 8)
-            assert [names[row] for row in images.kept] == ["0000.png", "0001.png", "0002.png"]
+            assert [names[row] for row in images.indices] == ["0000.png", "0001.png", "0002.png"]
             assert images.pixels[:, 0, 0, 0].tolist() == [0, 1, 2]
             assert set(images.skipped) == {f"{number}.png" for number in range(len(BROKEN))}
         with pytest.raises(InputError, match=r"0\.png cannot be decoded"):

@@ -73,6 +73,25 @@ def test_concatenation_appends_one_hot_maps():
         np.testing.assert_array_equal(joined[:, 2:, row, column], ONE_HOT)
 
 
+def test_a_conditioning_may_still_define_and_call_methods_by_their_names_of_version_0_1():
+    with pytest.warns(DeprecationWarning, match="concatenated_shape"):
+
+        class Doubled(Concatenation):
+            def widened(self, shape):
+                return super().widened(super().widened(shape))
+
+            def join(self, x, labels):
+                return super().join(super().join(x, labels), labels)
+
+    network = DenseDiscriminator((4,), widths=[8], conditioning=Doubled(CLASSES)).double()
+    with pytest.warns(DeprecationWarning, match="concatenated_shape"):
+        assert network.input_shape == (10,)
+    with pytest.warns(DeprecationWarning, match="concatenate now"):
+        assert network(numbers(6, 4), LABELS).logits.shape == (6,)
+    with pytest.warns(DeprecationWarning, match="concatenate now"):
+        assert network.join(numbers(6, 4), LABELS).shape == (6, 10)
+
+
 @pytest.mark.parametrize(("dimensions", "axes"), [(0, 0), (2, (0, 2, 3))])
 def test_conditional_batch_norm_by_hand(dimensions, axes):
     norm = ConditionalBatchNorm(CLASSES).batch_norm(4, dimensions).double()

@@ -90,3 +90,12 @@ def test_points_and_tiny_images_are_refused(cls):
         cls((2,), 4)
     with pytest.raises(InputError, match="at least 8 x 8"):
         cls((1, 4, 32), 4, downsamplings=1)
+
+
+@pytest.mark.parametrize("cls", [ResidualEncoder, ResidualDecoder])
+def test_downsamplings_may_still_be_given_and_read_by_their_name_of_version_0_1(cls):
+    with pytest.warns(DeprecationWarning, match="'halvings' is 'downsamplings' now"):
+        network = cls((1, 16, 16), 4, width=4, halvings=2)
+    with pytest.warns(DeprecationWarning, match="halvings is downsamplings now"):
+        assert network.halvings == network.downsamplings == 2
+    assert network.map_size == (4, 4)

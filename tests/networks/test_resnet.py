@@ -164,7 +164,7 @@ def test_attention_is_at_the_map_that_is_asked_for(shape, attention):
 )
 @pytest.mark.parametrize("cls", [ResNetGenerator, ResNetDiscriminator])
 def test_attention_where_there_is_no_map_is_refused(cls, shape, attention, remedy):
-    with pytest.raises(InputError, match=f"{cls.__name__} has no map {attention} .* .* between .*: {remedy}"):
+    with pytest.raises(InputError, match=f"{cls.__name__} has no map {attention} .* between .*: {remedy}"):
         cls(shape, attention=attention)
 
 
