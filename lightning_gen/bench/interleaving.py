@@ -131,7 +131,7 @@ class Interleaving(Callback):
     def _copy(self, trainer: Trainer, module: GenerativeModule) -> tuple[ReferenceLoop | None, str]:
         """The reference loop, or why there is none."""
         if not self.beside:
-            return None, "it was not asked for"
+            return None, "it was not requested"
         try:
             return reference_loop(trainer, module), ""
         except NotImplementedError as error:

@@ -41,7 +41,7 @@ def prints(sentence: str) -> bool:
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     try:
         store = shared_store()
-        return store is None or store.add(f"lightning_gen/told/{attempt}/{sentence}", 1) == 1
+        return store is None or store.add(f"lightning_gen/printed/{attempt}/{sentence}", 1) == 1
     except RuntimeError:
         return True
 
@@ -70,6 +70,6 @@ def explanation(error: BaseException) -> str | None:
     distributed = type(error).__name__.startswith("Dist") or re.search(r"gloo|nccl|TCPStore|ProcessGroup", text, re.I)
     if not distributed:
         return None
-    found = next((meaning for words, meaning in MEANINGS.items() if re.search(words, text, re.I)), None)
+    found = next((meaning for pattern, meaning in MEANINGS.items() if re.search(pattern, text, re.I)), None)
     where = {"port": os.environ.get("MASTER_PORT", "?"), "address": os.environ.get("MASTER_ADDR", "this machine")}
     return found.format(**where) if found else None

@@ -1,4 +1,4 @@
-"""The memory of a step against a count by hand."""
+"""The measured memory of a step against a calculated one."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The library's training step against the loop that it is timed against, which is written without it."""
+"""The library's training step against the reference loop with which `bench` compares its time."""
 
 from functools import partial
 

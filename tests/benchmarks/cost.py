@@ -1,13 +1,13 @@
-"""What averaging gradients over devices costs, worked out: bytes of a step, and the time that they take on the way.
+"""The cost of averaging gradients over devices, calculated: bytes of a step, and the time to send them.
 
     python tests/benchmarks/cost.py --devices 16 --images 32
 
-Each update sends the gradient of its own network once, 4 bytes a parameter: ``4 (turns · D + G)`` bytes a step, which
+Each update sends the gradient of its own network once, 4 bytes a parameter: ``4 (updates · D + G)`` bytes a step, which
 `scaling.py` counts. A ring of N devices takes ``2 (N - 1) / N · bytes / bandwidth`` for them, latency left out; where
 several devices share a machine's link, the ring passes it once, so that the bandwidth is that of the link.
 
 The time of a step without it is an estimate, to compare with: multiplications and additions at a rate that such
-networks reach, and no less than each operation takes to be launched. Both are counted in a step of the loop by hand.
+networks reach, and no less than each operation takes to be launched. Both are counted in a step of the reference loop.
 """
 
 import argparse
@@ -42,7 +42,7 @@ SHORT = (
     *("--trainer.accelerator", "cpu", "--trainer.fast_dev_run", "1", "--trainer.limit_val_batches", "0"),
     *("--data.batch_size", "4"),
 )
-"""Options of a run that makes the networks and as good as nothing else."""
+"""Options of a run that builds the networks and does little else."""
 
 RECIPES = {
     "`gan/dcgan`": "gan/dcgan",
@@ -60,31 +60,31 @@ RECIPES = {
         " --model.discriminator.width 768 --model.discriminator.growth 1 --model.discriminator.blocks 2"
     ),
 }
-"""As they are shipped and, for images of 32 x 32 where nothing is said, at sizes of papers."""
+"""As they are shipped and, for images of 32 x 32 unless it says otherwise, at sizes of papers."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a step of a recipe takes.
+    """The cost of a step of a recipe.
 
     Attributes:
         generator: Trained parameters.
         discriminator: The same.
-        turns: Updates of the discriminator for one of the generator.
+        updates: Updates of the discriminator for one of the generator.
         flops: Multiplications and additions of a step for each image of a batch.
         launches: Operations of a step.
     """
 
     generator: int
     discriminator: int
-    turns: int
+    updates: int
     flops: float
     launches: int
 
     @property
     def sent(self) -> int:
         """Bytes of gradients in a step."""
-        return 4 * (self.turns * self.discriminator + self.generator)
+        return 4 * (self.updates * self.discriminator + self.generator)
 
     def on_the_way(self, bandwidth: float, devices: int) -> float:
         """Seconds that a ring takes for them."""
@@ -96,7 +96,7 @@ class Cost:
 
 
 class Work(TorchDispatchMode):
-    """Counts what is done while it is entered.
+    """A context manager that counts operations.
 
     Attributes:
         flops: Multiplications and additions of convolutions and products of matrices.
@@ -128,7 +128,7 @@ class Count(Callback):
         self.file = file
 
     def on_train_start(self, trainer: Trainer, pl_module: GANModule) -> None:
-        """Take one step by hand, and no other."""
+        """Take one step of the reference loop, and no other."""
         stream = batches(trainer.datamodule, pl_module.num_classes is not None, pl_module.device)
         hand = ReferenceGAN(pl_module, stream, torch.Generator().manual_seed(0))
         for optimizer in (hand.d_optimizer, hand.g_optimizer):
@@ -145,7 +145,7 @@ class Count(Callback):
 
 
 def count(recipe: str) -> Cost:
-    """What a step of a recipe takes."""
+    """The cost of a step of a recipe."""
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/cost.json"
         counting = {"class_path": f"{__name__}.Count", "init_args": {"file": file}}
@@ -159,7 +159,7 @@ def line(label: str, cost: Cost, devices: int, images: int) -> str:
     """A row of the table."""
     sizes = f"{cost.generator / 1e6:.1f} + {cost.discriminator / 1e6:.1f}"
     ways = [f"{1e3 * cost.on_the_way(bandwidth, devices):.2f} ms" for bandwidth in LINKS.values()]
-    row = [label, sizes, str(cost.turns), f"{cost.sent / 1e6:.1f} MB", *ways, f"{1e3 * cost.at_work(images):.0f} ms"]
+    row = [label, sizes, str(cost.updates), f"{cost.sent / 1e6:.1f} MB", *ways, f"{1e3 * cost.at_work(images):.0f} ms"]
     return f"| {' | '.join(row)} |"
 
 

@@ -1,4 +1,4 @@
-"""The training of a GAN by hand on several processes: what one would write around the loop of one process."""
+"""The reference loop of a GAN on several processes, by DistributedDataParallel."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +15,7 @@ from lightning_gen.records import DiscriminatorOutput
 
 
 class Passes(nn.Module):
-    """Says which method of a network its forward is: DistributedDataParallel counts passes of `forward` only."""
+    """Calls a function as its forward pass: DistributedDataParallel supports passes of `forward` only."""
 
     def __init__(self, networks: dict[str, nn.Module], passes: Callable[..., Any]) -> None:
         super().__init__()
@@ -24,32 +24,32 @@ class Passes(nn.Module):
 
 
 class DDPByHand(ReferenceGAN):
-    """One DistributedDataParallel a network, as one would write it in plain PyTorch.
+    """One DistributedDataParallel for each network, in plain PyTorch.
 
-    Passes that train nothing go round it. Statistics of BatchNorm stay each process's own, as in the library: a
-    broadcast of them before each pass is left out.
+    Passes that train nothing do not use it. Each process keeps its own BatchNorm statistics, as in the library: they
+    are not broadcast before each pass.
 
     Raises:
-        NotImplementedError: The module has a part that the processes would have to agree on.
+        NotImplementedError: The module has a part whose state the processes would have to share.
     """
 
     def __init__(self, module: GANModule, batches: Iterator[Real], rng: torch.Generator) -> None:
         if isinstance(module.augmentation, AdaptiveAugmentation):
-            raise NotImplementedError("not written by hand for several processes: adaptive augmentation")
+            raise NotImplementedError("the reference loop of several processes has no adaptive augmentation")
         super().__init__(module, batches, rng)
         options = {"broadcast_buffers": False, "gradient_as_bucket_view": True}
         self._generate = DistributedDataParallel(self.generator, **options)
-        self._judge = DistributedDataParallel(
+        self._discriminate = DistributedDataParallel(
             Passes({"discriminator": self.discriminator}, self.discriminator), **options
         )
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """The pass of the generator that trains it."""
+        """A training pass of the generator."""
         return self._generate(latents, labels)
 
-    def judge(self, x: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
-        """A pass of the discriminator that trains it."""
-        return self._judge(x, labels)
+    def discriminate(self, x: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
+        """A training pass of the discriminator."""
+        return self._discriminate(x, labels)
 
 
 class WholeDDPByHand(ReferenceGAN):
@@ -66,9 +66,9 @@ class WholeDDPByHand(ReferenceGAN):
         )
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """The pass of the generator that trains it."""
+        """A training pass of the generator."""
         return self._whole("generator", latents, labels)
 
-    def judge(self, x: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
-        """A pass of the discriminator that trains it."""
+    def discriminate(self, x: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
+        """A training pass of the discriminator."""
         return self._whole("discriminator", x, labels)

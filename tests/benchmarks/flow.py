@@ -1,4 +1,4 @@
-"""How far the code of a training step is scattered: calls, and how often the next one is in another file.
+"""The spread of a training step over files: its calls, and how often the next one is in another file.
 
     python tests/benchmarks/flow.py [--calls]
 
@@ -25,11 +25,11 @@ from lightning_gen.regularizers import R1, R2
 
 PACKAGE = Path(lightning_gen.__file__).parent
 STEP = 2
-"""The step that is traced; earlier ones do what is done once."""
+"""The step that is traced; earlier ones include one-time work."""
 
 
 class Trace(Callback):
-    """Notes the calls of functions of the package in one step.
+    """Records the calls of functions of the package in one step.
 
     Attributes:
         calls: Files and names, in their order.

@@ -1,11 +1,11 @@
-"""Images a second out of a folder: the library's cache against torchvision's ImageFolder.
+"""Images a second from a folder: the library's cache against torchvision's ImageFolder.
 
     python tests/benchmarks/folder.py --files 4000
 
-Both hand out shuffled batches of float32 images of 64 x 64 in [-1, 1], in the main process and one thread, from the
+Both yield shuffled batches of float32 images of 64 x 64 in [-1, 1], in the main process and one thread, from the
 same files, which the machine holds in memory. torchvision's decodes them by Pillow in every epoch, and resizes the
-larger ones; the library did so once, and copies rows of an array that is mapped from the disk. What that once takes is
-shown beside it. An epoch of each takes turns with one of the other. A decoder in several worker processes is faster by
+larger ones; the library did so once, and copies rows of an array that is mapped from the disk. The time of that is
+shown too. Epochs of both are interleaved. A decoder in several worker processes is faster by
 their number at most.
 """
 
@@ -37,7 +37,7 @@ SIZE, BATCH = 64, 64
 
 
 class Kind(NamedTuple):
-    """Files of a folder: what they end in, and the size of their images."""
+    """Files of a folder: their ending, and the size of their images."""
 
     suffix: str
     width: int
@@ -45,7 +45,7 @@ class Kind(NamedTuple):
 
 
 KINDS = (Kind(".png", SIZE, SIZE), Kind(".jpg", SIZE, SIZE), Kind(".png", 178, 218), Kind(".jpg", 178, 218))
-"""As large as they are asked for, and as large as those of CelebA."""
+"""Images of the size of batches, and of the size of CelebA."""
 
 
 def save_images(folder: Path, kind: Kind, files: int) -> None:
@@ -83,7 +83,7 @@ def batches_of_theirs(loader: DataLoader) -> Iterator[Tensor]:
 
 
 def rate(epoch: Callable[[], Iterator[Tensor]]) -> float:
-    """Images for a second of processor time."""
+    """Images a second of processor time."""
     start = time.process_time()
     images = sum(len(x) for x in epoch())
     return images / (time.process_time() - start)
@@ -97,7 +97,7 @@ def spread(rates: list[float]) -> str:
 def line(kind: Kind, files: int, repeats: int) -> str:
     """Make a folder, compare, remove it: a row of the table."""
     with tempfile.TemporaryDirectory() as place, contextlib.redirect_stderr(io.StringIO()):
-        folder, cache = Path(place, "images"), Path(place, "cache")
+        folder, cache = Path(place, "pictures"), Path(place, "cache")
         folder.mkdir()
         save_images(folder, kind, files)
         data, loader = ours(folder, cache), theirs(folder)
@@ -116,7 +116,7 @@ def main() -> None:
     """Parse the options, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=4000, help="images of the folder")
-    parser.add_argument("--repeats", type=int, default=5, help="epochs of each, in turns")
+    parser.add_argument("--repeats", type=int, default=5, help="epochs of each, interleaved")
     options = parser.parse_args()
     torch.set_num_threads(1)
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())

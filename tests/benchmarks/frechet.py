@@ -3,9 +3,9 @@
     python tests/benchmarks/frechet.py --features 10000 --dimensions 2048 --threads 1 2 --output frechet.json
 
 The features are drawn in float64: two sets whose covariances have no direction in common, and spectra that fall by a
-thousand, as those of networks do. Of ours also the time is shown against statistics of real features that were kept.
-Of scipy the time is that of the root alone, ``sqrtm(cov(x) @ cov(y))``; torchmetrics takes the eigenvalues of that
-product, and adds up its moments before. All take turns in one process. Processor time is that of all threads.
+thousand, as those of networks do. For the library also the time with cached statistics of real features is shown.
+For scipy the time is that of the root alone, ``sqrtm(cov(x) @ cov(y))``; torchmetrics takes the eigenvalues of that
+product, and adds up its moments before. All are interleaved in one process. Processor time is that of all threads.
 """
 
 import argparse
@@ -38,7 +38,7 @@ TORCHMETRICS, SCIPY = "torchmetrics", "scipy's sqrtm"
 
 
 class Given(torch.nn.Identity):
-    """Stands where torchmetrics wants a network that makes features."""
+    """Replaces the network that torchmetrics expects for features."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class ByScipy:
 
 
 def ways(n: int, dimensions: int) -> dict[str, Callable[[], float]]:
-    """What is compared, each without arguments."""
+    """The compared functions, without arguments."""
     x, y = features(n, dimensions, seed=0), features(n, dimensions, seed=1)
     real = GaussianStatistics.of(y)
     return {
@@ -91,7 +91,7 @@ def ways(n: int, dimensions: int) -> dict[str, Callable[[], float]]:
 
 
 class Turn(NamedTuple):
-    """One way, once: wall and processor seconds, and what it found."""
+    """One call: wall and processor seconds, and the distance."""
 
     wall: float
     processor: float
@@ -123,13 +123,13 @@ def main() -> None:
     parser.add_argument("--features", type=int, default=10_000, help="features of each set")
     parser.add_argument("--dimensions", type=int, default=2048, help="dimensions of the features")
     parser.add_argument("--threads", type=int, nargs="+", default=[1], help="threads, one table each")
-    parser.add_argument("--repeats", type=int, default=3, help="turns")
-    parser.add_argument("--output", type=Path, help="a JSON file for what is printed, turn by turn")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds")
+    parser.add_argument("--output", type=Path, help="a JSON file for what is printed, round by round")
     options = parser.parse_args()
     versions = f"torch {torch.__version__}, torchmetrics {torchmetrics.__version__}, scipy {scipy.__version__}"
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {versions}"
     size = f"{options.features} x {options.dimensions}"
-    print(f"{machine}; {size}, {options.repeats} turn(s), median and range")
+    print(f"{machine}; {size}, {options.repeats} round(s), median and range")
     compared, found = ways(options.features, options.dimensions), []
     for threads in options.threads:
         torch.set_num_threads(threads)

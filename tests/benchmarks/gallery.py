@@ -1,7 +1,7 @@
-"""Write the tables of the pages from the recipes and from what was measured: ``python tests/benchmarks/gallery.py``.
+"""Write the tables of the pages from the recipes and from stored results: ``python tests/benchmarks/gallery.py``.
 
-What a recipe is, is said once, in the comment that opens its file: a title, lines of ``Paper:`` and a line ``For:``.
-What was measured is kept once, in ``results/``, one JSON file a table, into which `tables.py`, `speed.py`, `scaling.py`
+A recipe is described once, in the comment that opens its file: a title, lines of ``Paper:`` and a line ``For:``.
+Results are stored once, in ``results/``, one JSON file a table, into which `tables.py`, `speed.py`, `scaling.py`
 and `peers/peers.py` write with ``--record``. A page asks for a table by a line ``<!-- table: NAME -->``; all from there
 to ``<!-- end -->`` is written by this program. A test asserts that the pages are what it writes.
 """
@@ -28,7 +28,7 @@ NOTHING = "–"
 
 @dataclass(frozen=True)
 class Header:
-    """What the comment that opens a recipe says.
+    """The comment that opens a recipe.
 
     Attributes:
         name: Short name of the recipe, such as ``gan/dcgan``.
@@ -118,24 +118,24 @@ def markdown(columns: list[str], rows: list[list[str]]) -> str:
 
 
 def results(name: str) -> dict[str, Any]:
-    """What was measured for a table."""
+    """The stored results of a table."""
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 def record(name: str, rows: Mapping[str, Mapping[str, Any]], options: Mapping[str, str], setting: str) -> None:
-    """Keep what was measured, in the place of what was there for the same rows, and write the pages anew.
+    """Store results, replacing earlier ones of the same rows, and rewrite the pages.
 
     Args:
         name: The table.
-        rows: Figures of each row that was measured.
-        options: What ``fit`` was told for each.
-        setting: How it was measured, such as "one thread a run, seeds 0 to 4".
+        rows: Metrics of each measured row.
+        options: The options of ``fit`` for each.
+        setting: How they were measured, such as "one thread a run, seeds 0 to 4".
     """
     table = results(name)
     where = f"{processor()}, torch {version('torch')}, {setting}, {date.today().isoformat()}"
     for label, figures in rows.items():
         row = {"options": options.get(label, ""), "setting": where, "figures": dict(figures)}
-        table["rows"][label] = {**table["rows"].get(label, {}), **row}  # an aim stays
+        table["rows"][label] = {**table["rows"].get(label, {}), **row}  # an aim is kept
     (RESULTS / f"{name}.json").write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n")
     for page in PAGES:
         page.write_text(written(page))
@@ -161,7 +161,7 @@ def result_table(name: str) -> str:
 
 
 def recipe_table(folder: str) -> str:
-    """The recipes of a folder, with what was measured of them."""
+    """The recipes of a folder, with their results."""
     table = results({"autoencoder": "autoencoders", "gan": "recipes"}[folder])
     rows = []
     for header in headers(folder):
@@ -180,7 +180,7 @@ def recipe_table(folder: str) -> str:
 
 
 def part_table(folder: str) -> str:
-    """The parts of a folder, to be laid over recipes."""
+    """The parts of a folder, which override recipes."""
     return markdown(["part", ""], [[f"[`{one.name}`]({one.name}.yaml)", one.title] for one in headers(folder)])
 
 
@@ -203,7 +203,7 @@ START = (
     ("autoencoder/kl", "autoencoders", "PSNR {psnr_db:.1f} dB"),
     ("gan/grid25", "modes", "{modes:each} of 25 modes on every seed"),
 )
-"""Recipes to start with, and the figure that says most of each."""
+"""Recipes to start with, and the most informative metric of each."""
 
 
 def start_table() -> str:
@@ -244,11 +244,11 @@ SUMMARY = (
         *("gan/dcgan", "{step_ms:.1f}", "gan/dcgan", "the same in plain PyTorch: {bare_step_ms:.1f}"),
     ),
 )
-"""What is asked, in which table; the row and the cell that answer, and those to compare with."""
+"""A question, its table, the row and the cell of the answer, and those to compare with."""
 
 
 def summary_table() -> str:
-    """One figure of each comparison."""
+    """One metric of each comparison."""
     rows = []
     for question, table, ours, our_cell, theirs, their_cell in SUMMARY:
         found = results(table)["rows"]
@@ -267,7 +267,7 @@ TABLES: dict[str, Callable[..., str]] = {
 
 
 def written(page: Path) -> str:
-    """A page with its tables written anew."""
+    """A page with its tables updated."""
 
     def block(found: re.Match[str]) -> str:
         kind, *names = found[2].split()

@@ -1,12 +1,11 @@
-"""What the library adds to a step, while images, batches and data grow: a table and a plot.
+"""The time that the library adds to a step, for growing images, batches and data: a table and a plot.
 
     python tests/benchmarks/growth.py --output growth.json --plot growth.png
 
-A step of ``fit --config gan/dcgan`` is timed in turns with one of the same training written by hand, as ``bench`` does
-it; what is shown is the difference of their mean processor times. One quantity grows at a time. The networks have four
-channels, so that the difference is not lost among the times of convolutions; the images are noise of one channel in a
-file of numpy's. Logging and ends of epochs are in it, samples and checkpoints are not: how often to have those is the
-user's choice, as it is with validation.
+Steps of ``fit --config gan/dcgan`` and of the reference loop of ``bench`` are interleaved; the result is the difference
+of their mean processor times. One quantity grows at a time. The networks have four channels, so that the difference is
+large beside the time of convolutions; the images are noise of one channel in a file of numpy's. Logging and ends of
+epochs are included; samples, checkpoints and validation, whose interval is the user's choice, are not.
 """
 
 import argparse
@@ -31,21 +30,21 @@ from lightning_gen.cli.entry import silence
 
 @dataclass(frozen=True)
 class Size:
-    """What a run is of: pixels of a side, images of a batch, images in all."""
+    """Sizes of a run: pixels of a side, images of a batch, images in the data."""
 
     pixels: int = 32
     batch: int = 16
-    images: int = 16_000
+    pictures: int = 16_000
 
 
 GROWTH = {
     "pixels": (32, 64, 128),
     "batch": (16, 32, 64, 128, 256),
-    "images": (1_000, 4_000, 16_000, 60_000),
+    "pictures": (1_000, 4_000, 16_000, 60_000),
 }
 """What grows, each while the rest is as in a `Size` of which nothing is said."""
 
-LABELS = {"pixels": "pixels a side", "batch": "images a batch", "images": "images in the data"}
+LABELS = {"pixels": "pixels a side", "batch": "images a batch", "pictures": "images in the data"}
 
 NEVER = 10**9
 """Images after which there is something that is not timed."""
@@ -63,7 +62,7 @@ def every_size() -> list[Size]:
 
 def save_noise(size: Size, file: str) -> None:
     """Write the images of a size."""
-    shape = (size.images, 1, size.pixels, size.pixels)
+    shape = (size.pictures, 1, size.pixels, size.pixels)
     np.save(file, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
 
 
@@ -82,12 +81,12 @@ def timed(size: Size, warm_up: int, steps: int) -> Run:
 
 
 def added(runs: list[Run]) -> list[float]:
-    """What the library adds to a step, processor milliseconds of each run."""
+    """The processor milliseconds that the library adds to a step, of each run."""
     return [1e3 * (run.library.processor - run.reference.processor) for run in runs]
 
 
-def by_hand(runs: list[Run]) -> float:
-    """Processor milliseconds of a step by hand."""
+def of_reference(runs: list[Run]) -> float:
+    """Processor milliseconds of a step of the reference loop."""
     return 1e3 * statistics.median(run.reference.processor for run in runs)
 
 
@@ -100,11 +99,11 @@ def lines(quantity: str, found: dict[Size, list[Run]]) -> Iterator[str]:
         more = added(runs)
         spread = f"{statistics.median(more):.2f} ({min(more):.2f}-{max(more):.2f})"
         label = f"{getattr(size, quantity):>8,} {LABELS[quantity]:22}"
-        yield f"{label}{library:8.2f}{by_hand(runs):9.2f}   {spread:20}{ratio:.3f}"
+        yield f"{label}{library:8.2f}{of_reference(runs):9.2f}   {spread:20}{ratio:.3f}"
 
 
 def plot(found: dict[Size, list[Run]]) -> Figure:
-    """Draw what is added, one panel for each quantity: medians, and ranges over the runs."""
+    """Plot the added time, one panel for each quantity: medians, and ranges over the runs."""
     figure = Figure(figsize=(10, 3), layout="constrained")
     panels = figure.subplots(1, len(GROWTH), sharey=True)
     for panel, quantity in zip(panels, GROWTH, strict=True):
@@ -125,15 +124,15 @@ def plot(found: dict[Size, list[Run]]) -> Figure:
 
 
 def tick(quantity: str, size: Size, runs: list[Run]) -> str:
-    """A value, and below it how long a step takes by hand."""
-    return f"{getattr(size, quantity):,}\n({by_hand(runs):.0f} ms)"
+    """A value, and below it the time of a step of the reference loop."""
+    return f"{getattr(size, quantity):,}\n({of_reference(runs):.0f} ms)"
 
 
 def main() -> None:
     """Parse the options, time, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch; more say little on a shared machine")
-    parser.add_argument("--repeats", type=int, default=5, help="runs of each size, in turns")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch; more vary a lot on a shared machine")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each size, interleaved")
     parser.add_argument("--steps", type=int, default=200, help="timed steps of a run")
     parser.add_argument("--warm_up", type=int, default=20, help="steps before them")
     parser.add_argument("--output", type=Path, help="a JSON file for the times of all runs")
@@ -149,14 +148,14 @@ def main() -> None:
         {size: timed(size, options.warm_up, options.steps) for size in every_size()} for _ in range(options.repeats)
     ]
     found = {size: [each[size] for each in rounds] for size in every_size()}
-    print(f"\n{'processor ms of a step':31}{'library':>8}{'by hand':>9}   {'added, ms':20}ratio")
+    print(f"\n{'processor ms of a step':31}{'library':>8}{'loop':>9}   {'added, ms':20}ratio")
     for quantity in GROWTH:
         print("\n".join(lines(quantity, found)), end="\n\n")
     if options.plot is not None:
         plot(found).savefig(options.plot, dpi=100)
     if options.output is not None:
         rows = [
-            {"size": asdict(size), "processor ms by hand": by_hand(runs), "added ms": added(runs)}
+            {"size": asdict(size), "processor ms by hand": of_reference(runs), "added ms": added(runs)}
             for size, runs in found.items()
         ]
         options.output.write_text(json.dumps({"machine": machine, "sizes": rows}, indent=1) + "\n")

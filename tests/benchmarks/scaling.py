@@ -4,12 +4,12 @@
 
 The library's side is ``fit --config RECIPE --trainer.strategy ddp`` with everything on, on CPUs, one thread a process.
 The other side is `ddp_by_hand.py`: copies of the same networks, each in a DistributedDataParallel of its own, the same
-optimizers, batches out of the same tensor. They run in the same processes and alternate in blocks of steps, which begin
+optimizers, batches out of the same tensor. Both run in the same processes and take turns of so many steps, which begin
 and end with all processes together, so that whatever else the machine does meets both alike. A step is one update of
 the generator and those of the discriminator before it.
 
 Each recipe has one batch divided over the processes, and one of so many times its size, of which each process has as
-much as one has alone. What is sent is counted in a block that is not timed, also for one DistributedDataParallel around
+much as one has alone. What is sent is counted in a turn that is not timed, also for one DistributedDataParallel around
 both networks, which is what ``ddp_find_unused_parameters_true`` does. What a network of computers makes of the bytes
 is worked out by `cost.py`.
 """
@@ -48,14 +48,14 @@ WHOLE = "find_unused"
 SENDERS = (*SIDES, WHOLE)
 
 UNTIMED = 2
-"""Turns of each side that are not timed: one warms up, in the other what is sent is counted."""
+"""Blocks of each side that are not timed: one is a warm-up, in the other the bytes sent are counted."""
 
 TARGET = 0.95
-"""Least number of times as many images a second as by hand."""
+"""Minimum ratio of images a second to the reference loop."""
 
 
 class Blocks(Callback):
-    """Lets a loop by hand take so many steps after each so many of the Trainer, times both, and ends the run.
+    """Alternates blocks of steps of the Trainer and of a reference loop, times both, and ends the run.
 
     Args:
         folder: Where each process writes the times and the bytes of its blocks, as JSON.
@@ -73,25 +73,25 @@ class Blocks(Callback):
         self._since: Spent | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: GANModule) -> None:
-        """Copy the networks for the loop by hand."""
-        self._hand = self._copy(DDPByHand if trainer.world_size > 1 else ReferenceGAN, trainer, pl_module)
+        """Copy the networks for the reference loop."""
+        self._reference = self._copy(DDPByHand if trainer.world_size > 1 else ReferenceGAN, trainer, pl_module)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: GANModule, batch: Any, batch_idx: int) -> None:
-        """Where a block is over, stop the library's clock, let the other side have its block, start it again."""
+        """At the end of a block, stop the library's clock, run a block of the reference loop, start the clock again."""
         if pl_module.rounds % (self.steps * pl_module.discriminator_updates):
             return
         if self._since is not None:
             self._end("library", trainer)
             self._begin("by hand", trainer)
             for _ in range(self.steps):
-                self._hand.step()
+                self._reference.step()
             self._end("by hand", trainer)
         trainer.should_stop = len(self.times["library"]) >= UNTIMED + self.blocks
         if not trainer.should_stop:
             self._begin("library", trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: GANModule) -> None:
-        """Count what one DistributedDataParallel would send, and write everything."""
+        """Count the bytes that one DistributedDataParallel would send, and write all results."""
         if trainer.world_size > 1:
             whole = self._copy(WholeDDPByHand, trainer, pl_module)
             with Sent() as sent:
@@ -99,13 +99,13 @@ class Blocks(Callback):
             self.sent[WHOLE] = sent.size
         timed = {side: times[UNTIMED:] for side, times in self.times.items()}
         images = trainer.datamodule.batch_size * pl_module.discriminator_updates * self.steps
-        figures = {"images": images, "times": timed, "sent": self.sent}
-        Path(self.folder, f"{trainer.global_rank}.json").write_text(json.dumps(figures))
+        results = {"images": images, "times": timed, "sent": self.sent}
+        Path(self.folder, f"{trainer.global_rank}.json").write_text(json.dumps(results))
 
     def _copy(self, kind: type[ReferenceGAN], trainer: Trainer, pl_module: GANModule) -> ReferenceGAN:
         labelled = pl_module.num_classes is not None
-        stream = batches(trainer.datamodule, labelled, pl_module.device, trainer.global_rank, trainer.world_size)
-        return kind(pl_module, stream, torch.Generator().manual_seed(trainer.global_rank))
+        real = batches(trainer.datamodule, labelled, pl_module.device, trainer.global_rank, trainer.world_size)
+        return kind(pl_module, real, torch.Generator().manual_seed(trainer.global_rank))
 
     def _begin(self, side: str, trainer: Trainer) -> None:
         trainer.strategy.barrier()
@@ -150,12 +150,12 @@ def run(recipe: str, ranks: int, batch: int, steps: int, blocks: int, threads: i
     """
     with tempfile.TemporaryDirectory() as folder:
         init_args = {"folder": folder, "steps": steps, "blocks": blocks}
-        turns = {"class_path": f"{Path(__file__).stem}.Blocks", "init_args": init_args}
+        blocks_callback = {"class_path": f"{Path(__file__).stem}.Blocks", "init_args": init_args}
         command = [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)),
             *("-m", "lightning_gen", "fit", "--trainer.strategy", "ddp" if ranks > 1 else "auto"),
             *("--config", *shlex.split(recipe), "--runs_dir", folder),  # its options win over what stands before it
-            f"--trainer.callbacks+={json.dumps(turns)}",
+            f"--trainer.callbacks+={json.dumps(blocks_callback)}",
             *("--trainer.accelerator", "cpu", "--trainer.devices", str(ranks), "--data.batch_size", str(batch)),
             *("--trainer.limit_val_batches", "0"),  # how often to validate is the user's choice, no cost of a step
             *("--max_images", str(10**9)),
@@ -225,16 +225,16 @@ def spread(values: list[float]) -> str:
 def main() -> None:
     """Parse the options, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    told = "recipes, each with options of fit if quoted"
-    parser.add_argument("--recipes", nargs="+", default=["gan/dcgan"], help=told)
+    text = "recipes, each with options of fit if quoted"
+    parser.add_argument("--recipes", nargs="+", default=["gan/dcgan"], help=text)
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2], help="processes")
     parser.add_argument("--batch", type=int, default=64, help="images of a batch of all processes, then of each")
     parser.add_argument("--threads", type=int, default=1, help="threads of each process")
     parser.add_argument("--repeats", type=int, default=3, help="runs")
     parser.add_argument("--blocks", type=int, default=8, help="timed blocks of each side in a run")
-    parser.add_argument("--steps", type=int, default=10, help="steps of a turn")
+    parser.add_argument("--steps", type=int, default=10, help="steps of a block")
     parser.add_argument("--output", type=Path, help="JSON file to write all runs to")
-    parser.add_argument("--record", action="store_true", help="keep the figures in results/ and write the pages anew")
+    parser.add_argument("--record", action="store_true", help="store the metrics in results/ and rewrite the pages")
     options = parser.parse_args()
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     machine = f"{platform.machine()}, {os.cpu_count()} cores (load {load}), torch {torch.__version__}, gloo"

@@ -1,4 +1,4 @@
-"""What a process sends to the others."""
+"""The bytes that a process sends to others."""
 
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ class Collective(NamedTuple):
 
 
 class Sent(TorchDispatchMode):
-    """Notes every collective that this process takes part in while it is entered, whoever asks for it.
+    """A context manager that records every collective in which this process takes part.
 
     It is the dispatcher that is asked: what DistributedDataParallel's reducer sends from C++ is seen too.
 

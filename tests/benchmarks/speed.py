@@ -1,9 +1,9 @@
-"""The training step of recipes beside a loop by hand, as the table of speed in this folder's README.
+"""The training step of recipes and of a reference loop, for the table of speed in this folder's README.
 
     python tests/benchmarks/speed.py --recipes gan/dcgan autoencoder/vae --repeats 5 --output speed.json
 
-Each row is what ``python -m lightning_gen bench`` measures, on a CPU and by default with one thread, whose time says
-most on a machine that others use too. What penalties add is the difference to the same recipe without them, as
+Each row is a measurement of ``python -m lightning_gen bench``, on a CPU and by default with one thread, whose time
+varies least on a shared machine. The cost of penalties is the difference to the same recipe without them, such as
 ``--recipes gan/rpgan "gan/rpgan --model.penalties null"``.
 """
 
@@ -26,17 +26,17 @@ from lightning_gen.cli.entry import silence
 from lightning_gen.metrics import Report
 
 TINY = "gan/dense --model.generator.widths [64] --model.discriminator.widths [64]"
-"""Networks so small that nearly all the time is spent around them."""
+"""Networks so small that nearly all the time is overhead."""
 
 RECIPES = (
     *("gan/dcgan", "gan/rpgan", "gan/wgan_gp", TINY, "gan/ring8"),
     *("autoencoder/vae", "autoencoder/vq_vae", "autoencoder/dense", "autoencoder/convolutional"),
 )
 RATIO, MEMORY, OVERHEAD = 1.05, 1.10, 0.6
-"""At most so many times as long and as much memory as by hand; or, for the smallest networks, milliseconds more."""
+"""Maximum ratios of time and memory to the reference loop; or, for the smallest networks, added milliseconds."""
 
 COLUMNS = (
-    *("recipe", "a step, ms", "by hand, ms", f"ratio (at most {RATIO})", "of processor time"),
+    *("recipe", "a step, ms", "reference loop, ms", f"ratio (at most {RATIO})", "of processor time"),
     *(f"more of it, ms (tiny: at most {OVERHEAD})", f"memory (at most {MEMORY})", "images/s", "first step, s"),
 )
 
@@ -54,11 +54,11 @@ def line(recipe: str, runs: list[Run], report: Report) -> str:
 
 
 def recorded(runs: list[Run], report: Report) -> dict[str, Any]:
-    """What is kept of a row: each figure with its range, and the milliseconds that are added."""
+    """The stored results of a row: each metric with its range, and the added milliseconds."""
     kept: dict[str, Any] = {}
-    for figure in report.figures:
-        ends = figure.spread
-        kept[figure.name] = figure.value if ends is None else {"median": figure.value, "low": ends[0], "high": ends[1]}
+    for metric in report.measurements:
+        ends = metric.spread
+        kept[metric.name] = metric.value if ends is None else {"median": metric.value, "low": ends[0], "high": ends[1]}
     for name, clock in (("more_ms", "wall"), ("processor_more_ms", "processor")):
         more = [1e3 * (getattr(run.library, clock) - getattr(run.by_hand, clock)) for run in runs]
         kept[name] = statistics.median(more)
@@ -73,14 +73,14 @@ def spread(value: float, ends: tuple[float, float] | None) -> str:
 def main() -> None:
     """Parse the options, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    told = "recipes that are written by hand, each with options of fit if quoted"
-    parser.add_argument("--recipes", nargs="+", default=RECIPES, help=told)
+    text = "recipes that have a reference loop, each with options of fit if quoted"
+    parser.add_argument("--recipes", nargs="+", default=RECIPES, help=text)
     parser.add_argument("--repeats", type=int, default=3, help="runs")
     parser.add_argument("--steps", type=int, default=60, help="timed steps of a run")
     parser.add_argument("--warm_up", type=int, default=10, help="steps before them")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
-    parser.add_argument("--output", type=Path, help="JSON file to write all figures to")
-    parser.add_argument("--record", action="store_true", help="keep the figures in results/ and write the pages anew")
+    parser.add_argument("--output", type=Path, help="JSON file to write all metrics to")
+    parser.add_argument("--record", action="store_true", help="store the metrics in results/ and rewrite the pages")
     options = parser.parse_args()
     silence()
     torch.set_num_threads(options.threads)
@@ -99,9 +99,9 @@ def main() -> None:
         if options.output:
             options.output.write_text(json.dumps(found, indent=2))
     if options.record:
-        told = {recipe: f"--config {recipe}" for recipe in kept}
+        options_of = {recipe: f"--config {recipe}" for recipe in kept}
         size = f"{options.threads} thread(s), medians of {options.repeats} run(s) of {options.steps} steps"
-        gallery.record("speed", kept, told, size)
+        gallery.record("speed", kept, options_of, size)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Train and measure the rows of the tables in configs/README.md: ``python tests/benchmarks/tables.py modes``.
 
-Each row is a recipe with options, trained once a seed by the command line, one thread each, and measured by the verb
-``evaluate`` on the test split. What was trained or measured before, by its files below --folder, is not done again, so
-an interrupted table goes on. Times are CPU seconds of the training, which a busy machine changes little. With
-``--record`` the figures go into ``results/`` and from there into the pages.
+Each row is a recipe with options, trained once a seed by the command line, one thread each, and measured by
+``evaluate`` on the test split. Rows whose files are below --folder already are not trained or measured again, so an
+interrupted table can be resumed. Times are CPU seconds of the training, which a busy machine changes little. With
+``--record`` the metrics go into ``results/`` and from there into the pages.
 """
 
 import argparse
@@ -159,12 +159,12 @@ TABLES = {
 
 
 def name_of(row: Row, seed: int) -> str:
-    """What a run of a row is called."""
+    """The name of a run of a row."""
     return re.sub(r"\W+", "_", f"{row.label} {seed}")
 
 
 def measure(row: Row, seed: int, table: Table, folder: Path) -> dict[str, float]:
-    """Train and measure a row, each unless its file is there; returns figures and CPU seconds of the training."""
+    """Train and measure a row, each unless its file is there; returns metrics and CPU seconds of the training."""
     name = name_of(row, seed)
     log, trained, measured = folder / f"{name}.log", folder / name / "trained.json", folder / name / "evaluation.json"
     program = [sys.executable, "-m", "lightning_gen"]
@@ -182,7 +182,7 @@ def measure(row: Row, seed: int, table: Table, folder: Path) -> dict[str, float]
 
 
 def fingerprint(row: Row, table: Table) -> str:
-    """What was asked for, with the content of the recipes: a row whose recipe has changed is trained again."""
+    """The options of a row and the content of its recipes: a row whose recipe has changed is trained again."""
     words = [*row.options.split(), *table.setting.split()]
     contents = [recipes.load(recipes.find(after)) for word, after in pairwise(words) if word == "--config"]
     return hashlib.sha256(json.dumps([words, contents]).encode()).hexdigest()[:16]
@@ -208,7 +208,7 @@ def call(command: list[str], log: Path) -> float:
 
 @torch.no_grad()
 def reconstructions(runs: list[Path], count: int = 24, size: int = 32) -> torch.Tensor:
-    """The first test images, and below them their reconstructions by the autoencoder of each run; uint8."""
+    """The first test images, and below them their reconstructions by the autoencoders of some runs; uint8."""
     rows: list[torch.Tensor] = []
     for run in runs:
         trained = Trained.open(str(run / "checkpoints" / "last.ckpt"))
@@ -226,11 +226,11 @@ def main() -> None:
     """Parse the options, train what is missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", choices=TABLES)
-    parser.add_argument("--folder", type=Path, default=Path("runs") / "tables", help="where runs and figures go")
+    parser.add_argument("--folder", type=Path, default=Path("runs") / "tables", help="folder of runs and metrics")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     parser.add_argument("--seeds", type=int, help="runs of each row")
     parser.add_argument("--rows", nargs="*", help="labels of the rows to run; all if left out")
-    parser.add_argument("--record", action="store_true", help="keep the figures in results/ and write the pages anew")
+    parser.add_argument("--record", action="store_true", help="store the metrics in results/ and rewrite the pages")
     parser.add_argument("--image", type=Path, help="PNG of the first seed's reconstructions, the originals on top")
     options = parser.parse_args()
     table = TABLES[options.table]

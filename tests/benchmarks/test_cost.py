@@ -1,4 +1,4 @@
-"""What is worked out of several devices, against small cases."""
+"""Calculated costs of several devices, against small cases."""
 
 import pytest
 import torch
@@ -6,8 +6,8 @@ from cost import Cost, Work
 
 
 def test_what_a_ring_sends():
-    """Three devices pass each third of the gradient on four times: twice to add up, twice to hand around."""
-    cost = Cost(generator=300, discriminator=600, turns=2, flops=0, launches=0)
+    """Three devices send each third of the gradient four times: twice to sum it, twice to distribute the sum."""
+    cost = Cost(generator=300, discriminator=600, updates=2, flops=0, launches=0)
     assert cost.sent == 4 * (300 + 600 + 600)
     assert cost.on_the_way(bandwidth=1000, devices=3) == pytest.approx(4 * (6000 / 3) / 1000)
     assert cost.on_the_way(bandwidth=1000, devices=1) == 0

@@ -26,7 +26,7 @@ def _double_precision():
 
 
 class Beside(Callback):
-    """Trains copies by hand on the batches that this process has seen; saves weights and collectives of all."""
+    """Trains copies by the reference loop on the batches of this process; saves weights and collectives of both."""
 
     def __init__(self, folder):
         self.folder = folder

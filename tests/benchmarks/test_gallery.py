@@ -1,4 +1,4 @@
-"""The pages are what the recipes and the measured results say."""
+"""The pages show the recipes and the stored results."""
 
 import json
 

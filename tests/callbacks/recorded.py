@@ -1,4 +1,4 @@
-"""Runs of the command line on tiny settings, and what TensorBoard finds in their folders."""
+"""Runs of the command line on tiny settings, and the content of their folders as TensorBoard reads it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Checkpoints at a rhythm in images, at the end, and of the best validation figure."""
+"""Checkpoints at an interval in images, at the end, and of the best validation metric."""
 
 import contextlib
 import os

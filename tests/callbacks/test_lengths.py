@@ -1,4 +1,4 @@
-"""Lengths and rhythms count images, whatever the batch size."""
+"""Lengths and intervals count images, for any batch size."""
 
 from types import SimpleNamespace
 

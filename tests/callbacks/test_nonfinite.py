@@ -1,4 +1,4 @@
-"""A run that goes wrong is stopped, or sent back, with the right one to blame and the last good state intact."""
+"""A run that is not finite ends or goes back, names the first value that was not, and keeps the last good state."""
 
 import math
 import os
@@ -78,7 +78,7 @@ class Toll(Part, Term):
 
 
 class Game(Part, NonSaturating):
-    """A game whose generator pays."""
+    """An objective whose generator loss is replaced."""
 
     def generator(self, real_logits, fake_logits):
         return super().generator(real_logits, fake_logits) + self.paid(fake_logits)
@@ -136,25 +136,25 @@ class Seen(Callback):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize(("player", "figure"), [("discriminator", "fine"), ("generator", "loss")])
-def test_the_first_loss_that_is_not_finite_is_named(gan, fit, player, figure, value):
-    part = (Fine() if player == "discriminator" else Game()).prepare((3,), value)
-    module = gan(penalties={"fine": part}) if player == "discriminator" else gan(objective=part)
+@pytest.mark.parametrize(("network", "figure"), [("discriminator", "fine"), ("generator", "loss")])
+def test_the_first_loss_that_is_not_finite_is_named(gan, fit, network, figure, value):
+    part = (Fine() if network == "discriminator" else Game()).prepare((3,), value)
+    module = gan(penalties={"fine": part}) if network == "discriminator" else gan(objective=part)
     seen = Seen()
     with pytest.raises(NonFiniteError) as end:
         fit(module, before=[seen])
-    assert str(end.value).startswith(f"the {player}'s {figure} became {value} in the batch up to 192 images: ")
+    assert str(end.value).startswith(f"the {network}'s {figure} became {value} in the batch up to 192 images: ")
     assert seen.batches == 5, "it looks after the fifth batch"
-    for option in (f"--model.{player}_optimizer.lr", f"--model.{player}_clip 1"):
+    for option in (f"--model.{network}_optimizer.lr", f"--model.{network}_clip 1"):
         assert option in str(end.value)
     assert "bf16" not in str(end.value)
 
 
-@pytest.mark.parametrize("player", ["discriminator", "generator"])
-def test_a_gradient_that_is_not_finite_names_its_player_although_the_loss_is_fine(gan, fit, player):
-    part = (Fine() if player == "discriminator" else Game()).prepare((3,), cost=steep)
-    module = gan(penalties={"fine": part}) if player == "discriminator" else gan(objective=part)
-    with pytest.raises(NonFiniteError, match=f"the {player}'s gradient became nan in the batch up to 192 images"):
+@pytest.mark.parametrize("network", ["discriminator", "generator"])
+def test_a_gradient_that_is_not_finite_names_its_network_although_the_loss_is_fine(gan, fit, network):
+    part = (Fine() if network == "discriminator" else Game()).prepare((3,), cost=steep)
+    module = gan(penalties={"fine": part}) if network == "discriminator" else gan(objective=part)
+    with pytest.raises(NonFiniteError, match=f"the {network}'s gradient became nan in the batch up to 192 images"):
         fit(module)
 
 
@@ -169,15 +169,15 @@ def test_an_autoencoder_is_looked_at_as_well(autoencoder, fit, cost, figure, acc
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize(
-    ("player", "figure", "cost"), [("autoencoder", "toll", exact), ("discriminator", "gradient", steep)]
+    ("network", "figure", "cost"), [("autoencoder", "toll", exact), ("discriminator", "gradient", steep)]
 )
-def test_both_players_of_an_adversarial_autoencoder_are_looked_at(fit, player, figure, cost, accumulate):
+def test_both_networks_of_an_adversarial_autoencoder_are_looked_at(fit, network, figure, cost, accumulate):
     call = (3 * accumulate,)
-    if player == "autoencoder":
+    if network == "autoencoder":
         module = adversarial(Toll().prepare(call, cost=cost), accumulate=accumulate)
     else:
         module = adversarial(penalty=Fine().prepare(call, cost=cost), accumulate=accumulate)
-    with pytest.raises(NonFiniteError, match=f"the {player}'s {figure} became nan in the batch up to 192 images"):
+    with pytest.raises(NonFiniteError, match=f"the {network}'s {figure} became nan in the batch up to 192 images"):
         fit(module)
 
 
@@ -253,7 +253,7 @@ def test_a_good_last_checkpoint_is_not_written_over(gan, fit, tmp_path):
 
 
 def test_weights_that_are_not_finite_are_not_written_although_all_losses_are(gan, fit, tmp_path):
-    """Zero divided by zero in the last step of the player that plays last."""
+    """Zero divided by zero in the last step of the network that is trained last."""
     kept = Kept(tmp_path / "last.ckpt")
 
     class Spoil(Callback):
@@ -291,7 +291,7 @@ def test_the_best_checkpoint_is_not_written_over(gan, fit, trainer, tmp_path):
 
 
 class Signal(Callback):
-    """Asks the run to leave after its fifth batch."""
+    """Stops the run after its fifth batch."""
 
     def on_train_batch_end(self, trainer, pl_module, *args):
         if pl_module.images_seen == 320:
@@ -372,9 +372,9 @@ def test_a_run_that_goes_back_is_in_the_state_of_its_checkpoint_to_the_bit(
     assert seen.images == [64 * n for n in (*range(1, 9), *range(5, 13))]
     assert finite(module)
     figure = {exact: "fine" if kind == "gan" else "toll", steep: "gradient"}[cost]
-    player = "discriminator" if kind == "gan" else "autoencoder"
+    network = "discriminator" if kind == "gan" else "autoencoder"
     assert capsys.readouterr().err == (
-        f"the {player}'s {figure} became nan in the batch up to 448 images: back to the 256 of "
+        f"the {network}'s {figure} became nan in the batch up to 448 images: back to the 256 of "
         f"{tmp_path}/last.ckpt, rollback 1 of 1\n"
     )
 
@@ -420,7 +420,9 @@ def test_a_run_whose_epochs_are_over_ends_with_the_state_of_its_checkpoint(gan, 
 
 def test_a_run_goes_back_so_often_and_then_stops(gan, fit, tmp_path, capsys):
     kept = Kept(tmp_path / "last.ckpt")
-    with pytest.raises(NonFiniteError, match="fine became nan in the batch up to 320 images, after 2 rollbacks: go on"):
+    with pytest.raises(
+        NonFiniteError, match="fine became nan in the batch up to 320 images, after 2 rollbacks: resume"
+    ):
         fit(gan(penalties={"fine": Fine().prepare(range(5, 99))}), every=256, rollbacks=2, before=[kept])
     assert capsys.readouterr().err.count("rollback") == 2
     assert kept.path.read_bytes() == kept.content[256]
@@ -520,7 +522,7 @@ def test_numbers_out_of_range_are_refused(options, said):
 def turning(monkeypatch):
     """Let the discriminator's loss be nan in some of its calls, counted from 1."""
 
-    def turn(*calls):
+    def spoil(*calls):
         count, pay = [0], NonSaturating.discriminator
 
         def paid(self, real_logits, fake_logits):
@@ -529,7 +531,7 @@ def turning(monkeypatch):
 
         monkeypatch.setattr(NonSaturating, "discriminator", paid)
 
-    return turn
+    return spoil
 
 
 def test_fit_stops_with_one_sentence_and_leaves_the_last_good_checkpoint(tmp_path, capsys, turning):
@@ -586,7 +588,7 @@ import torch
 from lightning_gen.objectives import NonSaturating
 
 class Turning(NonSaturating):
-    \"\"\"Its discriminator's loss turns on one of two processes, once.\"\"\"
+    \"\"\"Its discriminator's loss becomes nan on one of two processes, once.\"\"\"
 
     def __init__(self):
         super().__init__()

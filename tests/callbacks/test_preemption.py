@@ -34,7 +34,7 @@ class Signal(Callback):
 
 
 class Written(Callback):
-    """Notes when a checkpoint is made, and the updates of both players at that time."""
+    """Records when a checkpoint is written, and the updates of both networks at that time."""
 
     def __init__(self):
         self.states = []

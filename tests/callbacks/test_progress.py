@@ -120,4 +120,4 @@ def test_the_trainers_flags_for_trials_work(tmp_path, capsys, recipe, flag, valu
     assert "images/s" in capsys.readouterr().err
     written = {path.name for path in tmp_path.rglob("*.*")}
     assert ("last.ckpt" in written) is (flag != "fast_dev_run")
-    assert not (flag == "fast_dev_run" and written), "a trial leaves nothing behind"
+    assert not (flag == "fast_dev_run" and written), "fast_dev_run writes no files"

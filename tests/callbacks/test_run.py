@@ -1,4 +1,4 @@
-"""RunFolder and Report: what a run writes about itself, and what it tells its user."""
+"""RunFolder and Report: the files of a run, and what it prints."""
 
 import errno
 import re
@@ -69,13 +69,13 @@ def test_a_run_can_be_repeated_from_its_configuration(tmp_path):
     assert {key for key in configs[0] if configs[0][key] != configs[1].get(key)} == {"name"}
 
 
-@pytest.mark.parametrize(("recipe", "pictures", "verbs"), [("gan/dcgan", 1, 1), ("autoencoder/vae", 2, 2)])
-def test_the_report_names_what_exists(tmp_path, capsys, recipe, pictures, verbs):
+@pytest.mark.parametrize(("recipe", "images", "commands"), [("gan/dcgan", 1, 1), ("autoencoder/vae", 2, 2)])
+def test_the_report_names_what_exists(tmp_path, capsys, recipe, images, commands):
     folder = recorded.fit(tmp_path, "run", recipe, 192)
     report = capsys.readouterr().out.split("Trained on ")[1]
     assert report.startswith("192 images in 0 min ")
     named = [Path(word) for word in report.split() if word.startswith(str(tmp_path))]
-    assert len(named) == pictures + verbs + 3
+    assert len(named) == images + commands + 3
     assert all(path.exists() for path in named)
     assert {*(folder / "samples").glob("*-000000192.png"), folder / "checkpoints" / "last.ckpt", folder} <= set(named)
 
@@ -88,12 +88,12 @@ def test_the_next_command_of_the_report_works(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "samples.png").exists()
 
 
-@pytest.mark.parametrize(("variational", "verbs"), [(False, ["evaluate"]), (True, ["evaluate", "sample"])])
-def test_what_can_be_sampled_is_sampled_next(autoencoder, trainer, tmp_path, capsys, variational, verbs):
+@pytest.mark.parametrize(("variational", "commands"), [(False, ["evaluate"]), (True, ["evaluate", "sample"])])
+def test_what_can_be_sampled_is_sampled_next(autoencoder, trainer, tmp_path, capsys, variational, commands):
     callbacks = [MaxImages(64), Report(tmp_path), ImageCheckpoint(None, tmp_path / "checkpoints")]
     runner = trainer(max_epochs=-1, callbacks=callbacks, enable_checkpointing=True)
     runner.fit(autoencoder(variational=variational), Digits(8))
-    assert re.findall(r"-m lightning_gen (\w+) ", capsys.readouterr().out) == verbs
+    assert re.findall(r"-m lightning_gen (\w+) ", capsys.readouterr().out) == commands
 
 
 def test_the_report_opens_with_what_is_trained(gan, trainer, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""SampleGrid: pictures that can be compared, and a training that does not notice them."""
+"""SampleGrid: grids that can be compared, and a training that does not depend on them."""
 
 from functools import partial
 
@@ -37,7 +37,7 @@ def assert_equal(left, right):
     torch.testing.assert_close(left, right, rtol=0, atol=0)
 
 
-def test_pictures_are_drawn_at_multiples_and_at_the_end(gan, trainer, tmp_path):
+def test_grids_are_drawn_at_multiples_and_at_the_end(gan, trainer, tmp_path):
     grid = SampleGrid(256, tmp_path)
     trainer(max_epochs=-1, callbacks=[MaxImages(600), grid]).fit(gan(), Digits(8))
     assert names(tmp_path) == ["samples-000000256.png", "samples-000000512.png", "samples-000000640.png"]
@@ -77,7 +77,7 @@ def test_drawing_leaves_the_module_as_it_was(request, trainer, tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["gan", "autoencoder"])
-def test_a_run_with_pictures_ends_as_one_without(request, trainer, tmp_path, kind):
+def test_a_run_with_grids_ends_as_one_without(request, trainer, tmp_path, kind):
     def train(*callbacks):
         torch.manual_seed(0)
         options = {"batch_norm": True} if kind == "gan" else {"variational": True}
@@ -116,9 +116,9 @@ def test_what_a_corruption_hides_is_shown_between_original_and_reconstruction(au
 
 
 def test_reconstructions_of_a_conditional_autoencoder_are_told_the_classes(autoencoder, trainer, tmp_path):
-    told = {"conditioning": Concatenation(10)}
+    options = {"conditioning": Concatenation(10)}
     module = autoencoder(
-        encoder=DenseEncoder((1, 8, 8), 3, (16,), **told), decoder=DenseDecoder((1, 8, 8), 3, (16,), **told)
+        encoder=DenseEncoder((1, 8, 8), 3, (16,), **options), decoder=DenseDecoder((1, 8, 8), 3, (16,), **options)
     )
     data = Digits(8)
     trainer(max_steps=1, callbacks=[SampleGrid(None, tmp_path)], val_check_interval=1).fit(module, data)

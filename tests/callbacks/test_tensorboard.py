@@ -1,4 +1,4 @@
-"""What a run leaves in its folder, read as TensorBoard reads it; and TensorBoard itself, looked at with a browser."""
+"""The files of a run as TensorBoard reads them; and TensorBoard itself in a browser."""
 
 import contextlib
 import io
@@ -55,20 +55,20 @@ def vae(runs):
 
 
 def pixels(file):
-    """The colours of a picture, ``(height, width, 3)``."""
+    """The colours of an image, ``(height, width, 3)``."""
     return np.asarray(Image.open(file).convert("RGB"))
 
 
-def colours(picture):
-    """How many different colours a picture has."""
-    return len(np.unique(picture.reshape(-1, 3), axis=0))
+def colours(image):
+    """The number of different colours in an image."""
+    return len(np.unique(image.reshape(-1, 3), axis=0))
 
 
-@pytest.mark.parametrize(("name", "pictures"), [("gan", ["samples"]), ("vae", ["reconstructions", "samples"])])
-def test_a_run_leaves_all_that_is_promised(runs, name, pictures):
+@pytest.mark.parametrize(("name", "grids"), [("gan", ["samples"]), ("vae", ["reconstructions", "samples"])])
+def test_a_run_leaves_all_that_is_promised(runs, name, grids):
     folder = runs / name
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
-    expected = [f"{picture}-{images:09d}.png" for picture in pictures for images in (128, 256, 320)]
+    expected = [f"{grid}-{images:09d}.png" for grid in grids for images in (128, 256, 320)]
     assert sorted(path.name for path in (folder / "samples").iterdir()) == expected
     assert (folder / "config.yaml").is_file()
     assert len(list(folder.glob("events.out.tfevents.*"))) == 1
@@ -120,7 +120,7 @@ def test_the_loss_is_the_weighted_sum_of_the_terms(vae):
 
 
 @pytest.mark.parametrize(("run", "tags"), [("gan", {"samples"}), ("vae", {"samples", "reconstructions"})])
-def test_pictures_are_on_the_axis_of_images_and_equal_the_files(runs, run, tags, request):
+def test_grids_are_on_the_axis_of_images_and_equal_the_files(runs, run, tags, request):
     found = request.getfixturevalue(run)
     assert set(found.Tags()["images"]) == {f"pictures/{tag}" for tag in tags}
     for tag in tags:
@@ -233,7 +233,7 @@ def eventually(look, holds, looks=5):
     raise AssertionError(f"it did not hold in {looks} looks")
 
 
-def picture_of(folder, server, tab):
+def screenshot(folder, server, tab):
     """A tab as the browser paints it; the file stays in the folder for who wants to look."""
     file = folder / f"{tab}-{server.rsplit(':')[-1]}.png"
     browse(folder / "profile", f"--screenshot={file}", f"{server}/#{tab}")
@@ -252,9 +252,9 @@ def test_tensorboard_shows_the_runs(server, bare_server, tmp_path):
     )
     assert len(re.findall("<(?:image|scalar)-card-component", page)) == 5, "three charts, and the samples of two runs"
     for tab in ("timeseries", "scalars", "images", "hparams"):
-        bare = picture_of(tmp_path, bare_server, tab)
+        bare = screenshot(tmp_path, bare_server, tab)
         eventually(
-            lambda tab=tab: picture_of(tmp_path, server, tab),
+            lambda tab=tab: screenshot(tmp_path, server, tab),
             lambda shown, bare=bare: colours(shown) > 100 and (shown != bare).any(axis=2).mean() > 0.03,
         )
 

@@ -1,4 +1,4 @@
-"""The layers of a command: what the user says wins, what is left open is laid underneath."""
+"""The layers of a command: the user's settings override those of recipes and checkpoints."""
 
 import json
 
@@ -74,7 +74,7 @@ def test_a_run_without_its_last_state_goes_on_from_another_one_that_is_named(tmp
         command.complete()
 
 
-def test_a_verb_that_measures_needs_a_checkpoint():
+def test_a_command_that_measures_needs_a_checkpoint():
     with pytest.raises(InputError, match="test needs a trained model"):
         CommandLine(["test"], KNOWN).complete()
     assert CommandLine(["test", "--help"], KNOWN).complete()

@@ -1,4 +1,4 @@
-"""Each mistake is one clear sentence on stderr and exit status 2; nothing is written, nothing is lost."""
+"""Each mistake is one clear sentence on stderr with exit status 2; no file is written or lost."""
 
 import os
 from pathlib import Path
@@ -185,7 +185,7 @@ def test_a_checkpoint_with_code_is_refused_by_every_verb_and_nothing_runs(capsys
 
 
 @pytest.mark.parametrize(
-    ("verb", "place"),
+    ("command", "place"),
     [
         (["fit", "--ckpt_path"], "generator"),
         (["validate", "--ckpt_path"], "objective"),
@@ -193,13 +193,13 @@ def test_a_checkpoint_with_code_is_refused_by_every_verb_and_nothing_runs(capsys
         (["evaluate"], "augmentation"),
     ],
 )
-def test_a_checkpoint_cannot_import_a_module(capsys, trained, here, verb, place):
+def test_a_checkpoint_cannot_import_a_module(capsys, trained, here, command, place):
     (here / "hostile.py").write_text("open('trace', 'w')\n")
     stored = torch.load(trained, weights_only=True)
     for value in ("hostile.Foo", {"class_path": "hostile.Foo", "init_args": {}}):
         stored["hyper_parameters"][place] = value
         torch.save(stored, "hostile.ckpt")
-        assert "not loaded" in refused(capsys, *verb, "hostile.ckpt")
+        assert "not loaded" in refused(capsys, *command, "hostile.ckpt")
     assert not Path("trace").exists()
 
 
@@ -242,8 +242,8 @@ def test_a_full_disk_is_a_sentence_and_earlier_checkpoints_survive(capsys, train
     assert not list(trained.parent.glob("*.partial"))
 
 
-def pictures(folder):
-    """A folder of pictures, one of them cut off in the middle; returns its name."""
+def images(folder):
+    """A folder of images, one of them truncated; returns its name."""
     for index in range(16):
         pixels = np.random.default_rng(index).integers(0, 256, (24, 24, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{index:02d}.jpg")
@@ -252,15 +252,15 @@ def pictures(folder):
     return broken.name
 
 
-def test_a_folder_without_pictures_is_a_sentence(capsys, here):
+def test_a_folder_without_images_is_a_sentence(capsys, here):
     (here / "empty").mkdir()
     (here / "empty" / "notes.txt").write_text("no image")
     assert "no image in empty" in refused(capsys, "fit", "--data", "ImageFolder", "--data.folder", "empty")
 
 
-def test_a_truncated_picture_is_named_and_can_be_left_out(capsys, here, tmp_path_factory):
+def test_a_truncated_image_is_named_and_can_be_left_out(capsys, here, tmp_path_factory):
     (here / "photos").mkdir()
-    name, cache = pictures(here / "photos"), tmp_path_factory.mktemp("cache")
+    name, cache = images(here / "photos"), tmp_path_factory.mktemp("cache")
     words = ["fit", "--config=autoencoder/dense", "--data=ImageFolder", "--data.folder=photos", "--data.size=8"]
     words += [f"--data.cache_dir={cache}", "--data.batch_size=4", "--max_images=8"]
     sentence = refused_after_progress(capsys, *words)

@@ -1,4 +1,4 @@
-"""The command line as its users know it."""
+"""The command line, run as users do."""
 
 import functools
 import subprocess
@@ -14,6 +14,9 @@ from lightning_gen import GANModule, GenerativeModule
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
 from lightning_gen.cli.argv import CommandLine
+from lightning_gen.cli.help import COMMAND_HELP
+from lightning_gen.cli.parser import first_line
+from lightning_gen.commands import COMMANDS
 from lightning_gen.data import Digits
 
 TINY = ["--data.size=8", "--model.generator.width=4", "--model.discriminator.width=4", "--model.generator.latent_dim=8"]
@@ -134,13 +137,13 @@ def test_what_the_user_says_wins_over_what_the_checkpoint_says():
     assert stored["lightning_gen"]["images_seen"] == 256
 
 
-@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
-def test_the_other_verbs_need_the_checkpoint_alone(verb, capsys):
+@pytest.mark.parametrize("command", ["validate", "test", "predict"])
+def test_the_other_commands_need_the_checkpoint_alone(command, capsys):
     main(["fit", *TINY, *QUIET, "--max_images=128"])
     files = sorted(Path("runs").rglob("*"))
-    main([verb, "--ckpt_path", str(last("dcgan")), "--trainer.limit_predict_batches=1"])
+    main([command, "--ckpt_path", str(last("dcgan")), "--trainer.limit_predict_batches=1"])
     assert sorted(Path("runs").rglob("*")) == files
-    if verb != "predict":
+    if command != "predict":
         assert "sliced_wasserstein" in capsys.readouterr().out
 
 
@@ -230,7 +233,7 @@ def test_as_a_process_it_is_calm_and_plain():
     assert "of 640 images" in done.stderr
 
 
-def test_help_names_every_verb_and_recipe(capsys):
+def test_help_names_every_command_and_recipe(capsys):
     for words in (["--help"], []):
         with pytest.raises(SystemExit) as end:
             main(words)
@@ -256,6 +259,16 @@ def test_help_names_every_verb_and_recipe(capsys):
     assert "Linked arguments" not in text
     for word in ("--max_images", "--name", "--trainer.devices", "--ckpt_path", "--data"):
         assert word in text
+
+
+@pytest.mark.parametrize("command", ["fit", "sample", "evaluate", "bench"])
+def test_the_help_of_a_command_describes_it_once_and_names_import(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    sentence = first_line(COMMANDS[command]) if command in COMMANDS else COMMAND_HELP[command]
+    assert text.count(sentence) == 1
+    assert "--import MODULE" in text
 
 
 def test_options_win_over_recipes_wherever_they_stand():

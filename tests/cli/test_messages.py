@@ -1,4 +1,4 @@
-"""Messages of a parser, as they were seen, and the sentence that is left of them."""
+"""Messages of jsonargparse, and the sentences to which they are shortened."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A run is what its folder says: nothing is trained into it that it is not, and nothing in it is lost."""
+"""Run folders: no run overwrites or changes another one, and no state is lost."""
 
 import shutil
 import subprocess
@@ -112,15 +112,15 @@ def test_the_last_state_is_kept_where_a_run_goes_on_from_an_earlier_one(capsys):
     assert images(state("vae")) == 192
 
 
-def broken_pictures(folder):
-    """A folder with a picture that cannot be decoded."""
+def broken_images(folder):
+    """A folder with an image that cannot be decoded."""
     folder.mkdir()
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     return ["fit", "--config=gan/dcgan", "--data=ImageFolder", f"--data.folder={folder}", "--data.cache_dir=cache"]
 
 
 def test_a_refusal_takes_away_no_folder_of_the_users(capsys, here, monkeypatch):
-    words = broken_pictures(here / "photos")
+    words = broken_images(here / "photos")
     for folder in ("myruns", "here/sub"):
         (here / folder).mkdir(parents=True)
     refused(capsys, *words, "--runs_dir=myruns")

@@ -1,4 +1,4 @@
-"""The verb ``bench``: what it measures, what it says, and that it leaves nothing behind."""
+"""The command ``bench``: its metrics, its output, and that it leaves no files."""
 
 import json
 import sys
@@ -50,12 +50,12 @@ def run(library, by_hand, **setting):
 def test_it_prints_and_writes_figures_with_their_card_and_nothing_else(tmp_path, capsys):
     main(["bench", *SHORT, "gan/dense", *TINY, "--output", "bench.json", "--trainer.precision", "bf16-mixed"])
     assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
-    told = capsys.readouterr()
-    assert told.err.splitlines() == [
+    printed = capsys.readouterr()
+    assert printed.err.splitlines() == [
         f"round {n} of 2: 3 steps of gan/dense, and as many of a reference loop" for n in (1, 2)
     ]
-    assert all(name in told.out for name in FIGURES)
-    assert "Trained on" not in told.out, "what fit says of itself is left out"
+    assert all(name in printed.out for name in FIGURES)
+    assert "Trained on" not in printed.out, "the report of fit is left out"
     found = json.loads((tmp_path / "bench.json").read_text())
     figures, card = found["figures"], found["card"]
     assert list(figures) == FIGURES
@@ -76,10 +76,10 @@ def test_it_prints_and_writes_figures_with_their_card_and_nothing_else(tmp_path,
 def test_a_recipe_that_is_not_written_by_hand_has_the_other_figures(capsys):
     tiny = ["--model.encoder.widths=[16]", "--model.decoder.widths=[16]", "--data.size=8", "--data.batch_size=16"]
     main(["bench", "autoencoder/iwae", *tiny, *SHORT, "--output", "bench.json"])
-    told = capsys.readouterr().out
-    assert "no figures of a loop by hand: ImportanceWeightedBound is not in the reference loop" in told
-    assert "peak_memory_mb" in told
-    assert "step_ratio" not in told
+    printed = capsys.readouterr().out
+    assert "no figures of a loop by hand: ImportanceWeightedBound is not in the reference loop" in printed
+    assert "peak_memory_mb" in printed
+    assert "step_ratio" not in printed
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)])
@@ -207,11 +207,11 @@ def test_an_option_that_fails_says_why_and_the_rest_goes_on(monkeypatch, capsys)
     for module in (options.__name__, command.__module__):
         monkeypatch.setattr(sys.modules[module], "measured", fails)
     main(["bench", "gan/dcgan", "--repeats", "2"])
-    told = capsys.readouterr()
-    assert "no channels_last_speedup: with --channels_last true: it has no channels\n" in told.out
-    assert "no compile_speedup: with --compile true: no compiler any more\n" in told.out
-    assert "bf16_speedup" in told.out
-    assert [line.split()[-1] for line in told.err.splitlines() if line.startswith("trying")] == [
+    printed = capsys.readouterr()
+    assert "no channels_last_speedup: with --channels_last true: it has no channels\n" in printed.out
+    assert "no compile_speedup: with --compile true: no compiler any more\n" in printed.out
+    assert "bf16_speedup" in printed.out
+    assert [line.split()[-1] for line in printed.err.splitlines() if line.startswith("trying")] == [
         *("true", "bf16-mixed", "true"),
         *("bf16-mixed", "true"),
     ]

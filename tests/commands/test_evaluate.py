@@ -67,7 +67,7 @@ def test_a_sampler_of_data_that_are_named_is_kept_only_where_the_checkpoint_name
     assert kept.endswith(".GaussianMixtureSampler")
 
 
-def test_a_sampler_is_kept_for_a_folder_of_pictures(autoencoder, checkpoint, tmp_path, capsys):
+def test_a_sampler_is_kept_for_a_folder_of_images(autoencoder, checkpoint, tmp_path, capsys):
     (tmp_path / "pictures").mkdir()
     for index in range(100):
         pixels = np.random.default_rng(index).integers(0, 256, (8, 8), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""The verb ``sample``: what it writes, and what it refuses."""
+"""The command ``sample``: the files that it writes, and its checks."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ from lightning_gen.media.images import to_uint8
 from lightning_gen.networks import Concatenation, DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
 from lightning_gen.samplers import FlowSampler, GaussianMixtureSampler
 
-verb = sys.modules[sample.__module__]
+command = sys.modules[sample.__module__]
 
 
 @pytest.fixture
@@ -44,14 +44,14 @@ def points(checkpoint):
     )
 
 
-def test_a_picture_shows_all_samples_in_a_grid(checkpoint, tmp_path):
+def test_an_image_shows_all_samples_in_a_grid(checkpoint, tmp_path):
     sample(checkpoint(), n=9, out=str(tmp_path / "new" / "grid.png"))
     with Image.open(tmp_path / "new" / "grid.png") as drawn:
         assert drawn.mode == "L"
         assert drawn.size == (3 * 64 + 4 * 2,) * 2  # 8 x 8 pixels enlarged to 64, with lines of 2 between them
 
 
-def test_an_array_holds_bytes_and_a_folder_the_same_pictures(checkpoint, tmp_path):
+def test_an_array_holds_bytes_and_a_folder_the_same_images(checkpoint, tmp_path):
     path = checkpoint()
     sample(path, n=5, out=str(tmp_path / "x.npy"))
     sample(path, n=5, out=str(tmp_path / "pictures"))
@@ -143,7 +143,7 @@ def test_the_seed_alone_decides_what_is_drawn(checkpoint, tmp_path):
     assert not np.array_equal(a, c)
 
 
-def test_points_are_floats_or_a_map_and_no_pictures(points, tmp_path):
+def test_points_are_floats_or_a_map_and_no_images(points, tmp_path):
     sample(points, n=20, out=str(tmp_path / "x.npy"))
     assert np.load(tmp_path / "x.npy").shape == (20, 2)
     assert np.load(tmp_path / "x.npy").dtype == np.float32
@@ -245,7 +245,7 @@ def test_more_samples_than_memory_holds_are_refused_before_any_is_drawn(checkpoi
 
 def test_as_many_as_the_sentence_names_are_drawn(checkpoint, tmp_path, monkeypatch):
     path = checkpoint()
-    monkeypatch.setattr(verb, "memory", lambda: 3 * 4 * 64 * 10 + 1)
+    monkeypatch.setattr(command, "memory", lambda: 3 * 4 * 64 * 10 + 1)
     with pytest.raises(InputError, match="draw at most 10 at a time with --n, each time with another --seed"):
         sample(path, n=11, out=str(tmp_path / "x.npy"))
     sample(path, n=10, out=str(tmp_path / "x.npy"))

@@ -43,7 +43,7 @@ class FromMixture(Generator):
 
 
 class Shown(Generator):
-    """Draws one picture whatever the latent, or one that is not a number."""
+    """Draws one image for every latent, or one that is not a number."""
 
     def __init__(self, value, shape=(1, 8, 8)):
         super().__init__(shape, 2)
@@ -54,7 +54,7 @@ class Shown(Generator):
 
 
 class Repeating(Generator):
-    """Draws pictures that it was given, at random; those of a class where it is conditional."""
+    """Draws given images at random; if conditional, images of the class."""
 
     def __init__(self, x, labels, num_classes=None):
         super().__init__(tuple(x.shape[1:]), 1)
@@ -82,7 +82,7 @@ READ_OFF = ["knn_accuracy", "probe_accuracy"]
 MODES = ["modes", "modes_ceiling", "modes_real", "kl", "kl_floor", "kl_real", "classifier_accuracy"]
 
 
-def figures(report):
+def metrics(report):
     return {measurement.name: measurement.value for measurement in report.measurements}
 
 
@@ -117,7 +117,7 @@ def test_an_autoencoder_that_is_pca_scores_as_pca(autoencoder):
         encoder.weight.copy_(axes), encoder.bias.copy_(-axes @ mean)
         decoder.weight.copy_(axes.T), decoder.bias.copy_(mean)
     report = assess(module, data)
-    found = figures(report)
+    found = metrics(report)
     compared = ["mse", "psnr_db", *READ_OFF]
     assert found.keys() == {*compared, *(f"pca_{name}" for name in compared), *(f"raw_{name}" for name in READ_OFF)}
     assert found["mse"] == pytest.approx(found["pca_mse"], rel=1e-4)
@@ -141,9 +141,9 @@ def test_all_is_compared_in_one_table(autoencoder):
     assert max(map(len, text.splitlines())) <= 120
 
 
-def test_raw_pixels_are_told_apart_by_brute_force(autoencoder):
+def test_the_accuracy_of_raw_pixels_is_that_of_brute_force(autoencoder):
     data = Digits(size=8)
-    found = figures(assess(autoencoder(), data))
+    found = metrics(assess(autoencoder(), data))
     (x, y), (tested, wanted) = (split_of(data, split) for split in (data.train_set, data.test_set))
     votes = y[torch.cdist(tested.flatten(1).double(), x.flatten(1).double()).topk(5, largest=False).indices]
     right = (votes.mode(dim=1).values == wanted).double().mean()
@@ -176,17 +176,17 @@ def test_too_few_training_samples_have_no_neighbours(autoencoder, monkeypatch):
     assert "knn_accuracy" not in report.card
 
 
-def test_a_conditional_autoencoder_is_told_the_classes(autoencoder):
-    told = [Concatenation(10) for _ in range(2)]
+def test_a_conditional_autoencoder_gets_the_classes(autoencoder):
+    conditionings = [Concatenation(10) for _ in range(2)]
     module = autoencoder(
-        encoder=DenseEncoder((1, 8, 8), 3, widths=(16,), conditioning=told[0]),
-        decoder=DenseDecoder((1, 8, 8), 3, widths=(16,), conditioning=told[1]),
+        encoder=DenseEncoder((1, 8, 8), 3, widths=(16,), conditioning=conditionings[0]),
+        decoder=DenseDecoder((1, 8, 8), 3, widths=(16,), conditioning=conditionings[1]),
     )
     data = Digits(size=8)
     report = assess(module, data)
     x, labels = split_of(data, data.test_set)
     expected = ((module.reconstruct(x, labels) - x) / 2).square().mean()
-    assert figures(report)["mse"] == pytest.approx(expected.item(), rel=1e-5)
+    assert metrics(report)["mse"] == pytest.approx(expected.item(), rel=1e-5)
     assert "conditioned on the class" in report.card["conditional"]
     with pytest.raises(InputError, match="have no labels"):
         assess(module, unlabelled(data))
@@ -197,9 +197,9 @@ def unlabelled(data):
     return data
 
 
-def test_without_classes_nothing_is_told_apart(autoencoder):
+def test_without_classes_there_is_no_accuracy(autoencoder):
     report = assess(autoencoder(), unlabelled(Digits(size=8)))
-    assert list(figures(report)) == ["mse", "psnr_db", "pca_mse", "pca_psnr_db"]
+    assert list(metrics(report)) == ["mse", "psnr_db", "pca_mse", "pca_psnr_db"]
     assert "no knn_accuracy: Digits has no classes" in report.to_text()
     assert "raw pixels" not in report.to_text().split("\n\n")[0]
 
@@ -207,16 +207,16 @@ def test_without_classes_nothing_is_told_apart(autoencoder):
 def test_observed_samples_are_compared(autoencoder):
     data = Digits(size=8)
     plain, report = (assess(autoencoder(input_transform=each), data) for each in (None, Binarization()))
-    assert figures(report)["pca_mse"] > 2 * figures(plain)["pca_mse"]  # noise is not compressed
-    assert figures(report)["raw_knn_accuracy"] < figures(plain)["raw_knn_accuracy"]
+    assert metrics(report)["pca_mse"] > 2 * metrics(plain)["pca_mse"]  # noise is not compressed
+    assert metrics(report)["raw_knn_accuracy"] < metrics(plain)["raw_knn_accuracy"]
     assert "Binarization" in report.card["observation"]
-    again, other = (figures(assess(autoencoder(input_transform=Binarization()), data, seed=seed)) for seed in (0, 1))
-    assert again["pca_mse"] == figures(report)["pca_mse"] != other["pca_mse"]
+    again, other = (metrics(assess(autoencoder(input_transform=Binarization()), data, seed=seed)) for seed in (0, 1))
+    assert again["pca_mse"] == metrics(report)["pca_mse"] != other["pca_mse"]
 
 
 def test_pca_of_observed_samples_is_fitted_on_observed_ones(autoencoder):
     data, module = Digits(size=8), autoencoder(input_transform=Binarization())
-    found = figures(assess(module, data))
+    found = metrics(assess(module, data))
     train, test = (
         torch.cat([batch.x for batch in observed(module, labelled(data, split, 1024 if at else 512), seeded(0))])
         for at, split in ((1, data.train_set), (0, data.test_set))
@@ -236,7 +236,7 @@ def test_use_of_a_codebook_is_that_of_the_whole_split(autoencoder, bottleneck, m
     )
     data = Digits(size=8)
     report = assess(module, data)
-    found = figures(report)
+    found = metrics(report)
     x, _ = split_of(data, data.test_set)
     indices = module.eval().bottleneck(module.encoder(x), None).quantizations[0].indices
     counts = torch.bincount(indices.flatten(), minlength=16).double()
@@ -245,7 +245,7 @@ def test_use_of_a_codebook_is_that_of_the_whole_split(autoencoder, bottleneck, m
     assert found["perplexity"] == pytest.approx(entropy.exp().item())
     assert report.card["codebook"]["sizes"] == "16"
     monkeypatch.setattr(codes, "labelled", lambda data, split, size=7: labelled(data, split, size))
-    assert figures(assess(module, data)) == pytest.approx(found)
+    assert metrics(assess(module, data)) == pytest.approx(found)
 
 
 def test_sprites_also_have_factors(autoencoder, monkeypatch):
@@ -254,16 +254,16 @@ def test_sprites_also_have_factors(autoencoder, monkeypatch):
 
     monkeypatch.setattr(sys.modules[assess.__module__], "disentanglement", measured)
     monkeypatch.setattr(codes, "VALUES", 256 * 100)
-    assert figures(assess(autoencoder((1, 16, 16)), Sprites(size=16)))["mig"] == 5
-    assert "mig" not in figures(assess(autoencoder(), Digits(size=8)))
+    assert metrics(assess(autoencoder((1, 16, 16)), Sprites(size=16)))["mig"] == 5
+    assert "mig" not in metrics(assess(autoencoder(), Digits(size=8)))
 
 
-def test_figures_are_of_the_test_split_and_pca_is_fitted_on_the_training_split(autoencoder):
+def test_metrics_are_of_the_test_split_and_pca_is_fitted_on_the_training_split(autoencoder):
     data, module = Digits(size=8), autoencoder()
     report = assess(module, data)
     x = torch.cat(list(batches(data, data.test_set)))
     expected = ((module.reconstruct(x) - x) / 2).square().mean()
-    assert figures(report)["mse"] == pytest.approx(expected.item(), rel=1e-5)
+    assert metrics(report)["mse"] == pytest.approx(expected.item(), rel=1e-5)
     assert report.card["pca"]["dimensions"] == 3
     assert report.card["pca"]["fitted_on"] == "1437 training samples"
     assert report.card["split"] == {"evaluated": "test", "train": 1437, "val": 180, "test": 180}
@@ -272,16 +272,16 @@ def test_figures_are_of_the_test_split_and_pca_is_fitted_on_the_training_split(a
 def test_points_have_no_psnr(autoencoder):
     data = Grid(count=1000)
     report = assess(linear(autoencoder, (2,), 1), data)
-    assert list(figures(report))[:2] == ["mse", "pca_mse"]
-    assert not {"psnr_db", "ssim"} & figures(report).keys()
+    assert list(metrics(report))[:2] == ["mse", "pca_mse"]
+    assert not {"psnr_db", "ssim"} & metrics(report).keys()
     assert "raw coordinates, 2 numbers" in report.to_text()
     assert "no ssim" not in report.to_text()
 
 
 def test_a_code_as_wide_as_the_data_is_compared_with_nothing_and_says_why(autoencoder):
     report = assess(linear(autoencoder, (2,), 2), Ring(count=1000))
-    assert not [name for name in figures(report) if name.startswith("pca_")]
-    assert {"mse", "knn_accuracy", "raw_knn_accuracy"} <= figures(report).keys()
+    assert not [name for name in metrics(report) if name.startswith("pca_")]
+    assert {"mse", "knn_accuracy", "raw_knn_accuracy"} <= metrics(report).keys()
     assert "no PCA: the code holds 2 numbers, and PCA needs fewer than the 2 dimensions" in report.to_text()
 
 
@@ -296,8 +296,8 @@ def test_samples_of_a_fitted_sampler_are_measured_and_named(autoencoder):
     x, generator = split_of(data, data.test_set)[0], torch.Generator().manual_seed(0)
     rows = torch.randperm(180, generator=torch.Generator().manual_seed(0))
     expected = sliced_wasserstein(module.eval().sample(180, None, generator, sampler), x[rows], 512)
-    assert figures(mixture)["sliced_wasserstein"] == pytest.approx(float(expected), rel=1e-6)
-    assert figures(prior)["sliced_wasserstein"] != pytest.approx(float(expected), rel=1e-3)
+    assert metrics(mixture)["sliced_wasserstein"] == pytest.approx(float(expected), rel=1e-6)
+    assert metrics(prior)["sliced_wasserstein"] != pytest.approx(float(expected), rel=1e-3)
     assert "GaussianMixtureSampler(components=2), fitted" in mixture.card["samples"]
     assert "prior of GaussianBottleneck" in prior.card["samples"]
     note = "no figures of gmm samples: the checkpoint holds this sampler, --sampler gmm measures its samples"
@@ -307,19 +307,19 @@ def test_samples_of_a_fitted_sampler_are_measured_and_named(autoencoder):
     assert note not in assess(module, data, draws=1, extractor=False).to_text(), "it is of other codes"
 
 
-def test_a_code_without_a_prior_draws_by_a_sampler_and_is_told_so(autoencoder):
+def test_a_code_without_a_prior_draws_by_a_sampler_and_says_so(autoencoder):
     data, module = Digits(size=8), autoencoder()
     report = assess(module, data)
     assert "no figures of samples: the code of IdentityBottleneck has no prior" in report.to_text()
     assert "--sampler gmm fits a density to the codes" in report.omitted["figures of samples"]
     assert "samples" not in report.card
-    found = figures(assess(module, data, sampler=module.fit_sampler(GaussianMixtureSampler(2), data)))
+    found = metrics(assess(module, data, sampler=module.fit_sampler(GaussianMixtureSampler(2), data)))
     assert {"sliced_wasserstein", *FEATURES} <= found.keys()
 
 
 def test_a_variational_autoencoder_also_draws(autoencoder):
     report = assess(autoencoder(variational=True), Digits(size=8), draws=2)
-    found = figures(report)
+    found = metrics(report)
     assert {"mse", "pca_mse", "elbo_nats", "nll_nats", "sliced_wasserstein", "frechet_distance"} <= found.keys()
     assert -found["nll_nats"] >= found["elbo_nats"] - 1
     table = report.to_text().split("\n\n")[0]
@@ -333,7 +333,7 @@ def test_a_variational_autoencoder_also_draws(autoencoder):
 @pytest.mark.parametrize("data", [Ring(count=20_000), Grid(count=20_000)], ids=("ring", "grid"))
 def test_a_perfect_sampler_reaches_ceilings_and_floors(gan, data):
     module = gan(generator=FromMixture(data.centres, data.scale), discriminator=DenseDiscriminator((2,), (8,)))
-    found = figures(assess(module, data, samples=50_000))
+    found = metrics(assess(module, data, samples=50_000))
     assert found["modes"] == found["modes_ceiling"] == len(data.centres)
     assert found["high_quality_percent_ceiling"] == pytest.approx(98.889, abs=1e-3)
     assert found["high_quality_percent"] == pytest.approx(98.889, abs=0.25)
@@ -346,19 +346,19 @@ def test_a_collapsed_sampler_does_not(gan):
     data = Ring(count=10_000)
     module = gan(generator=FromMixture(data.centres, data.scale, modes=1), discriminator=DenseDiscriminator((2,), (8,)))
     report = assess(module, data, samples=2000)
-    found = figures(report)
+    found = metrics(report)
     assert found["modes"] == 1
     assert found["reverse_kl"] == pytest.approx(math.log(8))
     assert found["sliced_wasserstein"] > 5 * found["sliced_wasserstein_floor"]
     assert report.card["modes"]["samples"] == 2000
 
 
-# pictures
+# images
 
 
-def test_pictures_of_one_kind_are_farther_from_the_data_than_the_data_are(gan):
+def test_images_of_one_kind_are_farther_from_the_data_than_the_data_are(gan):
     report = assess(gan(generator=Shown(-1.0)), Digits(size=8))
-    found = figures(report)
+    found = metrics(report)
     assert list(found) == ["sliced_wasserstein", "sliced_wasserstein_floor", *FEATURES]
     assert found["sliced_wasserstein"] > 2 * found["sliced_wasserstein_floor"] > 0
     assert found["frechet_distance"] > 4 * found["frechet_distance_floor"] > 0
@@ -368,19 +368,19 @@ def test_pictures_of_one_kind_are_farther_from_the_data_than_the_data_are(gan):
 
 
 def repeating(gan, split, conditional=False):
-    """A GAN that has learned a split by heart."""
+    """A GAN that draws the samples of a split."""
     x, labels = Batch.of(split[:])
     classes = {1: 10, 3: 1000}[x.shape[1]] if conditional else None
-    told = Concatenation(classes) if classes else None
-    discriminator = DenseDiscriminator(tuple(x.shape[1:]), widths=(8,), conditioning=told)
+    conditioning = Concatenation(classes) if classes else None
+    discriminator = DenseDiscriminator(tuple(x.shape[1:]), widths=(8,), conditioning=conditioning)
     return gan(generator=Repeating(x, labels, classes), discriminator=discriminator)
 
 
-def test_training_pictures_learned_by_heart_are_at_floor_and_ceilings(gan):
+def test_training_images_learned_by_heart_are_at_floor_and_ceilings(gan):
     data = Digits(size=8)
     data.setup()
     report = assess(repeating(gan, data.train_set), data)
-    found = figures(report)
+    found = metrics(report)
     assert list(found)[2:] == FEATURES
     assert found["frechet_distance"] == pytest.approx(found["frechet_distance_floor"], rel=0.25)
     assert found["precision"] == pytest.approx(found["precision_ceiling"], abs=0.1)
@@ -390,8 +390,8 @@ def test_training_pictures_learned_by_heart_are_at_floor_and_ceilings(gan):
     assert "a Digits classifier, not FID" in report.to_text()
 
 
-def test_real_pictures_are_read_once(gan, monkeypatch, tmp_path):
-    """The second time only samples pass through the classifier, and the figures are equal."""
+def test_real_images_are_read_once(gan, monkeypatch, tmp_path):
+    """The second time only samples pass through the classifier, and the metrics are equal."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     read, features = [], ConvClassifier.features
 
@@ -415,13 +415,13 @@ def test_real_pictures_are_read_once(gan, monkeypatch, tmp_path):
     [(Digits(size=8), 1), (Digits(size=8, test_fraction=0.2), 0), (Digits(size=8, seed=1), 0), (Digits(size=9), 0)],
     ids=("seed", "count", "splits", "pixels"),
 )
-def test_what_was_kept_of_others_is_not_taken(gan, data, seed):
+def test_the_cache_of_other_features_is_not_used(gan, data, seed):
     module = gan((1, data.size, data.size))
     assess(gan(), Digits(size=8), seed=0)
     beside = assess(module, data, seed=seed)
     for path in default_cache_dir().glob("features-*.pt"):
         path.unlink()
-    assert figures(assess(module, data, seed=seed)) == figures(beside)
+    assert metrics(assess(module, data, seed=seed)) == metrics(beside)
 
 
 def test_one_class_of_ten_is_precise_and_recalls_little(gan):
@@ -431,20 +431,20 @@ def test_one_class_of_ten_is_precise_and_recalls_little(gan):
     kept = module.generator.labels == 3
     for generator in (module.generator, module.generator_ema):
         generator.x, generator.labels = generator.x[kept], generator.labels[kept]
-    found = figures(assess(module, data))
+    found = metrics(assess(module, data))
     assert found["precision"] > 0.7
     assert found["recall"] < 0.2
     assert found["frechet_distance"] > 4 * found["frechet_distance_floor"]
 
 
-def test_a_conditional_model_is_asked_for_each_class(gan):
+def test_a_conditional_model_draws_each_class(gan):
     data = Digits(size=8)
     data.setup()
     module = repeating(gan, data.train_set, conditional=True)
-    assert figures(assess(module, data))["label_accuracy"] == 1  # the classifier knows what it was trained on
+    assert metrics(assess(module, data))["label_accuracy"] == 1  # the classifier knows what it was trained on
     for generator in (module.generator, module.generator_ema):
         generator.labels = (generator.labels + 1) % 10
-    assert figures(assess(module, data))["label_accuracy"] == 0
+    assert metrics(assess(module, data))["label_accuracy"] == 0
 
 
 def test_classes_that_the_data_do_not_have_are_not_scored(gan):
@@ -458,16 +458,16 @@ def test_classes_that_the_data_do_not_have_are_not_scored(gan):
 
 def test_the_classifier_can_be_switched_off(gan, capsys):
     report = assess(gan(generator=Shown(-1.0)), Digits(size=8, seed=1), extractor=False)
-    assert list(figures(report)) == ["sliced_wasserstein", "sliced_wasserstein_floor"]
+    assert list(metrics(report)) == ["sliced_wasserstein", "sliced_wasserstein_floor"]
     assert "--extractor false" in report.to_text()
     assert "extractor" not in report.card
     assert "training a classifier" not in capsys.readouterr().err
 
 
-def test_pictures_without_labels_say_why_there_are_no_features(gan, tmp_path):
+def test_images_without_labels_say_why_there_are_no_features(gan, tmp_path):
     torch.save(torch.rand(100, 1, 8, 8), tmp_path / "x.pt")
     report = assess(gan(), Tensors(str(tmp_path / "x.pt")))
-    assert list(figures(report)) == ["sliced_wasserstein", "sliced_wasserstein_floor"]
+    assert list(metrics(report)) == ["sliced_wasserstein", "sliced_wasserstein_floor"]
     assert "no features: Tensors has no classes" in report.to_text()
 
 
@@ -478,7 +478,7 @@ def test_real_stacks_find_all_modes_that_so_many_can_find(gan):
     data = StackedDigits(size=8, count=20_000)
     data.setup()
     report = assess(repeating(gan, data.train_set), data, samples=8000)
-    found = figures(report)
+    found = metrics(report)
     assert list(found)[2:] == MODES
     assert found["modes_ceiling"] == 1000
     assert found["modes"] > 990
@@ -493,7 +493,7 @@ def test_real_stacks_find_all_modes_that_so_many_can_find(gan):
 
 def test_a_collapsed_sampler_of_stacks_has_one_mode(gan):
     module = gan((3, 8, 8), generator=Shown(-1.0, (3, 8, 8)))
-    found = figures(assess(module, StackedDigits(size=8, count=1000), samples=500))
+    found = metrics(assess(module, StackedDigits(size=8, count=1000), samples=500))
     assert found["modes"] == 1
     assert found["kl"] == pytest.approx(math.log(1000))
 
@@ -501,7 +501,7 @@ def test_a_collapsed_sampler_of_stacks_has_one_mode(gan):
 def test_a_conditional_model_of_stacks_must_hit_all_three_digits(gan):
     data = StackedDigits(size=8, count=20_000)
     data.setup()
-    found = figures(assess(repeating(gan, data.train_set, conditional=True), data, samples=1000))
+    found = metrics(assess(repeating(gan, data.train_set, conditional=True), data, samples=1000))
     assert found["label_accuracy"] > 0.97
 
 

@@ -1,4 +1,4 @@
-"""Disentanglement of encoders that are known beforehand, on small sprites."""
+"""Disentanglement metrics of encoders with known values, on small sprites."""
 
 import math
 
@@ -24,7 +24,7 @@ def data():
 
 
 class Measuring(Encoder):
-    """Reads where the ink of a picture is and how much there is: x, y and scale, and nothing else."""
+    """Encodes position and amount of the ink of an image: x, y and scale, and no other factor."""
 
     def __init__(self, width=3):
         super().__init__(SHAPE, width)
@@ -55,7 +55,7 @@ def test_an_encoder_that_measures_three_factors_is_disentangled_in_these(autoenc
     report = disentanglement(measuring(autoencoder), data, 0)
     found = figures(report)
     assert list(found) == FIGURES
-    assert found["mig"] == pytest.approx(3 / 5, abs=0.07)  # nothing is told of shape and orientation
+    assert found["mig"] == pytest.approx(3 / 5, abs=0.07)  # shape and orientation are not encoded
     assert found["dci_informativeness"] > (3 + 1 / 3 + 1 / 3) / 5 - 0.05
     assert found["factor_vae_score"] > 3 / 5
     # importance of a latent: 1 for its own factor and a third for each of the two that no latent tells
@@ -65,7 +65,7 @@ def test_an_encoder_that_measures_three_factors_is_disentangled_in_these(autoenc
     assert found["dci_completeness"] == pytest.approx(3 / 5, abs=0.1)
 
 
-def test_figures_are_those_of_the_codes_of_all_pictures(autoencoder, data):
+def test_metrics_are_of_the_codes_of_all_images(autoencoder, data):
     module = autoencoder(SHAPE, variational=True).eval()
     found = figures(disentanglement(module, data, 5))
     codes = module.encode(data.scaled((data.draw(data.factors), None)).x).detach()
@@ -90,20 +90,20 @@ def test_the_card_says_how_many_samples_and_which_estimators(autoencoder, data):
     assert card["disentanglement"]["factors"] == {"shape": 3, "scale": 3, "orientation": 3, "x": 4, "y": 4}
     assert "432, every combination" in card["disentanglement"]["pictures"]
     assert "20 bins" in card["disentanglement"]["mig"]
-    assert "288 pictures" in card["disentanglement"]["mig"]
+    assert "288 images" in card["disentanglement"]["mig"]
     assert "10000 training and 5000 evaluation votes of 64" in card["disentanglement"]["factor_vae_score"]
     assert "3 latents vote" in card["disentanglement"]["factor_vae_score"]
     assert card["disentanglement"]["seed"] == 3
-    assert (card["dci"]["fitted_on"], card["dci"]["tested_on"]) == ("288 pictures", "144 other pictures")
+    assert (card["dci"]["fitted_on"], card["dci"]["tested_on"]) == ("288 images", "144 other images")
     assert "RandomForestClassifier of scikit-learn" in card["dci"]["estimator"]
     assert "gradient boosting" in card["dci"]["differs_from"]
 
 
-def test_pictures_are_fitted_and_tested_on_as_many_as_is_usual_where_there_are_enough(autoencoder, data, monkeypatch):
+def test_images_are_fitted_and_tested_on_as_many_as_is_usual_where_there_are_enough(autoencoder, data, monkeypatch):
     monkeypatch.setattr(disentangled, "FITTED", 100)
     monkeypatch.setattr(disentangled, "TESTED", 50)
     card = disentanglement(measuring(autoencoder), data, 0).card
-    assert (card["dci"]["fitted_on"], card["dci"]["tested_on"]) == ("100 pictures", "50 other pictures")
+    assert (card["dci"]["fitted_on"], card["dci"]["tested_on"]) == ("100 images", "50 other images")
     sprites = Sprites()
     assert len(sprites.factors) >= 10_000 + 5_000  # the numbers of disentanglement_lib, without repetition
 
@@ -116,21 +116,21 @@ def test_wide_codes_are_measured_without_classifiers_and_that_is_said(autoencode
 
 
 def test_a_conditional_model_is_told_the_shapes(autoencoder, data):
-    told = []
+    given = []
 
     class Listening(DenseEncoder):
         def forward(self, x, labels=None):
-            told.append(labels)
+            given.append(labels)
             return super().forward(x, labels)
 
     encoder = Listening(SHAPE, 3, widths=(), conditioning=Concatenation(3))
     decoder = DenseDecoder(SHAPE, 3, conditioning=Concatenation(3))
     disentanglement(autoencoder(SHAPE, encoder=encoder, decoder=decoder).eval(), data, 0)
-    assert torch.equal(torch.cat(told), data.factors[:, 0])
+    assert torch.equal(torch.cat(given), data.factors[:, 0])
 
 
 class Black(Augmentation):
-    """Blacks pictures out."""
+    """Blacks images out."""
 
     def forward(self, x, generator):
         return torch.full_like(x, -1)

@@ -35,7 +35,7 @@ def meanings(report):
     return {measurement.name: measurement.meaning for measurement in report.measurements}
 
 
-def pictures(data):
+def images(data):
     return data.scaled(data.test_set[:]).x
 
 
@@ -78,9 +78,9 @@ def test_a_model_that_knows_nothing_is_at_log_2_a_pixel(autoencoder, digits):
 
 
 def test_the_elbo_is_that_of_the_whole_test_split(autoencoder, digits):
-    """By hand: cross-entropy of the pixels and closed form of the divergence, averaged over many codes."""
+    """The expected value: cross-entropy of the pixels and closed form of the divergence, averaged over many codes."""
     module = autoencoder(variational=True)
-    x, draws = pictures(digits), torch.Generator().manual_seed(1)
+    x, draws = images(digits), torch.Generator().manual_seed(1)
     with torch.no_grad():
         mean, log_variance = module.encoder(x).chunk(2, 1)
         rate = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
@@ -115,7 +115,7 @@ def test_guard_all_of_the_test_split_is_looked_at(autoencoder, digits, decoded):
 
 @pytest.mark.parametrize("at_once", [1, 4, 6])
 def test_the_estimate_is_log_mean_exp_however_the_codes_are_cut(autoencoder, digits, monkeypatch, at_once):
-    """Codes that are fixed by their number, mean + k / 6 with k = 0...5, each sample's weights by hand."""
+    """Codes that are fixed by their number, mean + k / 6 with k = 0...5, each sample's weights computed separately."""
 
     class Numbered(GaussianBottleneck):
         drawn = 0
@@ -132,7 +132,7 @@ def test_the_estimate_is_log_mean_exp_however_the_codes_are_cut(autoencoder, dig
     monkeypatch.setattr(measured, "OUTPUTS", 64 * 180 * at_once)
     module = autoencoder(variational=True, bottleneck=Numbered(3))
     found = figures(measured.estimate(module, digits, 0, 6, 180))["nll_nats"]
-    x, weights = pictures(digits), []
+    x, weights = images(digits), []
     with torch.no_grad():
         mean, log_variance = module.encoder(x).chunk(2, 1)
         for k in range(6):
@@ -179,7 +179,7 @@ def test_large_test_splits_are_drawn_from_and_take_fewer_codes(autoencoder, tmp_
 
 def test_active_units_are_those_whose_mean_varies(autoencoder, digits):
     """Variances of the posterior means: 1, 0.0121 and 0.0081, and the threshold is 0.01."""
-    x = pictures(digits).flatten(1)
+    x = images(digits).flatten(1)
     centred = x - x.mean(0)
     axis = torch.linalg.svd(centred, full_matrices=False).Vh[0]
     spread = (centred @ axis).var(correction=0).sqrt()
@@ -207,11 +207,11 @@ def test_grey_pixels_under_bernoulli_are_no_likelihood_and_black_and_white_ones_
 
 
 def test_a_density_of_pixels_is_dequantised_once_for_its_bits(autoencoder, digits):
-    """The output is 0 for every x: -log p of the dequantised pixels, by hand."""
+    """The output is 0 for every x: -log p of the dequantised pixels in closed form."""
     terms = {"reconstruction": GaussianLikelihood(0.7), "kl": KLDivergence()}
     plain = uninformative(autoencoder(variational=True, objective=terms))
     observing = uninformative(autoencoder(variational=True, objective=terms, input_transform=Dequantization()))
-    x = ((pictures(digits) + 1) * 127.5).double()
+    x = ((images(digits) + 1) * 127.5).double()
     u = torch.rand(50, *x.shape, generator=torch.Generator().manual_seed(9), dtype=torch.double)
     y = (x + u) / 128 - 1
     nats = (y.square().sum((2, 3, 4)) / (2 * 0.7**2)).mean() + 64 * (log(0.7) + 0.5 * log(2 * torch.pi))
@@ -268,10 +268,10 @@ def test_a_hierarchy_counts_the_units_of_all_levels(digits):
 
 def test_a_conditional_model_is_told_the_classes(autoencoder, digits):
     """A decoder that reads nothing but the class: figures differ between right and wrong labels."""
-    told = Concatenation(10)
+    conditioning = Concatenation(10)
     module = autoencoder(
         variational=True,
-        encoder=DenseEncoder((1, 8, 8), 6, (16,), conditioning=told),
+        encoder=DenseEncoder((1, 8, 8), 6, (16,), conditioning=conditioning),
         decoder=DenseDecoder((1, 8, 8), 3, (), conditioning=Concatenation(10)),
     )
     layer = next(m for m in module.decoder.modules() if isinstance(m, nn.Linear))
