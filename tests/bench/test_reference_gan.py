@@ -62,13 +62,13 @@ def test_the_weights_are_those_of_a_loop_by_hand(name, trainer):
         ({"objective": Minimax(label_smoothing=0.1)}, "Minimax with label_smoothing 0.1 is not in the reference loop"),
         ({"objective": RelativisticAverage()}, "RelativisticAverage is not in the reference loop"),
         ({"penalties": {"slope": GradientPenalty(centre=0)}}, "GradientPenalty with centre 0 is not"),
-        ({"penalties": {"r1": R1(1.0)}}, "R1 and R2 together only"),
+        ({"penalties": {"r1": R1(1.0)}}, "R1 and R2 only together"),
         ({"penalties": {"r1": R1(1.0, every=4), "r2": R2(1.0, every=4)}}, "R1 with every 4 is not"),
-        ({"accumulate": 2}, "no clipping of gradients, accumulation or prior"),
-        ({"generator_clip": 1.0}, "no clipping of gradients"),
+        ({"accumulate": 2}, "no clipping or accumulation of gradients and no prior"),
+        ({"generator_clip": 1.0}, "no clipping"),
     ],
 )
-def test_what_is_not_written_by_hand_is_refused(options, sentence, gan):
+def test_what_is_not_in_the_reference_loop_is_refused(options, sentence, gan):
     with pytest.raises(NotImplementedError, match=sentence):
         by_hand(gan(**options), [])
 

@@ -442,7 +442,7 @@ def test_a_run_that_goes_on_from_an_earlier_state_keeps_the_best(train, tmp_path
 def test_a_damaged_best_state_is_said_and_followed_by_another(train, tmp_path):
     train(tmp_path, risen, 640)
     os.truncate(tmp_path / "best.ckpt", 1000)
-    with pytest.warns(UserWarning, match=r"best.ckpt .*; the next state that is validated takes its place"):
+    with pytest.warns(UserWarning, match=r"best.ckpt .*; the next validated state replaces it"):
         assert train(tmp_path, risen, 1280, tmp_path / "last.ckpt") == 1280
 
 

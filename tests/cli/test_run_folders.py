@@ -148,7 +148,7 @@ def test_a_refusal_takes_away_no_run_of_another_process(capsys, here):
     assert Path("runs/run/checkpoints/last.ckpt").read_text() == "theirs"
     shutil.rmtree("runs")
     sys.modules.pop("slow")
-    assert "another run was made in runs/run meanwhile" in refused(capsys, *words)
+    assert "another run was started in runs/run meanwhile" in refused(capsys, *words)
     assert Path("runs/run/config.yaml").read_text() == "theirs"
     assert Path("runs/run/checkpoints/last.ckpt").read_text() == "theirs"
     assert {path.name for path in Path("runs/run").iterdir()} == {"config.yaml", "checkpoints", LOCK}

@@ -285,7 +285,7 @@ def test_a_sampler_is_fitted_once_and_kept_in_the_checkpoint(coder, tmp_path, ca
     sample(path, n=5, out=str(out), sampler="gmm")
     said = capsys.readouterr().out
     assert "fitting GaussianMixtureSampler to the codes of the training split of Digits" in said
-    assert f"kept in {path}" in said
+    assert f"stored in {path}" in said
     first = np.load(out)
     monkeypatch.setattr(checkpoints, "rebuild", only_samplers(checkpoints.rebuild))
     sample(path, n=5, out=str(out), sampler="gmm")
