@@ -31,11 +31,21 @@ from lightning_gen.training.overhead import keep_memory
 
 
 class CLI(LightningCLI):
-    """LightningCLI with runs in fixed folders, lengths in images, and arguments that follow from other parts."""
+    """LightningCLI with runs in fixed folders, lengths in images, and arguments that follow from other parts.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Args:
+        only: The command that the command line names; no parser is built for the others. None for all of them.
+    """
+
+    def __init__(self, *args: Any, only: str | None = None, **kwargs: Any) -> None:
         self.links = Links()
+        self._only = only
         super().__init__(*args, **kwargs)
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """The commands that a parser is built for, and the arguments of the Trainer's methods that they leave out."""
+        every = LightningCLI.subcommands()
+        return every if self._only is None else {self._only: every[self._only]}
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options of a run, such as its name and its length."""
@@ -56,7 +66,7 @@ class CLI(LightningCLI):
         commands = private.commands_action(self.parser)
         for choice in private.command_entries(commands):
             choice.help = COMMAND_HELP[choice.dest]
-        for name, command in COMMANDS.items():
+        for name, command in COMMANDS.items() if self._only is None else ():
             commands.add_subcommand(name, command_parser(name, command), help=first_line(command))
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -156,7 +166,7 @@ def lightning(argv: list[str]) -> CLI:
     Raises:
         InputError: The command cannot be run as given.
     """
-    commands = [*CLI.subcommands(), *COMMANDS]
+    commands = [*LightningCLI.subcommands(), *COMMANDS]
     if argv and not argv[0].startswith("-") and argv[0] not in commands:
         raise InputError(
             f"there is no command '{argv[0]}'{suggest(argv[0], commands)}: the commands are {', '.join(commands)}"
@@ -168,7 +178,10 @@ def lightning(argv: list[str]) -> CLI:
         "description": lightning_gen.__doc__,
         "epilog": EXAMPLES,
     }
-    of_commands = {name: {**options, "description": text} for name, text in COMMAND_HELP.items()}
+    only = argv[0] if argv and argv[0] in LightningCLI.subcommands() else None
+    of_commands = {
+        name: {**options, "description": text} for name, text in COMMAND_HELP.items() if only in (None, name)
+    }
     return CLI(
         GenerativeModule,
         DataModule,
@@ -182,6 +195,7 @@ def lightning(argv: list[str]) -> CLI:
         parser_class=Parser,
         parser_kwargs={**options, **top, **of_commands},
         args=argv,
+        only=only,
     )
 
 
