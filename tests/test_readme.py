@@ -44,7 +44,7 @@ def test_the_exactness_of_each_promise_names_its_test():
 def test_the_line_that_tests_is_the_only_one_of_its_kind():
     """`.ci/run` runs it."""
     lines = [line for line in PAGES[0].read_text().splitlines() if "pip install -e '.[test]'" in line]
-    assert lines == [".venv/bin/pip install -e '.[test]' && .venv/bin/pytest"]
+    assert lines == [".venv/bin/pip install -e '.[test]' && .venv/bin/pytest -n auto"]
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ def test_a_recipe_that_is_not_written_by_hand_has_the_other_figures(capsys):
     tiny = ["--model.encoder.widths=[16]", "--model.decoder.widths=[16]", "--data.size=8", "--data.batch_size=16"]
     main(["bench", "autoencoder/iwae", *tiny, *SHORT, "--output", "bench.json"])
     printed = capsys.readouterr().out
-    assert "no figures of a loop by hand: ImportanceWeightedBound is not in the reference loop" in printed
+    assert "ImportanceWeightedBound is not in the" in " ".join(printed.split())
     assert "peak_memory_mb" in printed
     assert "step_ratio" not in printed
 
