@@ -5,7 +5,7 @@ from lightning_gen.modules import AdversarialAutoencoderModule, AutoencoderModul
 from lightning_gen.records import Batch, Code, Reconstruction
 from lightning_gen.training import EMA, AlternatingModule, GenerativeModule
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "EMA",

@@ -176,6 +176,10 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
             Phase("discriminator", discriminator, self.discriminator_loss, start_images=start),
         )
 
+    def prepare(self, part: MicroBatch) -> None:
+        """Discard the codes of a step that was interrupted."""
+        self._codes = []
+
     def autoencoder_loss(self, part: MicroBatch) -> Loss:
         """The loss of the autoencoder: its objective and, once the discriminator is trained, the adversarial losses.
 
@@ -184,9 +188,8 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         labels = part.batch.labels
         x = self.transform_input(part.batch.x, self.rng)
         record = self.reconstruction(x, self.rng, corrupt=True, labels=labels)
-        record = replace(
-            record, images=self.images_seen - self.batch_images
-        )  # schedules count the images of earlier updates
+        images = self.images_seen - self.batch_images  # schedules count the images of earlier updates
+        record = replace(record, images=images)
         total, terms = self.loss(record)
         self._codes.append(record.code.detached())
         loss = Loss(total, {**terms, "loss": total})

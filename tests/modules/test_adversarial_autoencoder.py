@@ -583,3 +583,18 @@ model:
     discriminator_optimizer: {class_path: torch.optim.SGD, init_args: {lr: 0.01}}
 data: Digits
 """
+
+
+def test_codes_of_a_step_that_was_interrupted_are_discarded(trainer):
+    module, sizes = adversarial_autoencoder(), []
+
+    def fail(loss):
+        raise RuntimeError("interrupted")
+
+    module.manual_backward = fail
+    with pytest.raises(RuntimeError, match="interrupted"):
+        trainer(max_epochs=1).fit(module, loader())
+    del module.manual_backward
+    module.bottleneck.update_codebook = lambda code, *_: sizes.append(len(code.sample))
+    trainer(max_epochs=1).fit(module, loader())
+    assert sizes == [16, 16]
