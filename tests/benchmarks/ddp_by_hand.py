@@ -39,9 +39,7 @@ class DDPByHand(ReferenceGAN):
         super().__init__(module, batches, rng)
         options = {"broadcast_buffers": False, "gradient_as_bucket_view": True}
         self._generate = DistributedDataParallel(self.generator, **options)
-        self._discriminate = DistributedDataParallel(
-            Passes({"discriminator": self.discriminator}, self.discriminator), **options
-        )
+        self._discriminate = DistributedDataParallel(self.discriminator, **options)
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """A training pass of the generator."""
