@@ -161,13 +161,14 @@ def test_memory_for_all_gradients_once_more_is_not_set_aside(strategy, kind, gan
         with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
             configure(self)
         gc.enable()
-        taken.append(sum(event.self_cpu_memory_usage for event in found.events()))
+        # not their sum: what threads of the collectives free is counted now in one place and now in another
+        taken.extend(event.self_cpu_memory_usage for event in found.events() if event.name == "aten::empty")
 
     monkeypatch.setattr(kind, "configure_ddp", measured)
     trainer(strategy=strategy, max_epochs=1).fit(module, DataLoader(torch.zeros(8, 1, 8, 8), batch_size=4))
     trained = 4 * sum(p.numel() for name in NETWORKS for p in getattr(module, name).parameters())
-    (taken,) = taken
-    assert trained <= taken < 1.1 * trained if strategy == "ddp" else abs(taken) < 0.1 * trained
+    assert any(trained <= size < 1.1 * trained for size in taken) == (strategy == "ddp")
+    assert all(size < 1.1 * trained for size in taken)
 
 
 @pytest.mark.usefixtures("alone")
