@@ -90,8 +90,8 @@ class Rows(games.TorchFunctionMode):
         super().__init__()
         self.generator, self.parts = module.rng, parts
         self.turn, self.part, self.call = 0, 0, 0
-        pay = module._pay
-        module._pay = lambda *args: (self.begin(), pay(*args))[1]
+        backward = module._backward
+        module._backward = lambda *args: (self.begin(), backward(*args))[1]
 
     def begin(self):
         """Another part of a batch."""
