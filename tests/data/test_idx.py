@@ -33,14 +33,20 @@ def test_truncated_file_is_refused(tmp_path, content):
         read_idx(tmp_path / "images")
 
 
-@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", struct.pack(">HBBI", 0, 13, 1, 1) + b"1234"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x89PNG\r\n\x1a\n", struct.pack(">HBBI", 0, 13, 1, 1) + b"1234"],
+    ids=["empty", "PNG", "of floats"],
+)
 def test_foreign_file_is_refused(tmp_path, content):
     (tmp_path / "images").write_bytes(content)
     with pytest.raises(InputError, match="is no IDX file of unsigned bytes"):
         read_idx(tmp_path / "images")
 
 
-@pytest.mark.parametrize("content", [gzip.compress(CONTENT)[:-9], b"not compressed"])
+@pytest.mark.parametrize(
+    "content", [gzip.compress(CONTENT)[:-9], b"not compressed"], ids=["cut short", "not compressed"]
+)
 def test_damaged_compression_is_refused(tmp_path, content):
     (tmp_path / "images.gz").write_bytes(content)
     with pytest.raises(InputError, match="download it again"):
