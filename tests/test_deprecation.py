@@ -1,6 +1,7 @@
 """Names of the version before work in Python for one more version, with a warning."""
 
 import inspect
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from lightning_gen import AdversarialAutoencoderModule, AutoencoderModule, Input
 from lightning_gen.adversaries import DistributionMatching, GenerationMatching, ReconstructionMatching
 from lightning_gen.augmentations import Binarization
 from lightning_gen.deprecation import FormerNames, accepts_former
+from lightning_gen.networks import DenseDiscriminator
 from lightning_gen.records import Code, RealFakePair
 from lightning_gen.reflection import argument_names, hint_of
 from lightning_gen.upgrades import ARGUMENTS
@@ -124,3 +126,31 @@ def test_a_subclass_with_arguments_of_former_names_trains_and_is_described(autoe
         module = Mine(made.encoder, made.decoder, made.bottleneck, made.terms)
     with pytest.warns(DeprecationWarning, match="old name is gone"):
         assert module.hparams["draws"] == module.codes_per_sample == 2
+
+
+def test_a_discriminator_of_version_0_1_may_extend_judge():
+    """Its override is what training calls, and reaches that of the base."""
+    with pytest.warns(DeprecationWarning, match="forward"):
+
+        class Doubled(DenseDiscriminator):
+            def judge(self, x, labels=None):
+                output = super().judge(x, labels)
+                return replace(output, logits=2 * output.logits)
+
+    discriminator = Doubled((1, 4, 4), (8,))
+    x = torch.randn(3, 1, 4, 4)
+    with pytest.warns(DeprecationWarning, match="forward"):
+        output = discriminator(x)
+    torch.testing.assert_close(output.logits, 2 * DenseDiscriminator.forward(discriminator, x).logits)
+
+
+def test_a_network_that_overrides_its_concatenation_is_heard():
+    class Marked(DenseDiscriminator):
+        def concatenate(self, x, labels):
+            return super().concatenate(x, labels) + 1
+
+    discriminator = Marked((1, 4, 4), (8,))
+    x = torch.randn(3, 1, 4, 4)
+    plain = DenseDiscriminator((1, 4, 4), (8,))
+    plain.load_state_dict(discriminator.state_dict())
+    torch.testing.assert_close(discriminator(x).logits, plain(x + 1).logits)

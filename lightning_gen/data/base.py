@@ -175,6 +175,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
 
     @medium.setter
     def medium(self, medium: Medium | None) -> None:
+        """Set it; None for the one that the shape implies."""
         self._medium = medium
 
     @abstractmethod

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
-from lightning_gen.deprecation import FormerNames, accepts_former
+from lightning_gen.deprecation import accepts_former
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link, Parts, num_classes, shape
 from lightning_gen.modules.code_sampling import CodeSampling
@@ -35,7 +35,7 @@ def outputs_of(parts: Parts) -> int | None:
     return None if likelihood is None else likelihood.outputs(parts.data.shape[0])
 
 
-class Autoencoder(FormerNames, CodeSampling):
+class Autoencoder(CodeSampling):
     """An encoder and a decoder with a bottleneck between them.
 
     ``x → transform_input → corrupt → encoder → bottleneck → decoder → Reconstruction → Σ weightₖ · termₖ(record)``

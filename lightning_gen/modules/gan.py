@@ -77,6 +77,7 @@ class GANModule(AlternatingModule):
             not fit each other.
     """
 
+    former_names: ClassVar[Mapping[str, str]] = {"standing_statistics": "recalibrate"}
     recalibrates: ClassVar[bool] = True
     sample_options: ClassVar[frozenset[str]] = frozenset({"truncation"})
     links: ClassVar[tuple[Link, ...]] = (
@@ -271,10 +272,6 @@ class GANModule(AlternatingModule):
             self.sampler(self.latents(batch_size, generator), labels)
 
         measure_statistics(self.sampler, draw, batches)
-
-    def standing_statistics(self, *args: Any, **kwargs: Any) -> None:
-        """The name of `recalibrate` in version 0.1."""
-        self.recalibrate(*args, **kwargs)
 
     @property
     def protocol(self) -> dict[str, Any]:

@@ -83,4 +83,4 @@ class Network(FormerNames, nn.Module):
         """
         if x.shape[1:] != shape:
             require_shape(self, x, shape, argument, multiple_of, least_side)
-        return x if self.conditioning is None else self.conditioning.concatenate(x, require_labels(self, labels))
+        return self.concatenate(x, labels)

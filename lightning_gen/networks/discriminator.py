@@ -1,8 +1,9 @@
 """The base of discriminators: it builds itself from the shape of one sample and knows no loss."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,8 @@ class Discriminator(Network, ABC):
     Raises:
         InputError: The conditioning does not support packing.
     """
+
+    former_names: ClassVar[Mapping[str, str]] = {**Network.former_names, "judge": "forward"}
 
     conditioning: DiscriminatorConditioning | None
     head: Head
@@ -84,15 +87,6 @@ class Discriminator(Network, ABC):
         if self.minibatch_std:
             features = torch.cat([features, spread(features)], dim=1)
         return self.head(features, labels)
-
-    def judge(self, x: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """The name of `forward` in version 0.1."""
-        return self(x, labels)
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "judge" in vars(cls) and "forward" not in vars(cls):  # written for version 0.1
-            cls.forward = cls.judge  # type: ignore[method-assign]
 
     @abstractmethod
     def features(self, x: Tensor) -> Tensor:

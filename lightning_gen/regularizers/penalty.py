@@ -9,7 +9,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.ranges import COUNT, FROM_0, require
 from lightning_gen.regularizers.discriminator_pass import DiscriminatorPass
 from lightning_gen.regularizers.generator_pass import GeneratorPass
-from lightning_gen.schedules import Schedule, at
+from lightning_gen.schedules import Schedule
 
 
 class LazyPenalty(nn.Module, ABC):
@@ -35,10 +35,6 @@ class LazyPenalty(nn.Module, ABC):
             raise InputError(f"{type(self).__name__} cannot be part of every {every} updates: give 1 or more")
         self.weight = weight
         self.every = every
-
-    def factor(self, images: int) -> float:
-        """The factor of its value in the loss of an update that it is part of, after a number of images."""
-        return self.every * at(self.weight, images)
 
 
 class Penalty(LazyPenalty):

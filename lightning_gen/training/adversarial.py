@@ -199,7 +199,8 @@ def with_penalties(
     """A loss with the values of penalties, each times its weight and its interval."""
     added = loss.total
     for name, value in values.items():
-        added = added + penalties[name].factor(images_seen) * value
+        penalty = penalties[name]
+        added = added + penalty.every * at(penalty.weight, images_seen) * value
     return Loss(added, {**loss.terms, **values})
 
 

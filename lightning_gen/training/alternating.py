@@ -230,8 +230,7 @@ class AlternatingModule(GenerativeModule):
         loss, before = sum(losses[1:], losses[0]), self._latest.get(phase.name)
         if self.finiteness is not None:
             self.finiteness.add_loss(phase.name, loss.total, loss.terms, self.images_seen)
-        if self.trainer.world_size > 1:
-            self.average_gradients(parameters)
+        self.average_gradients(parameters)
         index = self._networks.index(phase.trains)
         self._optimizer(index).step()
         self.updates[phase.name] += 1

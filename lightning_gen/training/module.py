@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import private
 from lightning_gen.data import DataModule
+from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium, medium_of
 from lightning_gen.media.descriptions import classes_of, described, medium_from, rebuilt
@@ -53,7 +54,7 @@ END_OF_SCHEDULES = sys.maxsize
 """The number of images at which validation and test evaluate schedules, users' own too: every schedule has ended."""
 
 
-class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
+class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, LightningModule):
     """Base of the modules: counts images, owns this process's generator, logs on an axis of images.
 
     Attributes:
@@ -90,6 +91,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, LightningModule):
 
     @medium.setter
     def medium(self, medium: Medium | None) -> None:
+        """Set it; None for the one that the shape implies."""
         self._medium = medium
 
     @property

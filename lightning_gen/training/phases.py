@@ -28,8 +28,6 @@ class Loss:
 
     def scaled(self, share: float) -> "Loss":
         """The loss times the micro-batch's share of the batch, so that the sum over micro-batches is the batch loss."""
-        if share == 1:
-            return self
         return Loss(self.total * share, {name: value * share for name, value in self.terms.items()})
 
     def plus(self, name: str, value: Tensor | None, weight: float) -> "Loss":
