@@ -15,8 +15,9 @@ from lightning_gen.schedules import Schedule
 class LazyPenalty(nn.Module, ABC):
     """A penalty that can be restricted to every k-th update (lazy regularization).
 
-    Calling a penalty gives its *unweighted* value, a mean over the batch; the caller multiplies it by `factor`. With an
-    interval of k it has k times its weight in every k-th update, which costs less and has the same mean gradient.
+    Calling a penalty gives its *unweighted* value, a mean over the batch; the caller multiplies it by `weight` and
+    `every`. With an interval of k it has k times its weight in every k-th update, which costs less and has the same
+    mean gradient.
     **This is unsafe where modes must be covered**: R1 and R2 on every 8th update failed on mixtures of Gaussians and on
     Stacked MNIST (https://arxiv.org/abs/2501.05441, appendix E).
 
