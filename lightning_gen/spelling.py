@@ -4,12 +4,19 @@ import difflib
 from collections.abc import Iterable
 
 
-def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The known names that are most similar to a mistyped one, the best first."""
+def nearest(name: str, known: Iterable[str], count: int = 3, least: float = 0.5) -> list[str]:
+    """The known names that are most similar to a mistyped one, the best first.
+
+    Args:
+        name: The mistyped name.
+        known: The known names.
+        count: Maximum number of them.
+        least: How similar they are at least, from 0 to 1.
+    """
     known = list(known)
-    found = difflib.get_close_matches(name, known, n=count, cutoff=0.5)
+    found = difflib.get_close_matches(name, known, n=count, cutoff=least)
     ends = {full.rsplit("/")[-1]: full for full in known}
-    found += [ends[end] for end in difflib.get_close_matches(name.rsplit("/")[-1], ends, n=count, cutoff=0.5)]
+    found += [ends[end] for end in difflib.get_close_matches(name.rsplit("/")[-1], ends, n=count, cutoff=least)]
     return list(dict.fromkeys(found))[:count]
 
 

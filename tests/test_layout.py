@@ -12,7 +12,7 @@ ORDER = (
     *("__main__", "cli", "commands", "bench", "evaluation", "callbacks"),
     *("__init__", "modules", "training", "metrics", "data", "media", "checkpoint"),
     *("samplers", "adversaries", "regularizers", "augmentations", "objectives", "bottlenecks", "networks"),
-    *("pictures", "outputs", "files", "paths", "terminal", "signals", "links", "spelling"),
+    *("pictures", "outputs", "contents", "files", "paths", "memory", "system", "terminal", "signals", "links", "spelling"),
     *(
         "terms",
         "priors",

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from lightning_gen.checkpoint.descriptions import PLAIN
 from lightning_gen.checkpoint.trusted import trusted
 from lightning_gen.errors import InputError
+from lightning_gen.memory import Budget
 from lightning_gen.reflection import UNKNOWN, argument_hints, imported, required_arguments, var_keyword
 from lightning_gen.spelling import suggest
 
@@ -344,7 +345,8 @@ def rebuild(base: type[Owner], hparams: Mapping[str, Any], path: str, **given: A
             f"loading, {plan.kind.__name__}.load_from_checkpoint(path, {missing[0]}=...)"
         )
     try:
-        return plan.build(**given)
+        with Budget(f"{plan.kind.__name__} of {path}"):
+            return plan.build(**given)
     except InputError:
         raise
     except Exception as error:  # a constructor may raise any error for its arguments

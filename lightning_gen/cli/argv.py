@@ -150,7 +150,7 @@ class CommandLine:
         if self.command == "fit":
             layers.append(self._place(checkpoint))
         model = self._model(layers)
-        configs = [*map(json.dumps, layers), *(self._config(path, model) for path in self.recipes)]
+        configs = [*map(as_json, layers), *(self._config(path, model) for path in self.recipes)]
         self.options = list(upgraded_options(self.options, model))
         return [self.command, *(f"--config={config}" for config in configs), *self._rest(checkpoint)]
 
@@ -165,13 +165,13 @@ class CommandLine:
     def _config(self, path: Path, model: type) -> str:
         """A recipe as jsonargparse reads it: the file, or its upgraded content where an earlier version wrote it."""
         content = recipes.load(path, model)
-        return str(path) if content == recipes.read(path) else json.dumps(content, default=str)
+        return str(path) if content and content == recipes.as_written(path) else as_json(content)
 
     def _place(self, checkpoint: Path | None) -> dict[str, str]:
         """The run's name and folder: those of the checkpoint that it resumes from, else its own name."""
         if checkpoint is not None and checkpoint.parent.name == "checkpoints" and self.option("name") is None:
             return {"name": checkpoint.parent.parent.name, "runs_dir": str(checkpoint.parent.parent.parent)}
-        return {"name": self.name}
+        return {"name": paths.run_name(self.name)}
 
     def _run_settings(self, config: Path) -> dict[str, Any]:
         """The length of a run and its Trainer, from its ``config.yaml``; empty where there is none.
@@ -225,6 +225,11 @@ class CommandLine:
         return [*self.options, f"--ckpt_path={checkpoint or 'null'}"]
 
 
+def as_json(settings: dict[str, Any]) -> str:
+    """Settings as JSON, which jsonargparse reads as YAML: so characters beyond ASCII stay what they are."""
+    return json.dumps(settings, default=str, ensure_ascii=False)
+
+
 def upgraded_options(argv: Sequence[str], model: type) -> Iterator[str]:
     """The options of a command by their names of today; one that was renamed prints a line on stderr.
 
@@ -255,7 +260,7 @@ def upgraded_value(text: str, part: type) -> str:
     except (yaml.YAMLError, ValueError, RecursionError):  # the parser reports it
         return text
     now = upgraded(described, part)
-    return text if now == described else json.dumps(now, default=str)
+    return text if now == described else as_json(now)
 
 
 def split_recipes(argv: Sequence[str]) -> tuple[list[str], list[str]]:

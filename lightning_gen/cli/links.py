@@ -1,14 +1,17 @@
 """Arguments that follow from other parts, filled in while the command line is parsed."""
 
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
+from lightning_gen.checkpoint.rebuilding import members
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link
-from lightning_gen.reflection import imported, required_arguments
+from lightning_gen.memory import Budget
+from lightning_gen.reflection import UNKNOWN, argument_hints, imported, required_arguments
 from lightning_gen.training import GenerativeModule
 
 
@@ -102,8 +105,15 @@ def configured(part: Namespace | None) -> Any:
     """Build a part from its ``{class_path, init_args}``, with the parts among its arguments.
 
     Raises:
-        InputError: The part or a required argument is missing, or there is no such class.
+        InputError: The part or a required argument is missing, there is no such class, or the part does not fit into
+            memory.
     """
+    with Budget("the model" if part is None else part.class_path.rpartition(".")[2]):
+        return build(part)
+
+
+def build(part: Namespace | None) -> Any:
+    """The part; raises as `configured`."""
     kind = imported(part.class_path) if part is not None else None
     if part is None:
         raise InputError("the recipe lacks a part: name the model and the data, such as --config gan/dcgan")
@@ -116,11 +126,48 @@ def configured(part: Namespace | None) -> Any:
             raise InputError(
                 f"{kind.__name__} needs '{name}', which was not given: add it to the command or to the recipe"
             )
+    check_null(kind, given)
     return kind(**given)
+
+
+def check_nulls(part: Any) -> None:
+    """Check that no argument of a configured part, or of a part in it, is None where its type has no None.
+
+    jsonargparse takes None for any argument.
+
+    Raises:
+        InputError: One is.
+    """
+    if isinstance(part, Namespace):
+        kind = imported(part.get("class_path"))
+        if kind is not None:
+            check_null(kind, vars(part.get("init_args") or Namespace()))
+    for inner in vars(part).values() if isinstance(part, Namespace) else part if isinstance(part, list) else ():
+        check_nulls(inner)
+
+
+def check_null(kind: type, given: Mapping[str, Any]) -> None:
+    """Check the arguments of one class; raises as `check_nulls`."""
+    for name in given.keys() - optional_arguments(kind):
+        if given[name] is None:
+            raise InputError(
+                f"{kind.__name__} cannot have {name} null: give it a value, or leave it out for its default"
+            )
+
+
+def optional_arguments(kind: type) -> set[str]:
+    """The names of a class's constructor arguments that may be None, by their types or by their defaults."""
+    defaults = {name: each.default for name, each in inspect.signature(kind).parameters.items()}
+    anything = {type(None), Any, UNKNOWN}
+    return {
+        name
+        for name, hint in argument_hints(kind).items()
+        if defaults.get(name) is None or anything.intersection(members(hint))
+    }
 
 
 def argument(value: Any) -> Any:
     """An argument of a configured part: another part, which is built, or plain data."""
     if isinstance(value, Namespace):
-        return configured(value) if "class_path" in value else value.as_dict()
+        return build(value) if "class_path" in value else value.as_dict()
     return value

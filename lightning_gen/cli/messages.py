@@ -4,9 +4,13 @@ import inspect
 import re
 import typing
 from collections.abc import Iterable
+from pathlib import Path
 
+from lightning_gen.cli import recipes
+from lightning_gen.cli.help import PROGRAM
 from lightning_gen.reflection import argument_names, imported
 from lightning_gen.spelling import nearest, suggest
+from lightning_gen.system import shortened
 
 
 def explain(message: str, options: Iterable[str] = ()) -> str:
@@ -23,19 +27,36 @@ def explain(message: str, options: Iterable[str] = ()) -> str:
         or missing(message)
         or unknown_class(message)
         or abstract(message)
+        or no_part(message)
         or wrong_value(message)
+        or no_settings(message)
         or message.strip().splitlines()[-1].strip(" -")
     )
 
 
 def unknown_option(message: str, options: list[str]) -> str | None:
     """An option that no part of the command has."""
-    found = re.search(r"[Uu]nrecognized arguments: (\S+)|does not accept (?:nested )?option '([^']+)'", message)
+    found = re.search(r"[Uu]nrecognized arguments: ?(\S*)|does not accept (?:nested )?option '([^']+)'", message)
     if found is None or "class_path" in message:
         return None
+    if found[2] is None and not found[1].startswith("-"):
+        return loose_word(found[1], options)
     name = (found[1] or found[2]).split("=")[0].lstrip("-")
     near = nearest(name, options, 1)
     return f"there is no option --{name}" + (f"; did you mean --{near[0]}?" if near else "")
+
+
+def loose_word(word: str, options: list[str]) -> str:
+    """A word of a command that belongs to no option, with the option that probably takes it."""
+    hint = f"write the option that takes it before it; {PROGRAM} --help lists them"
+    recipe = word if word.endswith((".yaml", ".yml")) else next(iter(nearest(word, recipes.names(), 1, 0.7)), None)
+    if "ckpt_path" in options and word.endswith(".ckpt"):
+        hint = f"did you mean --ckpt_path {word}?"
+    elif "data" in options and word and Path(word).is_dir():
+        hint = f"did you mean --data ImageFolder --data.folder {word}?"
+    elif "config" in options and recipe is not None:
+        hint = f"did you mean --config {recipe}?"
+    return f"'{shortened(word)}' belongs to no option: {hint}"
 
 
 def culprit(message: str, error: str) -> tuple[type | None, str] | None:
@@ -54,7 +75,8 @@ def unknown_argument(message: str) -> str | None:
         return None
     kind, argument = found
     known: list[str] = argument_names(kind) if kind else []
-    return f"{kind.__name__ if kind else 'the recipe'} has no argument '{argument}'{suggest(argument, known)}"
+    owner = kind.__name__ if kind else "the recipe"
+    return f"{owner} has no argument '{shortened(argument)}'{suggest(argument, known)}"
 
 
 def missing(message: str) -> str | None:
@@ -88,6 +110,40 @@ def abstract(message: str) -> str | None:
     if base is None:
         return None
     return f"{option_of(message)}name its class first, one of {', '.join(sorted(concrete(base)))}"
+
+
+NO_PARTS = (
+    r"Not a valid subclass|to a subclass|Subclasses are disabled|Unexpected import path|an import path or a subclass"
+    r"|to be a (?:function|subclass)|Key must be a string|has no attribute 'keys'"
+)
+"""Patterns of the messages about a value that describes no part."""
+
+
+def no_part(message: str) -> str | None:
+    """A value that describes no part, where one belongs."""
+    found = re.search(NO_PARTS, message)
+    if found is None:
+        return None
+    nested = re.findall(r"NestedArg\(key='([\w.]+)', val=(.*)\)", message)
+    before, option = message[: found.start()], option_of(message)
+    if nested and f".{nested[-1][0]}:" not in option:  # jsonargparse has not come to the part's own argument
+        before, option = f'{before}Parser key "{nested[-1][0]}"', f"{option.rstrip(': ')}.{nested[-1][0]}: "
+    given = re.findall(r"(?:Got|Given) value: ([^\n]*)", message[found.start() :])
+    value = nested[-1][1] if given and "NestedArg" in given[0] else given[0] if given else "the value"
+    value = re.sub(r"Namespace\(class_path='(.*?)'.*", r"\1", value)
+    base = expected_base(before)
+    fitting = f"one of {', '.join(sorted(concrete(base)))}" if base else "an import path, such as torch.optim.Adam"
+    return f"{option}{shortened(value)} does not fit here: give {fitting}"
+
+
+def no_settings(message: str) -> str | None:
+    """A value that holds no settings, where several belong."""
+    found = re.search(r"Unable to load config ['\"](.*?)['\"]", message)
+    if found is None:
+        return None
+    name = re.findall(r'Parser key "([\w.]+)"', message)[-1]
+    example = ", such as --trainer.max_epochs 3" if name == "trainer" else ""
+    return f"--{name}: {shortened(found[1])} is no YAML file with settings: give one, or each setting alone{example}"
 
 
 def expected_base(message: str) -> type | None:

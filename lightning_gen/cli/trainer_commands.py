@@ -16,15 +16,17 @@ from lightning_gen.callbacks import ImageCheckpoint, RunLogger
 from lightning_gen.cli import launch
 from lightning_gen.cli.argv import CommandLine
 from lightning_gen.cli.callbacks import run_callbacks
-from lightning_gen.cli.checks import check_trainer
+from lightning_gen.cli.causes import first_cause
+from lightning_gen.cli.checks import check_settings
 from lightning_gen.cli.folders import check_folder
 from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, PROGRAM, HelpFormatter, shorten_help
-from lightning_gen.cli.links import Links
-from lightning_gen.cli.options import COUNTS, add_run_options
-from lightning_gen.cli.parser import Parser, command_parser, first_line
+from lightning_gen.cli.links import Links, check_nulls
+from lightning_gen.cli.options import add_run_options
+from lightning_gen.cli.parser import Parser, PartFailed, command_parser, first_line
 from lightning_gen.commands import COMMANDS
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
+from lightning_gen.memory import Budget
 from lightning_gen.spelling import suggest
 from lightning_gen.training import GenerativeModule
 from lightning_gen.training.overhead import keep_memory
@@ -77,7 +79,12 @@ class CLI(LightningCLI):
             command = CommandLine(argv, sorted(known - {"h", "help", "c", "config", "print_config"}))
             self.resumes = command.resumes
             argv = command.complete()
-        self.config = parser.parse_args(argv)
+        try:
+            self.config = parser.parse_args(argv)
+            return
+        except PartFailed as failed:
+            cause = first_cause(failed)
+        raise cause
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: `CommandLine.complete` has added what the checkpoint describes, below the user's settings."""
@@ -99,10 +106,8 @@ class CLI(LightningCLI):
 
     def check(self) -> None:
         """Check the settings before anything is built or written."""
-        for name in COUNTS:
-            if self.settings[name] is not None and self.settings[name] < 1:
-                raise InputError(f"--{name} must be at least 1, not {self.settings[name]}")
-        check_trainer(self.settings.trainer)
+        check_settings(self.config.subcommand, self.settings)
+        check_nulls(self.settings.model)
         if self.config.subcommand == "fit" and not self.settings.trainer.fast_dev_run:
             model = self.settings.model.class_path
             check_folder(self.folder, self.settings.ckpt_path, self.resumes, model)
@@ -111,9 +116,22 @@ class CLI(LightningCLI):
         """Build the model, the data and the Trainer; the data may be built already, for links that read their shape."""
         described = self.config.clone()
         described[described.subcommand].data = self.links.built(self.settings.data)
-        self.config_init = self.parser.instantiate_classes(described)
+        with Budget("the model"):
+            self.config_init = self.instantiated(described)
         self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
         self.trainer = self.instantiate_trainer()
+
+    def instantiated(self, described: Namespace) -> Namespace:
+        """The parts of a command, built.
+
+        Raises:
+            Exception: The error of a constructor, which jsonargparse wraps in its own.
+        """
+        try:
+            return self.parser.instantiate_classes(described)
+        except ValueError as error:
+            failed = first_cause(error)
+        raise failed
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The Trainer with the callbacks of every run, a logger in the run's folder, and atomic checkpoint files."""
@@ -131,16 +149,10 @@ class CLI(LightningCLI):
         self.model.check_trainer(trainer)
         if not any(isinstance(callback, ImageCheckpoint) for callback in callbacks):
             kwargs["enable_checkpointing"] = False
-        try:
-            plugins = as_list(trainer.plugins)
-            kwargs["plugins"] = [*plugins, checkpoints.AtomicCheckpointIO(), *launch.environment(plugins)]
-            built = super().instantiate_trainer(**kwargs)
-            launch.check_launch(built)
-        except (
-            ValueError,
-            RuntimeError,
-        ) as error:  # Lightning's message on devices and strategies that do not fit
-            raise InputError(str(error)) from error
+        plugins = as_list(trainer.plugins)
+        kwargs["plugins"] = [*plugins, checkpoints.AtomicCheckpointIO(), *launch.environment(plugins)]
+        built = super().instantiate_trainer(**kwargs)
+        launch.check_launch(built)
         if fits and isinstance(built.accelerator, CPUAccelerator):
             keep_memory()
         return built

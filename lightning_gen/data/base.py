@@ -198,6 +198,11 @@ class DataModule(Described, pl.LightningDataModule, ABC):
             self._check_batches()
 
     def _check_batches(self) -> None:
+        if not len(self.train_set):
+            raise InputError(
+                "no sample is left for the training split: lower --data.val_fraction and --data.test_fraction, or give "
+                "more data"
+            )
         if len(self.train_set) < self.batch_size:
             raise InputError(
                 f"the training split holds {len(self.train_set)} samples, fewer than --data.batch_size "
@@ -312,7 +317,7 @@ def check_fractions(val_fraction: float, test_fraction: float) -> None:
     Raises:
         InputError: One is negative, or nothing remains to train on.
     """
-    if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction >= 1:
+    if not (min(val_fraction, test_fraction) >= 0 and val_fraction + test_fraction < 1):  # also for nan
         raise InputError(
             f"--data.val_fraction {val_fraction} and --data.test_fraction {test_fraction} leave nothing to train on: "
             "set them to at least 0 and to less than 1 together"

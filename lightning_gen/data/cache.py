@@ -45,6 +45,7 @@ Result = TypeVar("Result")
 FORMAT = 2  # part of the key of a cache: raise it when the same file is decoded to other pixels
 READ_AHEAD = 64  # files
 BLOCK = 2**18  # bytes that are read at a time
+REMEDY = "repair or remove it, or leave out all such images with --data.on_error skip"
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -120,6 +121,7 @@ def decode(
     on_error: OnError = "raise",
     cache_dir: str | None = None,
     title: str = "decoding images",
+    remedy: str = REMEDY,
 ) -> DecodedImages:
     """Decode images once; a later call with unchanged files only maps the array.
 
@@ -135,6 +137,7 @@ def decode(
         on_error: "raise" raises InputError at an image that cannot be decoded, "skip" leaves it out.
         cache_dir: Folder of the cache, which is made if it is missing; None: `default_cache_dir`.
         title: Title of the progress bar.
+        remedy: What to do about an image that cannot be decoded, as the end of a sentence.
 
     Raises:
         InputError: An image cannot be decoded and `on_error` is "raise", none can be decoded, or the cache cannot be
@@ -156,11 +159,11 @@ def decode(
         with _writable(cache, bytes_needed=len(names) * math.prod(shape)):
             sources = _ahead(partial(_read, shape=shape, pad=pad), [folder / name for name in names])
             with closing(_progress(sources, len(names), title)) as bar, replacing(array) as file:
-                report = _write(file, folder, names, bar, shape, on_error)
+                report = _write(file, folder, names, bar, shape, on_error, remedy)
             report = replace(report, stamps=stamps, written=_stamp(array))
             report.write(beside)  # after the array, so that a report never describes a missing array
     if report.skipped and on_error == "raise":
-        raise _broken(folder, *next(iter(report.skipped.items())))
+        raise _broken(folder, *next(iter(report.skipped.items())), remedy)
     if len(report.skipped) == len(names):
         raise InputError(
             f"none of the {len(names)} images in {folder} can be decoded: look at them, or name another folder"
@@ -262,6 +265,7 @@ def _write(
     sources: Iterable[Source],
     shape: Shape,
     on_error: OnError,
+    remedy: str,
 ) -> Report:
     """Append image after image: `write` can report a full disk, on which a memory map would kill the process.
 
@@ -279,7 +283,7 @@ def _write(
             continue
         skipped[name] = reason(source.image)
         if on_error == "raise":
-            raise _broken(folder, name, skipped[name])
+            raise _broken(folder, name, skipped[name], remedy)
     file.seek(0)
     _write_header(file, (len(names) - len(skipped), *shape))
     return Report(str(folder), skipped, "", contents.hexdigest(), checksum, None)
@@ -290,11 +294,8 @@ def _write_header(file: BinaryIO, shape: Shape) -> None:
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
-def _broken(folder: Path, name: str, reason: str) -> InputError:
-    return InputError(
-        f"the image {folder / name} cannot be decoded ({reason}): repair or remove it, or leave out all such images "
-        "with --data.on_error skip"
-    )
+def _broken(folder: Path, name: str, reason: str, remedy: str) -> InputError:
+    return InputError(f"the image {folder / name} cannot be decoded ({reason}): {remedy}")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torchvision import datasets
 
+from lightning_gen import system
 from lightning_gen.data.base import ArrayDataset, Splits, at_least
 from lightning_gen.data.cache import decode
 from lightning_gen.data.published import PublishedData, PublishedImages
@@ -165,7 +166,13 @@ class CelebA(PublishedData):
         self.prepare_data()
         folder = self.place() / "celeba"
         names, parts = read_partition(folder / "list_eval_partition.txt")
-        images = decode(folder / "img_align_celeba", names, self.shape, cache_dir=self.cache_dir).pixels
+        images = decode(
+            folder / "img_align_celeba",
+            names,
+            self.shape,
+            cache_dir=self.cache_dir,
+            remedy=f"put the image from {self.link} there",
+        ).pixels
         train, val, test = (ArrayDataset(images, rows=(parts == part).nonzero().squeeze(1)) for part in range(3))
         return Splits(train, val, test)
 
@@ -177,9 +184,14 @@ def read_partition(path: Path) -> tuple[list[str], Tensor]:
         Names of the images, and for each 0 (training), 1 (validation) or 2 (test).
 
     Raises:
-        InputError: The file has another format.
+        InputError: The file cannot be read or has another format.
     """
-    lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    try:
+        lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    except OSError as error:
+        raise InputError(system.explanation(error) or f"{path} cannot be read: download it again") from error
+    except UnicodeDecodeError:
+        lines = [[]]
     if any(len(line) != 2 or line[1] not in ("0", "1", "2") for line in lines):
         raise InputError(f"{path} is not CelebA's list of splits: download it again")
     return [name for name, _ in lines], torch.tensor([int(part) for _, part in lines])
