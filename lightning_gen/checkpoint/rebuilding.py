@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from lightning_gen import recording
 from lightning_gen.checkpoint.descriptions import PLAIN
 from lightning_gen.checkpoint.trusted import trusted
 from lightning_gen.errors import InputError
@@ -60,7 +61,7 @@ class Plan:
     def build(self, **more: Any) -> Any:
         """Build the parts among its arguments, then the part itself, with more arguments."""
         given = {name: built(value) for name, value in self.given.items()}
-        return functools.partial(self.kind, **given) if self.lazy else self.kind(**given, **more)
+        return functools.partial(self.kind, **given) if self.lazy else recording.built(self.kind, **given, **more)
 
 
 def built(value: Any) -> Any:
