@@ -260,7 +260,7 @@ def test_a_part_in_an_argument_without_a_type_is_carried(autoencoder, trainer, t
     runner = trainer(max_steps=2, limit_val_batches=0, callbacks=callbacks, enable_checkpointing=True)
     runner.fit(autoencoder(objective=terms), datamodule=Digits(size=8))
     loaded = AutoencoderModule.load_from_checkpoint(tmp_path / "last.ckpt")
-    assert type(loaded.objective["features"].features.part) is nn.ReLU
+    assert type(loaded.objective["features"].network.part) is nn.ReLU
 
 
 class Unresolved(nn.Module):
