@@ -16,9 +16,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import FINITE, Range, require
+from lightning_gen.recording import Recorded
 
 
-class Schedule(ABC):
+class Schedule(Recorded, ABC):
     """A number as a function of the images seen.
 
     Args:

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gen.deprecation import FormerNames
+from lightning_gen.recording import Recorded
 
 
-class Augmentation(nn.Module, ABC):
+class Augmentation(Recorded, nn.Module, ABC):
     """Transforms samples at random and keeps their shape, dtype and device."""
 
     @abstractmethod

@@ -8,6 +8,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link
+from lightning_gen.recording import built
 from lightning_gen.reflection import imported, required_arguments
 from lightning_gen.training import GenerativeModule
 
@@ -116,7 +117,7 @@ def configured(part: Namespace | None) -> Any:
             raise InputError(
                 f"{kind.__name__} needs '{name}', which was not given: add it to the command or to the recipe"
             )
-    return kind(**given)
+    return built(kind, **given)
 
 
 def argument(value: Any) -> Any:

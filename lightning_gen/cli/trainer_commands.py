@@ -8,10 +8,11 @@ import lightning.pytorch as pl
 from jsonargparse import Namespace
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from torch import nn
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen import private
+from lightning_gen import private, recording
 from lightning_gen.callbacks import ImageCheckpoint, RunLogger
 from lightning_gen.cli import launch
 from lightning_gen.cli.argv import CommandLine
@@ -53,8 +54,9 @@ class CLI(LightningCLI):
         add_run_options(parser)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link the arguments that follow from other parts."""
+        """Link the arguments that follow from other parts, and record with what plain modules are built."""
         self.links.add(parser)
+        parser.add_instantiator(recording.built, class_type=nn.Module)
 
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]

@@ -18,6 +18,7 @@ from lightning_gen.links import Link, Parts, num_classes
 from lightning_gen.modules.autoencoder_base import Autoencoder
 from lightning_gen.modules.compatibility import check_adversarial_losses, check_discriminator
 from lightning_gen.networks import Decoder, Discriminator, Encoder
+from lightning_gen.networks.wrapped import as_discriminator
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
 from lightning_gen.ranges import FROM_0, require
 from lightning_gen.records import Code, concatenated
@@ -51,8 +52,10 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
     not run, and the autoencoder trains as `AutoencoderModule` does.
 
     Args:
-        encoder: Samples ``(n, *shape)`` to features ``(n, features)``, or to maps of them.
-        decoder: Codes ``(n, latent_dim)``, or maps of them, to the parameters of the likelihood.
+        encoder: Samples ``(n, *shape)`` to features ``(n, features)``, or to maps of them. Any module will do; see
+            `WrappedEncoder`.
+        decoder: Codes ``(n, latent_dim)``, or maps of them, to the parameters of the likelihood. Any module will do;
+            see `WrappedDecoder`.
         bottleneck: Features to a code.
         objective: Named terms in nats per sample. The first `Likelihood` among them says how outputs become samples.
         discriminator: Codes or samples, whichever the matching compares, to logits.
@@ -91,11 +94,11 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
     @accepts_former(ARGUMENTS["lightning_gen.AdversarialAutoencoderModule"])
     def __init__(
         self,
-        encoder: Encoder,
-        decoder: Decoder,
+        encoder: Encoder | nn.Module,
+        decoder: Decoder | nn.Module,
         bottleneck: Bottleneck,
         objective: dict[str, Term],
-        discriminator: Discriminator,
+        discriminator: Discriminator | nn.Module,
         matching: DistributionMatching,
         adversarial: AdversarialObjective,
         adversarial_weight: float | Schedule | AdaptiveWeight = 1.0,
@@ -122,6 +125,10 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         if not isinstance(adversarial_weight, AdaptiveWeight):
             require(self, "adversarial_weight", adversarial_weight, FROM_0)
         self.assemble(encoder, decoder, bottleneck, objective, corruption, input_transform, codes_per_sample)
+        encoder = self.encoder
+        discriminator = as_discriminator(
+            discriminator, matching.discriminator_shape(tuple(encoder.shape), bottleneck.latent_dim)
+        )
         self.discriminator = discriminator
         self.matching = matching
         self.adversarial = adversarial

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from lightning_gen.deprecation import FormerNames
 from lightning_gen.networks.conditioning import FORMER_NAMES, Conditioning
 from lightning_gen.networks.requirements import require_labels, require_positive, require_shape
+from lightning_gen.recording import Recorded
 from lightning_gen.records import Shape
 
 
-class Network(FormerNames, nn.Module):
+class Network(Recorded, FormerNames, nn.Module):
     """A network that is built for samples of one shape.
 
     Args:

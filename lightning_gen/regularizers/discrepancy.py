@@ -8,12 +8,13 @@ from torch import Tensor
 
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import ABOVE_0
+from lightning_gen.recording import Recorded
 from lightning_gen.records import Reconstruction
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import Term, at_least_float32
 
 
-class Kernel(ABC):
+class Kernel(Recorded, ABC):
     """A kernel of the squared distance of two codes: k(r²) = Σ_s f(r² / (s C)) with C = 2 d sigma².
 
     C is the mean squared distance between two samples from N(0, sigma² I) in d dimensions.
