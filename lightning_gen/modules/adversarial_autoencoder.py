@@ -94,11 +94,11 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
     @accepts_former(ARGUMENTS["lightning_gen.AdversarialAutoencoderModule"])
     def __init__(
         self,
-        encoder: Encoder | nn.Module,
-        decoder: Decoder | nn.Module,
+        encoder: Encoder,
+        decoder: Decoder,
         bottleneck: Bottleneck,
         objective: dict[str, Term],
-        discriminator: Discriminator | nn.Module,
+        discriminator: Discriminator,
         matching: DistributionMatching,
         adversarial: AdversarialObjective,
         adversarial_weight: float | Schedule | AdaptiveWeight = 1.0,

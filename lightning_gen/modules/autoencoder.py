@@ -52,8 +52,8 @@ class AutoencoderModule(Autoencoder):
     @accepts_former(ARGUMENTS["lightning_gen.AutoencoderModule"])
     def __init__(
         self,
-        encoder: Encoder | nn.Module,
-        decoder: Decoder | nn.Module,
+        encoder: Encoder,
+        decoder: Decoder,
         bottleneck: Bottleneck,
         objective: dict[str, Term],
         corruption: Corruption | None = None,

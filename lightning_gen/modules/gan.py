@@ -92,8 +92,8 @@ class GANModule(AlternatingModule):
 
     def __init__(
         self,
-        generator: Generator | nn.Module,
-        discriminator: Discriminator | nn.Module,
+        generator: Generator,
+        discriminator: Discriminator,
         objective: AdversarialObjective,
         terms: dict[str, AuxiliaryTerm] | None = None,
         penalties: dict[str, Penalty] | None = None,

@@ -30,6 +30,16 @@ class Network(Recorded, FormerNames, nn.Module):
         self.shape: Shape = tuple(shape)
         self.conditioning = conditioning
 
+    @classmethod
+    def __subclasshook__(cls, kind: type) -> bool:
+        """Any other module may take the place of a network, in a module's arguments and so at the command line.
+
+        It is wrapped there; see `lightning_gen.networks.wrapped`.
+        """
+        if "takes_plain_modules" in vars(cls) and issubclass(kind, nn.Module) and not issubclass(kind, Network):
+            return True
+        return NotImplemented
+
     @property
     def multiple_of(self) -> int | None:
         """The sides of a sample may differ from those of `shape` by multiples of this number.

@@ -42,6 +42,8 @@ class Discriminator(Network, ABC):
     conditioning: DiscriminatorConditioning | None
     head: Head
 
+    takes_plain_modules: ClassVar[bool] = True
+
     def __init__(
         self,
         shape: Shape,

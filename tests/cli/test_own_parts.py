@@ -116,3 +116,37 @@ def test_a_plain_generator_says_how_wide_its_latents_are(here, capsys):
     with pytest.raises(SystemExit):
         main(["fit", *OWN, "--name=no", *SHORT])
     assert "the generator is a Net, which does not say how wide its latents are" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["--model.generator=plain_parts.Nope"],
+            "there is no class 'plain_parts.Nope': the classes are DCGANGen",
+        ),
+        (["--model.generator=no_parts.Net"], "there is no class 'no_parts.Net': the classes are DCGANGenerator, Dense"),
+        (["--model.generator=plain_parts.math"], "there is no class 'plain_parts.math': the classes are DCGANG"),
+        (["--model.generator=DCGANDiscriminator"], "there is no class 'DCGANDiscriminator'; did you mean 'DCGANGen"),
+        (["--model.discriminator=torchvision.models.resnet18"], "the function torchvision.models.resnet18 cannot take"),
+        (["--model.generator=plain_parts.Needy"], "Needy needs 'more', which was not given"),
+    ],
+)
+def test_what_is_no_class_for_a_network(here, capsys, words, sentence):
+    with (here / "plain_parts.py").open("a") as file:
+        file.write(
+            "\n\nclass Needy(Net):\n    def __init__(self, shape, more, latent_dim=3):\n        raise KeyError(more)\n"
+        )
+    with pytest.raises(SystemExit) as left:
+        main(["fit", "--config=gan/dense", *words, "--name=no", *SHORT])
+    assert left.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_an_error_in_a_constructor_is_the_users_own(here):
+    (here / "plain_parts.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n        1 / 0\n"
+    )
+    with pytest.raises(ZeroDivisionError) as raised:
+        main(["fit", "--config=gan/dense", "--model.generator=plain_parts.Net", "--name=no", *SHORT])
+    assert raised.traceback[-1].path.name == "plain_parts.py"
