@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -150,6 +150,13 @@ def foreign_modules(described: Any) -> list[str]:
     return sorted({name for item in described for name in foreign_modules(item)}) if isinstance(described, list) else []
 
 
+def loading(kind: type, names: Iterable[str]) -> str:
+    """How to load a checkpoint that could not keep some arguments, as the end of a sentence."""
+    given = ", ".join(f"{name}=..." for name in names)
+    again = f"give it again when loading, {kind.__name__}.load_from_checkpoint(path, {given})"
+    return f"{again}, or let it be a class of yours"
+
+
 class Described(Recorded):
     """Gives a LightningModule or a LightningDataModule its ``hparams``: a description of its live parts.
 
@@ -166,15 +173,15 @@ class Described(Recorded):
     def hparams(self) -> AttributeDict:
         """The constructor arguments as plain data, with their class."""
         described: dict[str, Any] = {}
+        left: dict[str, Undescribable] = {}
         for name in argument_names(type(self)):
             try:
                 described[name] = described_argument(self, name)
             except Undescribable as reason:
-                warnings.warn(
-                    f"'{name}' is not kept in checkpoints ({reason}); give it again when loading: "
-                    f"{type(self).__name__}.load_from_checkpoint(path, {name}=...)",
-                    stacklevel=2,
-                )
+                left[name] = reason
+        if left:
+            reasons = ", ".join(f"'{name}' ({reason})" for name, reason in left.items())
+            warnings.warn(f"not kept in checkpoints: {reasons}; {loading(type(self), left)}", stacklevel=1)
         return AttributeDict(_class_path=class_path(type(self)), **described, _instantiator=INSTANTIATOR)
 
 

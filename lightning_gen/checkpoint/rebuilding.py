@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from lightning_gen import recording
-from lightning_gen.checkpoint.descriptions import PLAIN
+from lightning_gen.checkpoint.descriptions import PLAIN, loading
 from lightning_gen.checkpoint.trusted import trusted
 from lightning_gen.errors import InputError
 from lightning_gen.reflection import UNKNOWN, argument_hints, imported, required_arguments, var_keyword
@@ -354,8 +354,8 @@ def rebuild(base: type[Owner], hparams: Mapping[str, Any], path: str, **given: A
     missing = [name for name in required_arguments(plan.kind) if name not in {**plan.given, **given}]  # type: ignore[arg-type]
     if missing:
         raise InputError(
-            f"{path} cannot be rebuilt as {plan.kind.__name__}: the argument '{missing[0]}' is missing: give it when "
-            f"loading, {plan.kind.__name__}.load_from_checkpoint(path, {missing[0]}=...)"
+            f"{path} cannot be rebuilt as {plan.kind.__name__}, for it does not hold "
+            f"{' and '.join(map(repr, missing))}: {loading(plan.kind, missing)}"  # type: ignore[arg-type]
         )
     try:
         return plan.build(**given)
