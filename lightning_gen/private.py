@@ -18,6 +18,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.overrides.distributed import _sync_module_states
 from lightning.pytorch.strategies import Strategy
 from lightning.pytorch.trainer.call import _call_callbacks_state_dict
+from lightning.pytorch.trainer.connectors.logger_connector import _LoggerConnector
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
 from torch.nn.utils.parametrizations import _SpectralNorm as SpectralParametrization
@@ -188,6 +189,13 @@ def replace_log_metrics(trainer: Trainer, log: Callable[..., None]) -> None:
         log(original, metrics, step)
 
     connector.log_metrics = log_metrics  # type: ignore[method-assign]
+
+
+def replace_log_rule(trainer: Trainer, rule: Callable[[bool], bool]) -> None:
+    """Let a Trainer and its callbacks ask a function, given Lightning's own answer, whether a batch is logged."""
+    own: Any = _LoggerConnector.should_update_logs
+    asking = {"should_update_logs": property(lambda connector: rule(own.fget(connector)))}
+    trainer._logger_connector.__class__ = type("AskingConnector", (_LoggerConnector,), asking)
 
 
 def loaded_checkpoint(trainer: Trainer) -> dict[str, Any]:
