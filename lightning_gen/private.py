@@ -249,7 +249,7 @@ def _do_nothing() -> None:
 def train_loaders(trainer: Trainer) -> Sequence[Any]:
     """The loaders of the training data; empty before they are made."""
     combined = trainer.fit_loop._combined_loader
-    return combined.flattened if combined else []
+    return [] if combined is None else combined.flattened
 
 
 def accumulates(trainer: Trainer) -> bool:

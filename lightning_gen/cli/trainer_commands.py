@@ -7,12 +7,13 @@ from typing import Any, cast
 import lightning.pytorch as pl
 from jsonargparse import Namespace
 from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import private
-from lightning_gen.callbacks import ImageCheckpoint, RunLogger
+from lightning_gen.callbacks import RunLogger
 from lightning_gen.cli import launch
 from lightning_gen.cli.argv import CommandLine
 from lightning_gen.cli.callbacks import run_callbacks
@@ -124,12 +125,12 @@ class CLI(LightningCLI):
         if trainer.logger in (None, True):
             run = RunLogger(settings.runs_dir, settings.name, version="", default_hp_metric=False)
             kwargs["logger"] = run if fits and not trainer.barebones else False
-        callbacks = list(run_callbacks(settings, self.folder, self.model, self.recipe, fits))
-        kwargs["callbacks"] = [*as_list(trainer.callbacks), *callbacks]
+        given = as_list(trainer.callbacks)
+        kwargs["callbacks"] = [*given, *run_callbacks(settings, given, self.folder, self.model, self.recipe, fits)]
         if trainer.default_root_dir is None:
             kwargs["default_root_dir"] = str(self.folder)  # where Lightning looks for checkpoints of earlier SLURM jobs
         self.model.check_trainer(trainer)
-        if not any(isinstance(callback, ImageCheckpoint) for callback in callbacks):
+        if not any(isinstance(callback, Checkpoint) for callback in kwargs["callbacks"]):
             kwargs["enable_checkpointing"] = False
         try:
             plugins = as_list(trainer.plugins)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import torch
+from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -233,7 +234,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
         checkpoints.check_states(self.trainer)
         data: Any = getattr(self.trainer, "datamodule", None)
         if isinstance(data, DataModule):  # its processes share batches; what other data share is not known
-            check_equal_sizes(of_all_devices(len(data.train_set)))
+            check_equal_sizes(of_all_devices(sized_len(data.train_set) or 0))
         if self.num_classes is not None and hasattr(data, "num_classes"):
             check_classes(self.num_classes, data.num_classes)
         self.medium = medium_from(data) or self._medium
