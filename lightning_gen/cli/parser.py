@@ -1,8 +1,11 @@
 """The parser of commands, which reports a mistake in one sentence."""
 
 from collections.abc import Callable
-from typing import NoReturn
+from enum import Enum
+from typing import Any, NoReturn
 
+import yaml
+from jsonargparse import set_dumper
 from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gen import private
@@ -12,6 +15,21 @@ from lightning_gen.errors import InputError
 
 GIVEN: set[str | int] = {"fit"}
 """Arguments of a command that are not options: `dispatch.run` passes the function that runs `fit`."""
+
+
+class PlainDumper(yaml.SafeDumper):
+    """Writes plain data, and members of enumerations, such as the default of Timer's ``interval``, as their values."""
+
+
+PlainDumper.add_multi_representer(Enum, lambda dumper, member: dumper.represent_data(member.value))
+
+
+def dump(settings: Any) -> str:
+    """Settings as YAML, in their order."""
+    return yaml.dump(settings, Dumper=PlainDumper, default_flow_style=False, allow_unicode=True, sort_keys=False)
+
+
+set_dumper("yaml", dump)
 
 
 class Parser(LightningArgumentParser):

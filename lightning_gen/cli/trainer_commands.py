@@ -7,22 +7,24 @@ from typing import Any, cast
 import lightning.pytorch as pl
 from jsonargparse import Namespace
 from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.callbacks import BasePredictionWriter, Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import nn
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import private, recording
-from lightning_gen.callbacks import ImageCheckpoint, RunLogger
+from lightning_gen.callbacks import RunLogger
 from lightning_gen.cli import launch
 from lightning_gen.cli.argv import CommandLine
 from lightning_gen.cli.callbacks import run_callbacks
 from lightning_gen.cli.checks import check_trainer
 from lightning_gen.cli.folders import check_folder
-from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, PROGRAM, HelpFormatter, shorten_help
+from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, OUT, PROGRAM, HelpFormatter, shorten_help
 from lightning_gen.cli.links import Links, check_untyped
 from lightning_gen.cli.options import COUNTS, add_run_options
 from lightning_gen.cli.parser import Parser, command_parser, first_line
+from lightning_gen.cli.predictions import PredictionFile, place
 from lightning_gen.commands import COMMANDS
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
@@ -63,6 +65,8 @@ class CLI(LightningCLI):
     ) -> None:
         """Add the commands that need no Trainer, for ``--help``; `dispatch.run` calls them directly."""
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
+        if (predict := self._subcommand_parsers.get("predict")) is not None:
+            predict.add_argument("--out", type=str | None, default=None, help=OUT)
         for name, parser in self._subcommand_parsers.items():
             shorten_help(parser, name)
         commands = private.commands_action(self.parser)
@@ -133,12 +137,15 @@ class CLI(LightningCLI):
         if trainer.logger in (None, True):
             run = RunLogger(settings.runs_dir, settings.name, version="", default_hp_metric=False)
             kwargs["logger"] = run if fits and not trainer.barebones else False
-        callbacks = list(run_callbacks(settings, self.folder, self.model, self.recipe, fits))
-        kwargs["callbacks"] = [*as_list(trainer.callbacks), *callbacks]
+        given = as_list(trainer.callbacks)
+        kwargs["callbacks"] = [*given, *run_callbacks(settings, given, self.folder, self.model, self.recipe, fits)]
+        own_writer = any(isinstance(callback, BasePredictionWriter) for callback in given)
+        if self.config.subcommand == "predict" and not (trainer.fast_dev_run or own_writer):
+            kwargs["callbacks"].append(PredictionFile(place(settings.out, settings.ckpt_path)))
         if trainer.default_root_dir is None:
             kwargs["default_root_dir"] = str(self.folder)  # where Lightning looks for checkpoints of earlier SLURM jobs
         self.model.check_trainer(trainer)
-        if not any(isinstance(callback, ImageCheckpoint) for callback in callbacks):
+        if not any(isinstance(callback, Checkpoint) for callback in kwargs["callbacks"]):
             kwargs["enable_checkpointing"] = False
         try:
             plugins = as_list(trainer.plugins)

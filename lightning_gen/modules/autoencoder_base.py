@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, ClassVar, cast
 
 import torch
+from lightning.fabric.utilities.data import sized_len
 from torch import Tensor, nn
 
 from lightning_gen.augmentations import Augmentation, Corruption
@@ -241,11 +242,11 @@ class Autoencoder(CodeSampling):
     # training and evaluation -----------------------------------------------------------------------------------------
 
     def on_fit_start(self) -> None:
-        """Record the number of training samples."""
+        """Record the number of training samples; None for data without a length."""
         super().on_fit_start()
         data: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "train_set"):
-            self.dataset_size = len(data.train_set)
+            self.dataset_size = sized_len(data.train_set)
 
     def progress(self) -> dict[str, Any]:
         """The number of training samples, and what other bases keep."""
