@@ -165,7 +165,8 @@ class CelebA(PublishedData):
         self.prepare_data()
         folder = self.place() / "celeba"
         names, parts = read_partition(folder / "list_eval_partition.txt")
-        images = decode(folder / "img_align_celeba", names, self.shape, cache_dir=self.cache_dir).pixels
+        pictures, remedy = folder / "img_align_celeba", "replace {them} by that of CelebA's archive"
+        images = decode(pictures, names, self.shape, remedy=remedy, cache_dir=self.cache_dir).pixels
         train, val, test = (ArrayDataset(images, rows=(parts == part).nonzero().squeeze(1)) for part in range(3))
         return Splits(train, val, test)
 
