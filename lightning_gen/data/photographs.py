@@ -28,8 +28,9 @@ class _CIFAR(PublishedImages):
         self.source(folder, download=True)
 
     def read(self, place: Path, train: bool) -> tuple[Tensor, Tensor]:
-        """Read one part; torchvision checks the checksums."""
+        """Read one part, and the names of the classes; torchvision checks the checksums."""
         data = self.source(place, train=train)
+        self.classes = tuple(data.classes) or self.classes
         return torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(data.targets)
 
 
