@@ -16,6 +16,9 @@ from lightning_gen.errors import InputError
 from lightning_gen.networks.layers import MEMORY_FORMATS, set_memory_format
 from lightning_gen.upgrades import upgraded_checkpoint
 
+FOLDER, LAST = "checkpoints", "last.ckpt"
+"""The folder of checkpoints in that of a run, and the file of its last state."""
+
 Restored = TypeVar("Restored", bound=LightningModule)
 
 
@@ -25,13 +28,13 @@ def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> di
     Names that an earlier version wrote are replaced by the current ones.
 
     Args:
-        path: The file.
+        path: The file, or the folder of a run; see `located`.
         device: Device of the tensors.
 
     Raises:
         InputError: The file is missing, truncated, damaged, not a checkpoint, or holds pickled code.
     """
-    path = Path(path)
+    path = located(path)
     if not path.is_file():
         near = sorted(str(found) for found in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
         hint = f": there is {', '.join(near[:3])}" if near else ": give the path of a .ckpt file"
@@ -55,6 +58,30 @@ def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> di
             "Trainer with a lightning_gen module"
         )
     return checkpoint
+
+
+def located(path: str | os.PathLike[str]) -> Path:
+    """The file of a checkpoint: the given one, or the last state in the folder of a run.
+
+    Args:
+        path: A file, or a run's folder, such as ``runs/dcgan``: then it is ``checkpoints/last.ckpt`` in it, or, without
+            that, the file that was written last.
+
+    Raises:
+        InputError: The folder holds no checkpoint.
+    """
+    given = Path(path)
+    if not given.is_dir():
+        return given
+    places = (given / FOLDER, given)
+    last = [place / LAST for place in places if (place / LAST).is_file()]
+    states = last or sorted((each for place in places for each in place.glob("*.ckpt")), key=os.path.getmtime)
+    if states:
+        return states[-1]
+    runs = sorted(each.parent.parent for each in given.glob(f"*/{FOLDER}/*.ckpt"))
+    names = list(dict.fromkeys(map(str, runs)))
+    hint = f"give one of the runs in it, such as {names[0]}" if names else "give a .ckpt file or the folder of a run"
+    raise InputError(f"the folder {given} holds no checkpoint: {hint}")
 
 
 def check_whole(path: str | os.PathLike[str]) -> None:
