@@ -15,7 +15,15 @@ from lightning_gen.checkpoint.descriptions import (
     describe,
     foreign_modules,
 )
-from lightning_gen.checkpoint.files import AtomicCheckpointIO, check_whole, read, read_arguments, read_weights, restore
+from lightning_gen.checkpoint.files import (
+    AtomicCheckpointIO,
+    check_whole,
+    located,
+    read,
+    read_arguments,
+    read_weights,
+    restore,
+)
 from lightning_gen.checkpoint.finite import check_finite
 from lightning_gen.checkpoint.rebuilding import described_class, rebuild
 from lightning_gen.checkpoint.states import check_states, deserialize_states, serialize_states
@@ -36,6 +44,7 @@ __all__ = [
     "deserialize_states",
     "fit",
     "foreign_modules",
+    "located",
     "named_as",
     "read",
     "read_arguments",

@@ -18,6 +18,9 @@ from lightning_gen.errors import InputError
 from lightning_gen.networks.layers import MEMORY_FORMATS, set_memory_format
 from lightning_gen.upgrades import upgraded, upgraded_checkpoint
 
+FOLDER, LAST = "checkpoints", "last.ckpt"
+"""The folder of checkpoints in that of a run, and the file of its last state."""
+
 Restored = TypeVar("Restored", bound=LightningModule)
 
 
@@ -27,12 +30,13 @@ def read(path: str | os.PathLike[str], device: Any = "cpu") -> dict[str, Any]:
     Names that an earlier version wrote are replaced by the current ones.
 
     Args:
-        path: The file.
+        path: The file, or the folder of a run; see `located`.
         device: Device of the tensors.
 
     Raises:
         InputError: The file is missing, truncated, damaged, not a checkpoint, or holds pickled code.
     """
+    path = located(path)
     checkpoint = upgraded_checkpoint(read_data(path, device))
     described = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
     weights = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
@@ -50,7 +54,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     Raises:
         InputError: The file is missing, truncated or damaged, or holds pickled code or no weights.
     """
-    content = upgraded_checkpoint(read_data(path, "cpu"))
+    content = upgraded_checkpoint(read_data(located(path), "cpu"))
     weights = content.get("state_dict", content) if isinstance(content, dict) else None
     if not weights or not all(isinstance(weight, Tensor) for weight in weights.values()):
         raise InputError(f"{path} holds no weights: give a checkpoint, or a file that torch.save(state_dict) wrote")
@@ -92,6 +96,30 @@ def read_arguments(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(arguments, dict):
         raise InputError(f"{path} holds no arguments of a module: give the config.yaml of a run")
     return upgraded(arguments)
+
+
+def located(path: str | os.PathLike[str]) -> Path:
+    """The file of a checkpoint: the given one, or the last state in the folder of a run.
+
+    Args:
+        path: A file, or a run's folder, such as ``runs/dcgan``: then it is ``checkpoints/last.ckpt`` in it, or, without
+            that, the file that was written last.
+
+    Raises:
+        InputError: The folder holds no checkpoint.
+    """
+    given = Path(path)
+    if not given.is_dir():
+        return given
+    places = (given / FOLDER, given)
+    last = [place / LAST for place in places if (place / LAST).is_file()]
+    states = last or sorted((each for place in places for each in place.glob("*.ckpt")), key=os.path.getmtime)
+    if states:
+        return states[-1]
+    runs = sorted(each.parent.parent for each in given.glob(f"*/{FOLDER}/*.ckpt"))
+    names = list(dict.fromkeys(map(str, runs)))
+    hint = f"give one of the runs in it, such as {names[0]}" if names else "give a .ckpt file or the folder of a run"
+    raise InputError(f"the folder {given} holds no checkpoint: {hint}")
 
 
 def check_whole(path: str | os.PathLike[str]) -> None:

@@ -218,7 +218,7 @@ class GANModule(AlternatingModule):
     def sample(
         self,
         n: int,
-        labels: Tensor | Sequence[int] | int | None = None,
+        labels: Tensor | Sequence[int | str] | int | str | None = None,
         generator: torch.Generator | None = None,
         truncation: float | None = None,
         batch_size: int = 256,
@@ -227,8 +227,8 @@ class GANModule(AlternatingModule):
 
         Args:
             n: How many.
-            labels: Class or classes to draw, repeated until there are n; None for classes at random. For conditional
-                generators.
+            labels: Class or classes to draw, by number or name, repeated until there are n; None for classes at random.
+                For conditional generators.
             generator: Source of the latents; the same seed gives the same samples. None for this process's own.
             truncation: Largest absolute value of a latent's coordinate: below about 2, better samples of less variety.
             batch_size: Samples drawn at a time.
@@ -250,14 +250,18 @@ class GANModule(AlternatingModule):
             return torch.cat([self.sampler(latent, y) for latent, y in zip(latents, classes, strict=True)])
 
     def classes(
-        self, n: int, labels: Tensor | Sequence[int] | int | None = None, generator: torch.Generator | None = None
+        self,
+        n: int,
+        labels: Tensor | Sequence[int | str] | int | str | None = None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Classes ``(n,)`` of samples: those asked for, repeated, or uniformly random ones.
 
         Raises:
             InputError: The generator has no such class.
         """
-        return sampled_classes(self.num_classes, n, labels, generator or self.rng).to(self.device)
+        source = generator or self.rng
+        return sampled_classes(self.num_classes, n, labels, source, self.class_names).to(self.device)
 
     @torch.no_grad()
     def recalibrate(self, batches: int = 64, batch_size: int = 64, generator: torch.Generator | None = None) -> None:

@@ -21,7 +21,7 @@ from lightning_gen.data import DataModule
 from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium, medium_of
-from lightning_gen.media.descriptions import classes_of, described, medium_from, rebuilt
+from lightning_gen.media.descriptions import classes_in, classes_of, described, medium_from, rebuilt
 from lightning_gen.records import Batch
 from lightning_gen.training import optimizers
 from lightning_gen.training.capabilities import Capabilities
@@ -208,7 +208,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
         """Build the module that a checkpoint describes, with its weights; the path alone is enough.
 
         Args:
-            checkpoint_path: The file; it is read as plain data, code in it is refused.
+            checkpoint_path: The file, or the run's folder; it is read as plain data, code in it is refused.
             map_location: Device for the weights.
             hparams_file: A YAML file whose constructor arguments win over those in the checkpoint: the ``config.yaml``
                 of a run, or the arguments by name.
@@ -263,7 +263,12 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
             check_groups(loaded["optimizer_states"], self.trainer.optimizers)
 
     def on_train_start(self) -> None:
-        """Let settings that the user has changed replace those of the optimizers' state."""
+        """Take the names of classes from a plain DataLoader's dataset, and let settings that the user has changed
+        replace those of the optimizers' state.
+        """
+        if getattr(getattr(self.trainer, "datamodule", None), "classes", None) is None:
+            found = (classes_in(getattr(loader, "dataset", None)) for loader in private.train_loaders(self.trainer))
+            self.class_names = next(filter(None, found), self.class_names)
         if self._resumption.progress is not None:
             if self.trainer.is_global_zero:
                 self._resumption.warn_of_other_devices(self.trainer.world_size)
