@@ -62,7 +62,7 @@ def test_gaussian_kernel_at_the_prior_has_the_closed_form():
 
 
 def test_a_scale_of_half_the_dimensions_is_the_kernel_of_infovae():
-    """exp(-mean((x - y)²) / d); and for codes that are all 0 the closed form, with E exp(-r² / C) = (1 + 2 / C)^(-d/2)."""
+    """exp(-mean((x - y)²) / d). For codes that are all 0 the mean is known: E exp(-r² / C) = (1 + 2 / C)^(-d/2)."""
     d = 10
     x, y = draws(40, d, seed=1), draws(40, d, seed=2)
     theirs = (-(x[:, None] - y).square().mean(2) / d).exp()
