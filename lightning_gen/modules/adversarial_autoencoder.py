@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from math import prod
 from typing import ClassVar, cast
 
 import torch
@@ -216,7 +217,8 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
 
     def _weight(self, objective: Tensor, adversarial: Tensor, images: int) -> Tensor | float:
         if isinstance(self.adversarial_weight, AdaptiveWeight):
-            return self.adversarial_weight(objective, adversarial, last_weight(self.decoder), images)
+            parameter, dimensions = last_weight(self.decoder), prod(self.data_shape)
+            return self.adversarial_weight(objective, adversarial, parameter, images, dimensions)
         return at(self.adversarial_weight, images)
 
     def discriminator_loss(self, part: MicroBatch) -> Loss:

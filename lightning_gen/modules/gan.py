@@ -300,6 +300,10 @@ class GANModule(AlternatingModule):
         """Whether the generator was updated on the batch before."""
         return self.rounds % self.discriminator_updates == 0
 
+    def summary(self, max_images: int | None) -> list[str]:
+        """What an adaptive augmentation says of the run's length."""
+        return self.augmentation.summary(max_images) if isinstance(self.augmentation, AdaptiveAugmentation) else []
+
     # training ------------------------------------------------------------------------------------------------------
 
     @property

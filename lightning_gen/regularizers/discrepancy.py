@@ -66,8 +66,10 @@ class InverseMultiquadric(Kernel):
 class GaussianKernel(Kernel):
     """exp(-r² / C), the radial basis function.
 
-    Paper: A Kernel Two-Sample Test, https://www.jmlr.org/papers/v13/gretton12a.html; InfoVAE,
-    https://arxiv.org/abs/1706.02262, uses it
+    Paper: A Kernel Two-Sample Test, https://www.jmlr.org/papers/v13/gretton12a.html. The authors' code of InfoVAE,
+    https://arxiv.org/abs/1706.02262, has one wide kernel, exp(-r² / d²) in d dimensions: ``scales=(d / 2,)`` here. Its
+    discrepancy is far smaller than that of the seven default scales (for codes that are all 0 and d = 10, 0.0105
+    against 2.32), and its gradient too, so a weight of the one is in another unit than a weight of the other.
 
     Args:
         deviation: sigma, the standard deviation of the prior in each dimension.

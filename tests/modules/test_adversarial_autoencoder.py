@@ -22,6 +22,7 @@ from lightning_gen.adversaries import (
     IndependenceMatching,
     PriorMatching,
     ReconstructionMatching,
+    last_weight,
 )
 from lightning_gen.augmentations import Binarization
 from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck
@@ -182,7 +183,7 @@ def test_the_vq_gan_is_the_loop_written_by_hand(trainer):
         output = hand.g(hand.e(x))
         objective, adversarial = squared(output, x), -hand.d(output).logits.mean()
         pulls = [torch.autograd.grad(loss, last, retain_graph=True)[0].norm() for loss in (objective, adversarial)]
-        weight = 0.8 * torch.clamp(pulls[0] / (pulls[1] + 1e-4), 0, 1e4).detach()
+        weight = 0.8 * torch.clamp(pulls[0] / (pulls[1] + 1e-4), 0, 1e4 * math.prod(SHAPE)).detach()
         assert weight > 0.8
         hand.step(hand.of_autoencoder, objective + weight * adversarial)
         fake = output.detach()
@@ -313,6 +314,30 @@ def test_schedules_of_terms_see_the_images_that_an_autoencoder_alone_sees(traine
     objective = {"reconstruction": GaussianLikelihood(weight=watched)}
     trainer(max_epochs=1).fit(adversarial_autoencoder(objective=objective), loader(48))
     assert watched.seen == [0, 16, 32]
+
+
+def test_the_bound_of_an_adaptive_weight_counts_the_numbers_of_a_sample(trainer):
+    """Of an adversarial loss whose gradient is far below 1e-4 the bound is what is left: 0.8e4 for each number."""
+    module, seen = vq_gan(), []
+    torch.nn.init.normal_(module.discriminator.logits.weight, std=1e-12)
+    module.report = lambda values, **options: seen.append(values["train/adversarial_weight"])
+    torch.nn.init.normal_(last_weight(module.decoder), std=1e3)
+    trainer(max_steps=2, log_every_n_steps=1).fit(module, loader(16))
+    assert seen[0] == pytest.approx(0.8e4 * math.prod(SHAPE))
+
+
+def test_which_images_a_schedule_counts(trainer):
+    """Terms and learning rates those of earlier updates, the discriminator's penalties those of their own as well."""
+    term, penalty, rate = Watched(), Watched(), Watched()
+    module = adversarial_autoencoder(
+        objective={"reconstruction": GaussianLikelihood(weight=term)},
+        penalties={"r1": R1(penalty)},
+        discriminator_scheduler=partial(ImageSchedule, learning_rate=rate),
+    )
+    trainer(max_epochs=1).fit(module, loader(48))
+    assert term.seen == [0, 16, 32]
+    assert penalty.seen == [16, 32, 48]
+    assert sorted(set(rate.seen)) == [0, 16, 32, 48]
 
 
 @pytest.mark.parametrize("make", [adversarial_autoencoder, lambda **o: vq_gan(adversarial_weight=0.5, **o)])
