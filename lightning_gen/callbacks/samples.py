@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -11,6 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning_gen.callbacks.lengths import counted, require_images
 from lightning_gen.data import DataModule
 from lightning_gen.media.files import save
+from lightning_gen.media.rows import with_names
 from lightning_gen.records import Batch
 from lightning_gen.training import GenerativeModule
 
@@ -21,7 +23,7 @@ class SampleGrid(Callback):
     The grids go to TensorBoard if it is the logger, with the count of images as the step, and to PNG files in `folder`,
     such as ``samples-000150000.png`` and ``reconstructions-000150000.png`` (from left to right each original, the
     encoder's input if the model has a corruption, and the reconstruction). A conditional model has one class in each
-    row. Training does not change: the latents come from a generator of their own.
+    row, with its name beside it. Training does not change: the latents come from a generator of their own.
 
     Args:
         every_images: Training images between two grids, at least 1; None for one at the end only.
@@ -49,8 +51,8 @@ class SampleGrid(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take held-out images from a `DataModule`, so that a resumed run shows the same ones as before."""
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if isinstance(data, DataModule) and len(data.val_set):
-            rows = list(range(min(self.count // 2, len(data.val_set))))
+        if isinstance(data, DataModule) and (known := sized_len(data.val_set)):
+            rows = list(range(min(self.count // 2, known)))
             self._held_out = data.scaled(data.val_set.__getitems__(rows)).to(pl_module.device)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
@@ -65,7 +67,7 @@ class SampleGrid(Callback):
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *args: Any
     ) -> None:
-        """Take the first validation images, for data that are no `DataModule`."""
+        """Take the first validation images, for data that are no `DataModule`, or have no length."""
         if self._held_out is None:
             self._held_out = counted(pl_module).batch_of(batch).map(lambda each: each[: self.count // 2].clone())
 
@@ -76,7 +78,7 @@ class SampleGrid(Callback):
         with torch.no_grad():
             previews = module.previews(self._held_out, self.count, self.seed)
         for name, preview in previews.items():
-            image = module.medium.preview(preview.samples, preview.columns)
+            image = with_names(module.medium.preview(preview.samples, preview.columns), preview.names)
             if self.folder is not None:
                 self.latest.append(save(image, self.folder / f"{name}-{module.images_seen:09d}.png"))
             for logger in trainer.loggers:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+import yaml
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule
 from torch import Tensor
@@ -19,7 +20,10 @@ from lightning_gen.contents import PICKLE, ZIP, content_of, start_of
 from lightning_gen.errors import InputError
 from lightning_gen.networks.layers import MEMORY_FORMATS, set_memory_format
 from lightning_gen.system import shortened
-from lightning_gen.upgrades import upgraded_checkpoint
+from lightning_gen.upgrades import upgraded, upgraded_checkpoint
+
+FOLDER, LAST = "checkpoints", "last.ckpt"
+"""The folder of checkpoints in that of a run, and the file of its last state."""
 
 Restored = TypeVar("Restored", bound=LightningModule)
 
@@ -32,28 +36,20 @@ ENTRIES = {
 """The kinds of the entries of a checkpoint, and of those below ``lightning_gen``."""
 
 
-def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> dict[str, Any]:
+def read(path: str | os.PathLike[str], device: Any = "cpu") -> dict[str, Any]:
     """Read a checkpoint as data: tensors and plain values. Code in the file never runs; it raises an error.
 
     Names that an earlier version wrote are replaced by the current ones.
 
     Args:
-        path: The file.
+        path: The file, or the folder of a run; see `located`.
         device: Device of the tensors.
 
     Raises:
         InputError: The file is missing, truncated, damaged, not a checkpoint, or holds pickled code.
     """
-    path = Path(path)
-    check_exists(path)
-    check_whole(path)
-    try:
-        checkpoint = torch.load(path, map_location=device, weights_only=True)
-    except pickle.UnpicklingError:
-        raise holds_code(path) from None
-    except Exception:  # a file that another program has written as torch does may raise any error
-        raise InputError(f"{path} is no checkpoint, although torch has written it: {ANOTHER}") from None
-    checkpoint = upgraded_checkpoint(checkpoint)
+    path = located(path)
+    checkpoint = upgraded_checkpoint(read_data(path, device))
     described = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
     weights = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
     if not isinstance(described, dict) or "_class_path" not in described or not isinstance(weights, dict):
@@ -65,22 +61,89 @@ def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> di
     return checkpoint
 
 
+def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Read weights by their names, from a checkpoint or from a file of a ``state_dict`` alone, on the CPU.
+
+    Raises:
+        InputError: The file is missing, truncated or damaged, or holds pickled code or no weights.
+    """
+    content = upgraded_checkpoint(read_data(located(path), "cpu"))
+    weights = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not weights or not all(isinstance(weight, Tensor) for weight in weights.values()):
+        raise InputError(f"{path} holds no weights: give a checkpoint, or a file that torch.save(state_dict) wrote")
+    return weights
+
+
+def read_data(path: str | os.PathLike[str], device: Any) -> Any:
+    """Read a file of torch as data, after a check that it is whole; see `read`."""
+    path = Path(path)
+    check_exists(path)
+    check_whole(path)
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except pickle.UnpicklingError:
+        raise holds_code(path) from None
+    except Exception:  # a file that another program has written as torch does may raise any error
+        raise InputError(f"{path} is no checkpoint, although torch could have written it: {ANOTHER}") from None
+
+
 def check_exists(path: Path) -> None:
     """Check that a checkpoint exists and is a file.
 
     Raises:
-        InputError: It does not; the message names others that are near.
+        InputError: It does not; the message names others in its folder.
     """
     try:
         if path.is_file():
             return
-        folders = [path, path / "checkpoints"] if path.is_dir() else [path.parent]
-        near = sorted(str(found) for folder in folders for found in folder.glob("*.ckpt") if found.is_file())
-        problem = "is a folder" if path.is_dir() else "is no file" if path.exists() else "does not exist"
+        near = sorted(str(found) for found in path.parent.glob("*.ckpt") if found.is_file())
+        problem = "is no file" if path.exists() else "does not exist"
     except OSError as error:
         raise InputError(system.explanation(error)) from error
     hint = f"there is {', '.join(near[:3])}" if near else "give the path of a .ckpt file"
     raise InputError(f"the checkpoint {shortened(str(path))} {problem}: {hint}")
+
+
+def read_arguments(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read constructor arguments of a module from YAML: the ``model`` of a run's configuration, or names and values.
+
+    Raises:
+        InputError: The file cannot be read, or is not a mapping of arguments.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as YAML ({why}): give the config.yaml of a run") from None
+    content = content.get("model", content) if isinstance(content, dict) else None
+    arguments = content.get("init_args", content) if isinstance(content, dict) else None
+    if not isinstance(arguments, dict):
+        raise InputError(f"{path} holds no arguments of a module: give the config.yaml of a run")
+    return upgraded(arguments)
+
+
+def located(path: str | os.PathLike[str]) -> Path:
+    """The file of a checkpoint: the given one, or the last state in the folder of a run.
+
+    Args:
+        path: A file, or a run's folder, such as ``runs/dcgan``: then it is ``checkpoints/last.ckpt`` in it, or, without
+            that, the file that was written last.
+
+    Raises:
+        InputError: The folder holds no checkpoint.
+    """
+    given = Path(path)
+    if not given.is_dir():
+        return given
+    places = (given / FOLDER, given)
+    last = [place / LAST for place in places if (place / LAST).is_file()]
+    states = last or sorted((each for place in places for each in place.glob("*.ckpt")), key=os.path.getmtime)
+    if states:
+        return states[-1]
+    runs = sorted(each.parent.parent for each in given.glob(f"*/{FOLDER}/*.ckpt"))
+    names = list(dict.fromkeys(map(str, runs)))
+    hint = f"give one of the runs in it, such as {names[0]}" if names else "give a .ckpt file or the folder of a run"
+    raise InputError(f"the folder {given} holds no checkpoint: {hint}")
 
 
 def check_whole(path: str | os.PathLike[str]) -> None:
@@ -148,26 +211,35 @@ def check_entries(path: str | os.PathLike[str], checkpoint: dict[str, Any]) -> N
     own = checkpoint.get("lightning_gen")
     for entries in (checkpoint, own if isinstance(own, dict) else {}):
         for name, kind in ENTRIES.items():
-            if not isinstance(entries.get(name, kind()), kind):
+            if not isinstance(entries.get(name), (kind, type(None))):
                 raise InputError(f"{path} is damaged, its entry {name} is {entries[name]!r:.40}: {ANOTHER}")
     wrong = [name for name, value in checkpoint.get("state_dict", {}).items() if not isinstance(value, Tensor)]
     if wrong:
         raise InputError(f"{path} is damaged, its weights {wrong[0]} are no tensor: {ANOTHER}")
 
 
-def restore(base: type[Restored], checkpoint: dict[str, Any], path: str, **given: Any) -> Restored:
+def restore(base: type[Restored], checkpoint: dict[str, Any], path: str, strict: bool = True, **given: Any) -> Restored:
     """Build the module that a checkpoint describes and load its weights and progress.
 
     Weights have the memory format of those in the checkpoint, so that results are equal, bit for bit.
+
+    Args:
+        base: The class that the module must be an instance of.
+        checkpoint: The content of the file.
+        path: The file, for messages.
+        strict: Whether the checkpoint must have all weights of the module and no others.
+        given: Constructor arguments that replace those of the description.
 
     Raises:
         InputError: The description or the weights do not fit the class, or a weight is not finite.
     """
     module = rebuild(base, checkpoint["hyper_parameters"], path, **given)
+    module.strict_loading = strict
     module.on_load_checkpoint(checkpoint)
     if any(each.dim() in MEMORY_FORMATS and not each.is_contiguous() for each in checkpoint["state_dict"].values()):
         set_memory_format(module, channels_last=True)
-    module.load_state_dict(checkpoint["state_dict"])
+    module.load_state_dict(checkpoint["state_dict"], strict=strict)
+    module.strict_loading = True
     return module
 
 

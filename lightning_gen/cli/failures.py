@@ -40,8 +40,8 @@ MEANINGS = {
         "ModelCheckpoint waits for '{0}', which is not logged: set its monitor to one of {1}"
     ),
     r"learning rate finder|attribute name for the learning rate": (
-        "LearningRateFinder cannot set the learning rate of this module, which its optimizers have: leave it out and set "
-        "--model.optimizer.lr, for a GAN --model.generator_optimizer.lr and --model.discriminator_optimizer.lr"
+        "LearningRateFinder does not find the learning rate of this module, which its optimizers have: leave it out "
+        "and set --model.optimizer.lr, or --model.generator_optimizer.lr and --model.discriminator_optimizer.lr"
     ),
     r"devices='?(\S*?)'?\)` value is not a valid input using cpu|`devices` selected with `CPUAccelerator`": (
         "on a CPU --trainer.devices is a number of processes: set it to auto or to at least 1"
@@ -53,7 +53,7 @@ MEANINGS = {
         "there is no strategy '{0}': set --trainer.strategy to auto, or for several devices to ddp"
     ),
     r"Cannot instantiate typing": (
-        "an option is {{}} where the name of a class belongs: name one, such as torch.optim.lr_scheduler.StepLR, or null"
+        "an option is {{}} where a class belongs: name one, such as torch.optim.lr_scheduler.StepLR, or give null"
     ),
     r"checkpoint contains only the model": (
         "the checkpoint holds weights alone, without the state of their optimizers: resume from one that a run has "

@@ -4,10 +4,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from lightning_gen import system
 from lightning_gen.callbacks.run import CONFIG
 from lightning_gen.cli import recipes
 from lightning_gen.errors import InputError
 from lightning_gen.files import require_free
+
+OWN_FOLDERS = ("checkpoints", "samples")
+"""The folders in that of a run."""
 
 
 def check_folder(folder: Path, ckpt_path: str | None, resumes: bool, model: str) -> None:
@@ -23,6 +27,8 @@ def check_folder(folder: Path, ckpt_path: str | None, resumes: bool, model: str)
         InputError: The folder holds a run, or another process trains there.
     """
     check_place(folder)
+    for name in OWN_FOLDERS:
+        check_place(folder / name)
     require_free(folder)
     config, states = folder / CONFIG, checkpoints_in(folder)
     if ckpt_path is not None and folder.resolve() in Path(ckpt_path).resolve().parents:
@@ -42,11 +48,15 @@ def check_place(folder: Path) -> None:
     Raises:
         InputError: It or a folder above it is a file, or may not be written to.
     """
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise InputError(f"{there} is a file, not a folder for runs: give another --runs_dir or --name")
+    remedy = "give another --runs_dir or --name"
+    try:
+        there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+        if not there.is_dir():
+            raise InputError(f"{there} is a file, not a folder for runs: {remedy}")
+    except OSError as error:
+        raise InputError(system.explanation(error, remedy)) from error
     if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"the folder {there} may not be written to: give another --runs_dir")
+        raise InputError(f"the folder {there} may not be written to: {remedy}")
 
 
 def checkpoints_in(folder: Path) -> list[Path]:

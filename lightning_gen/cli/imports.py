@@ -52,8 +52,8 @@ def import_module(name: str) -> None:
         raise InputError(f"--import {name}: {error}; {not_found(name, error)}") from error
     except (Exception, SystemExit) as error:
         raise InputError(
-            f"--import {name} fails{place_of(error)} with {type(error).__name__}: {getattr(error, 'msg', error)}; correct "
-            f"it, `python -c 'import {name}'` prints the traceback"
+            f"--import {name} fails{place_of(error)} with {type(error).__name__}: {getattr(error, 'msg', error)}; "
+            f"correct it, `python -c 'import {name}'` prints the traceback"
         ) from error
 
 

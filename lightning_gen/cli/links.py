@@ -1,7 +1,7 @@
 """Arguments that follow from other parts, filled in while the command line is parsed."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from jsonargparse import Namespace
@@ -11,7 +11,8 @@ from lightning_gen.checkpoint.rebuilding import members
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link
 from lightning_gen.memory import Budget
-from lightning_gen.reflection import UNKNOWN, argument_hints, imported, required_arguments
+from lightning_gen.recording import built
+from lightning_gen.reflection import UNKNOWN, hint_of, imported, required_arguments
 from lightning_gen.training import GenerativeModule
 
 
@@ -121,49 +122,58 @@ def build(part: Namespace | None) -> Any:
         raise InputError(f"there is no class '{part.class_path}': import the module that defines it")
     given = {name: argument(value) for name, value in vars(part.get("init_args") or Namespace()).items()}
     given |= part.get("dict_kwargs") or {}
-    for name in required_arguments(kind):
+    check_given(kind, given, required_arguments(kind))
+    check_not_null(kind, given)
+    return built(kind, **given)
+
+
+def check_given(kind: type, given: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Check that arguments of a class are given.
+
+    Raises:
+        InputError: One is missing.
+    """
+    for name in names:
         if given.get(name) is None:
             raise InputError(
                 f"{kind.__name__} needs '{name}', which was not given: add it to the command or to the recipe"
             )
-    check_null(kind, given)
-    return kind(**given)
 
 
-def check_nulls(part: Any) -> None:
-    """Check that no argument of a configured part, or of a part in it, is None where its type has no None.
+def check_arguments(described: Any) -> None:
+    """Check the arguments of a part and of the parts in it that jsonargparse does not check.
 
-    jsonargparse takes None for any argument.
+    It calls constructors with None for required arguments without a type, and takes null for any argument.
+
+    Raises:
+        InputError: A required argument without a type is missing, or one that may not be None is null.
+    """
+    if isinstance(described, Namespace):
+        described = vars(described)
+    if isinstance(described, dict):
+        kind = imported(described.get("class_path"))
+        if kind is not None:
+            given = vars(described.get("init_args") or Namespace())
+            check_given(kind, given, [name for name in required_arguments(kind) if hint_of(kind, name) is Any])
+            check_not_null(kind, given)
+        described = list(described.values())
+    for value in described if isinstance(described, list) else ():
+        check_arguments(value)
+
+
+def check_not_null(kind: type, given: Mapping[str, Any]) -> None:
+    """Check that no optional argument of a class is None where neither its type nor its default is.
 
     Raises:
         InputError: One is.
     """
-    if isinstance(part, Namespace):
-        kind = imported(part.get("class_path"))
-        if kind is not None:
-            check_null(kind, vars(part.get("init_args") or Namespace()))
-    for inner in vars(part).values() if isinstance(part, Namespace) else part if isinstance(part, list) else ():
-        check_nulls(inner)
-
-
-def check_null(kind: type, given: Mapping[str, Any]) -> None:
-    """Check the arguments of one class; raises as `check_nulls`."""
-    for name in given.keys() - optional_arguments(kind):
-        if given[name] is None:
+    anything = {type(None), Any, UNKNOWN}
+    for name, parameter in inspect.signature(kind).parameters.items():
+        null = name in given and given[name] is None and parameter.default not in (None, parameter.empty)
+        if null and not anything.intersection(members(hint_of(kind, name))):
             raise InputError(
                 f"{kind.__name__} cannot have {name} null: give it a value, or leave it out for its default"
             )
-
-
-def optional_arguments(kind: type) -> set[str]:
-    """The names of a class's constructor arguments that may be None, by their types or by their defaults."""
-    defaults = {name: each.default for name, each in inspect.signature(kind).parameters.items()}
-    anything = {type(None), Any, UNKNOWN}
-    return {
-        name
-        for name, hint in argument_hints(kind).items()
-        if defaults.get(name) is None or anything.intersection(members(hint))
-    }
 
 
 def argument(value: Any) -> Any:

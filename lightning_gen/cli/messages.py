@@ -26,6 +26,7 @@ def explain(message: str, options: Iterable[str] = ()) -> str:
         or unknown_argument(message)
         or missing(message)
         or unknown_class(message)
+        or function(message)
         or abstract(message)
         or no_part(message)
         or wrong_value(message)
@@ -90,8 +91,12 @@ def missing(message: str) -> str | None:
 
 
 def unknown_class(message: str) -> str | None:
-    """The name of a class that does not exist."""
-    found = re.search(r"dot import path string: (\S+)|Import path (\S+) does not|No module named '([^']+)'", message)
+    """The name of a class that does not exist, or of something that is no such class."""
+    found = re.search(
+        r"Problem with given class_path '([^']+)':\s+(?:No module named|module '\S+' has no attribute)"
+        r"|dot import path string: (\S+)|Import path (\S+) does not|No module named '([^']+)'",
+        message,
+    )
     if found is None:
         return None
     base = expected_base(message[: found.start()])
@@ -101,6 +106,15 @@ def unknown_class(message: str) -> str | None:
     known = sorted(concrete(base))
     hint = suggest(name.rsplit(".")[-1], known) or f": the classes are {', '.join(known)}"
     return f"{option_of(message)}there is no class '{name}'{hint}"
+
+
+def function(message: str) -> str | None:
+    """A function in the place of a class whose arguments follow from others."""
+    if "add_function_arguments() got an unexpected keyword argument 'linked_targets'" not in message:
+        return None
+    given = re.findall(r"val='([^']+)'", message)
+    name = f" {given[-1]}" if given else ""
+    return f"{option_of(message)}the function{name} cannot take the place of a class: give a class that calls it"
 
 
 def abstract(message: str) -> str | None:

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, NoReturn
 
-from jsonargparse import Namespace
+import yaml
+from jsonargparse import Namespace, set_dumper
 from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gen import private
@@ -22,6 +24,21 @@ class PartFailed(Exception):
 
     jsonargparse would take most other errors for mistakes in the command.
     """
+
+
+class PlainDumper(yaml.SafeDumper):
+    """Writes plain data, and members of enumerations, such as the default of Timer's ``interval``, as their values."""
+
+
+PlainDumper.add_multi_representer(Enum, lambda dumper, member: dumper.represent_data(member.value))
+
+
+def dump(settings: Any) -> str:
+    """Settings as YAML, in their order."""
+    return yaml.dump(settings, Dumper=PlainDumper, default_flow_style=False, allow_unicode=True, sort_keys=False)
+
+
+set_dumper("yaml", dump)
 
 
 class Parser(LightningArgumentParser):

@@ -7,22 +7,25 @@ from typing import Any, cast
 import lightning.pytorch as pl
 from jsonargparse import Namespace
 from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.callbacks import BasePredictionWriter, Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from torch import nn
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen import private
-from lightning_gen.callbacks import ImageCheckpoint, RunLogger
+from lightning_gen import private, recording
+from lightning_gen.callbacks import RunLogger
 from lightning_gen.cli import launch
 from lightning_gen.cli.argv import CommandLine
 from lightning_gen.cli.callbacks import run_callbacks
 from lightning_gen.cli.causes import first_cause
 from lightning_gen.cli.checks import check_settings
 from lightning_gen.cli.folders import check_folder
-from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, PROGRAM, HelpFormatter, shorten_help
-from lightning_gen.cli.links import Links, check_nulls
+from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, OUT, PROGRAM, HelpFormatter, shorten_help
+from lightning_gen.cli.links import Links, check_arguments
 from lightning_gen.cli.options import add_run_options
 from lightning_gen.cli.parser import Parser, PartFailed, command_parser, first_line
+from lightning_gen.cli.predictions import PredictionFile, place
 from lightning_gen.commands import COMMANDS
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
@@ -55,14 +58,17 @@ class CLI(LightningCLI):
         add_run_options(parser)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link the arguments that follow from other parts."""
+        """Link the arguments that follow from other parts, and record with what plain modules are built."""
         self.links.add(parser)
+        parser.add_instantiator(recording.built, class_type=nn.Module)
 
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
     ) -> None:
         """Add the commands that need no Trainer, for ``--help``; `dispatch.run` calls them directly."""
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
+        if (predict := self._subcommand_parsers.get("predict")) is not None:
+            predict.add_argument("--out", type=str | None, default=None, help=OUT)
         for name, parser in self._subcommand_parsers.items():
             shorten_help(parser, name)
         commands = private.commands_action(self.parser)
@@ -107,7 +113,8 @@ class CLI(LightningCLI):
     def check(self) -> None:
         """Check the settings before anything is built or written."""
         check_settings(self.config.subcommand, self.settings)
-        check_nulls(self.settings.model)
+        for part in (self.settings.model, self.settings.data):
+            check_arguments(part)
         if self.config.subcommand == "fit" and not self.settings.trainer.fast_dev_run:
             model = self.settings.model.class_path
             check_folder(self.folder, self.settings.ckpt_path, self.resumes, model)
@@ -142,12 +149,15 @@ class CLI(LightningCLI):
         if trainer.logger in (None, True):
             run = RunLogger(settings.runs_dir, settings.name, version="", default_hp_metric=False)
             kwargs["logger"] = run if fits and not trainer.barebones else False
-        callbacks = list(run_callbacks(settings, self.folder, self.model, self.recipe, fits))
-        kwargs["callbacks"] = [*as_list(trainer.callbacks), *callbacks]
+        given = as_list(trainer.callbacks)
+        kwargs["callbacks"] = [*given, *run_callbacks(settings, given, self.folder, self.model, self.recipe, fits)]
+        own_writer = any(isinstance(callback, BasePredictionWriter) for callback in given)
+        if self.config.subcommand == "predict" and not (trainer.fast_dev_run or own_writer):
+            kwargs["callbacks"].append(PredictionFile(place(settings.out, settings.ckpt_path)))
         if trainer.default_root_dir is None:
             kwargs["default_root_dir"] = str(self.folder)  # where Lightning looks for checkpoints of earlier SLURM jobs
         self.model.check_trainer(trainer)
-        if not any(isinstance(callback, ImageCheckpoint) for callback in callbacks):
+        if not any(isinstance(callback, Checkpoint) for callback in kwargs["callbacks"]):
             kwargs["enable_checkpointing"] = False
         plugins = as_list(trainer.plugins)
         kwargs["plugins"] = [*plugins, checkpoints.AtomicCheckpointIO(), *launch.environment(plugins)]

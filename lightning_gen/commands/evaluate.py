@@ -2,6 +2,7 @@
 
 from lightning_gen.commands.output import output_file, show
 from lightning_gen.commands.samplers import chosen_sampler
+from lightning_gen.commands.seeds import check_seed
 from lightning_gen.commands.trained import Trained
 from lightning_gen.data import DataModule
 from lightning_gen.evaluation import assess
@@ -29,8 +30,9 @@ def evaluate(
     they are sampled.
 
     Args:
-        checkpoint: A checkpoint, such as runs/dcgan/checkpoints/last.ckpt.
-        data: The data to evaluate on, such as Digits; the training data if left out.
+        checkpoint: A checkpoint, such as runs/dcgan/checkpoints/last.ckpt, or the folder of its run, runs/dcgan.
+        data: The data to evaluate on, such as Digits; the training data if left out. Its options alone, such as
+            --data.folder, change those of the training data.
         output: A JSON file for the metrics and their protocol.
         seed: The same seed draws the same samples.
         samples: Samples drawn to count modes; 100,000 on mixtures of Gaussians and 26,000 on stacked digits if left
@@ -46,6 +48,7 @@ def evaluate(
         InputError: The checkpoint or the data cannot be read, or do not fit each other.
     """
     target = output_file(output, "evaluation.json")
+    check_seed(seed)
     trained = Trained.open(checkpoint)
     data = data or trained.data()
     check_numbers(samples, draws)

@@ -38,8 +38,12 @@ class Unfit(Exception):
     """A file holds no arrays that can be read; the text says what is wrong with it."""
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, option: str = "path") -> dict[str, np.ndarray]:
     """Open a ``.npy``, ``.npz`` or ``.pt`` file without running code in it.
+
+    Args:
+        path: The file.
+        option: The argument that names it, for messages.
 
     Returns:
         The arrays by name: ``x``, and ``labels`` if the file has them; memory-mapped if the format allows it.
@@ -50,7 +54,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """
     readers = {".npy": _read_npy, ".npz": _read_npz, ".pt": _read_pt}
     if not path.exists():
-        raise InputError(f"there is no file {path}: set --data.path to a .npy, .npz or .pt file that exists")
+        raise InputError(f"there is no file {path}: set --data.{option} to a .npy, .npz or .pt file that exists")
     if path.suffix not in readers:
         raise InputError(
             f"{path} is of an unknown kind: save it with numpy.save, numpy.savez or torch.save (.npy, .npz, .pt)"

@@ -10,7 +10,6 @@ from lightning_gen.data.loader import seeded
 from lightning_gen.errors import InputError
 from lightning_gen.memory import require_room
 
-
 BYTES_OF_CENTRE = 1000
 """Bytes for one Gaussian: its coordinates, as Python's numbers in several lists and in messages."""
 

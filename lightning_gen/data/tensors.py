@@ -49,7 +49,7 @@ class Tensors(DataModule):
         check_fractions(val_fraction, test_fraction)
         arrays = read_arrays(expanded(path))
         if labels_path is not None:
-            arrays["labels"] = read_arrays(expanded(labels_path))["x"]
+            arrays["labels"] = read_arrays(expanded(labels_path), "labels_path")["x"]
         x = _samples(arrays["x"], path)
         labels = _class_indices(arrays["labels"], len(x), labels_path or path) if "labels" in arrays else None
         self._whole = ArrayDataset(x, labels)
@@ -105,8 +105,8 @@ def _class_indices(labels: np.ndarray, count: int, path: str) -> np.ndarray:
         )
     if labels.max() >= MOST_CLASSES:
         raise InputError(
-            f"the labels in {path} go up to {labels.max()} for {count} samples: number the classes from 0 without gaps, "
-            f"below {MOST_CLASSES:,}"
+            f"the labels in {path} go up to {labels.max()} and there are {count} samples: number the classes from 0 "
+            f"without gaps, below {MOST_CLASSES:,}"
         )
     return labels.astype(np.int64)
 
