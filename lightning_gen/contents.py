@@ -9,6 +9,7 @@ NUMPY = b"\x93NUMPY"
 PICKLE = b"\x80"
 CONTENTS = {
     ZIP: "a zip archive",
+    b"PK\x05\x06": "an empty zip archive",
     NUMPY: "an array of numpy",
     PICKLE: "pickled Python objects",
     b"\x1f\x8b": "a file that is compressed by gzip",

@@ -2,7 +2,11 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from lightning_gen.errors import InputError
 
 LONGEST = 80
 """Maximum number of characters of a path in a message."""
@@ -81,6 +85,22 @@ def explanation(error: OSError, remedy: str | None = None) -> str | None:
     known = isinstance(path, (str, bytes, os.PathLike))
     problem = f"{shortened(os.fsdecode(path))} {refusal.problem}" if known else refusal.alone
     return problem and f"{problem} ({error.strerror}): {remedy or refusal.remedy}"
+
+
+@contextmanager
+def explaining(remedy: str | None = None) -> Iterator[None]:
+    """Raise what the system refuses inside as an error of this package.
+
+    Args:
+        remedy: What to do about it; None for what helps in general.
+
+    Raises:
+        InputError: The system refused something.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(explanation(error, remedy) or f"{error}: {remedy or OTHERS.remedy}") from error
 
 
 def shortened(path: str) -> str:

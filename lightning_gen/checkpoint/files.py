@@ -2,7 +2,7 @@
 
 import os
 import pickle
-import struct
+import re
 import zipfile
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,13 +13,13 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from lightning_gen import files, system
+from lightning_gen import files
 from lightning_gen.checkpoint.archives import Damaged, check_archive
 from lightning_gen.checkpoint.rebuilding import rebuild
 from lightning_gen.contents import PICKLE, ZIP, content_of, start_of
 from lightning_gen.errors import InputError
 from lightning_gen.networks.layers import MEMORY_FORMATS, set_memory_format
-from lightning_gen.system import shortened
+from lightning_gen.system import explaining, shortened
 from lightning_gen.upgrades import upgraded, upgraded_checkpoint
 
 FOLDER, LAST = "checkpoints", "last.ckpt"
@@ -93,13 +93,11 @@ def check_exists(path: Path) -> None:
     Raises:
         InputError: It does not; the message names others in its folder.
     """
-    try:
+    with explaining():
         if path.is_file():
             return
         near = sorted(str(found) for found in path.parent.glob("*.ckpt") if found.is_file())
         problem = "is no file" if path.exists() else "does not exist"
-    except OSError as error:
-        raise InputError(system.explanation(error)) from error
     hint = f"there is {', '.join(near[:3])}" if near else "give the path of a .ckpt file"
     raise InputError(f"the checkpoint {shortened(str(path))} {problem}: {hint}")
 
@@ -133,8 +131,9 @@ def located(path: str | os.PathLike[str]) -> Path:
         InputError: The folder holds no checkpoint.
     """
     given = Path(path)
-    if not given.is_dir():
-        return given
+    with explaining():
+        if not given.is_dir():
+            return given
     places = (given / FOLDER, given)
     last = [place / LAST for place in places if (place / LAST).is_file()]
     states = last or sorted((each for place in places for each in place.glob("*.ckpt")), key=os.path.getmtime)
@@ -153,10 +152,9 @@ def check_whole(path: str | os.PathLike[str]) -> None:
         InputError: It has changed, or torch has not written it.
     """
     try:
-        check_archive_of_torch(Path(path))
-        check_archive(path)
-    except OSError as error:
-        raise InputError(system.explanation(error)) from error
+        with explaining():
+            check_archive_of_torch(Path(path))
+            check_archive(path)
     except Damaged as part:
         raise InputError(
             f"{path} is damaged: {part} has changed since it was written; use another checkpoint of the run, or a copy "
@@ -176,21 +174,25 @@ def check_archive_of_torch(path: Path) -> None:
         raise holds_code(path)
     if not start.startswith(ZIP):
         raise InputError(f"{path} is no checkpoint, it holds {content_of(path)} ({size:,} bytes): {ANOTHER}")
-    if not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is truncated ({size:,} bytes): {ANOTHER}")
     names = names_in(path)
+    if names is None:
+        raise InputError(f"{path} is truncated ({size:,} bytes): {ANOTHER}")
     if names and not any(name.endswith("/data.pkl") for name in names):
         raise InputError(f"{path} is no checkpoint but a zip archive of {names[0]}: {ANOTHER}")
     if any(name.endswith("/constants.pkl") for name in names):
         raise InputError(f"{path} is no checkpoint but a program of TorchScript: {ANOTHER}")
 
 
-def names_in(path: Path) -> list[str]:
-    """The names of the parts of a zip archive; none where its directory is damaged."""
+def names_in(path: Path) -> list[str] | None:
+    """The names of the parts of a zip archive: none where its directory is damaged; None where it has no end."""
     try:
+        if not zipfile.is_zipfile(path):
+            return None
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
-    except (zipfile.BadZipFile, ValueError, UnicodeDecodeError, struct.error):
+    except OSError:
+        raise
+    except Exception:  # a damaged directory may raise any error
         return []
 
 
@@ -202,12 +204,14 @@ def holds_code(path: Path) -> InputError:
     )
 
 
-def check_entries(path: str | os.PathLike[str], checkpoint: dict[str, Any]) -> None:
+def check_entries(path: str | os.PathLike[str], checkpoint: Any) -> None:
     """Check that what Lightning and this package have written into a checkpoint is of the kind that they read.
 
     Raises:
         InputError: An entry is not.
     """
+    if not isinstance(checkpoint, dict):
+        raise InputError(f"{path} holds no checkpoint but a {type(checkpoint).__name__}: {ANOTHER}")
     own = checkpoint.get("lightning_gen")
     for entries in (checkpoint, own if isinstance(own, dict) else {}):
         for name, kind in ENTRIES.items():
@@ -274,4 +278,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             check_whole(path)
         checkpoint = upgraded_checkpoint(super().load_checkpoint(path, *args, **options))
         check_entries(path, checkpoint)
+        version = str(checkpoint.get("pytorch-lightning_version"))
+        if re.match(r"\d+\.\d", version) is None:
+            raise InputError(f"{path} is damaged, Lightning wrote it in version {version:.40}: {ANOTHER}")
         return checkpoint

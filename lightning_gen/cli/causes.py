@@ -15,8 +15,9 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def first_cause(error: BaseException) -> BaseException:
-    """The error from which all later ones were raised, such as that of a class whose constructor was called."""
-    return list(causes(error))[-1]
+    """The InputError among an error and its causes, else the first of them, such as that of a constructor."""
+    chain = list(causes(error))
+    return next((each for each in chain if isinstance(each, InputError)), chain[-1])
 
 
 def root_error(error: BaseException | None) -> InputError | None:

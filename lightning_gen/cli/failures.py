@@ -56,8 +56,8 @@ MEANINGS = {
         "an option is {{}} where a class belongs: name one, such as torch.optim.lr_scheduler.StepLR, or give null"
     ),
     r"checkpoint contains only the model": (
-        "the checkpoint holds weights alone, without the state of their optimizers: resume from one that a run has "
-        "written whole, such as checkpoints/last.ckpt"
+        "the checkpoint holds weights alone, without the state of optimizers: resume from the last.ckpt of a run, or "
+        "start a new run from these weights with --init_from in place of --ckpt_path"
     ),
     r"Expected more than 1 value per channel when training": (
         "BatchNorm needs at least 2 samples on each device: raise --data.batch_size, or use networks without it, such "
@@ -69,6 +69,8 @@ MEANINGS = {
     r"can't allocate memory|^MemoryError|_ArrayMemoryError": f"this machine has no memory left: {SMALLER}",
 }
 """Patterns of the errors of torch and Lightning, each their class and message, and what they mean."""
+CHECKING = ("lightning", "torch.optim")
+"""Packages whose own errors are about the arguments that they were given."""
 OF_BATCH_SIZE_FINDER = {
     r"holds (\d+) samples, fewer than --data.batch_size": (
         "BatchSizeFinder tries larger batches than the {0} samples of the training split: set its max_val to {0}"
@@ -88,7 +90,8 @@ def explained(error: Exception) -> InputError | None:
         return own
     sentence = processes.explanation(error) or execution.explanation(error) or meaning(error, MEANINGS)
     sentence = sentence or of_system(error)
-    if sentence is None and (isinstance(error, MisconfigurationException) or raised_by(error, "lightning")):
+    meant = isinstance(error, MisconfigurationException) or any(raised_by(error, each) for each in CHECKING)
+    if sentence is None and meant:
         sentence = str(error)
     return None if sentence is None else InputError(sentence)
 

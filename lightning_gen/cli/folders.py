@@ -4,14 +4,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_gen import system
 from lightning_gen.callbacks.run import CONFIG
 from lightning_gen.cli import recipes
 from lightning_gen.errors import InputError
-from lightning_gen.files import require_free
+from lightning_gen.files import LOCK, require_free
+from lightning_gen.system import explaining
 
-OWN_FOLDERS = ("checkpoints", "samples")
+FOLDERS = ("checkpoints", "samples")
 """The folders in that of a run."""
+FILES = (CONFIG, LOCK, "checkpoints/last.ckpt", "checkpoints/best.ckpt")
+"""The files that a run writes and replaces."""
 
 
 def check_folder(folder: Path, ckpt_path: str | None, resumes: bool, model: str) -> None:
@@ -27,8 +29,13 @@ def check_folder(folder: Path, ckpt_path: str | None, resumes: bool, model: str)
         InputError: The folder holds a run, or another process trains there.
     """
     check_place(folder)
-    for name in OWN_FOLDERS:
+    for name in FOLDERS:
         check_place(folder / name)
+    for name in FILES:
+        if (folder / name).exists() and not (folder / name).is_file():
+            raise InputError(
+                f"{folder / name} is no file, and the run writes one there: remove it, or give another --name"
+            )
     require_free(folder)
     config, states = folder / CONFIG, checkpoints_in(folder)
     if ckpt_path is not None and folder.resolve() in Path(ckpt_path).resolve().parents:
@@ -49,12 +56,11 @@ def check_place(folder: Path) -> None:
         InputError: It or a folder above it is a file, or may not be written to.
     """
     remedy = "give another --runs_dir or --name"
-    try:
-        there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    with explaining(remedy):
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists() or path.is_symlink())
         if not there.is_dir():
-            raise InputError(f"{there} is a file, not a folder for runs: {remedy}")
-    except OSError as error:
-        raise InputError(system.explanation(error, remedy)) from error
+            kind = "a file" if there.exists() else "a link that leads nowhere"
+            raise InputError(f"{there} is {kind}, not a folder for runs: {remedy}")
     if not os.access(there, os.W_OK | os.X_OK):
         raise InputError(f"the folder {there} may not be written to: {remedy}")
 

@@ -193,4 +193,4 @@ def wrong_value(message: str) -> str | None:
     wanted = " or ".join(
         re.sub(r"<class '(?:\w+\.)*(\w+)'>|typing\.Literal\[([^]]*)\]", r"\1\2", kind) for kind in expected
     )
-    return f"{option_of(message)}expected {wanted} and got {given[-1].strip()}"
+    return f"{option_of(message)}expected {wanted} and got {given[-1].split('. Got value')[0].strip()}"

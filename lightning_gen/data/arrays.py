@@ -1,6 +1,7 @@
 """Arrays in files of numpy and torch, read without running code in them."""
 
 import pickle
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -22,14 +23,8 @@ LISTED = 8
 SAVE = "save arrays alone, with numpy.save(path, x) or torch.save({'x': x, 'labels': labels}, path)"
 CODE = "holds Python objects, which are refused because they could run code"
 DAMAGES = (
-    ValueError,
-    TypeError,
-    EOFError,
-    RuntimeError,
-    OverflowError,
-    NotImplementedError,
-    RecursionError,
-    MemoryError,
+    *(ValueError, TypeError, EOFError, RuntimeError, OverflowError, RecursionError, MemoryError, SyntaxError),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
 """Errors of numpy and torch about files that are truncated or damaged."""
 
@@ -67,7 +62,7 @@ def read_arrays(path: Path, option: str = "path") -> dict[str, np.ndarray]:
         raise InputError(system.explanation(error) or f"{path} is damaged ({error}): {SAVE}") from error
     except pickle.UnpicklingError as error:
         raise InputError(f"{path} {CODE}: {SAVE}") from error
-    except (*DAMAGES, Unfit, zipfile.BadZipFile, zlib.error) as error:
+    except (*DAMAGES, Unfit) as error:
         problem = str(error) if isinstance(error, Unfit) else f"is truncated or damaged ({path.stat().st_size:,} bytes)"
         raise InputError(f"{path} {problem}: {SAVE}") from error
 
@@ -133,7 +128,7 @@ def _read_pt(path: Path) -> dict[str, np.ndarray]:
 
 def _as_numpy(tensor: object, path: Path) -> np.ndarray:
     if not isinstance(tensor, Tensor):
-        raise Unfit(f"holds a {type(tensor).__name__} where a tensor belongs")
+        raise Unfit(f"holds something of the class {type(tensor).__name__} where a tensor belongs")
     if tensor.layout != torch.strided or tensor.is_quantized:
         raise Unfit("holds a sparse or quantized tensor, not a dense one")
     if tensor.nbytes > path.stat().st_size:

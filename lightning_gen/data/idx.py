@@ -51,7 +51,7 @@ def _read(file: BinaryIO, path: Path) -> np.ndarray:
     shape = tuple(np.frombuffer(lengths[: len(lengths) // 4 * 4], ">u4").tolist())
     count = math.prod(shape)
     if len(shape) == start[3]:
-        require_room(count, f"{path}, by its header,", "download it again")
+        require_room(math.prod(max(1, each) for each in shape), f"{path}, by its header,", "download it again")
         content = bytearray(file.read(count))
         if len(content) == count and not file.read(1):
             return np.frombuffer(content, np.uint8).reshape(shape)

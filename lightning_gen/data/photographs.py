@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torchvision import datasets
 
-from lightning_gen import system
 from lightning_gen.data.base import ArrayDataset, Splits, at_least
 from lightning_gen.data.cache import decode
 from lightning_gen.data.published import PublishedData, PublishedImages
 from lightning_gen.errors import InputError
+from lightning_gen.system import explaining
 
 
 class _CIFAR(PublishedImages):
@@ -182,12 +182,9 @@ def read_partition(path: Path) -> tuple[list[str], Tensor]:
     Raises:
         InputError: The file cannot be read or has another format.
     """
-    try:
-        lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
-    except OSError as error:
-        raise InputError(system.explanation(error) or f"{path} cannot be read: download it again") from error
-    except UnicodeDecodeError:
-        lines = [[]]
+    with explaining():
+        text = path.read_text(errors="replace")
+    lines = [line.split() for line in text.splitlines() if line.strip()]
     if any(len(line) != 2 or line[1] not in ("0", "1", "2") for line in lines):
         raise InputError(f"{path} is not CelebA's list of splits: download it again")
     return [name for name, _ in lines], torch.tensor([int(part) for _, part in lines])

@@ -80,7 +80,10 @@ def refused(capsys, *words):
         (["fit", "--data", "ImageFolder", "--data.folder", "missing"], "--data.folder"),
         (["fit", "--data", "MNIST", "--data.download", "false"], "train-images-idx3-ubyte is missing"),
         (["fit", "--data", "Tensors", "--data.path", "missing.npy"], "missing.npy"),
-        (["fit", "--trainer.devices", "0"], "is not a valid input"),
+        (
+            ["fit", "--trainer.devices", "0"],
+            "on a CPU --trainer.devices is a number of processes: set it to auto or to at least 1",
+        ),
         (["fit", "--trainer.precision", "bf16-true", *TINY], "bf16-mixed"),
         (["fit", "--trainer.strategy", "fsdp", *TINY], "--trainer.strategy fsdp splits parameters over devices"),
         (["fit", "--trainer.strategy=DeepSpeedStrategy", *TINY], "DeepSpeedStrategy splits parameters"),
