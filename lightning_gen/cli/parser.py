@@ -10,7 +10,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gen import private
 from lightning_gen.cli.help import IMPORT, PROGRAM
-from lightning_gen.cli.messages import explain
+from lightning_gen.cli.messages import NO_ARGUMENTS, explain
 from lightning_gen.errors import InputError
 
 GIVEN: set[str | int] = {"fit"}
@@ -33,13 +33,19 @@ set_dumper("yaml", dump)
 
 
 class Parser(LightningArgumentParser):
-    """Reports a mistake in a command in one sentence."""
+    """Reports a mistake in a command in one sentence.
+
+    Attributes:
+        arguments: The arguments of the parts that the command describes, for suggestions.
+    """
+
+    arguments = NO_ARGUMENTS
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # type: ignore[override]
         """Raise the message, shortened to one sentence, with the nearest valid name."""
         if not self.exit_on_error:  # the parser of a part, inside that of the command
             super().error(message, ex)
-        raise root_error(ex) or InputError(explain(message, self.option_names)) from None
+        raise root_error(ex) or InputError(explain(message, self.option_names, self.arguments)) from None
 
     @property
     def option_names(self) -> list[str]:

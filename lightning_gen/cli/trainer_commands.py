@@ -25,10 +25,10 @@ from lightning_gen.cli.links import Links, check_untyped
 from lightning_gen.cli.options import COUNTS, add_run_options
 from lightning_gen.cli.parser import Parser, command_parser, first_line
 from lightning_gen.cli.predictions import PredictionFile, place
+from lightning_gen.cli.suggestions import command_meant
 from lightning_gen.commands import COMMANDS
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
-from lightning_gen.spelling import suggest
 from lightning_gen.training import GenerativeModule
 from lightning_gen.training.overhead import keep_memory
 
@@ -83,6 +83,8 @@ class CLI(LightningCLI):
             command = CommandLine(argv, sorted(known - {"h", "help", "c", "config", "print_config"}))
             self.resumes = command.resumes
             argv = command.complete()
+            for each in (parser, self._subcommand_parsers[argv[0]]):
+                cast(Parser, each).arguments = command.arguments
         self.config = parser.parse_args(argv)
 
     def _parse_ckpt_path(self) -> None:
@@ -173,6 +175,13 @@ def root_cause(error: BaseException) -> BaseException:
     return error if error.__cause__ is None else root_cause(error.__cause__)
 
 
+def stands_alone(argv: Sequence[str]) -> bool:
+    """Whether options may stand before a command: help, the version, and a file of the settings of all commands."""
+    first, *rest = [part for word in argv for part in word.split("=", 1)]
+    of_all = first in ("-c", "--config") and Path(rest[0] if rest else "").is_file()
+    return of_all or first in ("-h", "--help", "--version", "--print_config")
+
+
 def as_list(value: Any) -> list[Any]:
     """The value of an option that takes one object, a list or none, as a list."""
     return value if isinstance(value, list) else [] if value is None else [value]
@@ -188,10 +197,10 @@ def lightning(argv: list[str]) -> CLI:
         InputError: The command cannot be run as given.
     """
     commands = [*LightningCLI.subcommands(), *COMMANDS]
+    if argv and argv[0].startswith("-") and not stands_alone(argv):
+        raise InputError(f"name the command before its options, one of {', '.join(commands)}: {PROGRAM} fit --help")
     if argv and not argv[0].startswith("-") and argv[0] not in commands:
-        raise InputError(
-            f"there is no command '{argv[0]}'{suggest(argv[0], commands)}: the commands are {', '.join(commands)}"
-        )
+        raise InputError(f"there is no command '{argv[0]}'{command_meant(argv[0], commands)}")
     options = {"allow_abbrev": False, "formatter_class": HelpFormatter}
     top = {
         "prog": PROGRAM,

@@ -132,6 +132,10 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
         """Whether the latest batch passed a multiple of `every_images`."""
         return self.images_seen // every_images > (self.images_seen - self.batch_images) // every_images
 
+    @abstractmethod
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        """Train on a batch, and count it."""
+
     # checkpoints ---------------------------------------------------------------------------------------------------
 
     def progress(self) -> dict[str, Any]:
