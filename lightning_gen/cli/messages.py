@@ -75,7 +75,8 @@ def missing(message: str) -> str | None:
 
 def unknown_class(message: str, arguments: Arguments) -> str | None:
     """The name of a class that does not exist."""
-    found = re.search(r"dot import path string: ([^\n]*[^\s])|Import path (\S+) does not|No module named '([^']+)'", message)
+    pattern = r"dot import path string: ([^\n]*[^\s])|Import path (\S+) does not|No module named '([^']+)'"
+    found = re.search(pattern, message)
     if found is None:
         return None
     name, argument = next(group for group in found.groups() if group), arguments.at(place_of(message))
