@@ -44,20 +44,39 @@ def replacing(path: str | os.PathLike[str], lasting: bool = True) -> Iterator[Bi
     target = Path(path)
     require_replaceable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{stem(target)}{uuid.uuid4().hex}{PARTIAL}")
-    WRITING.add(partial)
+    partial, file = created(target)
     try:
-        with partial.open("xb") as file:
-            with suppress(OSError):  # the file system has no locks
-                hold(file)
+        with file:
             yield file
+            file.flush()
             if lasting:
-                file.flush()
                 os.fsync(file.fileno())
-        os.replace(partial, target)
+            if fcntl is None:
+                file.close()  # Windows renames no open file
+            os.replace(partial, target)  # while it is locked, or another process could remove it
         if lasting:
             remove_abandoned(target)
     finally:
+        partial.unlink(missing_ok=True)
+        WRITING.discard(partial)
+
+
+def created(target: Path) -> tuple[Path, BinaryIO]:
+    """Create and lock a temporary file beside a target; the caller removes it from `WRITING`.
+
+    Until it is locked, another process may take it for that of a dead one and remove it: then another one is created.
+    """
+    while True:
+        partial = target.with_name(f"{stem(target)}{uuid.uuid4().hex}{PARTIAL}")
+        file = partial.open("xb")
+        WRITING.add(partial)
+        try:
+            kept = hold(file) and partial.exists()
+        except OSError:  # the file system has no locks, so nobody removes it
+            kept = True
+        if kept:
+            return partial, file
+        file.close()
         partial.unlink(missing_ok=True)
         WRITING.discard(partial)
 

@@ -98,6 +98,11 @@ def set_latest_rates(scheduler: LRScheduler) -> None:
 # torch: compiler and processes --------------------------------------------------------------------------------------
 
 
+def uncompiled(value: Any) -> Any:
+    """The network that ``torch.compile(network)`` wraps; any other value as it is."""
+    return value._orig_mod if isinstance(value, torch._dynamo.OptimizedModule) else value
+
+
 def donated_buffers() -> bool:
     """Whether compiled networks may overwrite what they saved for the backward pass, which forbids a second one."""
     return torch._functorch.config.donated_buffer

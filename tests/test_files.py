@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from lightning_gen import files
 from lightning_gen.errors import InputError
 from lightning_gen.files import hold, hold_folder, opened, replacing, require_free
 
@@ -89,6 +90,46 @@ def test_a_process_leaves_alone_what_it_is_writing_itself(tmp_path):
         write(tmp_path / "file", b"inner")
         outer.write(b"outer")
     assert (tmp_path / "file").read_bytes() == b"outer"
+
+
+def can_lock(path):
+    """Whether another process can lock a file."""
+    child = os.fork()
+    if not child:
+        with path.open("r+b") as file:
+            os._exit(hold(file))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+
+
+def test_a_file_is_locked_until_it_has_its_name(tmp_path, monkeypatch):
+    locked = []
+
+    def replace(partial, target):
+        locked.append(not can_lock(partial))
+        rename(partial, target)
+
+    rename = os.replace
+    monkeypatch.setattr(os, "replace", replace)
+    write(tmp_path / "file", b"ours")
+    assert locked == [True]
+    assert (tmp_path / "file").read_bytes() == b"ours"
+    assert can_lock(tmp_path / "file")
+
+
+def test_a_file_that_another_process_removes_before_it_is_locked_is_created_again(tmp_path, monkeypatch):
+    removed = []
+
+    def late(file, **options):
+        if not removed:
+            removed.append(file.name)
+            os.unlink(file.name)
+        return hold(file, **options)
+
+    monkeypatch.setattr(files, "hold", late)
+    write(tmp_path / "file", b"ours")
+    assert (tmp_path / "file").read_bytes() == b"ours"
+    assert len(removed) == 1
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_names_may_be_long_and_may_hold_anything(tmp_path):

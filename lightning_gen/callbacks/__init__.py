@@ -8,6 +8,7 @@ from lightning_gen.callbacks.preemption import PreemptionCheckpoint
 from lightning_gen.callbacks.progress import ImageProgress
 from lightning_gen.callbacks.run import Report, RunFolder, RunLogger
 from lightning_gen.callbacks.samples import SampleGrid
+from lightning_gen.callbacks.starting_weights import StartingWeights
 
 __all__ = [
     "ChannelsLast",
@@ -22,6 +23,7 @@ __all__ = [
     "RunFolder",
     "RunLogger",
     "SampleGrid",
+    "StartingWeights",
     "Throughput",
     "best_checkpoint",
 ]

@@ -285,7 +285,8 @@ class Report(Callback):
         last = self.folder / "checkpoints" / "last.ckpt"
         grids = [callback for callback in trainer.callbacks if isinstance(callback, SampleGrid)]  # type: ignore[attr-defined]
         image_files = [path for grid in grids for path in grid.latest]
-        commands = ["evaluate"] if counted(pl_module).reconstructs else []
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        commands = ["evaluate"] if isinstance(data, DataModule) and len(data.test_set) else []
         commands += ["sample"] if counted(pl_module).has_prior else []
         done = counted(pl_module).images_seen
         if not images:

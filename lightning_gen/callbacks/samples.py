@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning_gen.callbacks.lengths import counted, require_images
 from lightning_gen.data import DataModule
 from lightning_gen.media.files import save
+from lightning_gen.media.rows import with_names
 from lightning_gen.records import Batch
 from lightning_gen.training import GenerativeModule
 
@@ -22,7 +23,7 @@ class SampleGrid(Callback):
     The grids go to TensorBoard if it is the logger, with the count of images as the step, and to PNG files in `folder`,
     such as ``samples-000150000.png`` and ``reconstructions-000150000.png`` (from left to right each original, the
     encoder's input if the model has a corruption, and the reconstruction). A conditional model has one class in each
-    row. Training does not change: the latents come from a generator of their own.
+    row, with its name beside it. Training does not change: the latents come from a generator of their own.
 
     Args:
         every_images: Training images between two grids, at least 1; None for one at the end only.
@@ -77,7 +78,7 @@ class SampleGrid(Callback):
         with torch.no_grad():
             previews = module.previews(self._held_out, self.count, self.seed)
         for name, preview in previews.items():
-            image = module.medium.preview(preview.samples, preview.columns)
+            image = with_names(module.medium.preview(preview.samples, preview.columns), preview.names)
             if self.folder is not None:
                 self.latest.append(save(image, self.folder / f"{name}-{module.images_seen:09d}.png"))
             for logger in trainer.loggers:

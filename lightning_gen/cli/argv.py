@@ -27,7 +27,7 @@ from lightning_gen.cli.arguments import Arguments
 from lightning_gen.cli.folders import checkpoints_in, runs_in
 from lightning_gen.cli.suggestions import is_array, options_meant
 from lightning_gen.data import DataModule
-from lightning_gen.data.stored import DOWNLOAD, harmless, origin
+from lightning_gen.data.stored import DOWNLOAD, found, harmless, origin
 from lightning_gen.errors import InputError
 from lightning_gen.reflection import argument_hints
 from lightning_gen.terminal import say
@@ -119,7 +119,7 @@ class CommandLine:
         """
         given = self.option("ckpt_path")
         if not self.resumes:
-            return Path(paths.local(given)) if given else None
+            return checkpoints.located(paths.local(given)) if given else None
         last = self.folder / "checkpoints" / "last.ckpt"
         if last.exists() or self.command != "fit":
             return last
@@ -215,10 +215,11 @@ class CommandLine:
         parts = {"model": checkpoints.as_config(described["model"])}
         if described["data"]:
             checkpoints.described_class(DataModule, described["data"], str(path))  # type: ignore[type-abstract]
-            parts["data"] = checkpoints.as_config(harmless(described["data"]))
+            data = found(described["data"], path)
+            parts["data"] = checkpoints.as_config(harmless(data))
             if self.chooses("data"):
                 parts["data"]["init_args"].pop(DOWNLOAD, None)  # data that the user names may be downloaded
-            elif (line := origin(self._left(described["data"]), str(path))) is not None:
+            elif (line := origin(self._left(data), str(path))) is not None:
                 rank_zero_only(say)(line, sys.stderr)
         return parts
 

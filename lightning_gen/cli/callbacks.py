@@ -6,6 +6,7 @@ from pathlib import Path
 from jsonargparse import Namespace
 from lightning.pytorch.callbacks import Callback, ProgressBar
 
+from lightning_gen import paths
 from lightning_gen.callbacks import (
     ChannelsLast,
     Compile,
@@ -18,6 +19,7 @@ from lightning_gen.callbacks import (
     Report,
     RunFolder,
     SampleGrid,
+    StartingWeights,
     Throughput,
     best_checkpoint,
 )
@@ -50,6 +52,8 @@ def run_callbacks(
         return
     writes = not (settings.trainer.fast_dev_run or barebones)
     keeps = writes and settings.trainer.enable_checkpointing is not False
+    if settings.init_from is not None:
+        yield StartingWeights(paths.expanded(settings.init_from))
     guard = NonFiniteGuard(settings.nonfinite_rollbacks)
     yield guard
     yield ChannelsLast(settings.channels_last)

@@ -26,6 +26,7 @@ def explain(message: str, options: Sequence[str] = (), arguments: Arguments = NO
         or unknown_argument(message, options, arguments)
         or missing(message)
         or unknown_class(message, arguments)
+        or function(message)
         or abstract(message)
         or unnamed_part(message, arguments)
         or wrong_value(message)
@@ -74,14 +75,26 @@ def missing(message: str) -> str | None:
 
 
 def unknown_class(message: str, arguments: Arguments) -> str | None:
-    """The name of a class that does not exist."""
-    pattern = r"dot import path string: ([^\n]*[^\s])|Import path (\S+) does not|No module named '([^']+)'"
-    found = re.search(pattern, message)
+    """The name of a class that does not exist, or of something that is no such class."""
+    found = re.search(
+        r"Problem with given class_path '([^']+)':\s+(?:No module named|module '\S+' has no attribute)"
+        r"|dot import path string: ([^\n]*[^\s])|Import path (\S+) does not|No module named '([^']+)'",
+        message,
+    )
     if found is None:
         return None
     name, argument = next(group for group in found.groups() if group), arguments.at(place_of(message))
     meant = ": give its import path, such as my_parts.Mine" if argument is None else class_meant(name, argument)
     return f"{option_of(message)}there is no class '{name}'{meant}"
+
+
+def function(message: str) -> str | None:
+    """A function in the place of a class whose arguments follow from others."""
+    if "add_function_arguments() got an unexpected keyword argument 'linked_targets'" not in message:
+        return None
+    given = re.findall(r"val='([^']+)'", message)
+    name = f" {given[-1]}" if given else ""
+    return f"{option_of(message)}the function{name} cannot take the place of a class: give a class that calls it"
 
 
 def abstract(message: str) -> str | None:

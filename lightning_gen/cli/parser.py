@@ -71,6 +71,8 @@ def first_line(function: Callable[..., None]) -> str:
 
 def root_error(error: BaseException | None) -> InputError | None:
     """The InputError that another library has wrapped in errors of its own; None without one."""
-    while error is not None and not isinstance(error, InputError):
+    seen: set[int] = set()
+    while error is not None and not isinstance(error, InputError) and id(error) not in seen:
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
-    return error
+    return error if isinstance(error, InputError) else None

@@ -9,10 +9,11 @@ from jsonargparse import Namespace
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import BasePredictionWriter, Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from torch import nn
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen import private
+from lightning_gen import private, recording
 from lightning_gen.callbacks import RunLogger
 from lightning_gen.cli import launch
 from lightning_gen.cli.argv import CommandLine
@@ -20,7 +21,7 @@ from lightning_gen.cli.callbacks import run_callbacks
 from lightning_gen.cli.checks import check_trainer
 from lightning_gen.cli.folders import check_folder
 from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, OUT, PROGRAM, HelpFormatter, shorten_help
-from lightning_gen.cli.links import Links
+from lightning_gen.cli.links import Links, check_untyped
 from lightning_gen.cli.options import COUNTS, add_run_options
 from lightning_gen.cli.parser import Parser, command_parser, first_line
 from lightning_gen.cli.part_help import part_asked, part_help
@@ -57,8 +58,9 @@ class CLI(LightningCLI):
         add_run_options(parser)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link the arguments that follow from other parts."""
+        """Link the arguments that follow from other parts, and record with what plain modules are built."""
         self.links.add(parser)
+        parser.add_instantiator(recording.built, class_type=nn.Module)
 
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
@@ -114,6 +116,8 @@ class CLI(LightningCLI):
             if self.settings[name] is not None and self.settings[name] < 1:
                 raise InputError(f"--{name} must be at least 1, not {self.settings[name]}")
         check_trainer(self.settings.trainer)
+        check_untyped(self.settings.model)
+        check_untyped(self.settings.data)
         if self.config.subcommand == "fit" and not self.settings.trainer.fast_dev_run:
             model = self.settings.model.class_path
             check_folder(self.folder, self.settings.ckpt_path, self.resumes, model)
@@ -122,7 +126,12 @@ class CLI(LightningCLI):
         """Build the model, the data and the Trainer; the data may be built already, for links that read their shape."""
         described = self.config.clone()
         described[described.subcommand].data = self.links.built(self.settings.data)
-        self.config_init = self.parser.instantiate_classes(described)
+        try:
+            self.config_init = self.parser.instantiate_classes(described)
+        except ValueError as error:  # jsonargparse wraps what a constructor raises, once for each part around it
+            cause = root_cause(error)
+            cause.__context__ = None
+            raise cause from None
         self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
         self.trainer = self.instantiate_trainer()
 
@@ -164,6 +173,11 @@ class CLI(LightningCLI):
         settings = self.settings.clone()
         settings.ckpt_path = None
         return self._subcommand_parsers["fit"].dump(settings, skip_unset=False)
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The error that others were raised from."""
+    return error if error.__cause__ is None else root_cause(error.__cause__)
 
 
 def stands_alone(argv: Sequence[str]) -> bool:

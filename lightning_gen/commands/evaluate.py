@@ -29,8 +29,9 @@ def evaluate(
     they are sampled.
 
     Args:
-        checkpoint: A checkpoint, such as runs/dcgan/checkpoints/last.ckpt.
-        data: The data to evaluate on, such as Digits; the training data if left out.
+        checkpoint: A checkpoint, such as runs/dcgan/checkpoints/last.ckpt, or the folder of its run, runs/dcgan.
+        data: The data to evaluate on, such as Digits; the training data if left out. Its options alone, such as
+            --data.folder, change those of the training data.
         output: A JSON file for the metrics and their protocol.
         seed: The same seed draws the same samples.
         samples: Samples drawn to count modes; 100,000 on mixtures of Gaussians and 26,000 on stacked digits if left
@@ -51,4 +52,4 @@ def evaluate(
     check_numbers(samples, draws)
     check_shape(trained.module, data)
     fitted = chosen_sampler(trained, sampler, data)
-    show(assess(trained.module, data, seed, samples, draws, extractor, checkpoint, fitted), target)
+    show(assess(trained.module, data, seed, samples, draws, extractor, trained.path, fitted), target)

@@ -1,7 +1,8 @@
 """The command ``sample``: samples of a trained model."""
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from lightning_gen.commands.samplers import chosen_sampler
 from lightning_gen.commands.trained import Trained
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium
-from lightning_gen.media.rows import ROWS, rows_of
+from lightning_gen.media.rows import ROWS, Rows, class_name, rows_of
 from lightning_gen.outputs import PNG, check_place
 from lightning_gen.paths import written
 from lightning_gen.records import Shape
@@ -27,7 +28,7 @@ def sample(
     n: int = 64,
     out: str = "samples.png",
     seed: int = 0,
-    labels: int | list[int] | None = None,
+    labels: int | list[int | str] | str | None = None,
     truncation: float | None = None,
     standing_batches: int = 0,
     sampler: str | None = None,
@@ -37,12 +38,12 @@ def sample(
     A sampler that is used for the first time is fitted to the codes of the training data and stored in the checkpoint.
 
     Args:
-        checkpoint: A checkpoint, such as runs/dcgan/checkpoints/last.ckpt.
+        checkpoint: A checkpoint, such as runs/dcgan/checkpoints/last.ckpt, or the folder of its run, runs/dcgan.
         n: Number of samples.
         out: A file ending in .png for one image of all samples, in .npy for an array; else a folder for PNG files.
         seed: The same seed draws the same samples.
-        labels: Class or classes to draw, such as 3 or '[0, 1]', for models with classes; at random if left out. A
-            .png file has one row for each class, of the first ten if left out.
+        labels: Class or classes to draw, by number or name, such as 3, cats or '[cats, dogs]', for models with classes;
+            at random if left out. A .png file has one row for each class, of the first ten if left out.
         truncation: Maximum absolute value of a latent's coordinates, for GANs: below 2, better but less varied samples.
         standing_batches: Batches over which BatchNorm's statistics are measured again before drawing, for GANs.
         sampler: Distribution of an autoencoder's codes: prior, gmm or flow; its prior if left out. The last two are
@@ -55,24 +56,52 @@ def sample(
     trained = Trained.open(checkpoint)
     module, medium = trained.module, trained.medium
     replaced = check_target(target, medium, n, trained.described_data)
-    asked = [labels] if isinstance(labels, int) else labels
-    check_draw(module, n, asked, truncation, standing_batches)
+    check_draw(module, n, labels, truncation, standing_batches)
     check_memory(module.data_shape, medium, n, target)
-    wanted, columns = None if asked is None else torch.tensor(asked), None
-    if target.suffix == PNG.ending and medium.tiled and module.num_classes is not None:
-        wanted, columns = rows_of(asked or range(min(module.num_classes, ROWS)), n)
+    asked = None if labels is None else module.class_indices(labels)
+    explain_numbers(labels, module.class_names or ())
+    rows = rows_in(target, module, n, asked)
+    wanted = asked if rows is None else rows.labels
     given = {"truncation": truncation, "sampler": chosen_sampler(trained, sampler)}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     generator = torch.Generator().manual_seed(seed)
     if standing_batches:
         module.recalibrate(standing_batches, generator=torch.Generator().manual_seed(seed))
     samples = module.sample(n, labels=wanted, generator=generator, **options)
-    medium.write(samples, target, None if wanted is None or len(set(wanted.tolist())) == 1 else columns)
-    say(f"{n} samples in {target}" + (" (files of the same name were replaced)" if replaced else ""))
+    if rows is None or len(set(rows.labels.tolist())) == 1:
+        medium.write(samples, target)
+    else:
+        medium.write(samples, target, rows.columns, rows.names)
+    of = "" if asked is None else f" of {', '.join(class_name(each, module.class_names) for each in asked)}"
+    if rows is not None and asked is None and (module.num_classes or 0) > ROWS:
+        of = f" of the first {ROWS} of {module.num_classes} classes"
+    say(f"{n} samples{of} in {target}" + (" (files of the same name were replaced)" if replaced else ""))
+
+
+def explain_numbers(labels: int | list[int | str] | str | None, names: Sequence[str]) -> None:
+    """Say which class a number is where it is also the name of another class."""
+    for label in labels if isinstance(labels, list) else [labels]:
+        if isinstance(label, int) and str(label) in names and names.index(str(label)) != label:
+            say(
+                f"--labels {label} counts the classes from 0 and is '{names[label]}': the class '{label}' is "
+                f"--labels {names.index(str(label))}",
+                sys.stderr,
+            )
+
+
+def rows_in(target: Path, module: GenerativeModule, n: int, asked: list[int] | None) -> Rows | None:
+    """The rows of the image of a conditional model's samples, a class each; None for other models and files."""
+    if target.suffix != PNG.ending or not module.medium.tiled or module.num_classes is None:
+        return None
+    return rows_of(asked or range(min(module.num_classes, ROWS)), n, module.class_names)
 
 
 def check_draw(
-    module: GenerativeModule, n: int, labels: list[int] | None, truncation: float | None, standing_batches: int
+    module: GenerativeModule,
+    n: int,
+    labels: int | list[int | str] | str | None,
+    truncation: float | None,
+    standing_batches: int,
 ) -> None:
     """Check the options before anything is drawn.
 

@@ -8,7 +8,7 @@ import torch
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.data import DataModule
-from lightning_gen.data.stored import harmless, origin
+from lightning_gen.data.stored import found, harmless, origin
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium
 from lightning_gen.terminal import say
@@ -36,12 +36,15 @@ class Trained:
         """Read a checkpoint and build its model; a file that holds code is refused.
 
         Args:
-            path: The checkpoint, such as ``runs/dcgan/checkpoints/last.ckpt``.
+            path: The checkpoint, such as ``runs/dcgan/checkpoints/last.ckpt``, or the folder of its run.
             device: The model's device.
 
         Raises:
             InputError: The file is not a complete checkpoint of a known module.
         """
+        given, path = path, str(checkpoints.located(path))
+        if path != given:
+            say(f"the last state in {given} is {path}", sys.stderr)
         stored = checkpoints.read(path)
         module = checkpoints.restore(GenerativeModule, stored, path)  # type: ignore[type-abstract]
         return cls(module.to(device), path, stored, torch.device(device))
@@ -53,8 +56,8 @@ class Trained:
 
     @property
     def described_data(self) -> dict[str, Any]:
-        """The description of the training data in the checkpoint; empty without one."""
-        return self.stored.get("datamodule_hyper_parameters") or {}
+        """The description of the training data in the checkpoint, as it is found from here; empty without one."""
+        return found(self.stored.get("datamodule_hyper_parameters") or {}, self.path)
 
     def data(self) -> DataModule:
         """The training data; the folders from which they are read and to which they are decoded are printed on stderr.

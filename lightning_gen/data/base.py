@@ -20,7 +20,7 @@ from lightning_gen.checkpoint import Described
 from lightning_gen.data.known import KnownFactors, Mixture
 from lightning_gen.data.loader import Loader, Samples, seeded, stream
 from lightning_gen.data.mapped import Mapped
-from lightning_gen.data.stored import harmless
+from lightning_gen.data.stored import found, harmless
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium, medium_of
 from lightning_gen.records import Batch, Shape
@@ -144,16 +144,17 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         """Build the data that a checkpoint names. It downloads nothing and ignores the checkpoint's ``cache_dir``.
 
         Args:
-            checkpoint_path: The file; it is read as plain data, and code in it is refused.
+            checkpoint_path: The file, or the run's folder; it is read as plain data, and code in it is refused.
             given: Constructor arguments that replace those in the checkpoint.
 
         Raises:
             InputError: The file is not a complete checkpoint, or names data of another class.
         """
-        described = checkpoints.read(checkpoint_path).get("datamodule_hyper_parameters")
+        path = checkpoints.located(checkpoint_path)
+        described = checkpoints.read(path).get("datamodule_hyper_parameters")
         if not described or "_class_path" not in described:
-            raise InputError(f"{checkpoint_path} does not say what data it was trained on: build the data in Python")
-        return checkpoints.rebuild(cls, harmless(described), str(checkpoint_path), **given)
+            raise InputError(f"{path} does not say what data it was trained on: build the data in Python")
+        return checkpoints.rebuild(cls, found(harmless(described), path), str(path), **given)
 
     @property
     def known_factors(self) -> KnownFactors | None:

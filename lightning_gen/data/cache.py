@@ -4,8 +4,9 @@ A GPU would wait for JPEGs that are decoded in every epoch. Here each image is r
 once. Later runs map the array and start at once; an array larger than the memory is read page by page.
 
 The cache always agrees with the files. Each start compares their sizes, times and inodes; a file that was replaced
-differs in one of them, even if its time of modification is the same. If some differ, the contents are compared, and
-only if these differ too are the images decoded again. The array has a checksum, which is compared if its file was
+differs in one of them, even if its time of modification is the same. If some differ, their contents are compared, and
+only those files are decoded again whose contents differ too. Nor is a file decoded again because others were added,
+removed or repaired, or because decoding was interrupted. The array has a checksum, which is compared if its file was
 changed since it was written.
 """
 
@@ -18,13 +19,12 @@ import shutil
 import sys
 import zlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias, TypeVar
+from typing import BinaryIO, Literal, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -40,11 +40,14 @@ from lightning_gen.terminal import say
 OnError: TypeAlias = Literal["raise", "skip"]
 Skipped: TypeAlias = dict[str, str]
 Stamp: TypeAlias = tuple[int, ...]
+Place = TypeVar("Place")
 Result = TypeVar("Result")
 
 FORMAT = 2  # part of the key of a cache: raise it when the same file is decoded to other pixels
 READ_AHEAD = 64  # files
 BLOCK = 2**18  # bytes that are read at a time
+LISTED = 20  # images that a message names
+HALF = 16  # characters of the digests in the name of a cache
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -63,52 +66,102 @@ class DecodedImages:
     skipped: Skipped
 
 
+class Entry(NamedTuple):
+    """One file of images.
+
+    Attributes:
+        stamp: A digest of its size, times and inode before it was read.
+        contents: A digest of its bytes; empty if it could not be read.
+        problem: Why it could not be decoded; None for an image, which has a row in the array.
+    """
+
+    stamp: str
+    contents: str
+    problem: str | None
+
+
 @dataclass(frozen=True)
 class Report:
     """The description of an array; it is written after the array.
 
     Attributes:
         folder: The folder of the images.
-        skipped: Names that could not be decoded, each with the reason.
-        stamps: A digest of the stamps of the files before they were read.
-        contents: A digest of the bytes of all files.
+        files: The files by name, those with an image in the order of the rows. Fewer than were asked for if decoding
+            was interrupted.
         checksum: CRC-32 of the pixels.
         written: The stamp of the file of the array.
     """
 
     folder: str
-    skipped: Skipped
-    stamps: str
-    contents: str
+    files: dict[str, Entry]
     checksum: int
     written: Stamp | None
 
     @classmethod
-    def read(cls, path: Path, names: Sequence[str]) -> "Report | None":
-        """Read the report on images of these names; None if there is none or it is damaged."""
+    def read(cls, path: Path) -> "Report | None":
+        """Read a report; None if there is none or it is damaged."""
         try:
             report = cls(**json.loads(path.read_bytes()))
-            return replace(report, written=tuple(report.written or ())) if set(report.skipped) <= set(names) else None
-        except (OSError, ValueError, TypeError, RecursionError):
+            files = {name: Entry(*entry) for name, entry in report.files.items()}
+            return replace(report, files=files, written=tuple(report.written or ()))
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return None
 
     def write(self, path: Path) -> None:
         """Write it atomically."""
         with replacing(path) as file:
-            file.write(json.dumps(asdict(self)).encode())
+            file.write(json.dumps(vars(self)).encode())
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """The rows of the images by name."""
+        decoded = (name for name, entry in self.files.items() if entry.problem is None)
+        return {name: row for row, name in enumerate(decoded)}
+
+    @property
+    def skipped(self) -> Skipped:
+        """Names that could not be decoded, each with the reason."""
+        return {name: entry.problem for name, entry in self.files.items() if entry.problem is not None}
 
 
 @dataclass(frozen=True)
-class Source:
+class Earlier:
+    """Images that were decoded before.
+
+    Attributes:
+        report: The description of the array.
+        pixels: The array, ``(n, channels, height, width)``.
+        rows: The rows of the images by name.
+    """
+
+    report: Report
+    pixels: np.ndarray
+    rows: dict[str, int]
+
+    @classmethod
+    def open(cls, report: Report, array: Path) -> "Earlier":
+        """Map an array."""
+        rows = report.rows
+        return cls(report, np.load(array, mmap_mode="r") if rows else np.empty(0), rows)
+
+    def find(self, name: str, *, stamp: str = "", contents: str = "") -> "Source | None":
+        """The image of a name, if its file has the stamp or the contents; otherwise None."""
+        entry = self.report.files.get(name)
+        if entry is None or not ((stamp and entry.stamp == stamp) or (contents and entry.contents == contents)):
+            return None
+        return Source(entry, None if entry.problem is not None else self.pixels[self.rows[name]])
+
+
+class Source(NamedTuple):
     """The result of reading one file.
 
     Attributes:
-        digest: A digest of its bytes; empty if it cannot be read.
-        image: uint8 ``(channels, height, width)``, or the error.
+        entry: The file.
+        image: uint8 ``(channels, height, width)``; None if it cannot be decoded.
     """
 
-    digest: bytes
-    image: np.ndarray | Exception
+    entry: Entry
+    image: np.ndarray | None
 
 
 def decode(
@@ -118,55 +171,52 @@ def decode(
     *,
     pad: bool = False,
     on_error: OnError = "raise",
+    remedy: str = "repair or remove {them}, or leave {them} out with --data.on_error skip",
     cache_dir: str | None = None,
     title: str = "decoding images",
 ) -> DecodedImages:
     """Decode images once; a later call with unchanged files only maps the array.
 
-    The cache is one ``.npy`` file and a ``.json`` with a `Report`, named after a hash of the folder, the files' names,
-    the shape and `pad`; if images have changed, it is replaced. If either file is damaged, this is reported and both
-    are made again. Several processes may call this at once.
+    The cache is one ``.npy`` file and a ``.json`` with a `Report`, named after a hash of the folder, the shape and
+    `pad`, and one of the files' names; if images have changed, it is replaced. If either file is damaged, this is
+    reported and both are made again. Several processes may call this at once.
 
     Args:
         folder: The folder of the images; nothing is written there.
         names: Paths relative to `folder`.
         shape: ``(channels, height, width)`` of every decoded image, see `read_image`.
         pad: Pad to the shape instead of cropping to it.
-        on_error: "raise" raises InputError at an image that cannot be decoded, "skip" leaves it out.
+        on_error: "raise" raises InputError if images cannot be decoded, after all others were; "skip" leaves them out.
+        remedy: What to do about images that cannot be decoded, ``{them}``, for the message.
         cache_dir: Folder of the cache, which is made if it is missing; None: `default_cache_dir`.
         title: Title of the progress bar.
 
     Raises:
-        InputError: An image cannot be decoded and `on_error` is "raise", none can be decoded, or the cache cannot be
+        InputError: Images cannot be decoded and `on_error` is "raise", none can be decoded, or the cache cannot be
             written.
     """
     cache = expanded(cache_dir) if cache_dir else default_cache_dir()
-    stem = cache / _key(folder, names, shape, pad)
-    array, beside = stem.with_suffix(".npy"), stem.with_suffix(".json")
-    stamps = _digest(repr(_stamp(folder / name)).encode() for name in names)
-    report = Report.read(beside, names)
-    damaged = report is None and beside.exists()
-    if report is not None and report.stamps != stamps:
-        report = _compared(report, beside, folder, names, stamps)
-    if report is not None and not _holds(array, report, (len(names) - len(report.skipped), *shape)):
-        report, damaged = None, True
-    if damaged:
+    place, stem = _place(folder, shape, pad), _digest([repr(list(names)).encode()])[:HALF]
+    array, beside = (cache / f"{place}{stem}{suffix}" for suffix in (".npy", ".json"))
+    stamps = {name: _digest([repr(_stamp(folder / name)).encode()])[:HALF] for name in names}
+    report = Report.read(beside)
+    whole = report is not None and _holds(array, report, shape)
+    if beside.exists() and not whole:
         say(f"the decoded images of {folder} in {cache} are damaged and are made again", sys.stderr)
-    if report is None:
+    current = _current(report, beside, folder, stamps) if report is not None and whole else None
+    if current is None:
+        found = [(report, array)] if report is not None and whole else _others(cache, place, shape)
+        earlier = next((Earlier.open(*each) for each in found), None)
         with _writable(cache, bytes_needed=len(names) * math.prod(shape)):
-            sources = _ahead(partial(_read, shape=shape, pad=pad), [folder / name for name in names])
-            with closing(_progress(sources, len(names), title)) as bar, replacing(array) as file:
-                report = _write(file, folder, names, bar, shape, on_error)
-            report = replace(report, stamps=stamps, written=_stamp(array))
-            report.write(beside)  # after the array, so that a report never describes a missing array
-    if report.skipped and on_error == "raise":
-        raise _broken(folder, *next(iter(report.skipped.items())))
-    if len(report.skipped) == len(names):
+            current = _decode(folder, stamps, shape, pad, array, earlier, title)
+    if current.skipped and on_error == "raise":
+        raise _broken(folder, current.skipped, len(names), remedy)
+    if len(current.skipped) == len(names):
         raise InputError(
             f"none of the {len(names)} images in {folder} can be decoded: look at them, or name another folder"
         )
-    indices = [index for index, name in enumerate(names) if name not in report.skipped]
-    return DecodedImages(np.load(array, mmap_mode="r"), indices, report.skipped)
+    indices = [index for index, name in enumerate(names) if name not in current.skipped]
+    return DecodedImages(np.load(array, mmap_mode="r"), indices, current.skipped)
 
 
 def default_cache_dir() -> Path:
@@ -174,8 +224,9 @@ def default_cache_dir() -> Path:
     return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "lightning_gen"
 
 
-def _key(folder: Path, names: Sequence[str], shape: Shape, pad: bool) -> str:
-    return hashlib.sha256(repr((FORMAT, str(folder.resolve()), list(names), shape, pad)).encode()).hexdigest()[:32]
+def _place(folder: Path, shape: Shape, pad: bool) -> str:
+    """The start of the names of all caches of a folder."""
+    return _digest([repr((FORMAT, str(folder.resolve()), shape, pad)).encode()])[:HALF]
 
 
 def _stamp(path: Path) -> Stamp | None:
@@ -194,7 +245,7 @@ def _digest(parts: Iterable[bytes]) -> str:
     return found.hexdigest()
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path) -> str:
     """A digest of the bytes of a file; empty if it cannot be read."""
     found = hashlib.blake2b(digest_size=16)
     try:
@@ -202,30 +253,46 @@ def _content(path: Path) -> bytes:
             while block := file.read(BLOCK):
                 found.update(block)
     except OSError:
-        return b""
-    return found.digest()
+        return ""
+    return found.hexdigest()
 
 
-def _compared(report: Report, beside: Path, folder: Path, names: Sequence[str], stamps: str) -> Report | None:
-    """The report with the new stamps, if the contents of the files are unchanged; otherwise None."""
-    say(f"files in {folder} were changed since they were decoded: comparing their contents", sys.stderr)
-    if report.contents != _digest(_ahead(_content, [folder / name for name in names])):
+def _current(report: Report, beside: Path, folder: Path, stamps: dict[str, str]) -> Report | None:
+    """The report with the present stamps, if it is of all files and their contents are unchanged; otherwise None."""
+    if list(report.files) != list(stamps):
         return None
-    report = replace(report, stamps=stamps)
+    changed = [name for name, entry in report.files.items() if entry.stamp != stamps[name]]
+    if not changed:
+        return report
+    say(f"files in {folder} were changed since they were decoded: comparing their contents", sys.stderr)
+    contents = _ahead(_content, [folder / name for name in changed])
+    if any(report.files[name].contents != content for name, content in zip(changed, contents, strict=True)):
+        return None
+    files = {name: entry._replace(stamp=stamps[name]) for name, entry in report.files.items()}
+    report = replace(report, files=files)
     with suppress(OSError):  # the next run compares them again
         report.write(beside)
     return report
 
 
+def _others(cache: Path, place: str, shape: Shape) -> Iterator[tuple[Report, Path]]:
+    """Intact arrays of the same folder with other files, the latest first."""
+    for beside in sorted(cache.glob(f"{place}*.json"), key=lambda path: (_stamp(path) or (0, 0))[1], reverse=True):
+        report, array = Report.read(beside), beside.with_suffix(".npy")
+        if report is not None and _holds(array, report, shape):
+            yield report, array
+
+
 def _holds(array: Path, report: Report, shape: Shape) -> bool:
-    """Whether the file of an array is intact."""
-    if shape[0] == 0:
+    """Whether the file of an array of images of a shape is intact."""
+    count = len(report.rows)
+    if not count:
         return True
     try:
         pixels = np.load(array, mmap_mode="r")
     except (OSError, ValueError, EOFError):
         return False
-    if pixels.dtype != np.uint8 or pixels.shape != shape or not pixels.flags.c_contiguous:
+    if pixels.dtype != np.uint8 or pixels.shape != (count, *shape) or not pixels.flags.c_contiguous:
         return False
     if _stamp(array) == report.written:
         return True
@@ -235,7 +302,7 @@ def _holds(array: Path, report: Report, shape: Shape) -> bool:
     return checksum == report.checksum
 
 
-def _ahead(read: Callable[[Path], Result], paths: Iterable[Path]) -> Iterator[Result]:
+def _ahead(read: Callable[[Place], Result], paths: Iterable[Place]) -> Iterator[Result]:
     """Read files in threads, in their order and a few ahead; Pillow decodes and resizes without the GIL."""
     ahead: deque[Future[Result]] = deque()
     with ThreadPoolExecutor() as pool:
@@ -247,42 +314,75 @@ def _ahead(read: Callable[[Path], Result], paths: Iterable[Path]) -> Iterator[Re
             yield ahead.popleft().result()
 
 
-def _read(path: Path, shape: Shape, pad: bool) -> Source:
-    digest = _content(path)  # first: if the file changes meanwhile, the next run sees that
+def _decode(
+    folder: Path, stamps: dict[str, str], shape: Shape, pad: bool, array: Path, earlier: Earlier | None, title: str
+) -> Report:
+    """Write the array and its report; if this is interrupted, the images so far.
+
+    Args:
+        folder: The folder of the images.
+        stamps: The names of the files in their order, with their stamps.
+        shape: The shape of every decoded image.
+        pad: Pad to the shape instead of cropping to it.
+        array: The file of the array.
+        earlier: Images that need not be decoded again; or None.
+        title: Title of the progress bar.
+    """
+    known = sum(earlier.find(name, stamp=stamp) is not None for name, stamp in stamps.items()) if earlier else 0
+    if known:
+        say(f"{title}: {known} of {len(stamps)} were decoded before", sys.stderr)
+
+    def read(name: str) -> Source:
+        return _read(folder / name, name, stamps[name], shape, pad, earlier)
+
+    with closing(_progress(_ahead(read, stamps), len(stamps), title)) as bar, replacing(array) as file:
+        report, stopped = _write(file, folder, stamps, bar, shape)
+        if stopped is not None and len(report.files) <= len(earlier.report.files if earlier else ()):
+            raise stopped
+    report = replace(report, written=_stamp(array))
+    report.write(array.with_suffix(".json"))  # after the array, so that a report never describes a missing array
+    if stopped is not None:
+        raise stopped
+    return report
+
+
+def _read(path: Path, name: str, stamp: str, shape: Shape, pad: bool, earlier: Earlier | None) -> Source:
+    """Read one file, or find its image among those that were decoded earlier."""
+    if earlier is not None and (found := earlier.find(name, stamp=stamp)):
+        return found
+    contents = _content(path)  # first: if the file changes meanwhile, the next run sees that
+    if earlier is not None and (found := earlier.find(name, contents=contents)):
+        return found._replace(entry=found.entry._replace(stamp=stamp))
     try:
-        return Source(digest, read_image(path, shape, pad))
+        return Source(Entry(stamp, contents, None), read_image(path, shape, pad))
     except Exception as error:  # decoders raise any error on broken files, from OSError to SyntaxError
-        return Source(digest, error)
+        return Source(Entry(stamp, contents, reason(error)), None)
 
 
 def _write(
-    file: BinaryIO,
-    folder: Path,
-    names: Sequence[str],
-    sources: Iterable[Source],
-    shape: Shape,
-    on_error: OnError,
-) -> Report:
+    file: BinaryIO, folder: Path, names: Collection[str], sources: Iterable[Source], shape: Shape
+) -> tuple[Report, BaseException | None]:
     """Append image after image: `write` can report a full disk, on which a memory map would kill the process.
 
     Returns:
-        The report, without stamps.
+        The report, without the stamp of the array, and what interrupted it: Ctrl-C or another signal, or None.
     """
-    skipped: Skipped = {}
-    contents, checksum = hashlib.blake2b(digest_size=16), 0
+    files: dict[str, Entry] = {}
+    checksum, rows, stopped = 0, 0, None
     _write_header(file, (len(names), *shape))
-    for name, source in zip(names, sources, strict=True):
-        contents.update(source.digest)
-        if isinstance(source.image, np.ndarray):
-            file.write(source.image.data)
-            checksum = zlib.crc32(source.image.data, checksum)
-            continue
-        skipped[name] = reason(source.image)
-        if on_error == "raise":
-            raise _broken(folder, name, skipped[name])
+    start = file.tell()
+    try:
+        for name, (entry, image) in zip(names, sources, strict=True):
+            if image is not None:
+                file.write(image.data)
+                checksum, rows = zlib.crc32(image.data, checksum), rows + 1
+            files[name] = entry
+    except (KeyboardInterrupt, SystemExit) as interruption:
+        stopped = interruption
+    file.truncate(start + rows * math.prod(shape))  # without a part of an image
     file.seek(0)
-    _write_header(file, (len(names) - len(skipped), *shape))
-    return Report(str(folder), skipped, "", contents.hexdigest(), checksum, None)
+    _write_header(file, (rows, *shape))
+    return Report(str(folder), files, checksum, None), stopped
 
 
 def _write_header(file: BinaryIO, shape: Shape) -> None:
@@ -290,11 +390,16 @@ def _write_header(file: BinaryIO, shape: Shape) -> None:
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
-def _broken(folder: Path, name: str, reason: str) -> InputError:
-    return InputError(
-        f"the image {folder / name} cannot be decoded ({reason}): repair or remove it, or leave out all such images "
-        "with --data.on_error skip"
-    )
+def _broken(folder: Path, skipped: Skipped, count: int, remedy: str) -> InputError:
+    """The error for images that cannot be decoded."""
+    one = len(skipped) == 1
+    remedy = remedy.format(them="it" if one else "them") + "; all other images are decoded and kept"
+    if one:
+        (name, problem), *_ = skipped.items()
+        return InputError(f"the image {folder / name} cannot be decoded ({problem}): {remedy}")
+    listed = ", ".join(f"{name} ({problem})" for name, problem in [*skipped.items()][:LISTED])
+    more = f" and {len(skipped) - LISTED:,} more" if len(skipped) > LISTED else ""
+    return InputError(f"{len(skipped):,} of {count:,} images in {folder} cannot be decoded, {listed}{more}: {remedy}")
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """Decode an image file to an array of bytes: upright, with given channels and size."""
 
+import warnings
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from lightning_gen.files import opened
 from lightning_gen.records import Shape
@@ -13,6 +15,20 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's modes by the number of channels."""
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """The formats that Pillow may recognize, by content and not by name; for some others it starts another program."""
+EXTENSIONS = {
+    "AVIF": (".avif",),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "JPEG": (".jpeg", ".jpg", ".jpe", ".jfif"),
+    "JPEG2000": (".jp2", ".j2k", ".jpx"),
+    "PNG": (".png",),
+    "PPM": (".pgm", ".ppm", ".pbm", ".pnm"),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+}
+"""The extensions, in lower case, by which image files are found, by their formats."""
+OPTIONAL = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
+"""Formats that Pillow may have been built without, and its names of their decoders."""
 
 OVERSAMPLING = 3  # fast methods may shrink an image to this many times its final size; Lanczos does the rest
 
@@ -47,6 +63,16 @@ def _formats() -> tuple[str, ...]:
     """The `FORMATS` that this version of Pillow supports; older versions fail on names that they do not know."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+@cache
+def extensions() -> tuple[str, ...]:
+    """The `EXTENSIONS` of the formats that this version of Pillow decodes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # older versions warn of decoders that they do not know
+        missing = {name for name, decoder in OPTIONAL.items() if not features.check(decoder)}
+    readable = [those for name, those in EXTENSIONS.items() if name in _formats() and name not in missing]
+    return tuple(sorted(chain.from_iterable(readable)))
 
 
 def _with_channels(image: Image.Image, channels: int) -> Image.Image:

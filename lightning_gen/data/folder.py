@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
@@ -13,23 +14,25 @@ from torch import Tensor
 
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least, check_fractions, split_rows
 from lightning_gen.data.cache import DecodedImages, OnError, decode
-from lightning_gen.data.decoder import MODES
+from lightning_gen.data.decoder import MODES, extensions
 from lightning_gen.data.layout import Layout, listed
 from lightning_gen.errors import InputError
 from lightning_gen.paths import expanded
+from lightning_gen.terminal import printable
 
-EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""The extensions of image files, in lower or upper case."""
+KINDS = 8
+"""The number of extensions of other files that are listed."""
 
 
 class ImageFolder(DataModule):
     """The images in a folder and its sub-folders, decoded once into a cache outside of it.
 
-    Images may have any size and any kind that Pillow reads: grey, colour, palette, 1 or 16 bits, CMYK, with
-    transparency, turned by EXIF. Hidden files and files without an image extension are ignored; a file that links in
-    the folder point to is read once. If *all* images are in sub-folders, the sub-folders of the first level are the
-    classes, sorted by name; sub-folders without images are ignored. A seeded permutation of the images makes the
-    splits.
+    Images may have any size and any kind that Pillow reads: PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 or PPM;
+    grey, colour, palette, 1 or 16 bits, CMYK, with transparency, turned by EXIF; of an animation, the first frame.
+    Hidden files are ignored; other files without the extension of such an image are left out and counted in a line at
+    the start of a run. A file that links in the folder point to is read once. If *all* images are in sub-folders, the
+    sub-folders of the first level are the classes, sorted by name; sub-folders without images are ignored. A seeded
+    permutation of the images makes the splits.
 
     If all images are in ``train`` and one or both of ``val`` and ``test`` (or ``training``, ``valid``, ``validation``,
     ``testing``), these are the splits, and the sub-folders below them are the classes of all of them. A split without
@@ -49,8 +52,8 @@ class ImageFolder(DataModule):
         num_workers: Processes that load batches.
         cache_dir: Folder of the cache, about channels * height * width bytes for each image; None:
             ``$XDG_CACHE_HOME/lightning_gen`` or ``~/.cache/lightning_gen``. It may be deleted at any time between runs.
-        on_error: What happens if an image cannot be decoded: "raise" raises an error that names it, "skip" leaves it
-            out and warns.
+        on_error: What happens if images cannot be decoded: "raise" raises an error that names them, after all others
+            were decoded; "skip" leaves them out and warns.
         skipped: Names of the images that were left out, after ``setup``.
 
     Raises:
@@ -97,6 +100,10 @@ class ImageFolder(DataModule):
     @cached_property
     def names(self) -> list[str]:
         """Paths of the images relative to the folder, sorted."""
+        return self._listing.images
+
+    @cached_property
+    def _listing(self) -> "Listing":
         return list_images(expanded(self.folder))
 
     @cached_property
@@ -163,7 +170,7 @@ class ImageFolder(DataModule):
             yield own[source][order]
 
     def contents(self) -> list[str]:
-        """The origin and size of the splits, and the number of training samples of each class."""
+        """The origin and size of the splits, the number of training samples of each class, and other files."""
         sizes = (("val", "validation", self.val_set), ("test", "test", self.test_set))
         lines = [
             ", ".join(
@@ -175,6 +182,8 @@ class ImageFolder(DataModule):
         if isinstance(train, ArrayDataset) and train.labels is not None and train.rows is not None:
             counts = torch.bincount(train.labels[train.rows], minlength=len(self.layout.classes))
             lines.append(listed(Counter(dict(zip(self.layout.classes, counts.tolist(), strict=True)))))
+        if self._listing.others:
+            lines.append(f"left out, with other extensions than those of images: {self._listing.counts}")
         return lines
 
     def _decode(self) -> DecodedImages:
@@ -207,8 +216,28 @@ def _positions(split: str, sources: Sequence[str]) -> Tensor:
     return torch.tensor([row for row, source in enumerate(sources) if source == split], dtype=torch.int64)
 
 
-def list_images(folder: Path) -> list[str]:
-    """List the images in a folder and its sub-folders: sorted paths relative to it, with ``/``.
+class Listing(NamedTuple):
+    """The files in a folder and its sub-folders.
+
+    Attributes:
+        images: Paths of the images relative to the folder, sorted, with ``/``.
+        others: Paths of the other files, likewise.
+    """
+
+    images: list[str]
+    others: list[str]
+
+    @property
+    def counts(self) -> str:
+        """The number of other files by extension, the most frequent first: ``"12 .heic, 1 without extension"``."""
+        kinds = Counter(Path(name).suffix.lower() or "without extension" for name in self.others).most_common()
+        shown = [f"{count:,} {printable(kind)}" for kind, count in kinds[:KINDS]]
+        rest = sum(count for _, count in kinds[KINDS:])
+        return ", ".join([*shown, f"{rest:,} of {len(kinds) - KINDS} more extensions"] if rest else shown)
+
+
+def list_images(folder: Path) -> Listing:
+    """List the images in a folder and its sub-folders, by the extensions of their files in lower or upper case.
 
     Links are followed; a folder or a file that several links point to is listed once, by its own name if that is in the
     folder.
@@ -219,14 +248,15 @@ def list_images(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise _no_folder(folder)
     files = sorted(_visible_files(folder))
-    images = list(_once(folder, [name for name in files if name.lower().endswith(EXTENSIONS)]))
-    if not images:
-        found = f"only {len(files)} other files such as {files[0]}" if files else "no file at all"
+    found = [name for name in files if name.lower().endswith(extensions())]
+    listing = Listing(list(_once(folder, found)), sorted(set(files) - set(found)))
+    if not found:
+        others = f"only {len(files)} other files such as {files[0]}" if files else "no file at all"
         raise InputError(
-            f"there is no image in {folder}, {found}: set --data.folder to a folder with files that end in "
-            f"{', '.join(EXTENSIONS)}"
+            f"there is no image in {folder}, {others}: set --data.folder to a folder with files that end in "
+            f"{', '.join(extensions())}"
         )
-    return images
+    return listing
 
 
 def _visible_files(folder: Path) -> Iterator[str]:

@@ -111,6 +111,7 @@ class KMNIST(_MNISTLike):
     link = "http://codh.rois.ac.jp/kmnist"
     folder_name = "KMNIST"
     source = datasets.KMNIST
+    classes = tuple(datasets.KMNIST.classes)
 
 
 class EMNIST(_MNISTLike):
@@ -145,6 +146,9 @@ class EMNIST(_MNISTLike):
         super().__init__(batch_size, data_dir, download, size, val_size, seed, num_workers)
         self.split = split
         self.num_classes = EMNIST_CLASSES[split]
+        self.classes = tuple(
+            datasets.EMNIST.classes_split_dict[split][-EMNIST_CLASSES[split] :]
+        )  # letters count from 1
         self.files = tuple(
             f"emnist-{split}-{part}-{kind}-ubyte"
             for part in ("train", "test")

@@ -28,8 +28,9 @@ class _CIFAR(PublishedImages):
         self.source(folder, download=True)
 
     def read(self, place: Path, train: bool) -> tuple[Tensor, Tensor]:
-        """Read one part; torchvision checks the checksums."""
+        """Read one part, and the names of the classes; torchvision checks the checksums."""
         data = self.source(place, train=train)
+        self.classes = tuple(data.classes) or self.classes
         return torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(data.targets)
 
 
@@ -165,7 +166,8 @@ class CelebA(PublishedData):
         self.prepare_data()
         folder = self.place() / "celeba"
         names, parts = read_partition(folder / "list_eval_partition.txt")
-        images = decode(folder / "img_align_celeba", names, self.shape, cache_dir=self.cache_dir).pixels
+        pictures, remedy = folder / "img_align_celeba", "replace {them} by that of CelebA's archive"
+        images = decode(pictures, names, self.shape, remedy=remedy, cache_dir=self.cache_dir).pixels
         train, val, test = (ArrayDataset(images, rows=(parts == part).nonzero().squeeze(1)) for part in range(3))
         return Splits(train, val, test)
 

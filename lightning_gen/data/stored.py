@@ -1,6 +1,8 @@
 """The data that a checkpoint names: its files are read, but nothing is written or downloaded because of it."""
 
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal, get_origin
 
 from lightning_gen.data.cache import default_cache_dir
@@ -8,6 +10,37 @@ from lightning_gen.reflection import argument_hints, imported
 
 CACHE, DOWNLOAD = "cache_dir", "download"
 """Arguments for where to write and whether to download; their values in a checkpoint are ignored."""
+
+PLACES = ("data_dir", "file", "folder", "labels_path", "path", "root")
+"""Arguments for files and folders that are read."""
+
+
+def found(described: Any, path: str | os.PathLike[str]) -> Any:
+    """A description of data whose files and folders are found from another folder than that of the training.
+
+    A relative path is one from the folder in which the command runs. If nothing is there, it is looked for in the
+    folders above the checkpoint, one of which is the folder in which the training ran, unless the run was moved.
+
+    Args:
+        described: The data in a checkpoint: constructor arguments and ``_class_path``.
+        path: The checkpoint, or the configuration of its run.
+    """
+    if isinstance(described, list):
+        return [found(item, path) for item in described]
+    if not isinstance(described, Mapping):
+        return described
+    return {
+        key: place(value, path) if key in PLACES and isinstance(value, str) else found(value, path)
+        for key, value in described.items()
+    }
+
+
+def place(given: str, path: str | os.PathLike[str]) -> str:
+    """A path of data, from the folder above the checkpoint in which it exists if it does not exist here."""
+    if os.path.isabs(given) or given.startswith("~") or not given or os.path.exists(given):
+        return given
+    above = (folder / given for folder in Path(path).absolute().parents[:-1])  # all but the root
+    return next((os.fspath(each) for each in above if each.exists()), given)
 
 
 def harmless(described: Any) -> Any:

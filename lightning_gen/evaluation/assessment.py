@@ -7,6 +7,7 @@ from lightning.fabric.utilities.data import sized_len
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
+from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule, StackedImages
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.codes import comparison
@@ -23,7 +24,6 @@ from lightning_gen.modules.code_sampling import CodeSampling
 from lightning_gen.samplers import SAMPLERS, LatentSampler
 from lightning_gen.training import GenerativeModule
 from lightning_gen.training.classes import check_classes
-from lightning_gen.training.contexts import evaluating
 
 MIXTURE_SAMPLES, STACKED_SAMPLES = 100_000, 26_000
 """Numbers of samples for counting modes: on mixtures of Gaussians, and on stacked images, where 26,000 is usual."""

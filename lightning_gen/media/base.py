@@ -1,6 +1,7 @@
 """The base of all media."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,11 +10,13 @@ from torch import Tensor
 
 from lightning_gen.errors import InputError
 from lightning_gen.media.files import read_array, save, save_array
+from lightning_gen.media.rows import with_names
 from lightning_gen.outputs import ARRAY, PNG, Kind
+from lightning_gen.recording import Recorded
 from lightning_gen.records import Shape, floats
 
 
-class Medium(ABC):
+class Medium(Recorded, ABC):
     """What a sample is, as data, metrics, previews in TensorBoard and files need it.
 
     A subclass is a frozen dataclass whose fields are plain data, such as a sampling rate, so that a checkpoint stores
@@ -117,7 +120,7 @@ class Medium(ABC):
             )
         return f"{index:06d}{self.single.ending}"
 
-    def write(self, samples: Tensor, target: Path, columns: int | None = None) -> None:
+    def write(self, samples: Tensor, target: Path, columns: int | None = None, names: Sequence[str] = ()) -> None:
         """Write samples; each file is written atomically and folders are made.
 
         Args:
@@ -125,12 +128,13 @@ class Medium(ABC):
             target: A .png file for a preview of all samples, a file of one of `collections` for their stored values, or
                 a folder for one file of each sample.
             columns: Samples in a row of the preview; None for a square.
+            names: Names of the rows of the preview, which are written beside them.
 
         Raises:
             InputError: The suffix is another one, there are no files for single samples, or a file cannot be written.
         """
         if target.suffix == PNG.ending:
-            save(self.preview(samples, columns), target)
+            save(with_names(self.preview(samples, columns), names), target)
         elif target.suffix:
             self.write_collection(samples, target)
         else:

@@ -46,3 +46,14 @@ def medium_from(data: Any) -> Medium | None:
 def classes_of(classes: Any) -> tuple[str, ...] | None:
     """Names of classes of data or of a checkpoint; None if there are none."""
     return tuple(map(str, classes)) if isinstance(classes, (tuple, list)) else None
+
+
+def classes_in(dataset: Any) -> tuple[str, ...] | None:
+    """Names of the classes of a dataset with an attribute ``classes``, as those of torchvision have, or a part of one.
+
+    Args:
+        dataset: A dataset; one that wraps another one has it as its ``dataset``, as torch's ``Subset`` does.
+    """
+    names = classes_of(getattr(dataset, "classes", None))
+    inner = getattr(dataset, "dataset", None)
+    return names if names is not None or inner is None else classes_in(inner)

@@ -30,8 +30,10 @@ class AutoencoderModule(Autoencoder):
     variational autoencoder, Kingma and Welling 2014 (https://arxiv.org/abs/1312.6114).
 
     Args:
-        encoder: Samples ``(n, *shape)`` to features ``(n, features)``, or to maps of them.
-        decoder: Codes ``(n, latent_dim)``, or maps of them, to the parameters of the likelihood.
+        encoder: Samples ``(n, *shape)`` to features ``(n, features)``, or to maps of them. Any module will do; see
+            `WrappedEncoder`.
+        decoder: Codes ``(n, latent_dim)``, or maps of them, to the parameters of the likelihood. Any module will do;
+            see `WrappedDecoder`.
         bottleneck: Features to a code.
         objective: Named terms in nats per sample; the loss is the sum of weight times term. The first `Likelihood`
             among them says how outputs become samples.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.checkpoint.samplers import described, rebuilt, weights_key
+from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule, Loader
 from lightning_gen.errors import InputError
 from lightning_gen.networks import Encoder
@@ -16,7 +17,6 @@ from lightning_gen.records import Batch
 from lightning_gen.reflection import class_path
 from lightning_gen.samplers import LatentSampler
 from lightning_gen.training.classes import sampled_classes
-from lightning_gen.training.contexts import evaluating
 from lightning_gen.training.module import GenerativeModule
 
 BATCH = 512
@@ -54,7 +54,7 @@ class CodeSampling(GenerativeModule, ABC):
     def sample(
         self,
         n: int,
-        labels: Tensor | Sequence[int] | int | None = None,
+        labels: Tensor | Sequence[int | str] | int | str | None = None,
         generator: torch.Generator | None = None,
         sampler: LatentSampler | None = None,
         batch_size: int = BATCH,
@@ -63,8 +63,8 @@ class CodeSampling(GenerativeModule, ABC):
 
         Args:
             n: How many.
-            labels: Class or classes to draw, repeated until there are n; None for classes at random. For conditional
-                models, whose codes are sampled independently of the class.
+            labels: Class or classes to draw, by number or name, repeated until there are n; None for classes at random.
+                For conditional models, whose codes are sampled independently of the class.
             generator: Source of the codes; the same seed gives the same samples. None for this process's own.
             sampler: The result of `fit_sampler` or `fitted_sampler`; None for the prior of the bottleneck.
             batch_size: Codes that are decoded at a time.
@@ -81,7 +81,8 @@ class CodeSampling(GenerativeModule, ABC):
         source = generator or self.rng
         classes: Sequence[Tensor | None] = [None] * -(-n // batch_size)
         if self.num_classes is not None or labels is not None:
-            classes = sampled_classes(self.num_classes, n, labels, source).to(self.device).split(batch_size)
+            asked = sampled_classes(self.num_classes, n, labels, source, self.class_names)
+            classes = asked.to(self.device).split(batch_size)
         with evaluating(self):
             codes = self.draw_codes(n, source, sampler).split(batch_size)
             return torch.cat([self.decode(code, each) for code, each in zip(codes, classes, strict=True)])

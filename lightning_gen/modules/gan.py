@@ -12,11 +12,13 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
 from lightning_gen.augmentations import AdaptiveAugmentation, Augmentation
+from lightning_gen.contexts import evaluating
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link, num_classes, shape
 from lightning_gen.metrics import SlicedWasserstein
 from lightning_gen.modules.compatibility import check_adversarial_terms, check_generator
 from lightning_gen.networks import Discriminator, Generator
+from lightning_gen.networks.wrapped import as_discriminator, as_generator
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
 from lightning_gen.priors import LatentPrior, Normal
 from lightning_gen.ranges import COUNT, require
@@ -27,7 +29,6 @@ from lightning_gen.training.alternating import AlternatingModule
 from lightning_gen.training.batch_norm import measure_statistics
 from lightning_gen.training.classes import sampled_classes
 from lightning_gen.training.collectives import all_reduce_mean
-from lightning_gen.training.contexts import evaluating
 from lightning_gen.training.ema import EMA, Tensors, update_singular_vectors
 from lightning_gen.training.first_batch import PixelsOnly
 from lightning_gen.training.module import named
@@ -45,8 +46,10 @@ class GANModule(AlternatingModule):
     Generative Adversarial Nets, Goodfellow et al. 2014 (https://arxiv.org/abs/1406.2661), Algorithm 1.
 
     Args:
-        generator: Latents ``(n, latent_dim)`` to samples ``(n, *shape)``.
-        discriminator: Samples ``(n, *shape)`` to logits ``(n / packing,)``.
+        generator: Latents ``(n, latent_dim)`` to samples ``(n, *shape)``. Any module with
+            a `latent_dim` will do; see `WrappedGenerator`.
+        discriminator: Samples ``(n, *shape)`` to logits ``(n / packing,)``. Any module will do; see
+            `WrappedDiscriminator`.
         objective: The losses of both networks, from both logits.
         terms: Named terms of both losses beside the objective, from the discriminator's outputs.
         penalties: Named terms of the discriminator's loss beside it, computed without autocast.
@@ -117,6 +120,8 @@ class GANModule(AlternatingModule):
             raise InputError(f"discriminator_updates must be at least 1, not {discriminator_updates}")
         check_clip(self, "generator_clip", generator_clip)
         check_clip(self, "discriminator_clip", discriminator_clip)
+        generator = as_generator(generator)
+        discriminator = as_discriminator(discriminator, generator.shape)
         check_generator(generator, discriminator)
         check_adversarial_terms(discriminator, terms or {})
         self.generator = generator
@@ -213,7 +218,7 @@ class GANModule(AlternatingModule):
     def sample(
         self,
         n: int,
-        labels: Tensor | Sequence[int] | int | None = None,
+        labels: Tensor | Sequence[int | str] | int | str | None = None,
         generator: torch.Generator | None = None,
         truncation: float | None = None,
         batch_size: int = 256,
@@ -222,8 +227,8 @@ class GANModule(AlternatingModule):
 
         Args:
             n: How many.
-            labels: Class or classes to draw, repeated until there are n; None for classes at random. For conditional
-                generators.
+            labels: Class or classes to draw, by number or name, repeated until there are n; None for classes at random.
+                For conditional generators.
             generator: Source of the latents; the same seed gives the same samples. None for this process's own.
             truncation: Largest absolute value of a latent's coordinate: below about 2, better samples of less variety.
             batch_size: Samples drawn at a time.
@@ -245,14 +250,18 @@ class GANModule(AlternatingModule):
             return torch.cat([self.sampler(latent, y) for latent, y in zip(latents, classes, strict=True)])
 
     def classes(
-        self, n: int, labels: Tensor | Sequence[int] | int | None = None, generator: torch.Generator | None = None
+        self,
+        n: int,
+        labels: Tensor | Sequence[int | str] | int | str | None = None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Classes ``(n,)`` of samples: those asked for, repeated, or uniformly random ones.
 
         Raises:
             InputError: The generator has no such class.
         """
-        return sampled_classes(self.num_classes, n, labels, generator or self.rng).to(self.device)
+        source = generator or self.rng
+        return sampled_classes(self.num_classes, n, labels, source, self.class_names).to(self.device)
 
     @torch.no_grad()
     def recalibrate(self, batches: int = 64, batch_size: int = 64, generator: torch.Generator | None = None) -> None:
@@ -290,6 +299,10 @@ class GANModule(AlternatingModule):
     def begins_update(self, batch_idx: int, accumulated: int) -> bool:
         """Whether the generator was updated on the batch before."""
         return self.rounds % self.discriminator_updates == 0
+
+    def summary(self, max_images: int | None) -> list[str]:
+        """What an adaptive augmentation says of the run's length."""
+        return self.augmentation.summary(max_images) if isinstance(self.augmentation, AdaptiveAugmentation) else []
 
     # training ------------------------------------------------------------------------------------------------------
 

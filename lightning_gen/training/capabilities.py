@@ -12,6 +12,7 @@ from lightning_gen.links import Link
 from lightning_gen.media import Medium
 from lightning_gen.media.rows import ROWS, rows_of
 from lightning_gen.records import Batch, Shape
+from lightning_gen.training.classes import class_indices
 
 UNTILED = 10_000
 """Number of samples of a preview that shows their density and not each of them."""
@@ -24,10 +25,12 @@ class Preview:
     Attributes:
         samples: ``(n, *shape)``, as the models see them.
         columns: Samples in a row, if each has its own cell; None for a square.
+        names: Names of the rows, from top to bottom; empty where they have none.
     """
 
     samples: Tensor
     columns: int | None = None
+    names: tuple[str, ...] = ()
 
 
 class Capabilities(ABC):
@@ -42,6 +45,7 @@ class Capabilities(ABC):
         recalibrates: Whether `recalibrate` can measure its BatchNorm statistics anew.
         sample_options: Arguments of `sample` beside the number, the labels and the generator, by name.
         sampled_from: What samples are drawn from, in words.
+        class_names: Names of the classes in the order of their indices, or None.
     """
 
     links: ClassVar[tuple[Link, ...]] = ()
@@ -50,6 +54,7 @@ class Capabilities(ABC):
     redraws: bool = False
     recalibrates: ClassVar[bool] = False
     sample_options: ClassVar[frozenset[str]] = frozenset()
+    class_names: tuple[str, ...] | None = None
 
     # what it is ------------------------------------------------------------------------------------------------------
 
@@ -67,6 +72,14 @@ class Capabilities(ABC):
     def num_classes(self) -> int | None:
         """Number of classes that `sample` can be asked for, or None."""
         return None
+
+    def class_indices(self, labels: Any) -> list[int]:
+        """The indices of classes that are given by their names or numbers; see `lightning_gen.training.classes`.
+
+        Raises:
+            InputError: The model has no classes, or none of that name or number.
+        """
+        return class_indices(self.num_classes, labels, self.class_names).tolist()
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -125,8 +138,8 @@ class Capabilities(ABC):
         if self.num_classes is None or not self.medium.tiled:
             return {"samples": Preview(self.sample(count if self.medium.tiled else UNTILED, generator=source))}
         classes = range(min(self.num_classes, ROWS))
-        labels, columns = rows_of(classes, len(classes) * max(1, round(count**0.5)))
-        return {"samples": Preview(self.sample(len(labels), labels, source), columns)}
+        rows = rows_of(classes, len(classes) * max(1, round(count**0.5)), self.class_names)
+        return {"samples": Preview(self.sample(len(rows.labels), rows.labels, source), rows.columns, rows.names)}
 
     def summary(self, max_images: int | None) -> list[str]:
         """Lines that a run prints at its start.

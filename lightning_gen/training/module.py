@@ -21,7 +21,7 @@ from lightning_gen.data import DataModule
 from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium, medium_of
-from lightning_gen.media.descriptions import classes_of, described, medium_from, rebuilt
+from lightning_gen.media.descriptions import classes_in, classes_of, described, medium_from, rebuilt
 from lightning_gen.records import Batch
 from lightning_gen.training import optimizers
 from lightning_gen.training.capabilities import Capabilities
@@ -180,7 +180,8 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
             self._check_file(self.trainer.ckpt_path)
         described = checkpoint.get("hyper_parameters", {})
         check_class(self, described)
-        check_weights(self, checkpoint["state_dict"])
+        checkpoint["state_dict"] = checkpoints.named_as(self, checkpoint["state_dict"])
+        check_weights(self, checkpoint["state_dict"], self.strict_loading)
         checkpoints.check_finite(self, checkpoint["state_dict"])
         checkpoints.deserialize_states(checkpoint)
         if trained and self.trainer.state.fn == "fit":
@@ -200,20 +201,33 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
-        cls, checkpoint_path: str | os.PathLike[str], map_location: Any = "cpu", **given: Any
+        cls,
+        checkpoint_path: str | os.PathLike[str],
+        map_location: Any = "cpu",
+        hparams_file: str | os.PathLike[str] | None = None,
+        strict: bool | None = None,
+        weights_only: bool | None = None,
+        **given: Any,
     ) -> "GenerativeModule":
         """Build the module that a checkpoint describes, with its weights; the path alone is enough.
 
         Args:
-            checkpoint_path: The file; it is read as plain data, code in it is refused.
+            checkpoint_path: The file, or the run's folder; it is read as plain data, code in it is refused.
             map_location: Device for the weights.
-            given: Constructor arguments that win over those in the checkpoint, and those that it could not keep.
+            hparams_file: A YAML file whose constructor arguments win over those in the checkpoint: the ``config.yaml``
+                of a run, or the arguments by name.
+            strict: Whether the file must have all weights of the module and no others; None for yes. Weights of another
+                shape are an error in any case.
+            weights_only: Has no effect, for Lightning's signature: code in a file is never run.
+            given: Constructor arguments that win over both, and those that the checkpoint could not keep.
 
         Raises:
             InputError: The file is not a whole checkpoint of this class.
         """
         stored = checkpoints.read(checkpoint_path, map_location)
-        module = checkpoints.restore(cls, stored, str(checkpoint_path), **given)
+        if hparams_file is not None:
+            stored["hyper_parameters"] |= checkpoints.read_arguments(hparams_file)
+        module = checkpoints.restore(cls, stored, str(checkpoint_path), strict is not False, **given)
         return module.to(map_location) if isinstance(map_location, (str, torch.device)) else module
 
     # starting and resuming --------------------------------------------------------------------------------------
@@ -253,7 +267,12 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
             check_groups(loaded["optimizer_states"], self.trainer.optimizers)
 
     def on_train_start(self) -> None:
-        """Let settings that the user has changed replace those of the optimizers' state."""
+        """Take the names of classes from a plain DataLoader's dataset, and let settings that the user has changed
+        replace those of the optimizers' state.
+        """
+        if getattr(getattr(self.trainer, "datamodule", None), "classes", None) is None:
+            found = (classes_in(getattr(loader, "dataset", None)) for loader in private.train_loaders(self.trainer))
+            self.class_names = next(filter(None, found), self.class_names)
         if self._resumption.progress is not None:
             if self.trainer.is_global_zero:
                 self._resumption.warn_of_other_devices(self.trainer.world_size)

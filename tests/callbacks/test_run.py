@@ -13,6 +13,7 @@ import torch
 import yaml
 from recorded import DIGITS, NETWORKS
 from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.data import DataLoader
 
 from lightning_gen.callbacks import ImageCheckpoint, MaxImages, Report, RunFolder, RunLogger
 from lightning_gen.callbacks.run import flat, leave_to_caller, python
@@ -69,7 +70,7 @@ def test_a_run_can_be_repeated_from_its_configuration(tmp_path):
     assert {key for key in configs[0] if configs[0][key] != configs[1].get(key)} == {"name"}
 
 
-@pytest.mark.parametrize(("recipe", "images", "commands"), [("gan/dcgan", 1, 1), ("autoencoder/vae", 2, 2)])
+@pytest.mark.parametrize(("recipe", "images", "commands"), [("gan/dcgan", 1, 2), ("autoencoder/vae", 2, 2)])
 def test_the_report_names_what_exists(tmp_path, capsys, recipe, images, commands):
     folder = recorded.fit(tmp_path, "run", recipe, 192)
     report = capsys.readouterr().out.split("Trained on ")[1]
@@ -80,12 +81,24 @@ def test_the_report_names_what_exists(tmp_path, capsys, recipe, images, commands
     assert {*(folder / "samples").glob("*-000000192.png"), folder / "checkpoints" / "last.ckpt", folder} <= set(named)
 
 
-def test_the_next_command_of_the_report_works(tmp_path, capsys, monkeypatch):
+def test_the_next_commands_of_the_report_work(tmp_path, capsys, monkeypatch):
     recorded.fit(tmp_path, "run", "gan/dcgan", 64)
-    command = re.search(r"-m lightning_gen (.*)", capsys.readouterr().out)[1]
+    commands = [shlex.split(line) for line in re.findall(r"-m lightning_gen (.*)", capsys.readouterr().out)]
+    assert [words[0] for words in commands] == ["evaluate", "sample"]
     monkeypatch.chdir(tmp_path)
-    main(shlex.split(command))
+    for words in commands:
+        main([*words, "--extractor=false"] if words[0] == "evaluate" else words)
+    assert "sliced_wasserstein" in capsys.readouterr().out
     assert (tmp_path / "samples.png").exists()
+
+
+@pytest.mark.parametrize(
+    "data", [Digits(8, test_fraction=0.0), DataLoader(torch.rand(64, 1, 8, 8) * 2 - 1, batch_size=32)]
+)
+def test_what_cannot_be_measured_without_more_words_is_not_offered(gan, trainer, tmp_path, capsys, data):
+    callbacks = [MaxImages(64), Report(tmp_path), ImageCheckpoint(None, tmp_path / "checkpoints")]
+    trainer(max_epochs=-1, callbacks=callbacks, enable_checkpointing=True).fit(gan(), data)
+    assert re.findall(r"-m lightning_gen (\w+) ", capsys.readouterr().out) == ["sample"]
 
 
 @pytest.mark.parametrize(("variational", "commands"), [(False, ["evaluate"]), (True, ["evaluate", "sample"])])

@@ -12,6 +12,7 @@ from lightning_gen.augmentations import Masking
 from lightning_gen.callbacks import MaxImages, SampleGrid
 from lightning_gen.data import Digits, Ring
 from lightning_gen.media import preview
+from lightning_gen.media.rows import with_names
 from lightning_gen.networks import Concatenation, DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
 
 
@@ -126,6 +127,19 @@ def test_reconstructions_of_a_conditional_autoencoder_are_told_the_classes(autoe
     with torch.no_grad():
         pairs = torch.stack([x[:32], module.eval().reconstruct(x[:32], labels[:32])], dim=1).flatten(0, 1)
     assert np.array_equal(pixels(next(tmp_path.iterdir())), preview(pairs, columns=8)[0].numpy())
+
+
+def test_the_name_of_its_class_is_beside_each_row_of_a_conditional_model(gan, trainer, tmp_path, monkeypatch):
+    monkeypatch.setattr(Digits, "classes", tuple(f"kind {number}" for number in range(10)))
+    module = gan(
+        generator=DenseGenerator((1, 8, 8), 4, (16,), conditioning=Concatenation(10)),
+        discriminator=DenseDiscriminator((1, 8, 8), (16,), conditioning=Concatenation(10)),
+    )
+    trainer(max_steps=1, callbacks=[SampleGrid(None, tmp_path, count=9)]).fit(module, Digits(8))
+    labels = torch.arange(10).repeat_interleave(3)
+    grid = preview(module.sample(30, labels, torch.Generator().manual_seed(0)), columns=3)
+    names = tuple(f"kind {number}" for number in range(10))
+    assert np.array_equal(pixels(next(tmp_path.iterdir())), with_names(grid, names)[0].numpy())
 
 
 def test_an_autoencoder_without_held_out_images_shows_none(autoencoder, trainer, tmp_path):

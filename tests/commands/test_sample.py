@@ -97,7 +97,84 @@ def test_a_conditional_model_is_drawn_with_one_class_a_row(checkpoint, tmp_path)
         sample(path, n=count, out=str(tmp_path / f"{name}.png"), labels=labels)
         expected = preview(module.sample(count, rows, source.manual_seed(0)), {"all": 3, "some": 2}.get(name))
         with Image.open(tmp_path / f"{name}.png") as drawn:
-            assert np.array_equal(np.asarray(drawn), expected[0].numpy())
+            pixels = np.asarray(drawn)
+        assert np.array_equal(pixels[:, -expected.shape[2] :], expected[0].numpy())
+        names = np.array_split(pixels[:, : -expected.shape[2]], {"all": 10, "some": 2}.get(name, 1))
+        assert [bool((row > 200).any()) for row in names] == [name != "one"] * len(names), "a name beside each row"
+
+
+CLASSES = ("cats", "dogs", "ankle boots", *(f"kind {number}" for number in range(7)))
+
+
+@pytest.fixture
+def named(checkpoint, monkeypatch):
+    monkeypatch.setattr(Digits, "classes", CLASSES)
+    return conditional(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("words", "indices", "said"),
+    [
+        ("dogs", [1], "dogs"),
+        ("ankle boots", [2], "ankle boots"),
+        ("[dogs, 0]", [1, 0], "dogs, cats"),
+        ("['ankle boots', cats, 9]", [2, 0, 9], "ankle boots, cats, kind 6"),
+        ("3", [3], "kind 0"),
+    ],
+)
+def test_classes_are_drawn_by_their_names(named, tmp_path, capsys, words, indices, said):
+    by_name, by_number = tmp_path / "name.npy", tmp_path / "number.npy"
+    main(["sample", named, "--labels", words, "--n=6", f"--out={by_name}"])
+    assert capsys.readouterr().out == f"6 samples of {said} in {by_name}\n"
+    sample(named, n=6, labels=indices, out=str(by_number))
+    assert np.array_equal(np.load(by_name), np.load(by_number))
+    names = [CLASSES[index] for index in indices]
+    drawn = GANModule.load_from_checkpoint(named).sample(6, names, torch.Generator().manual_seed(0))
+    assert np.array_equal(np.load(by_name), to_uint8(drawn).numpy())
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("dog", f"there is no class 'dog'; did you mean 'dogs'?: the classes are {', '.join(CLASSES)}"),
+        ("[cats, anklebots]", "there is no class 'anklebots'; did you mean 'ankle boots'?: the classes are cats, "),
+        ("[]", "--labels is empty"),
+        ("[10, cats]", "the classes are 0 to 9 and not 0, 10"),
+    ],
+)
+def test_a_mistyped_class_is_answered_by_the_list(named, tmp_path, capsys, words, sentence):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["sample", named, "--labels", words, f"--out={tmp_path / 'x.npy'}"])
+    assert exit_info.value.code == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_a_model_whose_classes_have_no_names_says_their_numbers(checkpoint, monkeypatch):
+    monkeypatch.setattr(Digits, "classes", None)
+    with pytest.raises(InputError, match="the classes of this model have no names, so there is no 'cats': give 0 to 9"):
+        sample(conditional(checkpoint), labels="cats")
+
+
+def test_a_number_that_is_the_name_of_another_class_is_explained(checkpoint, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(Digits, "classes", tuple("1234567890"))
+    path = conditional(checkpoint)
+    sample(path, n=2, labels=[1, 5], out=str(tmp_path / "x.npy"))
+    out, err = capsys.readouterr()
+    assert out.startswith("2 samples of 2, 6 in")
+    assert err.splitlines()[0] == "--labels 1 counts the classes from 0 and is '2': the class '1' is --labels 0"
+    sample(path, n=2, labels=0, out=str(tmp_path / "y.npy"))
+    assert capsys.readouterr().err.startswith("--labels 0 counts the classes from 0 and is '1'")
+
+
+def test_classes_beyond_the_first_ten_are_counted(checkpoint, tmp_path, capsys):
+    path = checkpoint(
+        generator=DenseGenerator((1, 8, 8), 4, (16,), conditioning=Concatenation(12)),
+        discriminator=DenseDiscriminator((1, 8, 8), (16,), conditioning=Concatenation(12)),
+    )
+    sample(path, n=20, out=str(tmp_path / "x.png"))
+    assert capsys.readouterr().out.startswith("20 samples of the first 10 of 12 classes in")
 
 
 def test_arrays_of_a_conditional_model_hold_as_many_samples_as_asked_for_of_all_classes(checkpoint, tmp_path):

@@ -1,4 +1,5 @@
 import errno
+import itertools
 import multiprocessing
 import os
 import re
@@ -12,7 +13,9 @@ import skimage.data
 from PIL import EpsImagePlugin, Image
 
 from lightning_gen.data.cache import READ_AHEAD, decode, default_cache_dir
+from lightning_gen.data.decoder import read_image
 from lightning_gen.errors import InputError
+from lightning_gen.signals import LeftEarly
 
 RNG = np.random.default_rng(0)
 
@@ -234,12 +237,31 @@ BROKEN = [
 
 class TestBrokenImages:
     @pytest.mark.parametrize("break_file", BROKEN)
-    def test_raise_names_the_image_and_leaves_nothing(self, tmp_path, break_file):
+    def test_raise_names_the_image(self, tmp_path, break_file):
         names = numbered(tmp_path / "images", 3)
         break_file(tmp_path / "images/b.png")
-        with pytest.raises(InputError, match=r"b\.png cannot be decoded \(.+\).*--data\.on_error skip"):
-            decode(tmp_path / "images", [*names, "b.png"], (1, 8, 8), cache_dir=str(tmp_path / "cache"))
-        assert files(tmp_path / "cache") == []
+        for _ in range(2):  # decoded, then from the cache
+            with pytest.raises(InputError, match=r"/b\.png cannot be decoded \(.+\).*--data\.on_error skip"):
+                decode(tmp_path / "images", [*names, "b.png"], (1, 8, 8), cache_dir=str(tmp_path / "cache"))
+        assert files(tmp_path / "images") == [".png"] * 4
+
+    def test_all_of_them_are_named_at_once(self, tmp_path):
+        folder, cache = tmp_path / "images", str(tmp_path / "cache")
+        names = [*numbered(folder, 3), "a.png", "b.png"]
+        broken_text(folder / "a.png")
+        broken_truncated_png(folder / "b.png")
+        sentence = (
+            f"2 of 5 images in {folder} cannot be decoded, a.png (its content is not an image), b.png (image file is "
+            "truncated): repair or remove them, or leave them out with --data.on_error skip"
+        )
+        with pytest.raises(InputError, match=f"^{re.escape(sentence)}; all other images are decoded and kept$"):
+            decode(folder, names, (1, 8, 8), cache_dir=cache)
+        for number in range(30):
+            broken_text(folder / f"c{number}.png")
+        names += [f"c{number}.png" for number in range(30)]
+        with pytest.raises(InputError, match=r"^32 of 35 images .* c17\.png \(.*\) and 12 more: repair") as error:
+            decode(folder, names, (1, 8, 8), cache_dir=cache)
+        assert str(error.value).count(".png (") == 20
 
     def test_skip_leaves_them_out(self, tmp_path):
         folder, cache = tmp_path / "images", str(tmp_path / "cache")
@@ -253,7 +275,7 @@ class TestBrokenImages:
             assert [names[row] for row in images.indices] == ["0000.png", "0001.png", "0002.png"]
             assert images.pixels[:, 0, 0, 0].tolist() == [0, 1, 2]
             assert set(images.skipped) == {f"{number}.png" for number in range(len(BROKEN))}
-        with pytest.raises(InputError, match=r"0\.png cannot be decoded"):
+        with pytest.raises(InputError, match=f"^{len(BROKEN)} of {len(names)} images .* 0\\.png "):
             decode(folder, names, (1, 8, 8), cache_dir=cache)
 
     @pytest.mark.parametrize(
@@ -285,6 +307,115 @@ class TestBrokenImages:
         broken_text(tmp_path / "b.png")
         with pytest.raises(InputError, match="none of the 1 images"):
             decode(tmp_path, ["b.png"], (1, 8, 8), on_error="skip", cache_dir=str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The names of the files that are decoded."""
+    found = []
+
+    def noted(path, *arguments):
+        found.append(path.name)
+        return read_image(path, *arguments)
+
+    monkeypatch.setattr("lightning_gen.data.cache.read_image", noted)
+    return found
+
+
+def levels(images):
+    return images.pixels[:, 0, 3, 3].tolist()
+
+
+def removed(path):
+    path.unlink()
+
+
+def repaired(path):
+    Image.new("L", (8, 8), 7).save(path)
+
+
+class TestWhatIsDecodedIsKept:
+    @pytest.mark.parametrize("remedy", [removed, repaired, None])
+    def test_each_remedy_for_a_broken_image_decodes_no_other_one_again(self, tmp_path, opened, remedy, capsys):
+        folder, cache = tmp_path / "images", str(tmp_path / "cache")
+        numbered(folder, 5)
+        broken_text(folder / "0002.png")
+        names = sorted(path.name for path in folder.iterdir())
+        with pytest.raises(InputError, match="0002"):
+            decode(folder, names, (1, 8, 8), cache_dir=cache)
+        assert sorted(opened) == names
+        opened.clear()
+        if remedy is not None:
+            remedy(folder / "0002.png")
+        images = decode(
+            folder,
+            sorted(path.name for path in folder.iterdir()),
+            (1, 8, 8),
+            cache_dir=cache,
+            on_error="raise" if remedy else "skip",
+        )
+        assert opened == (["0002.png"] if remedy is repaired else [])
+        assert levels(images) == ([0, 1, 7, 3, 4] if remedy is repaired else [0, 1, 3, 4])
+        assert ("4 of" in capsys.readouterr().err) == (remedy is not None)
+
+    def test_new_images_alone_are_decoded_and_others_keep_their_rows(self, tmp_path, opened):
+        folder, cache = tmp_path / "images", str(tmp_path / "cache")
+        names = numbered(folder, 6)
+        decode(folder, names[2:5], (1, 8, 8), cache_dir=cache)
+        decode(folder, names[2:5], (1, 4, 4), cache_dir=cache)
+        opened.clear()
+        assert levels(decode(folder, names[::-1], (1, 8, 8), cache_dir=cache)) == [5, 4, 3, 2, 1, 0]
+        assert sorted(opened) == ["0000.png", "0001.png", "0005.png"]
+
+    def test_a_file_that_was_copied_is_compared_and_not_decoded(self, tmp_path, opened):
+        folder, cache = tmp_path / "images", str(tmp_path / "cache")
+        names = numbered(folder, 3)
+        decode(folder, names, (1, 8, 8), cache_dir=cache)
+        opened.clear()
+        os.utime(folder / names[0], ns=(0, 0))
+        Image.new("L", (8, 8), 9).save(folder / names[1])
+        assert levels(decode(folder, names, (1, 8, 8), cache_dir=cache)) == [0, 9, 2]
+        assert opened == [names[1]]
+
+    @pytest.mark.parametrize("interruption", [KeyboardInterrupt, LeftEarly(75)])
+    def test_an_interrupted_call_is_continued_by_the_next(self, tmp_path, monkeypatch, interruption):
+        folder, cache, count = tmp_path / "images", str(tmp_path / "cache"), 2 * READ_AHEAD
+        names = numbered(folder, count)
+        broken_text(folder / names[3])
+
+        def interrupted(sources, *arguments):
+            yield from itertools.islice(sources, 100)
+            raise interruption
+
+        with monkeypatch.context() as patch:
+            patch.setattr("lightning_gen.data.cache._progress", interrupted)
+            with pytest.raises((KeyboardInterrupt, LeftEarly)):
+                decode(folder, names, (1, 8, 8), cache_dir=cache)
+        decoded = []
+        monkeypatch.setattr(
+            "lightning_gen.data.cache.read_image", lambda *path: decoded.append(path[0].name) or read_image(*path)
+        )
+        images = decode(folder, names, (1, 8, 8), cache_dir=cache, on_error="skip")
+        assert levels(images) == [level for level in range(count) if level != 3]
+        assert sorted(decoded) == names[100:]
+
+    def test_an_interrupted_call_loses_nothing_of_an_earlier_one(self, tmp_path, monkeypatch, opened):
+        folder, cache = tmp_path / "images", str(tmp_path / "cache")
+        names = numbered(folder, 5)
+        decode(folder, names, (1, 8, 8), cache_dir=cache)
+        Image.new("L", (8, 8), 9).save(folder / names[0])
+
+        def interrupted(sources, *arguments):
+            yield next(sources)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr("lightning_gen.data.cache._progress", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                decode(folder, names, (1, 8, 8), cache_dir=cache)
+        opened.clear()
+        assert levels(decode(folder, names, (1, 8, 8), cache_dir=cache)) == [9, 1, 2, 3, 4]
+        assert opened == [names[0]]
 
 
 class TestDisk:
@@ -349,8 +480,8 @@ def of_an_array(path):
     path.write_text("[1, 2]")
 
 
-def of_other_names(path):
-    path.write_text(path.read_text().replace('"skipped": {}', '"skipped": {"other.png": ""}'))
+def of_fewer_images(path):
+    path.write_text(path.read_text().replace("null]", '"broken"]', 1))
 
 
 class TestDamagedCache:
@@ -358,7 +489,7 @@ class TestDamagedCache:
         ("suffix", "damage"),
         [
             *((".npy", damage) for damage in (zeroed, pixels_zeroed, one_bit_flipped, cut, emptied, os.unlink)),
-            *((".json", damage) for damage in (zeroed, cut, emptied, of_an_array, of_other_names)),
+            *((".json", damage) for damage in (zeroed, cut, emptied, of_an_array, of_fewer_images)),
         ],
     )
     def test_it_is_made_again_with_a_word(self, tmp_path, capsys, suffix, damage):

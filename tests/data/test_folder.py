@@ -4,8 +4,9 @@ import sys
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, features
 
+from lightning_gen.data.decoder import EXTENSIONS, OPTIONAL, extensions
 from lightning_gen.data.folder import ImageFolder, list_images, split_sizes
 from lightning_gen.data.loader import seeded
 from lightning_gen.errors import InputError
@@ -367,13 +368,49 @@ class TestListing:
         (flat / ".thumbnails/x.png").touch()
         (flat / "sub").mkdir()
         (flat / "sub/LARGE.JPG").touch()
-        assert list_images(flat) == [*(f"{level:02}.png" for level in range(20)), "sub/LARGE.JPG"]
+        assert list_images(flat).images == [*(f"{level:02}.png" for level in range(20)), "sub/LARGE.JPG"]
+
+    @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in EXTENSIONS for name in EXTENSIONS[kind]])
+    def test_images_of_all_extensions_are_read(self, flat, kind, name):
+        if not features.check(OPTIONAL.get(kind, "jpg")):
+            pytest.skip(f"this Pillow has no {kind}")
+        image = Image.new("1" if name == ".pbm" else "L", (8, 8), 255)
+        image.save(flat / f"white{name.upper()}", kind)
+        data = ImageFolder(str(flat), size=8, channels=1)
+        data.setup()
+        assert f"white{name.upper()}" in data.names
+        splits = (data.train_set, data.val_set, data.test_set)
+        assert sum(int((split[:].x > 250).all((1, 2, 3)).sum()) for split in splits) == 1
+
+    def test_other_files_are_counted_by_their_extensions(self, flat):
+        for name in ["a.heic", "b.HEIC", "notes.txt", "png", ".hidden"]:
+            (flat / name).touch()
+        data = ImageFolder(str(flat), size=8)
+        data.setup()
+        assert data.contents()[-1] == (
+            "left out, with other extensions than those of images: 2 .heic, 1 .txt, 1 without extension"
+        )
+        for number in range(9):
+            (flat / f"x.e{number}").touch()
+        others = list_images(flat).counts
+        assert others.startswith("2 .heic, 1 ")
+        assert others.endswith(", 4 of 4 more extensions")
+
+    def test_a_format_that_pillow_does_not_decode_is_left_out(self, flat, monkeypatch):
+        (flat / "a.avif").touch()
+        (flat / "b.webp").touch()
+        monkeypatch.setattr(features, "check", lambda name: name != "avif")
+        extensions.cache_clear()
+        try:
+            assert list_images(flat).counts == "1 .avif"
+        finally:
+            extensions.cache_clear()
 
     def test_links_are_followed_but_not_in_circles(self, flat, tmp_path):
         (tmp_path / "linked").mkdir()
         (tmp_path / "linked/images").symlink_to(flat)
         (flat / "back").symlink_to(tmp_path / "linked")
-        assert list_images(tmp_path / "linked") == [f"images/{level:02}.png" for level in range(20)]
+        assert list_images(tmp_path / "linked").images == [f"images/{level:02}.png" for level in range(20)]
 
     def test_a_link_beside_its_target_is_taken_once_under_the_name_of_the_file(self, flat, tmp_path):
         (flat / "00-link.png").symlink_to("07.png")
@@ -384,11 +421,11 @@ class TestListing:
         (flat / "zz" / "broken.png").symlink_to("nowhere.png")
         Image.new("L", (8, 8)).save(tmp_path / "outside.png")
         numbers = [f"{level:02}.png" for level in range(20)]
-        assert list_images(flat) == [*numbers, "zz/alone.png", "zz/broken.png"]
+        assert list_images(flat).images == [*numbers, "zz/alone.png", "zz/broken.png"]
 
     def test_hard_links_are_files_of_their_own(self, flat):
         os.link(flat / "00.png", flat / "copy.png")
-        assert len(list_images(flat)) == 21
+        assert len(list_images(flat).images) == 21
 
     def test_a_pipe_is_no_image_and_nobody_waits_for_it(self, flat):
         os.mkfifo(flat / "pipe.png")
@@ -421,7 +458,7 @@ class TestListing:
     def test_no_image(self, tmp_path):
         folder = tmp_path / "texts"
         folder.mkdir()
-        with pytest.raises(InputError, match=r"there is no image in .*, no file at all: .* end in \.bmp, .*\.png"):
+        with pytest.raises(InputError, match=r"there is no image in .*, no file at all: .* end in .*\.bmp, .*\.png"):
             ImageFolder(str(folder)).prepare_data()
         (folder / "a.txt").touch()
         with pytest.raises(InputError, match=r"only 1 other files such as a\.txt"):

@@ -23,6 +23,7 @@ from lightning_gen.data import (
     FashionMNIST,
     PublishedImages,
 )
+from lightning_gen.data.mnist import EMNIST_CLASSES
 from lightning_gen.errors import InputError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -96,6 +97,7 @@ def test_emnist_is_turned_upright_and_counts_letters_from_0(tmp_path):
     )
     module = EMNIST(split="letters", data_dir=str(tmp_path), download=False)
     assert module.num_classes == 26
+    assert module.classes == tuple("abcdefghijklmnopqrstuvwxyz")
     agree(module, [part.transpose(0, 2, 1) for part in images], [part - 1 for part in labels])
 
 
@@ -110,9 +112,12 @@ def test_cifar(tmp_path, no_checksums, module, key):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(pickle.dumps({"data": images[-1].reshape(count, 3072), key: labels[-1].tolist()}))
     meta = module.source.meta
-    (path.parent / meta["filename"]).write_bytes(pickle.dumps({meta["key"]: []}))
+    names = [f"kind {number}" for number in range(module.native_classes)]
+    (path.parent / meta["filename"]).write_bytes(pickle.dumps({meta["key"]: names}))
     images, labels = [np.concatenate(images[:-1]), images[-1]], [np.concatenate(labels[:-1]), labels[-1]]
-    agree(module(data_dir=str(tmp_path), download=False, val_size=1), images, labels)
+    data = module(data_dir=str(tmp_path), download=False, val_size=1)
+    agree(data, images, labels)
+    assert data.classes == tuple(names)
 
 
 def test_svhn(tmp_path, no_checksums):
@@ -276,3 +281,13 @@ def test_fashion_mnist_has_its_published_statistics(tmp_path):
     assert labels[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
     pixels = x.float() / 255
     assert (round(pixels.mean().item(), 4), round(pixels.std().item(), 4)) == (0.2860, 0.3530)
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [(module, {}) for module in (MNIST, FashionMNIST, KMNIST, CIFAR10, SVHN, STL10)]
+    + [(EMNIST, {"split": split}) for split in EMNIST_CLASSES],
+)
+def test_each_class_has_a_name_of_its_own(module, options):
+    data = module(download=False, **options)
+    assert len(set(data.classes)) == len(data.classes) == data.num_classes

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from lightning_gen import GANModule, GenerativeModule
 from lightning_gen import checkpoint as checkpoints
@@ -105,6 +105,29 @@ def test_a_medium_and_the_names_of_classes_survive_a_checkpoint(trainer, tmp_pat
     assert loaded.medium == Levels(255)
     content = torch.load(tmp_path / "b.ckpt", weights_only=True)["lightning_gen"]
     assert content["medium"]["init_args"] == {"highest": 255}
+
+
+class Pets(TensorDataset):
+    """As torchvision's datasets say their classes."""
+
+    classes = ("cat", "dog")
+
+
+def pets():
+    return Pets(torch.rand(32, 1, 8, 8) * 2 - 1, torch.arange(32) % 2)
+
+
+@pytest.mark.parametrize("dataset", [pets(), Subset(pets(), range(16)), Subset(Subset(pets(), range(20)), range(16))])
+def test_the_names_of_classes_are_those_of_the_dataset_of_a_plain_loader(trainer, tmp_path, dataset):
+    loaded = saved(trainer, gan((1, 8, 8)), DataLoader(dataset, 16), tmp_path / "a.ckpt")
+    assert loaded.class_names == ("cat", "dog")
+
+
+def test_a_dataset_without_names_leaves_those_of_an_earlier_training(trainer):
+    module, plain = gan((1, 8, 8)), TensorDataset(torch.rand(32, 1, 8, 8) * 2 - 1)
+    for dataset, names in ((plain, None), (pets(), ("cat", "dog")), (plain, ("cat", "dog"))):
+        trainer(max_steps=2).fit(module, DataLoader(dataset, 16))
+        assert module.class_names == names
 
 
 def test_checkpoints_of_version_0_1_say_nothing_and_the_shape_is_asked(trainer, tmp_path):
