@@ -30,14 +30,15 @@ PLAIN = ("builtins", "collections.abc", "datetime", "pathlib", "torch", "typing"
 NONE: Any = inspect.Parameter.empty
 """The value of an argument that the command does not give and that has no default."""
 NO_CHOICE = {
-    "lightning_gen.callbacks", "lightning_gen.bench", "lightning_gen.cli", "lightning_gen.training.overhead",
+    "lightning_gen.callbacks", "lightning_gen.bench", "lightning_gen.cli", "lightning_gen.networks.wrapped",
+    "lightning_gen.training.overhead",
     "lightning.pytorch.strategies.deepspeed", "lightning.pytorch.strategies.fsdp",
     "lightning.pytorch.strategies.model_parallel", "lightning.pytorch.cli",
 }  # fmt: skip
 """Modules whose classes are part of every run, or refused; help and suggestions leave them out."""
 NO_CHOICES = {
-    "DummyLogger", "ReduceLROnPlateau", "LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler",
-    "LambdaCallback", "Checkpoint", "ProgressBar", "BaseFinetuning", "BasePredictionWriter",
+    "DummyLogger", "WrappedLikelihood", "ReduceLROnPlateau", "LambdaLR", "MultiplicativeLR", "SequentialLR",
+    "ChainedScheduler", "LambdaCallback", "Checkpoint", "ProgressBar", "BaseFinetuning", "BasePredictionWriter",
 }  # fmt: skip
 """Names of such classes beside others that can be chosen, and of those that take functions or are only bases."""
 
