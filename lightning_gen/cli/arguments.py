@@ -30,25 +30,34 @@ PLAIN = ("builtins", "collections.abc", "datetime", "pathlib", "torch", "typing"
 NONE: Any = inspect.Parameter.empty
 """The value of an argument that the command does not give and that has no default."""
 NO_CHOICE = {
-    "lightning_gen.callbacks", "lightning_gen.bench", "lightning_gen.cli", "lightning_gen.training.overhead",
+    "lightning_gen.callbacks", "lightning_gen.bench", "lightning_gen.cli", "lightning_gen.networks.wrapped",
+    "lightning_gen.training.overhead",
     "lightning.pytorch.strategies.deepspeed", "lightning.pytorch.strategies.fsdp",
     "lightning.pytorch.strategies.model_parallel", "lightning.pytorch.cli",
 }  # fmt: skip
 """Modules whose classes are part of every run, or refused; help and suggestions leave them out."""
-NO_CHOICES = {"DummyLogger", "ReduceLROnPlateau"}
-"""Names of such classes beside others that can be chosen."""
+NO_CHOICES = {
+    "DummyLogger", "WrappedLikelihood", "ReduceLROnPlateau", "LambdaLR", "MultiplicativeLR", "SequentialLR",
+    "ChainedScheduler", "LambdaCallback", "Checkpoint", "ProgressBar", "BaseFinetuning", "BasePredictionWriter",
+}  # fmt: skip
+"""Names of such classes beside others that can be chosen, and of those that take functions or are only bases."""
 
 
 def bases(hint: Any) -> list[type]:
     """The classes of the parts that an argument of a type takes, among its values or returned by them."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
+    if is_union(hint):
         return [kind for each in inner for kind in bases(each)]
     if origin is collections.abc.Callable:
         return bases(inner[-1])
     if origin is not None:
         return [kind for each in inner[-1:] for kind in bases(each)]
     return [hint] if isinstance(hint, type) and hint.__module__ not in PLAIN else []
+
+
+def is_union(hint: Any) -> bool:
+    """Whether a type is a union of others."""
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
 def choices(base: type) -> dict[str, type]:
@@ -117,8 +126,20 @@ class Argument:
     @property
     def named_parts(self) -> bool:
         """Whether it takes several parts by names, as ``model.objective`` of an autoencoder does."""
-        members = typing.get_args(self.hint) if typing.get_origin(self.hint) is not dict else (self.hint,)
+        members = typing.get_args(self.hint) if is_union(self.hint) else (self.hint,)
         return bool(self.bases) and any(typing.get_origin(each) is dict for each in members)
+
+    @property
+    def several(self) -> bool:
+        """Whether it takes a list of parts."""
+        members = typing.get_args(self.hint) if is_union(self.hint) else (self.hint,)
+        return bool(self.bases) and any(typing.get_origin(each) is list for each in members)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it takes plain data, alone or beside parts."""
+        members = typing.get_args(self.hint) if is_union(self.hint) else (self.hint,)
+        return any(not bases(each) and each is not type(None) for each in members)
 
     @property
     def called_with(self) -> int:

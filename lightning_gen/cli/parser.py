@@ -9,7 +9,7 @@ from jsonargparse import set_dumper
 from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gen import private
-from lightning_gen.cli.help import IMPORT, PROGRAM
+from lightning_gen.cli.help import IMPORT, PROGRAM, HelpFormatter
 from lightning_gen.cli.messages import NO_ARGUMENTS, explain
 from lightning_gen.errors import InputError
 
@@ -58,7 +58,8 @@ class Parser(LightningArgumentParser):
 
 def command_parser(name: str, command: Callable[..., None]) -> Parser:
     """The parser of a command that needs no Trainer; the arguments in `GIVEN` are no options."""
-    parser = Parser(prog=f"{PROGRAM} {name}", description=first_line(command), epilog=IMPORT, allow_abbrev=False)
+    options: dict[str, Any] = {"allow_abbrev": False, "formatter_class": HelpFormatter}
+    parser = Parser(prog=f"{PROGRAM} {name}", description=first_line(command), epilog=IMPORT, **options)
     parser.add_function_arguments(command, as_group=False, as_positional=True, skip=GIVEN)
     return parser
 

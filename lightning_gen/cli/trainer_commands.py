@@ -24,11 +24,13 @@ from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, OUT, PROGRAM, HelpFor
 from lightning_gen.cli.links import Links, check_untyped
 from lightning_gen.cli.options import COUNTS, add_run_options
 from lightning_gen.cli.parser import Parser, command_parser, first_line
+from lightning_gen.cli.part_help import part_asked, part_help
 from lightning_gen.cli.predictions import PredictionFile, place
 from lightning_gen.cli.suggestions import command_meant
 from lightning_gen.commands import COMMANDS
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
+from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
 from lightning_gen.training.overhead import keep_memory
 
@@ -83,6 +85,9 @@ class CLI(LightningCLI):
             command = CommandLine(argv, sorted(known - {"h", "help", "c", "config", "print_config"}))
             self.resumes = command.resumes
             argv = command.complete()
+            if (asked := part_asked(command.options)) is not None:
+                say(part_help(asked, command.arguments, f"{command.command} [--config RECIPE]..."))
+                raise SystemExit
             for each in (parser, self._subcommand_parsers[argv[0]]):
                 cast(Parser, each).arguments = command.arguments
         self.config = parser.parse_args(argv)
