@@ -15,7 +15,7 @@ from lightning_gen.checkpoint.descriptions import (
     describe,
     foreign_modules,
 )
-from lightning_gen.checkpoint.files import AtomicCheckpointIO, check_whole, located, read, restore
+from lightning_gen.checkpoint.files import FOLDER, AtomicCheckpointIO, check_whole, located, read, restore
 from lightning_gen.checkpoint.finite import check_finite
 from lightning_gen.checkpoint.rebuilding import described_class, rebuild
 from lightning_gen.checkpoint.states import check_states, deserialize_states, serialize_states
@@ -23,6 +23,7 @@ from lightning_gen.checkpoint.trusted import trust
 from lightning_gen.upgrades import aliases
 
 __all__ = [
+    "FOLDER",
     "AtomicCheckpointIO",
     "Described",
     "Undescribable",
