@@ -7,9 +7,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from lightning_gen.errors import InputError
+from lightning_gen.recording import Recorded
 
 
-class LatentPrior(ABC):
+class LatentPrior(Recorded, ABC):
     """A distribution of latents."""
 
     @abstractmethod

@@ -18,6 +18,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.overrides.distributed import _sync_module_states
 from lightning.pytorch.strategies import Strategy
 from lightning.pytorch.trainer.call import _call_callbacks_state_dict
+from lightning.pytorch.trainer.connectors.logger_connector import _LoggerConnector
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
 from torch.nn.utils.parametrizations import _SpectralNorm as SpectralParametrization
@@ -95,6 +96,11 @@ def set_latest_rates(scheduler: LRScheduler) -> None:
 
 
 # torch: compiler and processes --------------------------------------------------------------------------------------
+
+
+def uncompiled(value: Any) -> Any:
+    """The network that ``torch.compile(network)`` wraps; any other value as it is."""
+    return value._orig_mod if isinstance(value, torch._dynamo.OptimizedModule) else value
 
 
 def donated_buffers() -> bool:
@@ -190,6 +196,13 @@ def replace_log_metrics(trainer: Trainer, log: Callable[..., None]) -> None:
     connector.log_metrics = log_metrics  # type: ignore[method-assign]
 
 
+def replace_log_rule(trainer: Trainer, rule: Callable[[bool], bool]) -> None:
+    """Let a Trainer and its callbacks ask a function, given Lightning's own answer, whether a batch is logged."""
+    own: Any = _LoggerConnector.should_update_logs
+    asking = {"should_update_logs": property(lambda connector: rule(own.fget(connector)))}
+    trainer._logger_connector.__class__ = type("AskingConnector", (_LoggerConnector,), asking)
+
+
 def loaded_checkpoint(trainer: Trainer) -> dict[str, Any]:
     """The checkpoint from which a Trainer is about to resume; empty if there is none."""
     return trainer._checkpoint_connector._loaded_checkpoint
@@ -241,7 +254,7 @@ def _do_nothing() -> None:
 def train_loaders(trainer: Trainer) -> Sequence[Any]:
     """The loaders of the training data; empty before they are made."""
     combined = trainer.fit_loop._combined_loader
-    return combined.flattened if combined else []
+    return [] if combined is None else combined.flattened
 
 
 def accumulates(trainer: Trainer) -> bool:

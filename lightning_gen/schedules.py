@@ -3,6 +3,10 @@ of discriminator updates and of the number of devices.
 
 Arguments that can change take a `Schedule` instead of a number, such as a penalty's weight or the half-life of an
 average. `ImageSchedule` changes an optimizer's settings; it is used like torch's schedulers.
+
+An update has the learning rate, and the weights of an autoencoder's terms, that are due after the images of the updates
+before it. The weights in a discriminator's loss, and in that of a GAN's generator, count the images of the update
+itself as well: they are one batch ahead.
 """
 
 import math
@@ -16,9 +20,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import FINITE, Range, require
+from lightning_gen.recording import Recorded
 
 
-class Schedule(ABC):
+class Schedule(Recorded, ABC):
     """A number as a function of the images seen.
 
     Args:

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gen.ranges import FROM_0, require
+from lightning_gen.recording import Recorded
 from lightning_gen.records import Reconstruction
 from lightning_gen.schedules import Schedule
 
 
-class Term(nn.Module, ABC):
+class Term(Recorded, nn.Module, ABC):
     """One summand of an autoencoder's objective, with its weight.
 
     Calling a term gives its *unweighted* value: the mean over the batch of the sum over a sample's dimensions, in nats

@@ -3,7 +3,8 @@
 Up to 0.1 checkpoints named the file in which a class lies, ``lightning_gen.networks.dcgan.DCGANGenerator``. They now
 name the package from which users import it, ``lightning_gen.networks.DCGANGenerator``, so that files may be moved and
 split. Both are read. The tables `RENAMED` and `ARGUMENTS` hold the classes and arguments that were renamed since;
-`lightning_gen.deprecation` lets Python code use their former names.
+`lightning_gen.deprecation` lets Python code use their former names. `ADDED` holds new arguments whose default changes
+what a class does.
 """
 
 import importlib
@@ -55,6 +56,14 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "lightning_gen.adversaries.ReconstructionMatching": {"spare_encoder": "stop_encoder_gradient"},
 }
 """Argument names of version 0.1 and those of today, by the public path of the class; read for one more version."""
+
+ADDED: dict[str, dict[str, Any]] = {"lightning_gen.regularizers.DRAGAN": {"random_distance": False}}
+"""Arguments that version 0.1 did not have, by the public path of the class, with the values that do what it did.
+
+A description that names every other argument of the class, and not these, was written by version 0.1: its checkpoints
+and ``config.yaml`` name them all. So a run that it began goes on as it was. A recipe that leaves others out too gets
+today's defaults.
+"""
 
 SHORT = {old.rpartition(".")[-1]: new.rpartition(".")[-1] for old, new in RENAMED.items()}
 """The names that recipes use, without packages."""
@@ -120,7 +129,20 @@ def upgraded_arguments(given: Any, kind: type | None) -> Any:
             raise InputError(f"the argument '{name}' is called '{today}' now: give {today} alone")
         class_name = name != today and isinstance(value, str)
         found[today] = upgraded_path(value) if class_name else upgraded(value, part_at(kind, today))
-    return found
+    return found | added_arguments(kind, found)
+
+
+def added_arguments(kind: type, given: dict[Any, Any]) -> dict[str, Any]:
+    """What version 0.1 did where today's class has an argument for it, for arguments that it wrote; see `ADDED`."""
+    taken = set(argument_names(kind))
+    added = {
+        name: value
+        for each in known()
+        if issubclass(kind, each)
+        for name, value in ADDED.get(class_path(each), {}).items()
+        if name in taken
+    }
+    return added if added and set(given) == taken - set(added) else {}
 
 
 def upgraded_name(name: str, kind: type | None) -> tuple[str, type | None]:
@@ -161,8 +183,8 @@ def below(kind: type | None) -> Iterator[type]:
 
 
 def known(near: type = object) -> list[type]:
-    """The classes of `ARGUMENTS` that are a class, its bases or derived from it."""
-    kinds = [kind for kind in map(imported, ARGUMENTS) if kind is not None]
+    """The classes of `ARGUMENTS` and `ADDED` that are a class, its bases or derived from it."""
+    kinds = [kind for kind in map(imported, {**ARGUMENTS, **ADDED}) if kind is not None]
     return [kind for kind in kinds if issubclass(kind, near) or issubclass(near, kind)]
 
 
@@ -171,7 +193,7 @@ def former_arguments(kind: type) -> dict[str, str]:
 
     Those of the classes derived from it are among them; a name that its own constructor takes is none.
     """
-    tables = [ARGUMENTS[class_path(each)] for each in known(kind)]
+    tables = [ARGUMENTS.get(class_path(each), {}) for each in known(kind)]
     former = {old: new for table in tables for old, new in table.items()}
     return {old: new for old, new in former.items() if old not in argument_names(kind)} if former else {}
 
@@ -222,7 +244,7 @@ def upgraded_checkpoint(checkpoint: Any) -> Any:
 def upgraded_keys(weights: dict[str, Any], described: Any) -> dict[str, Any]:
     """The state of a module with the keys of today: a part is called as the argument that it was given as."""
     kind = class_of(described.get("_class_path"), None) if isinstance(described, dict) else None
-    tables = [ARGUMENTS[class_path(each)] for each in known() if kind is not None and issubclass(kind, each)]
+    tables = [ARGUMENTS.get(class_path(each), {}) for each in known() if kind is not None and issubclass(kind, each)]
     former = {old: new for table in tables for old, new in table.items()}
     if not any(key.split(".")[0] in former for key in weights):
         return weights

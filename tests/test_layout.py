@@ -23,6 +23,8 @@ ORDER = (
         "reflection",
         "ranges",
         "private",
+        "recording",
+        "contexts",
         "errors",
     ),
 )

@@ -23,6 +23,7 @@ from lightning_gen.cli.help import HelpFormatter
 
 OF_A_TRAINER = {
     "_logger_connector.log_metrics": "metrics on the axis of images, training/image_axis.py",
+    "_logger_connector.should_update_logs": "more logged batches at the start of a run, training/image_axis.py",
     "_checkpoint_connector._loaded_checkpoint": "the check of optimizer groups on resume, training/module.py",
     "_checkpoint_connector.resume_start": "going back to a checkpoint, callbacks/nonfinite.py",
     "_checkpoint_connector.restore_model": "going back to a checkpoint, callbacks/nonfinite.py",
@@ -194,6 +195,16 @@ def test_the_loops_of_a_new_trainer_have_no_loaders_and_count_nothing(trainer):
     assert list(private.train_loaders(trainer)) == []
     assert private.batches_counted(trainer) == 0
     assert private.loaded_checkpoint(trainer) == {}
+
+
+def test_a_function_says_what_is_logged():
+    runner = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    own = type(runner._logger_connector)
+    asked = []
+    private.replace_log_rule(runner, lambda lightnings: asked.append(lightnings) or not lightnings)
+    assert runner._logger_connector.should_update_logs is False
+    assert asked == [True], "Lightning's own answer outside of a loop, training/image_axis.py"
+    assert isinstance(runner._logger_connector, own)
 
 
 def test_signals_are_left_alone_and_taken_again(trainer):

@@ -155,11 +155,11 @@ def test_what_lies_in_a_range(allowed, inside, outside):
     assert not any(value in allowed for value in outside)
 
 
-@pytest.mark.parametrize("player", ["generator", "discriminator"])
-def test_a_clip_that_would_turn_or_stop_a_gradient_is_refused(gan, player):
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_a_clip_that_would_turn_or_stop_a_gradient_is_refused(gan, network):
     for clip in (0.0, -0.01, math.nan, math.inf):
-        with pytest.raises(InputError, match=rf"GANModule cannot have {player}_clip {clip}: give the largest norm"):
-            gan(objective=Hinge(), **{f"{player}_clip": clip})
+        with pytest.raises(InputError, match=rf"GANModule cannot have {network}_clip {clip}: give the largest norm"):
+            gan(objective=Hinge(), **{f"{network}_clip": clip})
 
 
 @pytest.mark.parametrize("name", ["discriminator_updates", "accumulate"])

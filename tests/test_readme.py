@@ -49,7 +49,7 @@ def test_the_line_that_tests_is_the_only_one_of_its_kind():
 
 @pytest.mark.slow
 def test_the_code_of_the_first_page_runs(tmp_path, monkeypatch):
-    """Its Python, as it stands: parts of one's own, and a GAN that is trained, saved and loaded with them."""
+    """Its Python, as it stands: parts of one's own, and a GAN that trains with them, and an autoencoder."""
     parts, session = re.findall(r"```python\n(.*?)```", PAGES[0].read_text(), flags=re.DOTALL)
     (tmp_path / "my_parts.py").write_text(parts)
     monkeypatch.chdir(tmp_path)
@@ -57,3 +57,4 @@ def test_the_code_of_the_first_page_runs(tmp_path, monkeypatch):
     names = {}
     exec(session, names)
     assert names["samples"].shape == (8, 3, 32, 32)
+    assert names["vae"].reconstruct(names["images"][:2]).shape == (2, 3, 32, 32)

@@ -1,6 +1,7 @@
 """Names that earlier versions wrote are read, wherever the files are now."""
 
 import importlib
+import inspect
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from lightning_gen import (
 from lightning_gen.media import preview
 from lightning_gen.metrics import Measurement, ModeCoverage, Report
 from lightning_gen.reflection import class_path
-from lightning_gen.regularizers import R1
+from lightning_gen.regularizers import DRAGAN, R1
 from lightning_gen.upgrades import upgraded, upgraded_checkpoint, upgraded_name, upgraded_path
 
 
@@ -162,6 +163,10 @@ def test_an_argument_under_both_names_is_refused():
         upgraded({"_class_path": AAE, "draws": 1, "codes_per_sample": 2})
 
 
+class OwnDRAGAN(DRAGAN):
+    pass
+
+
 class OwnAutoencoder(AutoencoderModule):
     def __init__(self, *args, draws=1, **options):
         super().__init__(*args, codes_per_sample=draws, **options)
@@ -188,6 +193,38 @@ def test_what_a_class_of_ones_own_takes_is_left_to_it():
 )
 def test_options_are_called_as_they_are_today(old, new):
     assert upgraded_name(old, AdversarialAutoencoderModule)[0] == new
+
+
+WRITTEN = {"weight": 10.0, "spread": 0.5, "every": 1}
+
+
+@pytest.mark.parametrize("path", ["DRAGAN", "lightning_gen.regularizers.gradient.DRAGAN", f"{__name__}.OwnDRAGAN"])
+@pytest.mark.parametrize(
+    ("given", "added"),
+    [
+        (WRITTEN, {"random_distance": False}),
+        ({"weight": 5.0}, {}),
+        (WRITTEN | {"random_distance": True}, {}),
+    ],
+    ids=["a run of 0.1", "a recipe", "a run of today"],
+)
+def test_what_a_run_began_without_an_argument_it_keeps(path, given, added):
+    """Checkpoints and configurations name all arguments; one that is missing was not there when they were written."""
+    for described in (
+        {"class_path": path, "init_args": given},
+        {"penalties": {"dragan": {"class_path": path, "init_args": given}}},
+    ):
+        found = upgraded(described)
+        part = found.get("penalties", {}).get("dragan", found)
+        assert part["init_args"] == given | added
+        assert upgraded(found) == found
+
+
+def test_every_argument_that_was_added_has_another_default_now():
+    for path, values in upgrades.ADDED.items():
+        module, _, name = path.rpartition(".")
+        signature = inspect.signature(getattr(importlib.import_module(module), name))
+        assert all(signature.parameters[each].default != value for each, value in values.items())
 
 
 def test_the_state_of_a_part_is_found_under_its_name_of_today():

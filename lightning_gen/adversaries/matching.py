@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lightning_gen.deprecation import FormerNames, accepts_former
 from lightning_gen.errors import InputError
+from lightning_gen.recording import Recorded
 from lightning_gen.records import RealFakePair, Reconstruction, Shape
 from lightning_gen.upgrades import ARGUMENTS
 
@@ -16,7 +17,7 @@ Decode: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 """Codes ``(n, latent_dim, ...)`` and their classes ``(n,)`` or None to samples ``(n, *shape)``: a decoder."""
 
 
-class DistributionMatching(FormerNames, ABC):
+class DistributionMatching(Recorded, FormerNames, ABC):
     """Which samples are real and which are fake in a pass through an autoencoder.
 
     Attributes:

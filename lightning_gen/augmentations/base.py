@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gen.deprecation import FormerNames
+from lightning_gen.recording import Recorded
 
 
-class Augmentation(nn.Module, ABC):
+class Augmentation(Recorded, nn.Module, ABC):
     """Transforms samples at random and keeps their shape, dtype and device."""
 
     @abstractmethod
@@ -40,3 +41,11 @@ class AdaptiveAugmentation(FormerNames, Augmentation):
     def metrics(self) -> dict[str, Tensor]:
         """Named scalars to log; copies of the state, which `adapt` changes in place."""
         return {}
+
+    def summary(self, max_images: int | None) -> list[str]:
+        """Lines that a run prints at its start.
+
+        Args:
+            max_images: Length of the run in images; None where it is not known.
+        """
+        return []

@@ -70,8 +70,10 @@ def between(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def around(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-    """The positions of DRAGAN's penalty: each real sample with noise."""
-    return real + 0.5 * real.std() * torch.rand(real.shape, generator=rng, device=rng.device)
+    """The positions of DRAGAN's penalty: each real sample with noise of a strength of its own."""
+    noise = torch.rand(real.shape, generator=rng, device=rng.device)
+    strength = torch.rand(len(real), *[1] * (real.dim() - 1), generator=rng, device=rng.device)
+    return real + 0.5 * real.std() * (noise * strength)
 
 
 def classified(output: DiscriminatorOutput, labels: Tensor | None) -> Tensor:
@@ -81,10 +83,13 @@ def classified(output: DiscriminatorOutput, labels: Tensor | None) -> Tensor:
     return cross_entropy(output.class_logits, labels)
 
 
-POSITIONS = {GradientPenalty: between, DRAGAN: around}
+POSITIONS: dict[type[Penalty], Callable[[Tensor, Tensor, torch.Generator], Tensor]] = {
+    GradientPenalty: between,
+    DRAGAN: around,
+}
 """Positions at which the gradient is pulled to norm 1."""
 
-KNOWN = {*LOSSES, *POSITIONS, R1, R2, Classification, WeightClipping}
+KNOWN: set[type] = {*LOSSES, *POSITIONS, R1, R2, Classification, WeightClipping}
 
 
 def check(module: GANModule) -> None:

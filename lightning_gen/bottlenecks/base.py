@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import COUNT
+from lightning_gen.recording import Recorded
 from lightning_gen.records import Code, Shape
 
 
-class Bottleneck(FormerNames, nn.Module, ABC):
+class Bottleneck(Recorded, FormerNames, nn.Module, ABC):
     """Maps an encoder's features to the code that a decoder reads.
 
     Args:

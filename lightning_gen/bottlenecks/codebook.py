@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from lightning_gen.bottlenecks.codebook_base import Codebook
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import ABOVE_0, BELOW_1, require
+from lightning_gen.recording import Recorded
 
 
 class AveragedCodebook(Codebook):
@@ -60,7 +61,7 @@ class TrainedCodebook(Codebook):
         """Do nothing: the optimizer updates the vectors."""
 
 
-class CodebookLearning(ABC):
+class CodebookLearning(Recorded, ABC):
     """How a quantizer's codebooks are learned: settings, without weights.
 
     Args:

@@ -9,6 +9,7 @@ from lightning_gen.callbacks.preemption import PreemptionCheckpoint
 from lightning_gen.callbacks.progress import ImageProgress
 from lightning_gen.callbacks.run import Report, RunFolder
 from lightning_gen.callbacks.samples import SampleGrid
+from lightning_gen.callbacks.starting_weights import StartingWeights
 
 __all__ = [
     "ChannelsLast",
@@ -24,6 +25,7 @@ __all__ = [
     "RunLogger",
     "RunTable",
     "SampleGrid",
+    "StartingWeights",
     "Throughput",
     "best_checkpoint",
 ]

@@ -1,5 +1,6 @@
 """A run's folder: its configuration, its settings in TensorBoard, and the report at the end."""
 
+import math
 import os
 import shlex
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import yaml
+from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -211,13 +213,19 @@ class Report(Callback):
         }
         parts = ", ".join(f"{name} {size:,}" for name, size in sizes.items() if size)
         shape = " x ".join(map(str, module.data_shape))
-        count = f"{len(data.train_set):,} training samples of " if hasattr(data, "train_set") else ""
+        known = sized_len(getattr(data, "train_set", None))
+        count = "" if known is None else f"{known:,} training samples of "
         lines = [
             f"{type(module).__name__}: {parts} parameters",
-            f"{type(data).__name__}: {count}{shape}",
+            f"{'data' if data is None else type(data).__name__}: {count}{shape}",
             *(data.contents() if isinstance(data, DataModule) else []),
             f"{self.folder}: on {trainer.world_size} x {module.device.type}, {trainer.precision}",
         ]
+        if math.inf == trainer.num_training_batches == trainer.val_check_batch:
+            lines.append(
+                "the training data have no length: validation runs where they end, or with --trainer.val_check_interval"
+                " 1000 every 1,000 batches"
+            )
         lengths = [callback.max_images for callback in trainer.callbacks if isinstance(callback, MaxImages)]  # type: ignore[attr-defined]
         lines += module.summary(min(lengths, default=None))
         return lines + ([f"resuming after {module.images_seen:,} images"] if module.images_seen else [])
@@ -243,10 +251,10 @@ class Report(Callback):
         lines += [f"  images       {path}" for path in image_files]
         lines += [f"  checkpoint   {last}"] if last.exists() else []
         lines += [f"  TensorBoard  {self.folder}"] if tensorboards(trainer) else []
-        lines += ["", "Next:"]
-        lines += [f"  {command_line([command, str(last)], pl_module)}" for command in commands if last.exists()]
-        lines += [f"  {python()} -m tensorboard.main --logdir {self.folder.parent}"] if tensorboards(trainer) else []
-        return lines
+        following = [command_line([command, str(last)], pl_module) for command in commands if last.exists()]
+        if tensorboards(trainer):
+            following.append(f"{python()} -m tensorboard.main {shlex.join(['--logdir', str(self.folder.parent)])}")
+        return lines + (["", "Next:", *(f"  {each}" for each in following)] if following else [])
 
 
 def command_line(argv: Sequence[str], module: LightningModule) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -51,8 +52,8 @@ class SampleGrid(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take held-out images from a `DataModule`, so that a resumed run shows the same ones as before."""
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if isinstance(data, DataModule) and len(data.val_set):
-            rows = list(range(min(self.count // 2, len(data.val_set))))
+        if isinstance(data, DataModule) and (known := sized_len(data.val_set)):
+            rows = list(range(min(self.count // 2, known)))
             self._held_out = data.scaled(data.val_set.__getitems__(rows)).to(pl_module.device)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
@@ -67,7 +68,7 @@ class SampleGrid(Callback):
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *args: Any
     ) -> None:
-        """Take the first validation images, for data that are no `DataModule`."""
+        """Take the first validation images, for data that are no `DataModule`, or have no length."""
         if self._held_out is None:
             self._held_out = counted(pl_module).batch_of(batch).map(lambda each: each[: self.count // 2].clone())
 

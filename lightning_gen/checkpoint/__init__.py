@@ -15,11 +15,21 @@ from lightning_gen.checkpoint.descriptions import (
     describe,
     foreign_modules,
 )
-from lightning_gen.checkpoint.files import FOLDER, AtomicCheckpointIO, check_whole, located, read, restore
+from lightning_gen.checkpoint.files import (
+    FOLDER,
+    AtomicCheckpointIO,
+    check_whole,
+    located,
+    read,
+    read_arguments,
+    read_weights,
+    restore,
+)
 from lightning_gen.checkpoint.finite import check_finite
 from lightning_gen.checkpoint.rebuilding import described_class, rebuild
 from lightning_gen.checkpoint.states import check_states, deserialize_states, serialize_states
 from lightning_gen.checkpoint.trusted import trust
+from lightning_gen.checkpoint.weights import fit, named_as
 from lightning_gen.upgrades import aliases
 
 __all__ = [
@@ -34,9 +44,13 @@ __all__ = [
     "describe",
     "described_class",
     "deserialize_states",
+    "fit",
     "foreign_modules",
     "located",
+    "named_as",
     "read",
+    "read_arguments",
+    "read_weights",
     "rebuild",
     "restore",
     "serialize_states",

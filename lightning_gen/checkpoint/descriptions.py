@@ -1,4 +1,4 @@
-"""Descriptions of parts as plain data: their class and their constructor's arguments, read from their attributes."""
+"""Descriptions of parts as plain data: their class and their constructor's arguments, read from the parts."""
 
 import dataclasses
 import enum
@@ -6,13 +6,15 @@ import functools
 import inspect
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from lightning.fabric.utilities.data import AttributeDict
 from torch import nn
 
+from lightning_gen import private
+from lightning_gen.recording import ABSENT, WORDS, Recorded, recorded
 from lightning_gen.reflection import argument_names, class_path, var_keyword, var_positional
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
@@ -28,7 +30,7 @@ def arguments(part: object) -> dict[str, Any]:
     """The constructor arguments of a part, read from its attributes and written as plain data.
 
     Raises:
-        Undescribable: An argument has no name, is not an attribute of the same name, or is not plain.
+        Undescribable: An argument has no name, is neither an attribute nor recorded, or is not plain.
     """
     kind = type(part)
     try:
@@ -45,28 +47,40 @@ def arguments(part: object) -> dict[str, Any]:
 
 
 def described_argument(part: object, name: str) -> Any:
-    """One constructor argument of a part, as plain data.
+    """One constructor argument of a part, as plain data: the attribute of its name, else what was recorded.
+
+    A number or a text is the recorded one where the attribute was another from the start.
 
     Raises:
-        Undescribable: It is not an attribute of the same name, or is not plain.
+        Undescribable: It is not plain, or it is neither an attribute nor recorded.
     """
+    given = recorded(part).get(name, ABSENT)
+    if type(given) in WORDS:
+        return given
+    if given is not ABSENT and not hasattr(part, name):
+        return describe(given)
     if not hasattr(part, name):
         raise Undescribable(f"{type(part).__name__} does not keep its argument '{name}' as an attribute")
-    return describe(getattr(part, name))
+    try:
+        return describe(getattr(part, name))
+    except Undescribable:
+        if given is ABSENT:
+            raise
+    return describe(given)
 
 
 def others(part: object) -> dict[str, Any]:
-    """The ``**kwargs`` of a part's constructor, which it keeps in a dict of that name, as plain data.
+    """The ``**kwargs`` of a part's constructor as plain data: a dict that is an attribute of that name, or recorded.
 
     Raises:
-        Undescribable: It does not keep them, or one is not plain.
+        Undescribable: They are neither an attribute nor recorded, or one is not plain.
     """
     kind = type(part)
     name = var_keyword(kind) if kind.__init__ is not nn.Module.__init__ else None
     forwarded = name is not None and set(argument_names(kind)) - set(inspect.signature(kind).parameters)
     if name is None or forwarded:  # forwarded arguments are attributes of their own
         return {}
-    given = getattr(part, name, None)
+    given = recorded(part).get(name, getattr(part, name, None))
     if not isinstance(given, dict):
         raise Undescribable(f"{kind.__name__} does not keep its arguments '**{name}' as an attribute")
     return describe(given)
@@ -83,6 +97,7 @@ def describe(value: Any) -> Any:
     Raises:
         Undescribable: The value is something else.
     """
+    value = private.uncompiled(value)
     if type(value) in PLAIN:
         return value
     if isinstance(value, enum.Enum):
@@ -135,27 +150,38 @@ def foreign_modules(described: Any) -> list[str]:
     return sorted({name for item in described for name in foreign_modules(item)}) if isinstance(described, list) else []
 
 
-class Described:
+def loading(kind: type, names: Iterable[str]) -> str:
+    """How to load a checkpoint that could not keep some arguments, as the end of a sentence."""
+    given = ", ".join(f"{name}=..." for name in names)
+    again = f"give it again when loading, {kind.__name__}.load_from_checkpoint(path, {given})"
+    return f"{again}, or let it be a class of yours"
+
+
+class Described(Recorded):
     """Gives a LightningModule or a LightningDataModule its ``hparams``: a description of its live parts.
 
     Lightning writes ``hparams`` into every checkpoint and `load_from_checkpoint` rebuilds from it, so there is no need
-    for ``save_hyperparameters``. An argument without a description (an ``nn.Sequential``, a lambda) is left out with a
-    warning, and has to be passed again when loading.
+    for ``save_hyperparameters``. An argument that is not kept as an attribute is the one that the constructor got. One
+    without a description (an ``nn.Sequential``, a lambda) is left out with a warning, and has to be passed again when
+    loading.
     """
+
+    def save_hyperparameters(self, *args: Any, **options: Any) -> None:
+        """Do nothing, for code that was written for Lightning: `hparams` are always what the object was built with."""
 
     @property
     def hparams(self) -> AttributeDict:
         """The constructor arguments as plain data, with their class."""
         described: dict[str, Any] = {}
+        left: dict[str, Undescribable] = {}
         for name in argument_names(type(self)):
             try:
                 described[name] = described_argument(self, name)
             except Undescribable as reason:
-                warnings.warn(
-                    f"'{name}' is not kept in checkpoints ({reason}); give it again when loading: "
-                    f"{type(self).__name__}.load_from_checkpoint(path, {name}=...)",
-                    stacklevel=2,
-                )
+                left[name] = reason
+        if left:
+            reasons = ", ".join(f"'{name}' ({reason})" for name, reason in left.items())
+            warnings.warn(f"not kept in checkpoints: {reasons}; {loading(type(self), left)}", stacklevel=1)
         return AttributeDict(_class_path=class_path(type(self)), **described, _instantiator=INSTANTIATOR)
 
 

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+import yaml
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule
+from torch import Tensor
 
 from lightning_gen import files
 from lightning_gen.checkpoint.archives import Damaged, check_archive
 from lightning_gen.checkpoint.rebuilding import rebuild
 from lightning_gen.errors import InputError
 from lightning_gen.networks.layers import MEMORY_FORMATS, set_memory_format
-from lightning_gen.upgrades import upgraded_checkpoint
+from lightning_gen.upgrades import upgraded, upgraded_checkpoint
 
 FOLDER, LAST = "checkpoints", "last.ckpt"
 """The folder of checkpoints in that of a run, and the file of its last state."""
@@ -22,7 +24,7 @@ FOLDER, LAST = "checkpoints", "last.ckpt"
 Restored = TypeVar("Restored", bound=LightningModule)
 
 
-def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> dict[str, Any]:
+def read(path: str | os.PathLike[str], device: Any = "cpu") -> dict[str, Any]:
     """Read a checkpoint as data: tensors and plain values. Code in the file never runs; it raises an error.
 
     Names that an earlier version wrote are replaced by the current ones.
@@ -35,21 +37,7 @@ def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> di
         InputError: The file is missing, truncated, damaged, not a checkpoint, or holds pickled code.
     """
     path = located(path)
-    if not path.is_file():
-        near = sorted(str(found) for found in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
-        hint = f": there is {', '.join(near[:3])}" if near else ": give the path of a .ckpt file"
-        raise InputError(f"the checkpoint {path} does not exist{hint}")
-    check_whole(path)
-    try:
-        checkpoint = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:
-        if "Weights only load failed" in str(error) and "Unsupported" in str(error):
-            raise InputError(
-                f"{path} holds pickled code, which could run anything, and was not loaded: load only checkpoints of "
-                "plain weights, such as those of lightning_gen"
-            ) from None
-        raise unreadable(path) from None
-    checkpoint = upgraded_checkpoint(checkpoint)
+    checkpoint = upgraded_checkpoint(read_data(path, device))
     described = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
     weights = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
     if not isinstance(described, dict) or "_class_path" not in described or not isinstance(weights, dict):
@@ -58,6 +46,56 @@ def read(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> di
             "Trainer with a lightning_gen module"
         )
     return checkpoint
+
+
+def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Read weights by their names, from a checkpoint or from a file of a ``state_dict`` alone, on the CPU.
+
+    Raises:
+        InputError: The file is missing, truncated or damaged, or holds pickled code or no weights.
+    """
+    content = upgraded_checkpoint(read_data(located(path), "cpu"))
+    weights = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not weights or not all(isinstance(weight, Tensor) for weight in weights.values()):
+        raise InputError(f"{path} holds no weights: give a checkpoint, or a file that torch.save(state_dict) wrote")
+    return weights
+
+
+def read_data(path: str | os.PathLike[str], device: Any) -> Any:
+    """Read a file of torch as data, after a check that it is whole; see `read`."""
+    path = Path(path)
+    if not path.is_file():
+        near = sorted(str(found) for found in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
+        hint = f": there is {', '.join(near[:3])}" if near else ": give the path of a .ckpt file"
+        raise InputError(f"the checkpoint {path} does not exist{hint}")
+    check_whole(path)
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        if "Weights only load failed" in str(error) and "Unsupported" in str(error):
+            raise InputError(
+                f"{path} holds pickled code, which could run anything, and was not loaded: load only checkpoints of "
+                "plain weights, such as those of lightning_gen"
+            ) from None
+        raise unreadable(path) from None
+
+
+def read_arguments(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read constructor arguments of a module from YAML: the ``model`` of a run's configuration, or names and values.
+
+    Raises:
+        InputError: The file cannot be read, or is not a mapping of arguments.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as YAML ({why}): give the config.yaml of a run") from None
+    content = content.get("model", content) if isinstance(content, dict) else None
+    arguments = content.get("init_args", content) if isinstance(content, dict) else None
+    if not isinstance(arguments, dict):
+        raise InputError(f"{path} holds no arguments of a module: give the config.yaml of a run")
+    return upgraded(arguments)
 
 
 def located(path: str | os.PathLike[str]) -> Path:
@@ -117,19 +155,28 @@ def unreadable(path: Path) -> InputError:
     )
 
 
-def restore(base: type[Restored], checkpoint: dict[str, Any], path: str, **given: Any) -> Restored:
+def restore(base: type[Restored], checkpoint: dict[str, Any], path: str, strict: bool = True, **given: Any) -> Restored:
     """Build the module that a checkpoint describes and load its weights and progress.
 
     Weights have the memory format of those in the checkpoint, so that results are equal, bit for bit.
+
+    Args:
+        base: The class that the module must be an instance of.
+        checkpoint: The content of the file.
+        path: The file, for messages.
+        strict: Whether the checkpoint must have all weights of the module and no others.
+        given: Constructor arguments that replace those of the description.
 
     Raises:
         InputError: The description or the weights do not fit the class, or a weight is not finite.
     """
     module = rebuild(base, checkpoint["hyper_parameters"], path, **given)
+    module.strict_loading = strict
     module.on_load_checkpoint(checkpoint)
     if any(each.dim() in MEMORY_FORMATS and not each.is_contiguous() for each in checkpoint["state_dict"].values()):
         set_memory_format(module, channels_last=True)
-    module.load_state_dict(checkpoint["state_dict"])
+    module.load_state_dict(checkpoint["state_dict"], strict=strict)
+    module.strict_loading = True
     return module
 
 

@@ -21,7 +21,8 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from lightning_gen.checkpoint.descriptions import PLAIN
+from lightning_gen import recording
+from lightning_gen.checkpoint.descriptions import PLAIN, loading
 from lightning_gen.checkpoint.trusted import trusted
 from lightning_gen.errors import InputError
 from lightning_gen.reflection import UNKNOWN, argument_hints, imported, required_arguments, var_keyword
@@ -60,7 +61,7 @@ class Plan:
     def build(self, **more: Any) -> Any:
         """Build the parts among its arguments, then the part itself, with more arguments."""
         given = {name: built(value) for name, value in self.given.items()}
-        return functools.partial(self.kind, **given) if self.lazy else self.kind(**given, **more)
+        return functools.partial(self.kind, **given) if self.lazy else recording.built(self.kind, **given, **more)
 
 
 def built(value: Any) -> Any:
@@ -127,7 +128,7 @@ class Reader:
         """
         choices = members(hint)
         if any(choice in UNTYPED or isinstance(choice, TypeVar) for choice in choices):
-            return untyped(value)
+            return self.untyped(value, place)
         if UNKNOWN in choices:
             return untyped(value, texts=False)
         if isinstance(value, dict) and "class_path" in value:
@@ -141,6 +142,19 @@ class Reader:
             except Misfit:
                 continue
         raise Misfit(f"has {spoken(value)}")
+
+    def untyped(self, value: Any, place: str) -> Any:
+        """The plan of a value for an argument without a type: plain data, or parts whose classes may be built.
+
+        Raises:
+            Misfit: It is something else.
+            InputError: It is a part that may not be built, or one of whose arguments does not fit.
+        """
+        if isinstance(value, dict) and "class_path" in value:
+            return self.named([object], value, place)
+        if isinstance(value, dict) and not KEYS & value.keys():
+            return {key: self.untyped(item, place) for key, item in value.items()}
+        return [self.untyped(item, place) for item in value] if isinstance(value, list) else untyped(value)
 
     def one(self, hint: Any, value: Any, place: str) -> Any:
         """The plan of a value for a hint that is not a union; raises as `value`."""
@@ -340,8 +354,8 @@ def rebuild(base: type[Owner], hparams: Mapping[str, Any], path: str, **given: A
     missing = [name for name in required_arguments(plan.kind) if name not in {**plan.given, **given}]  # type: ignore[arg-type]
     if missing:
         raise InputError(
-            f"{path} cannot be rebuilt as {plan.kind.__name__}: the argument '{missing[0]}' is missing: give it when "
-            f"loading, {plan.kind.__name__}.load_from_checkpoint(path, {missing[0]}=...)"
+            f"{path} cannot be rebuilt as {plan.kind.__name__}, for it does not hold "
+            f"{' and '.join(map(repr, missing))}: {loading(plan.kind, missing)}"  # type: ignore[arg-type]
         )
     try:
         return plan.build(**given)

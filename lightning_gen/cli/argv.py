@@ -7,8 +7,9 @@ user's settings always win.
 
 import json
 import re
+import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from lightning_gen.callbacks.run import CONFIG
 from lightning_gen.checkpoint.rebuilding import Reader
 from lightning_gen.checkpoint.trusted import below, trusted
 from lightning_gen.cli import recipes
+from lightning_gen.cli.arguments import Arguments
 from lightning_gen.cli.folders import checkpoints_in, runs_in
+from lightning_gen.cli.suggestions import is_array, options_meant
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import DOWNLOAD, found, harmless, origin
 from lightning_gen.errors import InputError
@@ -51,9 +54,10 @@ class CommandLine:
         names, self.options = split_recipes(options)
         self.recipes = [recipes.find(name) for name in names]
         self.settings: dict[str, Any] = {}
+        self.arguments = Arguments()
         for path in self.recipes:
             content = recipes.load(path)
-            recipes.check_keys(path, content, known)
+            check_keys(path, content, known)
             self.settings |= content
 
     @property
@@ -149,6 +153,10 @@ class CommandLine:
             layers.append(recipes.load(recipes.find(recipes.DEFAULT)))
         if self.command == "fit":
             layers.append(self._place(checkpoint))
+        data = self.option("data")
+        if isinstance(data, str) and is_array(data):  # the parser would read it as a recipe
+            raise InputError(f"--data: there is no class '{data}': give --data Tensors --data.path {shlex.quote(data)}")
+        self.arguments = Arguments([*layers, *map(recipes.load, self.recipes)], self.options)
         model = self._model(layers)
         configs = [*map(json.dumps, layers), *(self._config(path, model) for path in self.recipes)]
         self.options = list(upgraded_options(self.options, model))
@@ -224,6 +232,19 @@ class CommandLine:
         if checkpoint is None and not self.resumes:
             return self.options
         return [*self.options, f"--ckpt_path={checkpoint or 'null'}"]
+
+
+def check_keys(path: Path, content: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Refuse a top-level key of a recipe that is no option.
+
+    Raises:
+        InputError: There is such a key; the message names what may be meant.
+    """
+    for key in content:
+        if key.split(".")[0] not in known:
+            meant = " or ".join(map(repr, options_meant(key, known)))
+            there = f"; did you mean {meant}?" if meant else f": the settings are {', '.join(known)}"
+            raise InputError(f"{path} has the key '{key}', which is no setting{there}")
 
 
 def upgraded_options(argv: Sequence[str], model: type) -> Iterator[str]:

@@ -1,11 +1,12 @@
 """The callbacks of every run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from jsonargparse import Namespace
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ProgressBar
 
+from lightning_gen import paths
 from lightning_gen.callbacks import (
     ChannelsLast,
     Compile,
@@ -18,6 +19,7 @@ from lightning_gen.callbacks import (
     Report,
     RunFolder,
     SampleGrid,
+    StartingWeights,
     Throughput,
     best_checkpoint,
 )
@@ -25,24 +27,33 @@ from lightning_gen.training import GenerativeModule
 
 
 def run_callbacks(
-    settings: Namespace, folder: Path, module: GenerativeModule, recipe: Callable[[], str], fits: bool
+    settings: Namespace,
+    given: Sequence[Callback],
+    folder: Path,
+    module: GenerativeModule,
+    recipe: Callable[[], str],
+    fits: bool,
 ) -> Iterator[Callback]:
     """The callbacks of every run; ``fast_dev_run`` and ``barebones`` leave out those that write files.
 
     Args:
         settings: The parsed settings of the command.
+        given: The user's own callbacks; a progress bar among them takes the place of the run's.
         folder: The run's folder.
         module: The module that is trained.
         recipe: Returns the whole configuration as YAML, which starts a run like this one.
         fits: Whether the command is ``fit``.
     """
     barebones = settings.trainer.barebones
-    if settings.trainer.enable_progress_bar is not False and not barebones:
+    has_bar = any(isinstance(callback, ProgressBar) for callback in given)
+    if settings.trainer.enable_progress_bar is not False and not barebones and not has_bar:
         yield ImageProgress()
     if not fits:
         return
     writes = not (settings.trainer.fast_dev_run or barebones)
     keeps = writes and settings.trainer.enable_checkpointing is not False
+    if settings.init_from is not None:
+        yield StartingWeights(paths.expanded(settings.init_from))
     guard = NonFiniteGuard(settings.nonfinite_rollbacks)
     yield guard
     yield ChannelsLast(settings.channels_last)

@@ -14,7 +14,7 @@ COMMAND_HELP = {
     "fit": "Train a model.",
     "validate": "Measure a checkpoint on the validation split, as training does.",
     "test": "Measure a checkpoint on the test split, as training does.",
-    "predict": "Run a checkpoint over the test split.",
+    "predict": "Write what a checkpoint predicts for the test split: reconstructions, or samples of a GAN.",
 }
 
 COMMON = {
@@ -37,6 +37,10 @@ HELP = {
     "weights_only": argparse.SUPPRESS,
 }
 
+OUT = (
+    "A file ending in .npy for an array, in .png for one image, or a folder of PNG files; null for predictions.npy in "
+    "the folder of the run."
+)
 IMPORT = "--import MODULE imports a Python module first, whose classes the command and checkpoints may then name."
 """The last line of each command's ``--help``; `imports.import_named` reads the option before any parser does."""
 

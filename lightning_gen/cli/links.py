@@ -1,6 +1,6 @@
 """Arguments that follow from other parts, filled in while the command line is parsed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from jsonargparse import Namespace
@@ -8,7 +8,8 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link
-from lightning_gen.reflection import imported, required_arguments
+from lightning_gen.recording import built
+from lightning_gen.reflection import hint_of, imported, required_arguments
 from lightning_gen.training import GenerativeModule
 
 
@@ -111,12 +112,41 @@ def configured(part: Namespace | None) -> Any:
         raise InputError(f"there is no class '{part.class_path}': import the module that defines it")
     given = {name: argument(value) for name, value in vars(part.get("init_args") or Namespace()).items()}
     given |= part.get("dict_kwargs") or {}
-    for name in required_arguments(kind):
+    check_given(kind, given, required_arguments(kind))
+    return built(kind, **given)
+
+
+def check_given(kind: type, given: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Check that arguments of a class are given.
+
+    Raises:
+        InputError: One is missing.
+    """
+    for name in names:
         if given.get(name) is None:
             raise InputError(
                 f"{kind.__name__} needs '{name}', which was not given: add it to the command or to the recipe"
             )
-    return kind(**given)
+
+
+def check_untyped(described: Any) -> None:
+    """Check that the required arguments without a type are given in a part and the parts in it.
+
+    jsonargparse checks those that have one, and calls the constructor with None for the others.
+
+    Raises:
+        InputError: One is missing.
+    """
+    if isinstance(described, Namespace):
+        described = vars(described)
+    if not isinstance(described, dict):
+        return
+    kind = imported(described.get("class_path"))
+    if kind is not None:
+        given = vars(described.get("init_args") or Namespace())
+        check_given(kind, given, [name for name in required_arguments(kind) if hint_of(kind, name) is Any])
+    for value in described.values():
+        check_untyped(value)
 
 
 def argument(value: Any) -> Any:

@@ -24,6 +24,12 @@ def add_run_options(parser: LightningArgumentParser) -> None:
     run.add_argument(
         "--runs_dir", type=paths.local, default="runs", help="Folder of all runs; this run's is RUNS_DIR/NAME."
     )
+    run.add_argument(
+        "--init_from",
+        type=str | None,
+        default=None,
+        help="Start with the weights of this checkpoint that fit by name and shape, and list the others.",
+    )
     for name, (default, text) in COUNTS.items():
         run.add_argument(f"--{name}", type=int | None, default=default, help=text)
     run.add_argument(

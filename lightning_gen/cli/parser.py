@@ -1,15 +1,18 @@
 """The parser of commands, which reports a mistake in one sentence."""
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, NoReturn
 
+import yaml
+from jsonargparse import set_dumper
 from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import Logger
 
 from lightning_gen import private
 from lightning_gen.cli.help import IMPORT, PROGRAM
 from lightning_gen.cli.loggers import PLACE
-from lightning_gen.cli.messages import explain
+from lightning_gen.cli.messages import NO_ARGUMENTS, explain
 from lightning_gen.errors import InputError
 from lightning_gen.reflection import argument_names
 
@@ -17,14 +20,35 @@ GIVEN: set[str | int] = {"fit"}
 """Arguments of a command that are not options: `dispatch.run` passes the function that runs `fit`."""
 
 
+class PlainDumper(yaml.SafeDumper):
+    """Writes plain data, and members of enumerations, such as the default of Timer's ``interval``, as their values."""
+
+
+PlainDumper.add_multi_representer(Enum, lambda dumper, member: dumper.represent_data(member.value))
+
+
+def dump(settings: Any) -> str:
+    """Settings as YAML, in their order."""
+    return yaml.dump(settings, Dumper=PlainDumper, default_flow_style=False, allow_unicode=True, sort_keys=False)
+
+
+set_dumper("yaml", dump)
+
+
 class Parser(LightningArgumentParser):
-    """Reports a mistake in a command in one sentence."""
+    """Reports a mistake in a command in one sentence.
+
+    Attributes:
+        arguments: The arguments of the parts that the command describes, for suggestions.
+    """
+
+    arguments = NO_ARGUMENTS
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # type: ignore[override]
         """Raise the message, shortened to one sentence, with the nearest valid name."""
         if not self.exit_on_error:  # the parser of a part, inside that of the command
             super().error(message, ex)
-        raise root_error(ex) or InputError(explain(message, self.option_names)) from None
+        raise root_error(ex) or InputError(explain(message, self.option_names, self.arguments)) from None
 
     def add_class_arguments(  # type: ignore[override]
         self, theclass: type, nested_key: str | None = None, **options: Any
@@ -60,6 +84,8 @@ def first_line(function: Callable[..., None]) -> str:
 
 def root_error(error: BaseException | None) -> InputError | None:
     """The InputError that another library has wrapped in errors of its own; None without one."""
-    while error is not None and not isinstance(error, InputError):
+    seen: set[int] = set()
+    while error is not None and not isinstance(error, InputError) and id(error) not in seen:
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
-    return error
+    return error if isinstance(error, InputError) else None

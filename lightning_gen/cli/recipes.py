@@ -1,7 +1,6 @@
 """Recipes: the YAML files of ``configs/``, found by path or by short name, from a checkout or an installed wheel."""
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import yaml
 
 from lightning_gen.errors import InputError
 from lightning_gen.files import opened
-from lightning_gen.spelling import nearest, suggest
+from lightning_gen.spelling import nearest
 from lightning_gen.upgrades import upgraded, upgraded_name
 
 INSTALLED = Path(__file__).parents[1] / "configs"
@@ -130,18 +129,3 @@ def check_aliases(root: yaml.Node) -> None:
 
     if size(root) > MOST:
         raise yaml.YAMLError(f"with its aliases expanded it has more than {MOST:,} values")
-
-
-def check_keys(path: Path, content: dict[str, Any], known: Iterable[str]) -> None:
-    """Refuse a top-level key that is no option.
-
-    Raises:
-        InputError: There is such a key; the message names the nearest valid one.
-    """
-    known = list(known)
-    for key in content:
-        if key.split(".")[0] not in known:
-            raise InputError(
-                f"{path} has the key '{key}', which is no setting{suggest(key, known)}"
-                + ("" if nearest(key, known, 1) else f": the settings are {', '.join(known)}")
-            )

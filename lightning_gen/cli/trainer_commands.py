@@ -7,27 +7,29 @@ from typing import Any, cast
 import lightning.pytorch as pl
 from jsonargparse import Namespace
 from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.callbacks import BasePredictionWriter, Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
+from torch import nn
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen import private
-from lightning_gen.callbacks import ImageCheckpoint
+from lightning_gen import private, recording
 from lightning_gen.cli import launch
 from lightning_gen.cli.argv import CommandLine
 from lightning_gen.cli.callbacks import run_callbacks
 from lightning_gen.cli.checks import check_trainer
 from lightning_gen.cli.folders import check_folder
-from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, PROGRAM, HelpFormatter, shorten_help
-from lightning_gen.cli.links import Links
+from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, OUT, PROGRAM, HelpFormatter, shorten_help
+from lightning_gen.cli.links import Links, check_untyped
 from lightning_gen.cli.loggers import forget_place, other_loggers, run_loggers
 from lightning_gen.cli.options import COUNTS, add_run_options
 from lightning_gen.cli.parser import Parser, command_parser, first_line
+from lightning_gen.cli.predictions import PredictionFile, place
+from lightning_gen.cli.suggestions import command_meant
 from lightning_gen.commands import COMMANDS
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
-from lightning_gen.spelling import suggest
 from lightning_gen.training import GenerativeModule
 from lightning_gen.training.overhead import keep_memory
 
@@ -55,14 +57,17 @@ class CLI(LightningCLI):
         add_run_options(parser)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link the arguments that follow from other parts."""
+        """Link the arguments that follow from other parts, and record with what plain modules are built."""
         self.links.add(parser)
+        parser.add_instantiator(recording.built, class_type=nn.Module)
 
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
     ) -> None:
         """Add the commands that need no Trainer, for ``--help``; `dispatch.run` calls them directly."""
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
+        if (predict := self._subcommand_parsers.get("predict")) is not None:
+            predict.add_argument("--out", type=str | None, default=None, help=OUT)
         for name, parser in self._subcommand_parsers.items():
             shorten_help(parser, name)
         commands = private.commands_action(self.parser)
@@ -79,6 +84,8 @@ class CLI(LightningCLI):
             command = CommandLine(argv, sorted(known - {"h", "help", "c", "config", "print_config"}))
             self.resumes = command.resumes
             argv = command.complete()
+            for each in (parser, self._subcommand_parsers[argv[0]]):
+                cast(Parser, each).arguments = command.arguments
         self.config = parser.parse_args(argv)
 
     def _parse_ckpt_path(self) -> None:
@@ -105,6 +112,8 @@ class CLI(LightningCLI):
             if self.settings[name] is not None and self.settings[name] < 1:
                 raise InputError(f"--{name} must be at least 1, not {self.settings[name]}")
         check_trainer(self.settings.trainer)
+        check_untyped(self.settings.model)
+        check_untyped(self.settings.data)
         if self.config.subcommand == "fit" and not self.settings.trainer.fast_dev_run:
             model = self.settings.model.class_path
             check_folder(self.folder, self.settings.ckpt_path, self.resumes, model)
@@ -115,7 +124,12 @@ class CLI(LightningCLI):
         described[described.subcommand].data = self.links.built(self.settings.data)
         if not isinstance(self.settings.trainer.logger, bool):
             described[described.subcommand].trainer.logger = None  # `loggers` builds them
-        self.config_init = self.parser.instantiate_classes(described)
+        try:
+            self.config_init = self.parser.instantiate_classes(described)
+        except ValueError as error:  # jsonargparse wraps what a constructor raises, once for each part around it
+            cause = root_cause(error)
+            cause.__context__ = None
+            raise cause from None
         self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
         self.trainer = self.instantiate_trainer()
 
@@ -126,12 +140,15 @@ class CLI(LightningCLI):
         if fits and settings.max_images is not None and trainer.max_epochs is None:
             kwargs["max_epochs"] = -1
         kwargs["logger"] = list(self.loggers(fits)) or False
-        callbacks = list(run_callbacks(settings, self.folder, self.model, self.recipe, fits))
-        kwargs["callbacks"] = [*as_list(trainer.callbacks), *callbacks]
+        given = as_list(trainer.callbacks)
+        kwargs["callbacks"] = [*given, *run_callbacks(settings, given, self.folder, self.model, self.recipe, fits)]
+        own_writer = any(isinstance(callback, BasePredictionWriter) for callback in given)
+        if self.config.subcommand == "predict" and not (trainer.fast_dev_run or own_writer):
+            kwargs["callbacks"].append(PredictionFile(place(settings.out, settings.ckpt_path)))
         if trainer.default_root_dir is None:
             kwargs["default_root_dir"] = str(self.folder)  # where Lightning looks for checkpoints of earlier SLURM jobs
         self.model.check_trainer(trainer)
-        if not any(isinstance(callback, ImageCheckpoint) for callback in callbacks):
+        if not any(isinstance(callback, Checkpoint) for callback in kwargs["callbacks"]):
             kwargs["enable_checkpointing"] = False
         try:
             plugins = as_list(trainer.plugins)
@@ -168,6 +185,18 @@ class CLI(LightningCLI):
         return self._subcommand_parsers["fit"].dump(settings, skip_unset=False)
 
 
+def root_cause(error: BaseException) -> BaseException:
+    """The error that others were raised from."""
+    return error if error.__cause__ is None else root_cause(error.__cause__)
+
+
+def stands_alone(argv: Sequence[str]) -> bool:
+    """Whether options may stand before a command: help, the version, and a file of the settings of all commands."""
+    first, *rest = [part for word in argv for part in word.split("=", 1)]
+    of_all = first in ("-c", "--config") and Path(rest[0] if rest else "").is_file()
+    return of_all or first in ("-h", "--help", "--version", "--print_config")
+
+
 def as_list(value: Any) -> list[Any]:
     """The value of an option that takes one object, a list or none, as a list."""
     return value if isinstance(value, list) else [] if value is None else [value]
@@ -183,10 +212,10 @@ def lightning(argv: list[str]) -> CLI:
         InputError: The command cannot be run as given.
     """
     commands = [*LightningCLI.subcommands(), *COMMANDS]
+    if argv and argv[0].startswith("-") and not stands_alone(argv):
+        raise InputError(f"name the command before its options, one of {', '.join(commands)}: {PROGRAM} fit --help")
     if argv and not argv[0].startswith("-") and argv[0] not in commands:
-        raise InputError(
-            f"there is no command '{argv[0]}'{suggest(argv[0], commands)}: the commands are {', '.join(commands)}"
-        )
+        raise InputError(f"there is no command '{argv[0]}'{command_meant(argv[0], commands)}")
     options = {"allow_abbrev": False, "formatter_class": HelpFormatter}
     top = {
         "prog": PROGRAM,

@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.fabric.utilities.data import sized_len
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import private
 from lightning_gen.checkpoint import Described
 from lightning_gen.data.known import KnownFactors, Mixture
-from lightning_gen.data.loader import Loader, Samples, seeded
+from lightning_gen.data.loader import Loader, Samples, seeded, stream
 from lightning_gen.data.mapped import Mapped
 from lightning_gen.data.stored import found, harmless
 from lightning_gen.errors import InputError
@@ -181,7 +182,11 @@ class DataModule(Described, pl.LightningDataModule, ABC):
 
     @abstractmethod
     def splits(self) -> Splits:
-        """Read or make the data and split it. It must use generators of its own, not the global random state."""
+        """Read or make the data and split it. It must use generators of its own, not the global random state.
+
+        A split may be an ``IterableDataset`` of single samples ``x`` or ``(x, label)``, without a length and even
+        without an end; on several devices, and with workers, each process then reads a stream of its own.
+        """
 
     def setup(self, stage: str | None = None) -> None:
         """Make the three splits; a second call does nothing.
@@ -199,10 +204,11 @@ class DataModule(Described, pl.LightningDataModule, ABC):
             self._check_batches()
 
     def _check_batches(self) -> None:
-        if len(self.train_set) < self.batch_size:
+        known = sized_len(self.train_set)
+        if known is not None and known < self.batch_size:
             raise InputError(
-                f"the training split holds {len(self.train_set)} samples, fewer than --data.batch_size "
-                f"{self.batch_size}: lower --data.batch_size to {len(self.train_set)} or less"
+                f"the training split holds {known} samples, fewer than --data.batch_size {self.batch_size}: lower "
+                f"--data.batch_size to {known} or less"
             )
         self._loader(self.train_set)  # raises InputError if the batch cannot be divided over the devices
 
@@ -210,8 +216,10 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         """Lines about the data that are printed at the start of a run, in addition to its size; after ``setup``."""
         return []
 
-    def train_dataloader(self) -> Loader:
+    def train_dataloader(self) -> Loader | DataLoader[Any]:
         """Batches of the training split, in a new order every epoch, without the incomplete last one.
+
+        A split without a length is read in its own order, and from its start when a run is resumed.
 
         Raises:
             InputError: The split is smaller than a batch, or the batch cannot be divided over the devices.
@@ -224,6 +232,8 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         overfit = self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
         epoch, limit = self.trainer.current_epoch, self.trainer.limit_train_batches
         loader = self._loader(self.train_set, shuffle=not overfit, drop_last=True, epoch=epoch, limit=limit)
+        if not isinstance(loader, Loader):
+            return loader
         if self._position is not None:
             loader.load_state_dict(self._position)
             self._position = None
@@ -247,17 +257,17 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         """Resume at the position of the checkpoint."""
         self._position = state_dict.get("position")
 
-    def val_dataloader(self) -> Loader:
+    def val_dataloader(self) -> Loader | DataLoader[Any]:
         """Batches of the validation split, in order and complete."""
         self.setup()
         return self._loader(self.val_set)
 
-    def test_dataloader(self) -> Loader:
+    def test_dataloader(self) -> Loader | DataLoader[Any]:
         """Batches of the test split, in order and complete."""
         self.setup()
         return self._loader(self.test_set)
 
-    def predict_dataloader(self) -> Loader:
+    def predict_dataloader(self) -> Loader | DataLoader[Any]:
         """Batches of the test split, in order and complete."""
         return self.test_dataloader()
 
@@ -282,7 +292,16 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         drop_last: bool = False,
         epoch: int = 0,
         limit: int | float = 1.0,
-    ) -> Loader:
+    ) -> Loader | DataLoader[Any]:
+        if sized_len(dataset) is None:
+            return stream(
+                dataset,
+                self.batch_size,
+                drop_last=drop_last,
+                seed=self.seed,
+                num_workers=self.num_workers,
+                world_size=1 if self.trainer is None else self.trainer.world_size,
+            )
         return Loader(
             dataset,
             self.batch_size,

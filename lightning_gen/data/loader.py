@@ -70,12 +70,7 @@ class GlobalBatches(Sampler[list[int]]):
     def __init__(
         self, count: int, batch_size: int, shuffle: bool, drop_last: bool, seed: int, rank: int, world_size: int
     ) -> None:
-        if batch_size % world_size:
-            below = batch_size - batch_size % world_size
-            raise InputError(
-                f"a batch of {batch_size} samples cannot be divided over {world_size} devices: set --data.batch_size "
-                f"to a multiple of {world_size}, such as {below or below + world_size}"
-            )
+        check_divisible(batch_size, world_size)
         self.count = count
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -219,6 +214,49 @@ class Loader:
     @_iterator.setter
     def _iterator(self, iterator: Any) -> None:
         private.set_batch_iterator(self._loader, iterator)
+
+
+def stream(
+    samples: Any, batch_size: int, *, drop_last: bool, seed: int, num_workers: int, world_size: int
+) -> DataLoader[Any]:
+    """A loader of samples without a length, in the order in which they come.
+
+    Args:
+        samples: An ``IterableDataset``.
+        batch_size: Samples per batch over all processes, a multiple of `world_size`.
+        drop_last: Whether to leave out a last incomplete batch.
+        seed: Seed of torch's generators in the worker processes.
+        num_workers: Processes that load batches; 0 loads them in this one.
+        world_size: Number of processes that share each batch.
+
+    Raises:
+        InputError: `batch_size` is no multiple of `world_size`.
+    """
+    check_divisible(batch_size, world_size)
+    return DataLoader(
+        samples,
+        batch_size // world_size,
+        drop_last=drop_last,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        worker_init_fn=leave_to_parent,
+        pin_memory=torch.cuda.is_available(),
+        generator=seeded(seed),
+    )
+
+
+def check_divisible(batch_size: int, world_size: int) -> None:
+    """Check that a batch can be divided over all processes.
+
+    Raises:
+        InputError: It cannot.
+    """
+    if batch_size % world_size:
+        below = batch_size - batch_size % world_size
+        raise InputError(
+            f"a batch of {batch_size} samples cannot be divided over {world_size} devices: set --data.batch_size "
+            f"to a multiple of {world_size}, such as {below or below + world_size}"
+        )
 
 
 def sample_bytes(dataset: Any) -> int:

@@ -3,9 +3,11 @@
 from typing import Any, cast
 
 import torch
+from lightning.fabric.utilities.data import sized_len
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
+from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule, StackedImages
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.codes import comparison
@@ -22,7 +24,6 @@ from lightning_gen.modules.code_sampling import CodeSampling
 from lightning_gen.samplers import SAMPLERS, LatentSampler
 from lightning_gen.training import GenerativeModule
 from lightning_gen.training.classes import check_classes
-from lightning_gen.training.contexts import evaluating
 
 MIXTURE_SAMPLES, STACKED_SAMPLES = 100_000, 26_000
 """Numbers of samples for counting modes: on mixtures of Gaussians, and on stacked images, where 26,000 is usual."""
@@ -51,12 +52,16 @@ def assess(
         sampler: Distribution of the codes of samples, for autoencoders; None for the prior.
 
     Raises:
-        InputError: Model and data differ in shape, the test split is empty, or the model's outputs are not finite.
+        InputError: Model and data differ in shape, the test split is empty, a split has no length, or the model's
+            outputs are not finite.
     """
     check_numbers(samples, draws)
     check_shape(module, data)
     data.prepare_data()
     data.setup()
+    for name, split in (("training", data.train_set), ("test", data.test_set)):
+        if sized_len(split) is None:
+            raise InputError(f"the {name} split has no length: give data that have one with --data")
     if not len(data.test_set):
         raise InputError("the test split is empty: set --data.test_fraction above 0, or give other data with --data")
     report = Report(card=protocol_of(module, data, checkpoint))

@@ -12,10 +12,11 @@ from lightning_gen.errors import InputError
 from lightning_gen.media.files import read_array, save, save_array
 from lightning_gen.media.rows import with_names
 from lightning_gen.outputs import ARRAY, PNG, Kind
+from lightning_gen.recording import Recorded
 from lightning_gen.records import Shape, floats
 
 
-class Medium(ABC):
+class Medium(Recorded, ABC):
     """What a sample is, as data, metrics, previews in TensorBoard and files need it.
 
     A subclass is a frozen dataclass whose fields are plain data, such as a sampling rate, so that a checkpoint stores

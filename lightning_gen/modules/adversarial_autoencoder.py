@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from math import prod
 from typing import ClassVar, cast
 
 import torch
@@ -18,6 +19,7 @@ from lightning_gen.links import Link, Parts, num_classes
 from lightning_gen.modules.autoencoder_base import Autoencoder
 from lightning_gen.modules.compatibility import check_adversarial_losses, check_discriminator
 from lightning_gen.networks import Decoder, Discriminator, Encoder
+from lightning_gen.networks.wrapped import as_discriminator
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
 from lightning_gen.ranges import FROM_0, require
 from lightning_gen.records import Code, concatenated
@@ -51,8 +53,10 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
     not run, and the autoencoder trains as `AutoencoderModule` does.
 
     Args:
-        encoder: Samples ``(n, *shape)`` to features ``(n, features)``, or to maps of them.
-        decoder: Codes ``(n, latent_dim)``, or maps of them, to the parameters of the likelihood.
+        encoder: Samples ``(n, *shape)`` to features ``(n, features)``, or to maps of them. Any module will do; see
+            `WrappedEncoder`.
+        decoder: Codes ``(n, latent_dim)``, or maps of them, to the parameters of the likelihood. Any module will do;
+            see `WrappedDecoder`.
         bottleneck: Features to a code.
         objective: Named terms in nats per sample. The first `Likelihood` among them says how outputs become samples.
         discriminator: Codes or samples, whichever the matching compares, to logits.
@@ -122,6 +126,10 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         if not isinstance(adversarial_weight, AdaptiveWeight):
             require(self, "adversarial_weight", adversarial_weight, FROM_0)
         self.assemble(encoder, decoder, bottleneck, objective, corruption, input_transform, codes_per_sample)
+        encoder = self.encoder
+        discriminator = as_discriminator(
+            discriminator, matching.discriminator_shape(tuple(encoder.shape), bottleneck.latent_dim)
+        )
         self.discriminator = discriminator
         self.matching = matching
         self.adversarial = adversarial
@@ -209,7 +217,8 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
 
     def _weight(self, objective: Tensor, adversarial: Tensor, images: int) -> Tensor | float:
         if isinstance(self.adversarial_weight, AdaptiveWeight):
-            return self.adversarial_weight(objective, adversarial, last_weight(self.decoder), images)
+            parameter, dimensions = last_weight(self.decoder), prod(self.data_shape)
+            return self.adversarial_weight(objective, adversarial, parameter, images, dimensions)
         return at(self.adversarial_weight, images)
 
     def discriminator_loss(self, part: MicroBatch) -> Loss:

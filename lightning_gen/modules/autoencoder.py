@@ -30,8 +30,10 @@ class AutoencoderModule(Autoencoder):
     variational autoencoder, Kingma and Welling 2014 (https://arxiv.org/abs/1312.6114).
 
     Args:
-        encoder: Samples ``(n, *shape)`` to features ``(n, features)``, or to maps of them.
-        decoder: Codes ``(n, latent_dim)``, or maps of them, to the parameters of the likelihood.
+        encoder: Samples ``(n, *shape)`` to features ``(n, features)``, or to maps of them. Any module will do; see
+            `WrappedEncoder`.
+        decoder: Codes ``(n, latent_dim)``, or maps of them, to the parameters of the likelihood. Any module will do;
+            see `WrappedDecoder`.
         bottleneck: Features to a code.
         objective: Named terms in nats per sample; the loss is the sum of weight times term. The first `Likelihood`
             among them says how outputs become samples.
@@ -65,6 +67,7 @@ class AutoencoderModule(Autoencoder):
         self.optimizer = optimizer
         self.scheduler = scheduler
         self._codes: list[Code] = []
+        self._latest: dict[str, Tensor] = {}
         self._evaluations: int | None = None  # evaluations of the loss in the current step; None outside of one
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
@@ -82,11 +85,17 @@ class AutoencoderModule(Autoencoder):
         self.count(batch)
         if self.finiteness is not None:
             self.finiteness.add_loss("autoencoder", total, terms, self.images_seen)
+        self._latest = {"loss": total.detach(), **{name: value.detach() for name, value in terms.items()}}
         if self.logs_now:
-            rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
-            named = {f"train/{name}": value for name, value in terms.items()}
-            self.report({"train/loss": total, **named, "train/learning_rate": rate})
+            self.report_update()
         return total
+
+    def latest_metrics(self) -> dict[str, Tensor | float]:
+        """The loss and the terms of the latest batch, and the learning rate."""
+        if not self._latest:
+            return {}
+        rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        return {**{f"train/{name}": value for name, value in self._latest.items()}, "train/learning_rate": rate}
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Make an update, then update the codebook with the codes of its batches, before a checkpoint is written."""
@@ -112,9 +121,9 @@ class AutoencoderModule(Autoencoder):
         return {"autoencoder": self}
 
     def after_rollback(self) -> None:
-        """Discard the codes of an update that was not made as well."""
+        """Discard the codes of an update that was not made, and its loss, as well."""
         super().after_rollback()
-        self._codes = []
+        self._codes, self._latest = [], {}
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and the scheduler stepped after each update."""

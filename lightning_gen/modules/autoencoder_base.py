@@ -6,10 +6,12 @@ from functools import partial
 from typing import Any, ClassVar, cast
 
 import torch
-from torch import Tensor
+from lightning.fabric.utilities.data import sized_len
+from torch import Tensor, nn
 
 from lightning_gen.augmentations import Augmentation, Corruption
 from lightning_gen.bottlenecks import Bottleneck
+from lightning_gen.contexts import evaluating, uncompiled
 from lightning_gen.deprecation import accepts_former
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link, Parts, num_classes, shape
@@ -17,13 +19,13 @@ from lightning_gen.modules.code_sampling import CodeSampling
 from lightning_gen.modules.compatibility import check_autoencoder, likelihood_of
 from lightning_gen.modules.objective import objective_lines
 from lightning_gen.networks import Decoder, Encoder
+from lightning_gen.networks.wrapped import as_autoencoder
 from lightning_gen.objectives import Likelihood
 from lightning_gen.ranges import COUNT
 from lightning_gen.records import Batch, Code, Corrupted, Reconstruction, Shape
 from lightning_gen.schedules import at
 from lightning_gen.terms import Term
 from lightning_gen.training.capabilities import Preview
-from lightning_gen.training.contexts import evaluating, uncompiled
 from lightning_gen.training.first_batch import PixelsOnly
 from lightning_gen.training.module import END_OF_SCHEDULES, named
 from lightning_gen.upgrades import ARGUMENTS
@@ -66,8 +68,8 @@ class Autoencoder(CodeSampling):
     @accepts_former(ARGUMENTS["lightning_gen.AutoencoderModule"])
     def assemble(
         self,
-        encoder: Encoder,
-        decoder: Decoder,
+        encoder: Encoder | nn.Module,
+        decoder: Decoder | nn.Module,
         bottleneck: Bottleneck,
         objective: dict[str, Term],
         corruption: Corruption | None,
@@ -81,6 +83,7 @@ class Autoencoder(CodeSampling):
         """
         if codes_per_sample not in COUNT:
             raise InputError(f"codes_per_sample must be at least 1, not {codes_per_sample}")
+        encoder, decoder = as_autoencoder(encoder, decoder, bottleneck.latent_dim, likelihood_of(objective).channels)
         check_autoencoder(encoder, bottleneck, decoder, objective)
         self.encoder = encoder
         self.decoder = decoder
@@ -239,11 +242,11 @@ class Autoencoder(CodeSampling):
     # training and evaluation -----------------------------------------------------------------------------------------
 
     def on_fit_start(self) -> None:
-        """Record the number of training samples."""
+        """Record the number of training samples; None for data without a length."""
         super().on_fit_start()
         data: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "train_set"):
-            self.dataset_size = len(data.train_set)
+            self.dataset_size = sized_len(data.train_set)
 
     def progress(self) -> dict[str, Any]:
         """The number of training samples, and what other bases keep."""

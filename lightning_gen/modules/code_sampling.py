@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.checkpoint.samplers import described, rebuilt, weights_key
+from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule, Loader
 from lightning_gen.errors import InputError
 from lightning_gen.networks import Encoder
@@ -16,7 +17,6 @@ from lightning_gen.records import Batch
 from lightning_gen.reflection import class_path
 from lightning_gen.samplers import LatentSampler
 from lightning_gen.training.classes import sampled_classes
-from lightning_gen.training.contexts import evaluating
 from lightning_gen.training.module import GenerativeModule
 
 BATCH = 512

@@ -12,11 +12,13 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
 from lightning_gen.augmentations import AdaptiveAugmentation, Augmentation
+from lightning_gen.contexts import evaluating
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link, num_classes, shape
 from lightning_gen.metrics import SlicedWasserstein
 from lightning_gen.modules.compatibility import check_adversarial_terms, check_generator
 from lightning_gen.networks import Discriminator, Generator
+from lightning_gen.networks.wrapped import as_discriminator, as_generator
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
 from lightning_gen.priors import LatentPrior, Normal
 from lightning_gen.ranges import COUNT, require
@@ -27,7 +29,6 @@ from lightning_gen.training.alternating import AlternatingModule
 from lightning_gen.training.batch_norm import measure_statistics
 from lightning_gen.training.classes import sampled_classes
 from lightning_gen.training.collectives import all_reduce_mean
-from lightning_gen.training.contexts import evaluating
 from lightning_gen.training.ema import EMA, Tensors, update_singular_vectors
 from lightning_gen.training.first_batch import PixelsOnly
 from lightning_gen.training.module import named
@@ -45,8 +46,10 @@ class GANModule(AlternatingModule):
     Generative Adversarial Nets, Goodfellow et al. 2014 (https://arxiv.org/abs/1406.2661), Algorithm 1.
 
     Args:
-        generator: Latents ``(n, latent_dim)`` to samples ``(n, *shape)``.
-        discriminator: Samples ``(n, *shape)`` to logits ``(n / packing,)``.
+        generator: Latents ``(n, latent_dim)`` to samples ``(n, *shape)``. Any module with
+            a `latent_dim` will do; see `WrappedGenerator`.
+        discriminator: Samples ``(n, *shape)`` to logits ``(n / packing,)``. Any module will do; see
+            `WrappedDiscriminator`.
         objective: The losses of both networks, from both logits.
         terms: Named terms of both losses beside the objective, from the discriminator's outputs.
         penalties: Named terms of the discriminator's loss beside it, computed without autocast.
@@ -117,6 +120,8 @@ class GANModule(AlternatingModule):
             raise InputError(f"discriminator_updates must be at least 1, not {discriminator_updates}")
         check_clip(self, "generator_clip", generator_clip)
         check_clip(self, "discriminator_clip", discriminator_clip)
+        generator = as_generator(generator)
+        discriminator = as_discriminator(discriminator, generator.shape)
         check_generator(generator, discriminator)
         check_adversarial_terms(discriminator, terms or {})
         self.generator = generator
@@ -294,6 +299,10 @@ class GANModule(AlternatingModule):
     def begins_update(self, batch_idx: int, accumulated: int) -> bool:
         """Whether the generator was updated on the batch before."""
         return self.rounds % self.discriminator_updates == 0
+
+    def summary(self, max_images: int | None) -> list[str]:
+        """What an adaptive augmentation says of the run's length."""
+        return self.augmentation.summary(max_images) if isinstance(self.augmentation, AdaptiveAugmentation) else []
 
     # training ------------------------------------------------------------------------------------------------------
 

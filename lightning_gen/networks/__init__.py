@@ -20,6 +20,7 @@ from lightning_gen.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from lightning_gen.networks.residual import ResidualDecoder, ResidualEncoder
 from lightning_gen.networks.residual_dense import ResidualDenseDiscriminator, ResidualDenseGenerator
 from lightning_gen.networks.resnet import ResNetDiscriminator, ResNetGenerator
+from lightning_gen.networks.wrapped import WrappedDecoder, WrappedDiscriminator, WrappedEncoder, WrappedGenerator
 
 __all__ = [
     "AuxiliaryClassifier",
@@ -49,4 +50,8 @@ __all__ = [
     "ResidualDenseDiscriminator",
     "ResidualDenseGenerator",
     "ResidualEncoder",
+    "WrappedDecoder",
+    "WrappedDiscriminator",
+    "WrappedEncoder",
+    "WrappedGenerator",
 ]

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from lightning_gen.deprecation import FormerNames
 from lightning_gen.networks.conditioning import FORMER_NAMES, Conditioning
 from lightning_gen.networks.requirements import require_labels, require_positive, require_shape
+from lightning_gen.recording import Recorded
 from lightning_gen.records import Shape
 
 
-class Network(FormerNames, nn.Module):
+class Network(Recorded, FormerNames, nn.Module):
     """A network that is built for samples of one shape.
 
     Args:
@@ -28,6 +29,16 @@ class Network(FormerNames, nn.Module):
         require_positive(self, "shape", *shape)
         self.shape: Shape = tuple(shape)
         self.conditioning = conditioning
+
+    @classmethod
+    def __subclasshook__(cls, kind: type) -> bool:
+        """Any other module may take the place of a network, in a module's arguments and so at the command line.
+
+        It is wrapped there; see `lightning_gen.networks.wrapped`.
+        """
+        if "takes_plain_modules" in vars(cls) and issubclass(kind, nn.Module) and not issubclass(kind, Network):
+            return True
+        return NotImplemented
 
     @property
     def multiple_of(self) -> int | None:

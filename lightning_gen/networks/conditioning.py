@@ -12,13 +12,14 @@ from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
 from lightning_gen.networks.heads import ClassifierHead, Head, LinearHead, ProjectionHead
 from lightning_gen.networks.layers import LAYERS
+from lightning_gen.recording import Recorded
 from lightning_gen.records import Shape
 
 FORMER_NAMES = {"widened": "concatenated_shape", "join": "concatenate"}
 """Methods of conditionings and of networks in version 0.1, and what they are called now."""
 
 
-class Conditioning(FormerNames, ABC):
+class Conditioning(Recorded, FormerNames, ABC):
     """A way to condition a network on the class. It has no weights; the network builds the layers from it.
 
     Args:

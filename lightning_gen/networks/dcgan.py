@@ -20,7 +20,8 @@ from lightning_gen.records import Shape
 class DCGANGenerator(Generator):
     """Transposed convolutions with BatchNorm and ReLU, and tanh at the end.
 
-    At 64 x 64 this is the network of the paper and of PyTorch's DCGAN tutorial, parameter for parameter.
+    At 64 x 64 this is the network of PyTorch's DCGAN tutorial, parameter for parameter. The paper's is twice as wide,
+    `width=128`, with maps of 1024, 512, 256 and 128 channels, and has kernels of 5 x 5 where those here are 4 x 4.
 
     Args:
         shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
@@ -56,7 +57,8 @@ class DCGANGenerator(Generator):
 class DCGANDiscriminator(Discriminator):
     """Strided convolutions with BatchNorm and leaky ReLU, and one linear map of the last features to a logit.
 
-    At 64 x 64 this is the network of the paper and of PyTorch's DCGAN tutorial, parameter for parameter.
+    At 64 x 64 this is the network of PyTorch's DCGAN tutorial, parameter for parameter. That of the authors' code is
+    twice as wide, `width=128`, and has kernels of 5 x 5 where those here are 4 x 4.
 
     With BatchNorm a logit depends on the other samples of the batch, but gradient penalties are defined for single
     samples: set `batch_norm=False` with them, as WGAN-GP does. The convolutions then have biases.

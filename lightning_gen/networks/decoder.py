@@ -1,6 +1,7 @@
 """The base of decoders: it builds itself from the shape of one sample and knows no loss and no bottleneck."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -26,6 +27,8 @@ class Decoder(Network, ABC):
     """
 
     conditioning: Concatenation | None
+
+    takes_plain_modules: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -25,7 +25,9 @@ class Discriminator(Network, ABC):
     With packing m it concatenates m samples along their channels and gives one logit for each pack, which shows a lack
     of variety (PacGAN: The power of two samples in generative adversarial networks, https://arxiv.org/abs/1712.04086,
     section 2). With `minibatch_std` the standard deviation of the features over the batch, averaged over the features,
-    is one more feature (Progressive Growing of GANs, https://arxiv.org/abs/1710.10196, section 3).
+    is one more feature of the head. The head is linear, so it adds the same number to all logits of a batch, by which
+    real batches differ from fake ones but samples of a batch do not. In Progressive Growing of GANs,
+    https://arxiv.org/abs/1710.10196, section 3, it is one more map before the last convolutions, for each four samples.
 
     Args:
         shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
@@ -41,6 +43,8 @@ class Discriminator(Network, ABC):
 
     conditioning: DiscriminatorConditioning | None
     head: Head
+
+    takes_plain_modules: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """The base of encoders: it builds itself from the shape of one sample and knows no loss and no bottleneck."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -20,6 +21,8 @@ class Encoder(Network, ABC):
     """
 
     conditioning: Concatenation | None
+
+    takes_plain_modules: ClassVar[bool] = True
 
     def __init__(self, shape: Shape, features: int, conditioning: Concatenation | None = None) -> None:
         super().__init__(shape, conditioning)

@@ -1,6 +1,7 @@
 """The base of generators: it builds itself from the shape of one sample and knows no loss."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -20,6 +21,8 @@ class Generator(Network, ABC):
     """
 
     conditioning: GeneratorConditioning | None
+
+    takes_plain_modules: ClassVar[bool] = True
 
     def __init__(self, shape: Shape, latent_dim: int = 100, conditioning: GeneratorConditioning | None = None) -> None:
         super().__init__(shape, conditioning)

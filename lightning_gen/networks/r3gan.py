@@ -3,6 +3,16 @@
 Paper: The GAN is dead; long live the GAN! A Modern GAN Baseline, https://arxiv.org/abs/2501.05441, section 4,
 configuration E. The initialization is Fixup, https://arxiv.org/abs/1901.09321: a residual block starts as the identity,
 and the change of the output by one optimizer step does not grow with the number of blocks.
+
+The unconditional networks are those of the authors' code. Conditional ones differ from it:
+
+- their discriminator has a linear map of the last features, from C to C numbers, and the logit is the inner product
+  of these with an embedding of the class. `Projection` has no such map, and adds the unconditional logit of its paper;
+- their generator reads 64 learned numbers for each class beside the latent. `Concatenation` appends the one-hot class,
+  which has a smaller share in the modulation of the learned map.
+
+Their training loop also differs from `GANModule`: each network is updated on real samples of its own, and the penalties
+take the gradient with respect to the samples before their augmentation, whose probability follows a schedule.
 """
 
 from math import gcd
@@ -26,7 +36,8 @@ class R3GANGenerator(Generator):
     """A learned map modulated by the latent, then residual blocks at each size, with bilinear up-sampling between them.
 
     There is no activation at the end, so samples may lie slightly outside of [-1, 1]; images are clipped when they are
-    written. The paper's network for CIFAR-10 is `width=768, growth=1`; the default is small enough for a CPU.
+    written. The paper's network for CIFAR-10 is `width=768, growth=1`, that for ImageNet at the same size
+    `width=1536, growth=1, group_width=32`; the default is small enough for a CPU.
 
     Args:
         shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
@@ -90,8 +101,8 @@ class R3GANDiscriminator(Discriminator):
         group_width: Channels of a group of the grouped convolutions, where it divides them.
         packing: Samples that are concatenated along their channels and get one logit together.
         minibatch_std: Whether the standard deviation over the batch is one more feature.
-        conditioning: How it is conditioned on the class; None for an unconditional discriminator. The paper's is
-            Projection.
+        conditioning: How it is conditioned on the class; None for an unconditional discriminator. Projection is the
+            nearest to the paper's, which has no unconditional logit.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or packing and conditioning cannot

@@ -12,9 +12,10 @@ from torch.nn.functional import relu, softplus
 
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import BELOW_1, require
+from lightning_gen.recording import Recorded
 
 
-class AdversarialObjective(ABC):
+class AdversarialObjective(Recorded, ABC):
     """A loss of the generator and a loss of the discriminator; both are minimised.
 
     Attributes:

@@ -9,12 +9,13 @@ from torch.nn.functional import cross_entropy, l1_loss
 
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import FROM_0, require
+from lightning_gen.recording import Recorded
 from lightning_gen.records import DiscriminatorOutput
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import at_least_float32
 
 
-class AuxiliaryTerm(nn.Module, ABC):
+class AuxiliaryTerm(Recorded, nn.Module, ABC):
     """One summand of the losses of generator and discriminator, with its weight.
 
     Values are *unweighted*; the caller multiplies them by the weight. None is returned for a loss without this term.

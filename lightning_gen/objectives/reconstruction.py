@@ -36,6 +36,20 @@ class Likelihood(Term, ABC):
         """Number of channels of the decoder's output for samples with a number of channels; by default the same."""
         return channels
 
+    def channels(self, outputs: int) -> int:
+        """Number of channels of samples for a number of channels of the decoder's output, the inverse of `outputs`.
+
+        Raises:
+            InputError: There is none.
+        """
+        found = next((channels for channels in range(1, outputs + 1) if self.outputs(channels) == outputs), None)
+        if found is None:
+            raise InputError(
+                f"a decoder with {outputs} channels gives no samples by {type(self).__name__}, which reads "
+                f"{self.outputs(1)} for samples of one channel and {self.outputs(3)} for three: let it return as many"
+            )
+        return found
+
     @property
     def scale_note(self) -> str:
         """The effect of its scale on the error, a phrase to be put after "with"; empty without a scale."""

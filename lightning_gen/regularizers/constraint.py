@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from lightning_gen import private
 from lightning_gen.ranges import ABOVE_0, require
+from lightning_gen.recording import Recorded
 
 
-class Constraint(ABC):
+class Constraint(Recorded, ABC):
     """Projects a network's weights onto the allowed set."""
 
     @abstractmethod

@@ -8,12 +8,13 @@ from torch import Tensor
 
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import ABOVE_0
+from lightning_gen.recording import Recorded
 from lightning_gen.records import Reconstruction
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import Term, at_least_float32
 
 
-class Kernel(ABC):
+class Kernel(Recorded, ABC):
     """A kernel of the squared distance of two codes: k(r²) = Σ_s f(r² / (s C)) with C = 2 d sigma².
 
     C is the mean squared distance between two samples from N(0, sigma² I) in d dimensions.
@@ -65,8 +66,10 @@ class InverseMultiquadric(Kernel):
 class GaussianKernel(Kernel):
     """exp(-r² / C), the radial basis function.
 
-    Paper: A Kernel Two-Sample Test, https://www.jmlr.org/papers/v13/gretton12a.html; InfoVAE,
-    https://arxiv.org/abs/1706.02262, uses it
+    Paper: A Kernel Two-Sample Test, https://www.jmlr.org/papers/v13/gretton12a.html. The authors' code of InfoVAE,
+    https://arxiv.org/abs/1706.02262, has one wide kernel, exp(-r² / d²) in d dimensions: ``scales=(d / 2,)`` here. Its
+    discrepancy is far smaller than that of the seven default scales (for codes that are all 0 and d = 10, 0.0105
+    against 2.32), and its gradient too, so a weight of the one is in another unit than a weight of the other.
 
     Args:
         deviation: sigma, the standard deviation of the prior in each dimension.

@@ -53,8 +53,9 @@ class GradientPenalty(Penalty):
 class DRAGAN(Penalty):
     """The penalty of DRAGAN: E[(‖∇D(x̂)‖ - 1)²] around real samples.
 
-    x̂ = real + spread · std(real) · u, with u ~ U(0, 1) in every dimension and std over the whole batch. This is the
-    noise of the authors' code; the paper has N(0, cI) with c about 10 for pixels.
+    x̂ = real + alpha · spread · std(real) · u, with u ~ U(0, 1) in every dimension, one alpha ~ U(0, 1) for each sample
+    and std over the whole batch. This is the noise of the authors' code; the paper has N(0, cI) with c about 10 for
+    pixels. Version 0.1 had alpha = 1, nearly twice as far from the samples, and runs that it began keep that.
 
     Paper: On Convergence and Stability of GANs, https://arxiv.org/abs/1705.07215, section 2.3, with lambda = 10
 
@@ -62,19 +63,26 @@ class DRAGAN(Penalty):
         weight: Factor of the penalty in the discriminator's loss, the paper's lambda; or a schedule of it.
         spread: Scale of the noise in standard deviations of the batch.
         every: Interval in updates of the discriminator.
+        random_distance: Whether alpha is drawn for each sample; otherwise it is 1.
     """
 
     for_single_samples = True
 
-    def __init__(self, weight: float | Schedule = 10.0, spread: float = 0.5, every: int = 1) -> None:
+    def __init__(
+        self, weight: float | Schedule = 10.0, spread: float = 0.5, every: int = 1, random_distance: bool = True
+    ) -> None:
         super().__init__(weight, every)
         require(self, "spread", spread, FROM_0)
         self.spread = spread
+        self.random_distance = random_distance
 
     def forward(self, record: DiscriminatorPass) -> Tensor:
         """Return E[(‖∇D(x̂)‖ - 1)²] around the real samples."""
         real, generator = record.real.detach(), record.generator
         u = torch.rand(real.shape, generator=generator, device=generator.device).to(real)
+        if self.random_distance:
+            size = (len(real), *[1] * (real.dim() - 1))
+            u = u * torch.rand(size, generator=generator, device=generator.device).to(real)
         return distance(record.gradient(real + self.spread * real.std() * u), 1.0)
 
 

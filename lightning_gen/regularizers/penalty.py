@@ -7,12 +7,13 @@ from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import COUNT, FROM_0, require
+from lightning_gen.recording import Recorded
 from lightning_gen.regularizers.discriminator_pass import DiscriminatorPass
 from lightning_gen.regularizers.generator_pass import GeneratorPass
 from lightning_gen.schedules import Schedule
 
 
-class LazyPenalty(nn.Module, ABC):
+class LazyPenalty(Recorded, nn.Module, ABC):
     """A penalty that can be restricted to every k-th update (lazy regularization).
 
     Calling a penalty gives its *unweighted* value, a mean over the batch; the caller multiplies it by `weight` and

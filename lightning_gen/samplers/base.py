@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
+from lightning_gen.recording import Recorded
 
 FLATTEST = 1e-6
 """Lower bound on the deviations by which codes are divided, as a share of the largest one."""
 
 
-class LatentSampler(nn.Module, ABC):
+class LatentSampler(Recorded, nn.Module, ABC):
     """A density of codes, fitted after an autoencoder was trained: ex-post density estimation.
 
     The codes of the data have the distribution q(z) = E_x[q(z|x)], the aggregated posterior. The decoder was trained on

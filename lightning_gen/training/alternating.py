@@ -206,7 +206,7 @@ class AlternatingModule(GenerativeModule):
                 self._run(phase, parts, images * phase.every)
         self.rounds += 1
         if self._step.logs:
-            self.report({name: value for phase in self._phases for name, value in self._metrics(phase).items()})
+            self.report_update({f"train/gradient_norm_{name}": norm for name, norm in self._norms.items()})
 
     def _split(self, batch: Batch) -> Iterable[Batch]:
         return [batch] if self.accumulate == 1 else batch.split(self.accumulate)
@@ -328,18 +328,17 @@ class AlternatingModule(GenerativeModule):
             nn.utils.clip_grads_with_norm_(phase.trains.parameters, clip, norm)
         self._norms[phase.name] = norm
 
-    def _metrics(self, phase: Phase) -> dict[str, Tensor | float]:
-        """The logged values of a phase: those of its latest update, none before its first."""
-        loss = self._latest.get(phase.name)
-        if loss is None:
-            return {}
-        optimizer = self.trainer.optimizers[self._networks.index(phase.trains)]
-        return {
-            f"train/{phase.name}_loss": loss.total,
-            **{f"train/{name}": value for name, value in loss.terms.items()},
-            f"train/gradient_norm_{phase.name}": self._norms[phase.name],
-            f"train/learning_rate_{phase.trains.name}": float(optimizer.param_groups[0]["lr"]),
-        }
+    def latest_metrics(self) -> dict[str, Tensor | float]:
+        """The losses and terms of the latest update of each phase that had one, and the learning rates."""
+        found: dict[str, Tensor | float] = {}
+        for phase in self._phases:
+            if (loss := self._latest.get(phase.name)) is None:
+                continue
+            optimizer = self.trainer.optimizers[self._networks.index(phase.trains)]
+            found[f"train/{phase.name}_loss"] = loss.total
+            found |= {f"train/{name}": value for name, value in loss.terms.items()}
+            found[f"train/learning_rate_{phase.trains.name}"] = float(optimizer.param_groups[0]["lr"])
+        return found
 
     # buffers -------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from lightning_gen import private
-from lightning_gen.training.contexts import evaluating
+from lightning_gen.contexts import evaluating
 
 
 @torch.no_grad()

@@ -72,7 +72,8 @@ class EMA:
     of discriminator updates or of devices. Early in training the half-life is ``ramp_up * images_seen`` where that is
     shorter, so that the average does not remember the initial weights (Karras et al. 2020, Training Generative
     Adversarial Networks with Limited Data, https://arxiv.org/abs/2006.06676, where it is half of the weights' memory
-    and called `ema_rampup`). Averaging for GANs: Yazıcı et al. 2019, https://arxiv.org/abs/1806.04498.
+    and called `ema_rampup`). So with 10,000 and 0.05 the half-life is 0.05 of the images seen until 200,000 images, and
+    10,000 from then on. Averaging for GANs: Yazıcı et al. 2019, https://arxiv.org/abs/1806.04498.
 
     Attributes:
         half_life_images: Images after which a weight's share in the average has halved, above 0; or a schedule.

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import torch
+from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -28,7 +29,7 @@ from lightning_gen.training.classes import check_classes
 from lightning_gen.training.collectives import of_all_devices
 from lightning_gen.training.finiteness import FiniteRecords
 from lightning_gen.training.first_batch import PixelsOnly, check_first_batch
-from lightning_gen.training.image_axis import ImageAxis
+from lightning_gen.training.image_axis import ImageAxis, is_logged
 from lightning_gen.training.overhead import SkipUnused
 from lightning_gen.training.random_state import process_generator, random_state, set_random_state
 from lightning_gen.training.resume import Resumption, check_class, check_groups, check_optimizers, check_weights
@@ -76,6 +77,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
         self.finiteness: FiniteRecords | None = None
         self._medium: Medium | None = None
         self._axis = ImageAxis()
+        self._reported_images = 0
         self._rng: torch.Generator | None = None
         self._resumption = Resumption()
         self._checked_splits: set[str] = set()
@@ -130,6 +132,10 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
         """Whether the latest batch passed a multiple of `every_images`."""
         return self.images_seen // every_images > (self.images_seen - self.batch_images) // every_images
 
+    @abstractmethod
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        """Train on a batch, and count it."""
+
     # checkpoints ---------------------------------------------------------------------------------------------------
 
     def progress(self) -> dict[str, Any]:
@@ -174,7 +180,8 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
             self._check_file(self.trainer.ckpt_path)
         described = checkpoint.get("hyper_parameters", {})
         check_class(self, described)
-        check_weights(self, checkpoint["state_dict"])
+        checkpoint["state_dict"] = checkpoints.named_as(self, checkpoint["state_dict"])
+        check_weights(self, checkpoint["state_dict"], self.strict_loading)
         checkpoints.check_finite(self, checkpoint["state_dict"])
         checkpoints.deserialize_states(checkpoint)
         if trained and self.trainer.state.fn == "fit":
@@ -194,20 +201,33 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
-        cls, checkpoint_path: str | os.PathLike[str], map_location: Any = "cpu", **given: Any
+        cls,
+        checkpoint_path: str | os.PathLike[str],
+        map_location: Any = "cpu",
+        hparams_file: str | os.PathLike[str] | None = None,
+        strict: bool | None = None,
+        weights_only: bool | None = None,
+        **given: Any,
     ) -> "GenerativeModule":
         """Build the module that a checkpoint describes, with its weights; the path alone is enough.
 
         Args:
             checkpoint_path: The file, or the run's folder; it is read as plain data, code in it is refused.
             map_location: Device for the weights.
-            given: Constructor arguments that win over those in the checkpoint, and those that it could not keep.
+            hparams_file: A YAML file whose constructor arguments win over those in the checkpoint: the ``config.yaml``
+                of a run, or the arguments by name.
+            strict: Whether the file must have all weights of the module and no others; None for yes. Weights of another
+                shape are an error in any case.
+            weights_only: Has no effect, for Lightning's signature: code in a file is never run.
+            given: Constructor arguments that win over both, and those that the checkpoint could not keep.
 
         Raises:
             InputError: The file is not a whole checkpoint of this class.
         """
         stored = checkpoints.read(checkpoint_path, map_location)
-        module = checkpoints.restore(cls, stored, str(checkpoint_path), **given)
+        if hparams_file is not None:
+            stored["hyper_parameters"] |= checkpoints.read_arguments(hparams_file)
+        module = checkpoints.restore(cls, stored, str(checkpoint_path), strict is not False, **given)
         return module.to(map_location) if isinstance(map_location, (str, torch.device)) else module
 
     # starting and resuming --------------------------------------------------------------------------------------
@@ -228,10 +248,11 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
                 than float32, the data have not the classes of the networks, the processes do not see the same data, or
                 the checkpoint's optimizers have other groups, or what checkpoints would hold could not be read again.
         """
+        self._axis.follow(self.trainer, self)
         checkpoints.check_states(self.trainer)
         data: Any = getattr(self.trainer, "datamodule", None)
         if isinstance(data, DataModule):  # its processes share batches; what other data share is not known
-            check_equal_sizes(of_all_devices(len(data.train_set)))
+            check_equal_sizes(of_all_devices(sized_len(data.train_set) or 0))
         if self.num_classes is not None and hasattr(data, "num_classes"):
             check_classes(self.num_classes, data.num_classes)
         self.medium = medium_from(data) or self._medium
@@ -331,10 +352,10 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
 
     @property
     def logs_now(self) -> bool:
-        """Whether this batch is logged according to the Trainer's ``log_every_n_steps``."""
+        """Whether this batch is logged: by the Trainer's ``log_every_n_steps``, and often at first; see `is_logged`."""
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        counted = every > 0 and (private.batches_counted(self.trainer) + 1) % every == 0
-        return counted and not private.accumulates(self.trainer)
+        logged = every > 0 and is_logged(private.batches_counted(self.trainer) + 1, every)
+        return logged and not private.accumulates(self.trainer)
 
     def report(self, values: dict[str, Tensor | float], **options: Any) -> None:
         """Log values on the axis of images; detached tensors stay on the device.
@@ -344,8 +365,32 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
             options: Passed on to Lightning's ``log_dict``.
         """
         detached = {k: v.detach() if isinstance(v, Tensor) else v for k, v in values.items()}
-        self._axis.put(self.trainer, self.images_seen)
+        self._axis.follow(self.trainer, self)
         self.log_dict(detached, batch_size=1, **options)
+
+    def report_update(self, others: dict[str, Tensor | float] | None = None) -> None:
+        """Log the `latest_metrics`, and others that are known for this update alone."""
+        self._reported_images = self.images_seen
+        self.report({**self.latest_metrics(), **(others or {})})
+
+    def latest_metrics(self) -> dict[str, Tensor | float]:
+        """What every update has to log, of the latest one: losses, terms and learning rates; empty before the first.
+
+        Returns:
+            Names, and numbers or detached scalars on the device.
+        """
+        return {}
+
+    def on_train_end(self) -> None:
+        """Log the last update, unless its batch was logged."""
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every == 0 or self._reported_images == self.images_seen:
+            return
+        values = {name: float(value) for name, value in self.latest_metrics().items()}
+        self.trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
+        for logger in self.trainer.loggers if values else ():
+            logger.log_metrics(values, step=self.images_seen)
+            logger.save()
 
     # evaluation ----------------------------------------------------------------------------------------------------
 

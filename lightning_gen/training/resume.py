@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from lightning_gen.checkpoint.weights import fit, size
 from lightning_gen.errors import InputError
 from lightning_gen.training.settings import apply_settings, as_built
 
@@ -69,20 +70,29 @@ NAMED = 3
 """Number of tensors that a message names."""
 
 
-def check_weights(module: nn.Module, stored: dict[str, Tensor]) -> None:
+def check_weights(module: nn.Module, stored: dict[str, Tensor], strict: bool = True) -> None:
     """Check that weights are those of a model like this one.
 
+    Args:
+        module: The model.
+        stored: The weights, by the names of the model.
+        strict: Whether it is an error too if tensors are missing or too many.
+
     Raises:
-        InputError: Tensors are missing, too many, or of another shape.
+        InputError: A tensor has another shape, or tensors are missing or too many.
     """
-    own = module.state_dict()
-    shapes = {name: (size(stored, name), size(own, name)) for name in {**own, **stored}}
-    differ = [f"{name}: {theirs}, here {ours}" for name, (theirs, ours) in shapes.items() if theirs != ours]
+    found = fit(module, stored)
+    differ = list(found.other_shapes)
+    if strict:
+        own = module.state_dict()
+        differ += [f"{name} (missing, here {size(own[name])})" for name in found.missing]
+        differ += [f"{name} ({size(stored[name])}, here missing)" for name in found.left]
     if differ:
         more = f"; and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
         raise InputError(
-            f"the checkpoint's weights do not fit this {type(module).__name__} ({'; '.join(differ[:NAMED])}{more}): "
-            "take the model and the size of the data from the checkpoint's own run, its config.yaml"
+            f"the checkpoint's weights do not fit this {type(module).__name__}: {'; '.join(differ[:NAMED])}{more}: "
+            "take the model and the size of the data from the checkpoint's own run, its config.yaml, or only the "
+            "weights that fit, with --init_from"
         )
 
 
@@ -102,11 +112,6 @@ def check_class(module: nn.Module, stored: dict[str, Any]) -> None:
             f"the checkpoint is of a run of {theirs} and this is {ours}: leave out --config to go on with that run as "
             "it is, or give the new run a name of its own with --name"
         )
-
-
-def size(tensors: dict[str, Tensor], name: str) -> str:
-    """A tensor's shape, as 64 x 3 x 4 x 4."""
-    return (" x ".join(map(str, tensors[name].shape)) or "a number") if name in tensors else "missing"
 
 
 def check_optimizers(stored: dict[str, Any], own: dict[str, Any]) -> None:

@@ -72,10 +72,10 @@ def apply_settings(
             moments |= {name: laid_out_as(weight, moment) for name, moment in moments.items()}
         for group, now, then in zip(optimizer.param_groups, groups, stored, strict=True):
             options = options_of(group)
-            settled = merged(then, now, options) | {"lr": settled_rate(then, now, options["lr"])}
-            for name in options.keys() - settled.keys():
+            kept = merged(then, now, options) | {"lr": resumed_rate(then, now, options["lr"])}
+            for name in options.keys() - kept.keys():
                 del group[name]
-            group |= settled
+            group |= kept
     states = dict(zip(before["schedulers"], moved, strict=False))
     for scheduler, (place, now) in zip(schedulers, built["schedulers"].items(), strict=True):
         then = before["schedulers"].get(place)
@@ -108,7 +108,7 @@ def merged(then: Any, now: Any, moved: Any) -> Any:
     return moved if then == now else now
 
 
-def settled_rate(then: dict[str, Any], now: dict[str, Any], moved: Any) -> Any:
+def resumed_rate(then: dict[str, Any], now: dict[str, Any], moved: Any) -> Any:
     """The learning rate of a group whose options may have changed, and whose rate a scheduler may have moved."""
     if ("initial_lr" in then) != ("initial_lr" in now):
         return now["lr"]

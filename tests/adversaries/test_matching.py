@@ -44,8 +44,8 @@ def decode(code, labels=None):
 def test_both_sides_have_the_shape_that_the_discriminator_is_built_for(matching, size):
     labels = torch.arange(6)
     sides = matching(a_pass(size=size, labels=labels), decode, rng())
-    judged = matching.discriminator_shape((1, 2, 2), 3)
-    assert sides.real.shape[1:] == sides.fake.shape[1:] == judged
+    shape = matching.discriminator_shape((1, 2, 2), 3)
+    assert sides.real.shape[1:] == sides.fake.shape[1:] == shape
     assert len(sides.fake) % len(sides.real) == 0
     assert len(sides.real_labels) == len(sides.real)
     assert len(sides.fake_labels) == len(sides.fake)

@@ -6,7 +6,7 @@ from torch import nn
 
 from lightning_gen.adversaries import AdaptiveWeight, last_weight
 from lightning_gen.errors import InputError
-from lightning_gen.networks import Concatenation, ConvDecoder, DenseDecoder, ResidualDecoder
+from lightning_gen.networks import Concatenation, ConvDecoder, DenseDecoder, PatchDiscriminator, ResidualDecoder
 from lightning_gen.schedules import Linear
 
 
@@ -29,6 +29,30 @@ def test_the_pulls_at_the_weight_are_equal_then():
     first = torch.autograd.grad(objective, w, retain_graph=True)[0].norm()
     second = torch.autograd.grad(weight * adversarial, w)[0].norm()
     torch.testing.assert_close(first, second, rtol=1e-2, atol=0)
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_the_pull_is_the_one_promised_at_every_resolution(size):
+    """0.8, with the discriminator of VQGAN as it is made, and an absolute error that is summed over the pixels."""
+    torch.manual_seed(0)
+    shape = (3, size, size)
+    decoder, discriminator = ResidualDecoder(shape, 8, width=8, downsamplings=2), PatchDiscriminator(shape)
+    output = decoder(torch.randn(2, 8, size // 4, size // 4))
+    objective = (output - torch.rand(2, *shape)).abs().sum() / 2
+    adversarial, w = -discriminator(output.view(2, *shape)).logits.mean(), last_weight(decoder)
+    weight = AdaptiveWeight()(objective, adversarial, w, 0, dimensions=3 * size**2)
+    pulled, pull = (
+        torch.autograd.grad(loss, w, retain_graph=True)[0].double().norm() for loss in (objective, weight * adversarial)
+    )
+    assert (pull / pulled).item() == pytest.approx(0.8, abs=0.02)
+
+
+@pytest.mark.parametrize(("largest", "dimensions", "expected"), [(None, 1, 1e4), (None, 12, 12e4), (3.0, 12, 3.0)])
+def test_the_bound_is_in_proportion_to_the_numbers_of_a_sample(largest, dimensions, expected):
+    """The sum of D equal numbers has D times the gradient of their mean, which the bound 1e4 is for."""
+    w = torch.randn(2, 3, requires_grad=True)
+    found = AdaptiveWeight(1.0, largest)(1e9 * w.sum(), 1e-3 * w.sum(), w, 0, dimensions)
+    assert found.item() == pytest.approx(expected)
 
 
 def test_its_factor_may_be_a_schedule():

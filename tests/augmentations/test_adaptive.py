@@ -75,6 +75,15 @@ def test_half_a_million_images_take_it_from_nothing_to_always():
     assert ada.current_probability.item() == 1
 
 
+def test_it_says_at_the_start_where_a_run_is_too_short_for_it():
+    (line,) = ADA().summary(80_000)
+    assert line.startswith("ADA: its probability can reach 0.16 in 80,000 images")
+    assert "--model.augmentation.adjust_images, now 500,000" in line
+    assert ADA(probability=0.95).summary(80_000)[0].startswith("ADA: its probability can reach 1.00")
+    for long_enough in (ADA().summary(500_000), ADA(target=None).summary(10), ADA().summary(None)):
+        assert long_enough == []
+
+
 def test_resumed_in_the_middle_of_an_interval():
     whole, first = ADA(adjust_images=1000), ADA(adjust_images=1000)
     signs = torch.tensor([0.9, 0.8, 1.0, 0.7, 0.2, 1.0, 0.9])

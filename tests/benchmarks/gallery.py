@@ -1,6 +1,7 @@
 """Write the tables of the pages from the recipes and from stored results: ``python tests/benchmarks/gallery.py``.
 
-A recipe is described once, in the comment that opens its file: a title, lines of ``Paper:`` and a line ``For:``.
+A recipe is described once, in the comment that opens its file: a title, lines of ``Paper:``, a line ``For:``, and at
+its end ``Unlike the paper:``, which the pages leave to the file.
 Results are stored once, in ``results/``, one JSON file a table, into which `tables.py`, `speed.py`, `scaling.py`
 and `peers/peers.py` write with ``--record``. A page asks for a table by a line ``<!-- table: NAME -->``; all from there
 to ``<!-- end -->`` is written by this program. A test asserts that the pages are what it writes.
@@ -36,6 +37,7 @@ class Header:
         papers: Where it comes from, each as ``(authors and year, address)``.
         no_paper: Why there is no paper; empty where there is one.
         purpose: What it is for.
+        departures: Where it departs from the paper, and why; the paper's values are in brackets.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Header:
     papers: tuple[tuple[str, str], ...]
     no_paper: str
     purpose: str
+    departures: str
 
     @classmethod
     def read(cls, path: Path) -> "Header":
@@ -53,6 +56,7 @@ class Header:
                 break
             lines.append(line.removeprefix("#").strip())
         said = defaultdict(list)
+        departures = " ".join(lines).partition("Unlike the paper: ")[2]
         for line in lines[1:]:
             key, colon, text = line.partition(": ")
             said[key if colon else ""].append(text)
@@ -63,6 +67,7 @@ class Header:
             papers=tuple(papers),  # type: ignore[arg-type]
             no_paper=" ".join(said["No paper"]),
             purpose=" ".join(said["For"]),
+            departures=departures,
         )
 
     @property

@@ -7,6 +7,8 @@ import sys
 from itertools import cycle
 
 import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
 from recorded import DIGITS, NETWORKS
 
 from lightning_gen.callbacks import ImageProgress, LogEveryImages, MaxImages, progress
@@ -35,6 +37,30 @@ def test_lines_say_how_far_the_run_is(gan, trainer, capsys):
     assert re.fullmatch(
         r"128 of 200 images  discriminator_loss \d\.\d{3}  generator_loss \d\.\d{3}  [\d,]+ images/s", shown[1]
     )
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e9])
+def test_each_line_has_the_losses_of_its_own_batch(autoencoder, trainer, capsys, monkeypatch, seconds):
+    class Kept(Callback):
+        losses: list[float] = []
+
+        def on_train_batch_end(self, trainer, pl_module, outputs, *args):
+            self.losses.append(float(outputs["loss"]))
+
+    monkeypatch.setattr(progress, "LINE_SECONDS", seconds)
+    kept = Kept()
+    callbacks = [ImageProgress(), MaxImages(320), kept]
+    trainer(callbacks=callbacks, enable_progress_bar=True, max_epochs=-1).fit(autoencoder(), Digits(8, batch_size=64))
+    shown = [float(re.search(r"loss (\S+)", line)[1]) for line in capsys.readouterr().err.splitlines()]
+    expected = kept.losses if seconds == 0 else [kept.losses[0], kept.losses[-1]]
+    assert shown == pytest.approx(expected, abs=5e-4), "the first batch, and the last"
+
+
+def test_values_come_to_the_host_by_their_names():
+    copied = progress.HostCopy({"a": torch.tensor(0.5, requires_grad=True), "b": 2})
+    assert copied.arrived
+    assert copied.values() == {"a": 0.5, "b": 2.0}
+    assert progress.HostCopy({}).values() == {}
 
 
 @pytest.mark.parametrize(
@@ -89,7 +115,9 @@ def test_on_a_terminal_there_is_one_bar_that_is_taken_down(gan, trainer, monkeyp
     callbacks = [ImageProgress(), MaxImages(200)]
     trainer(callbacks=callbacks, enable_progress_bar=True, max_epochs=-1).fit(gan(), Digits(8, batch_size=64))
     shown = terminal.getvalue()
-    assert "256/256 images" in re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    bar, figures = re.sub(r"\x1b\[[0-9;]*[a-zA-Z]", "", shown).splitlines()[-3:-1]
+    assert "256/256 images" in bar, "the losses take no width from the counts"
+    assert re.fullmatch(r"discriminator_loss \d\.\d{3}  generator_loss \d\.\d{3}  [\d,]+ images/s *", figures)
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1, "one bar, and the cursor is back"
 
 

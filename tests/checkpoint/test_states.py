@@ -218,11 +218,29 @@ def test_untyped_arguments_and_those_for_the_base_are_carried(gan, trainer, tmp_
     assert torch.equal(*draw)
 
 
-def test_arguments_that_a_part_does_not_keep_are_asked_for_again(gan, trainer, tmp_path):
-    warned = pytest.warns(UserWarning, match=r"does not keep its arguments '\*\*kwargs'.*generator=\.\.\.")
+def test_what_the_constructor_of_a_network_got_is_carried(gan, trainer, tmp_path):
+    loaded = saved(gan(generator=Forgets((1, 8, 8), more=1)), trainer, tmp_path)
+    assert loaded.generator.used == 1
+
+
+class Plain(nn.Module):
+    """No network of the library: nobody records what it is built with."""
+
+    latent_dim = 4
+
+    def __init__(self, width):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, width), nn.Linear(width, 64), nn.Unflatten(1, (1, 8, 8)))
+
+    def forward(self, z):
+        return self.layers(z)
+
+
+def test_arguments_that_a_plain_module_does_not_keep_are_asked_for_again(gan, trainer, tmp_path):
+    warned = pytest.warns(UserWarning, match=r"does not keep its argument 'width'.*generator=\.\.\.")
     with warned, pytest.raises(InputError, match="'generator'"):
-        saved(gan(generator=Forgets((1, 8, 8), more=1)), trainer, tmp_path)
-    GANModule.load_from_checkpoint(tmp_path / "last.ckpt", generator=Forgets((1, 8, 8), more=1))
+        saved(gan(generator=Plain(3)), trainer, tmp_path)
+    GANModule.load_from_checkpoint(tmp_path / "last.ckpt", generator=Plain(3))
 
 
 class Untyped(nn.Module):
@@ -236,11 +254,28 @@ class Untyped(nn.Module):
         return self.part(x)
 
 
-def test_a_part_that_could_not_be_built_again_is_refused_before_training(autoencoder, trainer, tmp_path):
+def test_a_part_in_an_argument_without_a_type_is_carried(autoencoder, trainer, tmp_path):
     terms = {"pixels": BernoulliLikelihood(), "features": Perceptual(Untyped(nn.ReLU()))}
+    callbacks = [ImageCheckpoint(None, tmp_path)]
+    runner = trainer(max_steps=2, limit_val_batches=0, callbacks=callbacks, enable_checkpointing=True)
+    runner.fit(autoencoder(objective=terms), datamodule=Digits(size=8))
+    loaded = AutoencoderModule.load_from_checkpoint(tmp_path / "last.ckpt")
+    assert type(loaded.objective["features"].network.part) is nn.ReLU
+
+
+class Unresolved(nn.Module):
+    """Takes a part by an annotation that names nothing."""
+
+    def __init__(self, part: "Nothing"):  # noqa: F821
+        super().__init__()
+        self.part = part
+
+
+def test_a_part_that_could_not_be_built_again_is_refused_before_training(autoencoder, trainer, tmp_path):
+    terms = {"pixels": BernoulliLikelihood(), "features": Perceptual(Unresolved(nn.ReLU()))}
     callbacks = [ImageCheckpoint(None, tmp_path / "folder")]
     runner = trainer(max_steps=2, limit_val_batches=0, callbacks=callbacks, enable_checkpointing=True)
-    with pytest.raises(InputError, match=r"ReLU.* at Untyped\.part"):
+    with pytest.raises(InputError, match=r"ReLU.* at Unresolved\.part"):
         runner.fit(autoencoder(objective=terms), datamodule=Digits(size=8))
     assert runner.global_step == 0
     assert not (tmp_path / "folder").exists()
@@ -263,7 +298,7 @@ def test_numbers_of_numpy_in_arguments_and_optimizers_lock_no_checkpoint(gan, tr
 def test_what_has_no_description_is_left_out_with_a_warning(autoencoder, trainer, tmp_path, network):
     """And ends no run when its checkpoint is written."""
     module = autoencoder(objective={"pixels": BernoulliLikelihood(), "features": Perceptual(network)})
-    with pytest.warns(UserWarning, match="'objective' is not kept in checkpoints"):
+    with pytest.warns(UserWarning, match="not kept in checkpoints: 'objective'"):
         assert "objective" not in module.hparams
 
 

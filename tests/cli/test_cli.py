@@ -141,8 +141,9 @@ def test_what_the_user_says_wins_over_what_the_checkpoint_says():
 def test_the_other_commands_need_the_checkpoint_alone(command, capsys):
     main(["fit", *TINY, *QUIET, "--max_images=128"])
     files = sorted(Path("runs").rglob("*"))
-    main([command, "--ckpt_path", str(last("dcgan")), "--trainer.limit_predict_batches=1"])
-    assert sorted(Path("runs").rglob("*")) == files
+    main([command, "--ckpt_path", str(last("dcgan"))])
+    written = [path.name for path in sorted(Path("runs").rglob("*")) if path not in files]
+    assert written == (["predictions.npy"] if command == "predict" else [])
     if command != "predict":
         assert "sliced_wasserstein" in capsys.readouterr().out
 

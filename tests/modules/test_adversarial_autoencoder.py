@@ -1,4 +1,4 @@
-"""AdversarialAutoencoderModule against loops written by hand, and against what both players may not do."""
+"""AdversarialAutoencoderModule against loops written by hand, and against what neither network may do to the other."""
 
 import copy
 import itertools
@@ -22,6 +22,7 @@ from lightning_gen.adversaries import (
     IndependenceMatching,
     PriorMatching,
     ReconstructionMatching,
+    last_weight,
 )
 from lightning_gen.augmentations import Binarization
 from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck
@@ -62,13 +63,13 @@ def module_of(matching, **options):
     """A small module; it judges what the matching shows."""
     bottleneck = options.pop("bottleneck", None) or IdentityBottleneck(3, prior=Normal())
     conditioning = options.pop("conditioning", None)
-    judged = matching.discriminator_shape(SHAPE, 3)
+    shape = matching.discriminator_shape(SHAPE, 3)
     defaults = {
         "encoder": DenseEncoder(SHAPE, bottleneck.features, widths=(16,), conditioning=conditioning),
         "decoder": DenseDecoder(SHAPE, 3, widths=(16,), conditioning=conditioning),
         "bottleneck": bottleneck,
         "objective": {"reconstruction": GaussianLikelihood()},
-        "discriminator": DenseDiscriminator(judged, widths=(16,)),
+        "discriminator": DenseDiscriminator(shape, widths=(16,)),
         "adversarial": NonSaturating(),
         "autoencoder_optimizer": partial(torch.optim.SGD, lr=0.01),
         "discriminator_optimizer": partial(torch.optim.SGD, lr=0.1),
@@ -112,7 +113,7 @@ every_module = pytest.mark.parametrize("make", MODULES, ids=lambda make: make.__
 
 
 class Hand:
-    """Copies of a module's networks, an optimizer for each player, and the numbers that the module will draw."""
+    """Copies of a module's networks, an optimizer for each, and the numbers that the module will draw."""
 
     def __init__(self, module):
         self.e, self.g, self.d = (copy.deepcopy(n) for n in (module.encoder, module.decoder, module.discriminator))
@@ -174,17 +175,17 @@ def test_the_factor_vae_is_the_loop_written_by_hand(trainer):
 
 
 def test_the_vq_gan_is_the_loop_written_by_hand(trainer):
-    """Its players' losses, the weight by two derivatives at the decoder's last weight."""
+    """The losses of both phases, the weight by two derivatives at the decoder's last weight."""
     module = vq_gan()
     hand = Hand(module)
     last = hand.g.layers[-2].weight
     for x in loader():
         output = hand.g(hand.e(x))
-        objective, judgement = squared(output, x), -hand.d(output).logits.mean()
-        pulls = [torch.autograd.grad(loss, last, retain_graph=True)[0].norm() for loss in (objective, judgement)]
-        weight = 0.8 * torch.clamp(pulls[0] / (pulls[1] + 1e-4), 0, 1e4).detach()
+        objective, adversarial = squared(output, x), -hand.d(output).logits.mean()
+        pulls = [torch.autograd.grad(loss, last, retain_graph=True)[0].norm() for loss in (objective, adversarial)]
+        weight = 0.8 * torch.clamp(pulls[0] / (pulls[1] + 1e-4), 0, 1e4 * math.prod(SHAPE)).detach()
         assert weight > 0.8
-        hand.step(hand.of_autoencoder, objective + weight * judgement)
+        hand.step(hand.of_autoencoder, objective + weight * adversarial)
         fake = output.detach()
         hand.step(hand.of_discriminator, relu(1 - hand.d(x).logits).mean() + relu(1 + hand.d(fake).logits).mean())
     trainer(max_epochs=1).fit(module, loader())
@@ -192,7 +193,7 @@ def test_the_vq_gan_is_the_loop_written_by_hand(trainer):
 
 
 def test_the_vae_gan_is_the_loop_written_by_hand(trainer):
-    """The decoder pays for the judgement and the encoder does not: a second pass through a detached code shows it."""
+    """The adversarial loss reaches the decoder and not the encoder: a second pass through a detached code shows it."""
     module = vae_gan()
     hand = Hand(module)
     for x in loader():
@@ -235,7 +236,7 @@ def test_a_frozen_encoder_needs_no_sparing(trainer):
 
 
 @every_module
-def test_one_pass_a_batch_serves_both_players(make, trainer):
+def test_one_pass_a_batch_serves_both_phases(make, trainer):
     module, calls = make(), []
     module.encoder.register_forward_hook(lambda *args: calls.append("encoder"))
     module.decoder.register_forward_hook(lambda *args: calls.append("decoder"))
@@ -246,25 +247,25 @@ def test_one_pass_a_batch_serves_both_players(make, trainer):
 
 
 @every_module
-def test_no_player_moves_the_other_or_leaves_it_a_gradient(make, trainer):
-    module, turns = make(), []
+def test_no_phase_moves_the_other_network_or_leaves_it_a_gradient(make, trainer):
+    module, phases = make(), []
     networks = {"autoencoder": module.autoencoder, "discriminator": module.discriminator}
     before = {name: copy.deepcopy(network.state_dict()) for name, network in networks.items()}
 
-    def spy(player, images, paid):
-        (other,) = networks.keys() - {player.name}
+    def spy(phase, images, loss):
+        (other,) = networks.keys() - {phase.name}
         assert all(p.grad is None for p in networks[other].parameters())
         torch.testing.assert_close(networks[other].state_dict(), before[other], rtol=0, atol=0)
-        assert any(p.grad is not None and p.grad.any() for p in player.network.parameters())
+        assert any(p.grad is not None and p.grad.any() for p in phase.network.parameters())
         assert all(p.requires_grad for network in networks.values() for p in network.parameters())
-        player.network.zero_grad()
-        before[player.name] = copy.deepcopy(player.network.state_dict())
-        turns.append(player.name)
-        original(player, images, paid)
+        phase.network.zero_grad()
+        before[phase.name] = copy.deepcopy(phase.network.state_dict())
+        phases.append(phase.name)
+        original(phase, images, loss)
 
     original, module.after_update = module.after_update, spy
     trainer(max_epochs=1).fit(module, loader())
-    assert turns == ["autoencoder", "discriminator"] * 2
+    assert phases == ["autoencoder", "discriminator"] * 2
 
 
 @every_module
@@ -315,6 +316,30 @@ def test_schedules_of_terms_see_the_images_that_an_autoencoder_alone_sees(traine
     assert watched.seen == [0, 16, 32]
 
 
+def test_the_bound_of_an_adaptive_weight_counts_the_numbers_of_a_sample(trainer):
+    """Of an adversarial loss whose gradient is far below 1e-4 the bound is what is left: 0.8e4 for each number."""
+    module, seen = vq_gan(), []
+    torch.nn.init.normal_(module.discriminator.logits.weight, std=1e-12)
+    module.report = lambda values, **options: seen.append(values["train/adversarial_weight"])
+    torch.nn.init.normal_(last_weight(module.decoder), std=1e3)
+    trainer(max_steps=2, log_every_n_steps=1).fit(module, loader(16))
+    assert seen[0] == pytest.approx(0.8e4 * math.prod(SHAPE))
+
+
+def test_which_images_a_schedule_counts(trainer):
+    """Terms and learning rates those of earlier updates, the discriminator's penalties those of their own as well."""
+    term, penalty, rate = Watched(), Watched(), Watched()
+    module = adversarial_autoencoder(
+        objective={"reconstruction": GaussianLikelihood(weight=term)},
+        penalties={"r1": R1(penalty)},
+        discriminator_scheduler=partial(ImageSchedule, learning_rate=rate),
+    )
+    trainer(max_epochs=1).fit(module, loader(48))
+    assert term.seen == [0, 16, 32]
+    assert penalty.seen == [16, 32, 48]
+    assert sorted(set(rate.seen)) == [0, 16, 32, 48]
+
+
 @pytest.mark.parametrize("make", [adversarial_autoencoder, lambda **o: vq_gan(adversarial_weight=0.5, **o)])
 def test_parts_of_a_batch_give_the_gradient_of_the_whole_from_one_pass_each(make, trainer):
     modules, calls = [make(accumulate=parts) for parts in (1, 4)], []
@@ -342,7 +367,7 @@ def test_the_bottleneck_follows_the_whole_batch_after_the_autoencoders_update(pa
     assert seen == [(1, 0, 16), (2, 1, 16)]
 
 
-def test_each_player_has_its_own_rate_schedule_and_clipping(trainer):
+def test_each_network_has_its_own_rate_schedule_and_clipping(trainer):
     norms = {}
 
     class Spy(torch.optim.SGD):
@@ -403,12 +428,12 @@ def test_batch_norm_in_the_discriminator_sees_either_side_alone(trainer):
 @pytest.mark.parametrize("make", [adversarial_autoencoder, vae_gan])
 def test_conditional_networks_and_observation(make, trainer):
     module = make(conditioning=Concatenation(3), input_transform=Binarization(), codes_per_sample=2)
-    judged = module.matching.discriminator_shape(SHAPE, 3)
+    shape = module.matching.discriminator_shape(SHAPE, 3)
     module = make(
         conditioning=Concatenation(3),
         input_transform=Binarization(),
         codes_per_sample=2,
-        discriminator=DenseDiscriminator(judged, widths=(8,), conditioning=Concatenation(3)),
+        discriminator=DenseDiscriminator(shape, widths=(8,), conditioning=Concatenation(3)),
     )
     trainer(max_epochs=1).fit(module, loader(labels=True), loader(labels=True))
     assert module.sample(6, labels=[0, 2]).shape == (6, *SHAPE)

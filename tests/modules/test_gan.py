@@ -1,4 +1,4 @@
-"""GANModule: sampling, both players' losses, joint passes, evaluation."""
+"""GANModule: sampling, both losses, joint passes, evaluation."""
 
 import copy
 import itertools
@@ -314,21 +314,21 @@ def test_both_losses_of_an_auxiliary_classifier_gan_are_those_written_by_hand(ga
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_generator_asks_for_real_logits_only_where_they_matter(gan, objective):
-    module, judged = gan(objective=objective()), []
-    module.discriminator.layers.register_forward_hook(lambda m, args, out: judged.append(len(args[0])))
+    module, passed = gan(objective=objective()), []
+    module.discriminator.layers.register_forward_hook(lambda m, args, out: passed.append(len(args[0])))
     module.generator_loss(MicroBatch(Batch(torch.rand(6, 1, 8, 8))))
-    assert sum(judged) == (12 if objective.uses_real_logits_for_generator else 6)
+    assert sum(passed) == (12 if objective.uses_real_logits_for_generator else 6)
 
 
 @pytest.mark.parametrize("updates", [1, 2])
-def test_both_players_share_the_samples_of_a_pass_where_they_are_told_to(gan, trainer, updates):
-    module, drawn, judged = gan(shared_samples=True, discriminator_updates=updates), [], []
+def test_both_networks_share_the_samples_of_a_pass_where_they_are_told_to(gan, trainer, updates):
+    module, drawn, passed = gan(shared_samples=True, discriminator_updates=updates), [], []
     module.generator.register_forward_hook(lambda m, args, out: drawn.append((out.requires_grad, out.detach())))
-    module.discriminator.layers.register_forward_hook(lambda m, args, out: judged.append(args[0].detach()))
+    module.discriminator.layers.register_forward_hook(lambda m, args, out: passed.append(args[0].detach()))
     trainer(max_epochs=1).fit(module, loader(16 * updates, 8))
     with_graph = [False] * (updates - 1) + [True]
     assert [graph for graph, _ in drawn] == with_graph * 2
-    seen = [x[-8:] for x in judged]  # by the discriminator's turns after the real ones, by the generator's alone
+    seen = [x[-8:] for x in passed]  # in the discriminator's phases after the real ones, in the generator's alone
     in_turn = [*range(updates), updates - 1]
     shown = [drawn[number + first][1] for first in (0, updates) for number in in_turn]
     assert all(torch.equal(a.flatten(), b.flatten()) for a, b in zip(seen, shown, strict=True))
@@ -415,8 +415,8 @@ def test_a_lazy_penalty_is_logged_as_it_was_last(gan, trainer):
     module, seen = gan(penalties={"r1": R1(every=4)}), []
     module.report = lambda values, **options: seen.append(values.get("train/r1"))
     trainer(max_epochs=1, log_every_n_steps=3).fit(module, loader(72))
-    assert len(seen) == 3
-    assert all(value > 0 for value in seen), "updates 2, 5 and 8, of which the last alone is due"
+    assert len(seen) == 5
+    assert all(value > 0 for value in seen), "updates 0, 1, 2, 5 and 8, of which the first and the last alone are due"
 
 
 def test_the_weight_of_a_penalty_follows_its_schedule(gan):

@@ -206,6 +206,10 @@ def test_minibatch_standard_deviation_by_hand(cls, arguments):
     assert features.shape[1] == discriminator.features(x).flatten(1).shape[1] + 1
     same = discriminator(x[:1].expand(6, -1, -1, -1)).features[:, -1]
     assert (same < 2e-4).all()
+    head = discriminator.head.logit
+    alone = discriminator(x).features[:, :-1] @ head.weight[0, :-1]
+    added = (discriminator(x).logits - alone).detach().numpy()
+    np.testing.assert_allclose(added, added[0], rtol=1e-6, err_msg="the same for all samples of a batch")
 
 
 @every_discriminator

@@ -41,6 +41,15 @@ def test_published_parameter_counts():
     assert count(DCGANDiscriminator((3, 64, 64), width=64)) == 2_765_568
 
 
+def test_twice_the_tutorials_width_has_the_maps_of_the_paper():
+    """1024, 512, 256 and 128 maps from 4 x 4 on; 12.66 million parameters with kernels of 4 x 4."""
+    generator = DCGANGenerator((3, 64, 64), latent_dim=100, width=128)
+    maps = [layer.num_features for layer in generator.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert maps == [1024, 512, 256, 128]
+    pairs = list(pairwise([*maps, 3]))
+    assert count(generator) == 100 * 1024 * 16 + sum(16 * a * b for a, b in pairs) + 2 * sum(maps) == 12_658_432
+
+
 def test_generator_is_the_tutorials():
     ours, theirs = DCGANGenerator((3, 64, 64), latent_dim=10, width=4).double(), tutorial_generator(10, 4, 3).double()
     copy_weights(ours, theirs)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from lightning_gen.networks import R3GANDiscriminator, R3GANGenerator
+from lightning_gen.networks import Projection, R3GANDiscriminator, R3GANGenerator
 from lightning_gen.networks.layers import LAYERS
 from lightning_gen.networks.r3gan import Doubling, FixupBlock, Halving
 
@@ -28,6 +28,25 @@ def test_published_parameter_counts(cls):
         network = cls((3, 32, 32), width=768, growth=1)
     assert count(network) == pytest.approx(20.7e6, abs=0.05e6)
     assert {m.groups for m in parts(network, nn.Conv2d)} - {1, 768} == {96}
+
+
+def test_a_projected_class_is_added_to_an_unconditional_logit():
+    """<w, h> + <e_y, h>: C and C · classes numbers, where the authors' head has C² and C · classes."""
+    plain = R3GANDiscriminator((3, 32, 32), width=8, blocks=1)
+    conditional = R3GANDiscriminator((3, 32, 32), width=8, blocks=1, conditioning=Projection(10))
+    conditional.load_state_dict(plain.state_dict(), strict=False)
+    x, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 3, 3, 9])
+    h = conditional.features(x).flatten(1)
+    added = (conditional.head.embedding.weight[labels] * h).sum(1)
+    torch.testing.assert_close(conditional(x, labels).logits, plain(x).logits + added)
+    assert count(conditional) - count(plain) == 10 * 64
+
+
+def test_the_networks_for_imagenet():
+    """Cardinality 96 of 1,536 · 2 channels inside of a block: groups of 32."""
+    with torch.device("meta"):
+        network = R3GANGenerator((3, 32, 32), width=1536, growth=1, group_width=32)
+    assert {m.groups for m in parts(network, nn.Conv2d)} - {1} == {96}
 
 
 @every_network

@@ -9,12 +9,14 @@ from torch.nn.functional import batch_norm, conv2d, relu
 from lightning_gen.errors import InputError
 from lightning_gen.networks import (
     AuxiliaryClassifier,
+    ConditionalBatchNorm,
     DCGANDiscriminator,
     DenseDiscriminator,
     Projection,
     ResNetDiscriminator,
     ResNetGenerator,
 )
+from lightning_gen.networks.conditioning import ClassBatchNorm
 from lightning_gen.networks.layers import LAYERS
 from lightning_gen.networks.resnet import DownBlock, ResidualBlock, SelfAttention, UpBlock
 
@@ -67,6 +69,25 @@ def test_the_published_channels_for_stl():
     assert [block.shortcut[0].out_channels for block in parts(generator, UpBlock)] == [256, 128, 64]
     discriminator = ResNetDiscriminator((3, 48, 48))
     assert [block.shortcut[1].out_channels for block in parts(discriminator, DownBlock)] == [64, 128, 256]
+
+
+def test_the_published_discriminator_for_stl_is_larger():
+    """Four blocks halve 48 x 48 and one follows, of 64, 128, 256, 512 and 1024 channels; here three and one."""
+
+    def block(before, after, middle):
+        return 9 * (before * middle + middle * after) + middle + after + before * after + after
+
+    steps = [(64, 128), (128, 256), (256, 512), (512, 1024)]
+    published = block(3, 64, 64) + sum(block(a, b, a) for a, b in steps) + 1024 + 1
+    assert published == pytest.approx(10.1e6, abs=0.05e6)
+    ours = block(3, 64, 64) + sum(block(a, b, a) for a, b in steps[:2]) + 2 * (9 * 256**2 + 256) + 256 + 1
+    assert count(ResNetDiscriminator((3, 48, 48), spectral_norm=False)) == ours == pytest.approx(1.8e6, abs=0.05e6)
+
+
+def test_the_last_norm_of_a_conditional_generator_depends_on_the_class():
+    generator = ResNetGenerator((3, 16, 16), latent_dim=5, width=4, conditioning=ConditionalBatchNorm(3))
+    last = [part for part in generator.layers if isinstance(part, ClassBatchNorm)]
+    assert [part.gain.weight.shape for part in last] == [(3, 4)]
 
 
 def test_generator_by_hand():

@@ -61,6 +61,25 @@ def test_gaussian_kernel_at_the_prior_has_the_closed_form():
     assert kernel(x, y).mean().item() == pytest.approx((1 + 4 / 6) ** -1.5, abs=0.015)
 
 
+def test_a_scale_of_half_the_dimensions_is_the_kernel_of_infovae():
+    """exp(-mean((x - y)²) / d). For codes that are all 0 the mean is known: E exp(-r² / C) = (1 + 2 / C)^(-d/2)."""
+    d = 10
+    x, y = draws(40, d, seed=1), draws(40, d, seed=2)
+    theirs = (-(x[:, None] - y).square().mean(2) / d).exp()
+    torch.testing.assert_close(GaussianKernel(scales=(d / 2,))(x, y), theirs)
+
+    def collapsed(scales):
+        widths = [2 * d * scale for scale in scales]
+        return sum(1 + (1 + 4 / c) ** (-d / 2) - 2 * (1 + 2 / c) ** (-d / 2) for c in widths)
+
+    assert collapsed([d / 2]) == pytest.approx(0.0105, abs=1e-4)
+    assert collapsed(GaussianKernel().scales) == pytest.approx(2.32, abs=0.005)
+    prior, zeros = draws(3000, d, seed=3), torch.zeros(3000, d).double()
+    for kernel in (GaussianKernel(scales=(d / 2,)), GaussianKernel()):
+        value = MaximumMeanDiscrepancy(kernel)(record(zeros, prior)).item()
+        assert value == pytest.approx(collapsed(kernel.scales), rel=0.02)
+
+
 @every_kernel
 def test_equal_codes_are_alike_and_give_finite_gradients(cls):
     codes = torch.zeros(4, 3, requires_grad=True)

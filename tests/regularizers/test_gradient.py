@@ -103,12 +103,30 @@ def test_dragan_looks_around_real_samples_in_units_of_their_deviation():
         return x.sum(1)
 
     real = 3 * torch.randn(50_000, 2) + 7
-    DRAGAN(spread=0.25)(discriminator_pass(critic, real, torch.zeros_like(real)))
+    DRAGAN(spread=0.25, random_distance=False)(discriminator_pass(critic, real, torch.zeros_like(real)))
     moved = (seen[-1] - real) / (0.25 * real.numpy().std(ddof=1))
     assert -1e-4 < moved.min() < 1e-3
     assert 1 - 1e-3 < moved.max() < 1 + 1e-4
     assert moved.mean(0).tolist() == pytest.approx([0.5, 0.5], abs=0.01)
     assert torch.corrcoef(moved.T)[0, 1].item() == pytest.approx(0, abs=0.02), "each dimension has its own noise"
+
+
+@pytest.mark.parametrize(("random_distance", "share"), [(True, 1 / 3), (False, 1.0)])
+def test_dragan_is_the_one_written_by_hand(random_distance, share):
+    """Sample by sample, real + alpha · ½ std · u, with the critic ½ ‖x‖² whose gradient is x.
+
+    The mean squared distance is d std² / 4 · E[u²] E[alpha²] = d std² / 12 · (1/3 or 1).
+    """
+    real = torch.randn(2_000, 784, generator=source(1)).double()
+    draw = source(4)
+    u, alpha = torch.rand(real.shape, generator=draw).double(), torch.rand(2_000, 1, generator=draw).double()
+    alpha = alpha if random_distance else torch.ones_like(alpha)
+    looked = [x + a * 0.5 * real.numpy().std(ddof=1) * n for x, a, n in zip(real, alpha, u, strict=True)]
+    expected = sum((x.square().sum().sqrt() - 1) ** 2 for x in looked) / len(real)
+    shown = discriminator_pass(quadratic(torch.eye(784).double()), real, real, seed=4)
+    torch.testing.assert_close(DRAGAN(random_distance=random_distance)(shown), expected)
+    squared = (torch.stack(looked) - real).square().sum(1).mean().item()
+    assert squared == pytest.approx(784 / 12 * share, rel=0.05)
 
 
 @pytest.mark.parametrize(

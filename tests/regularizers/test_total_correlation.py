@@ -152,6 +152,30 @@ def test_total_correlation_of_codes_far_apart_is_not_negative():
     assert value == pytest.approx(math.log(n), rel=1e-6)
 
 
+@pytest.mark.parametrize("population", [64, 1437, 60_000])
+@pytest.mark.parametrize(("apart", "factor"), [(0.0, "population"), (1e3, "n")])
+def test_weighted_sampling_is_off_by_the_logarithm_that_it_names(population, apart, factor):
+    """By N where all codes overlap and the three are 0, 0 and 0; by n where each dimension tells the samples apart.
+
+    With all codes at one place log q(z) = log q(z|x). With codes far apart q(z) = q(z|x) / N in all dimensions
+    together and in each, so that the mutual information is log N and the total correlation -log N + d log N.
+    """
+    n, d = 64, 10
+    means = apart * torch.arange(n)[:, None].expand(n, d)
+    passed = record(means, torch.ones(n, d), population)
+    off, true = math.log({"population": population, "n": n}[factor]), math.log(population) if apart else 0.0
+    prior = DimensionwiseKL(sampling=StratifiedSampling())(record(0 * means, torch.ones(n, d), population)).item()
+    information, correlation, dimensionwise = (term(sampling=WeightedSampling())(passed).item() for term in TERMS)
+    assert information == pytest.approx(true + off, abs=1e-4)
+    assert correlation == pytest.approx((d - 1) * (true + off), abs=1e-4)
+    if not apart:
+        assert prior == pytest.approx(0, abs=1e-4)
+        assert dimensionwise == pytest.approx(-d * off, abs=1e-4)
+        assert TotalCorrelation()(passed).item() == pytest.approx(0, abs=1e-4)
+    whole = KLDivergence(sampled=True)(passed).item()
+    assert information + correlation + dimensionwise == pytest.approx(whole, rel=1e-6)
+
+
 def test_densities_are_computed_once_for_the_three():
     passed, calls = some(), []
     posterior = passed.code.levels[0].posterior

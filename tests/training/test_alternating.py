@@ -167,9 +167,9 @@ def test_the_constraint_follows_each_update_of_the_discriminator(gan, trainer):
     module, largest = gan(constraint=WeightClipping(0.03), discriminator_updates=2), []
     original = module.after_update
 
-    def spy(player, images, paid):
-        original(player, images, paid)
-        largest.append((player.name, max(p.abs().max().item() for p in player.network.parameters())))
+    def spy(phase, images, loss):
+        original(phase, images, loss)
+        largest.append((phase.name, max(p.abs().max().item() for p in phase.network.parameters())))
 
     module.after_update = spy
     trainer(max_epochs=1).fit(module, loader())
@@ -188,9 +188,9 @@ def test_a_schedule_warms_up_with_the_first_update(gan, trainer):
         rates = []
         original = module.after_update
 
-        def spy(player, images, paid, original=original, module=module, rates=rates):
+        def spy(phase, images, loss, original=original, module=module, rates=rates):
             rates.append(module.trainer.optimizers[0].param_groups[0]["lr"])
-            original(player, images, paid)
+            original(phase, images, loss)
 
         module.after_update = spy
         trainer(max_epochs=1, limit_train_batches=1).fit(module, loader())
@@ -487,8 +487,8 @@ def test_modules_of_version_0_1_describe_phases_as_players(trainer):
             self.told.append(type(batch))
             return Loss(network(batch.x.flatten(1)).square().sum())
 
-        def after_update(self, player, images, paid):
-            self.after.append((player.name, player.network is getattr(self, player.name)))
+        def after_update(self, phase, images, loss):
+            self.after.append((phase.name, phase.network is getattr(self, phase.name)))
 
     torch.manual_seed(0)
     module = Earlier(nn.Linear(64, 1), nn.Linear(64, 1))

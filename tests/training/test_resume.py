@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from lightning_gen import InputError
 from lightning_gen.schedules import Constant, ImageSchedule, Linear
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*is not kept in checkpoints", "ignore:The epoch parameter")
+pytestmark = pytest.mark.filterwarnings("ignore:.*not kept in checkpoints", "ignore:The epoch parameter")
 
 BATCHES = 6
 
