@@ -13,8 +13,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from lightning_gen import signals
 from lightning_gen.callbacks import execution
-from lightning_gen.callbacks.run import leave_to_caller
-from lightning_gen.cli import processes
+from lightning_gen.callbacks.loggers import leave_to_caller
+from lightning_gen.cli import loggers, processes
 from lightning_gen.cli.dispatch import run
 from lightning_gen.cli.parser import root_error
 from lightning_gen.data import workers
@@ -73,8 +73,8 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def explanation(error: Exception) -> str | None:
-    """The explanation of an error of torch, in one sentence; None for an error that is not known."""
-    return processes.explanation(error) or execution.explanation(error)
+    """The explanation of an error of torch or of a logger, in one sentence; None for an error that is not known."""
+    return processes.explanation(error) or execution.explanation(error) or loggers.explanation(error)
 
 
 def exit_with(sentence: str, status: int = InputError.status) -> NoReturn:
