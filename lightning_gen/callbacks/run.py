@@ -145,10 +145,7 @@ class RunFolder(Callback):
         if trainer.is_global_zero:
             self._lock = hold_folder(self.folder)
             if text_of(self.path) != self._found:
-                raise InputError(
-                    f"another run was started in {self.folder} meanwhile: start again with another name, "
-                    f"--name {self.folder.name}-2"
-                )
+                raise InputError(f"another run was started in {self.folder} meanwhile: start again with another --name")
             set_aside(self.folder / "checkpoints" / "last.ckpt", trainer.ckpt_path, self._images)
             self._write()
             self._found = self.config
@@ -269,6 +266,6 @@ def python() -> str:
     if found is not None and Path(found).absolute() == Path(sys.executable).absolute():
         return "python"
     try:
-        return os.fspath(Path(sys.executable).relative_to(Path.cwd()))
+        return shlex.quote(os.fspath(Path(sys.executable).relative_to(Path.cwd())))
     except ValueError:
         return shlex.quote(sys.executable)

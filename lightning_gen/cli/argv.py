@@ -125,7 +125,8 @@ class CommandLine:
             return last
         others = checkpoints_in(self.folder)
         if others:
-            raise InputError(f"{last} does not exist: resume from another state of the run, --ckpt_path {others[-1]}")
+            state = shlex.quote(str(others[-1]))
+            raise InputError(f"{last} does not exist: resume from another state of the run, --ckpt_path {state}")
         if not self.begun and self.option("name") and not self.chooses("model"):
             there = ", ".join(runs_in(Path(self.runs_dir)))
             raise InputError(

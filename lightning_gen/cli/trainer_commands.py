@@ -121,7 +121,8 @@ class CLI(LightningCLI):
         check_untyped(self.settings.data)
         if self.config.subcommand == "fit" and not self.settings.trainer.fast_dev_run:
             model = self.settings.model.class_path
-            check_folder(self.folder, self.settings.ckpt_path, self.resumes, model)
+            named = (self.settings.runs_dir, self.settings.name)
+            check_folder(*named, self.settings.ckpt_path, self.resumes, model)
 
     def instantiate_classes(self) -> None:
         """Build the model, the data and the Trainer; the data may be built already, for links that read their shape."""

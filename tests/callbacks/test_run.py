@@ -286,3 +286,7 @@ def test_the_python_of_a_printed_command_is_the_one_that_runs(tmp_path, monkeypa
     assert python() == "here/python"
     monkeypatch.chdir(tmp_path / "there")
     assert python() == str(tmp_path / "here/python")
+    (tmp_path / "in two").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "in two/python"))
+    assert shlex.split(python()) == ["in two/python"]
