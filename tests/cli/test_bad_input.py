@@ -87,7 +87,7 @@ def refused(capsys, *words):
         (["fit", "--trainer.gradient_clip_val", "1", *TINY], "use --model.generator_clip"),
         (["fit", "--trainer.accumulate_grad_batches", "2", *TINY], "use --model.accumulate"),
         (["fit", "--model.generator_optimizer", "Foo"], "--model.generator_optimizer: there is no class 'Foo'"),
-        (["evaluate", "missing.ckpt", "--data.size", "8"], "name its class first, one of CIFAR10"),
+        (["evaluate", "missing.ckpt", "--data.size", "8"], "missing.ckpt does not exist"),
         (["fit", "--name", ""], "--name must not be empty"),
         (["fit", "--model", "GANModule"], "lacks a part"),
         (["validate"], "validate needs a trained model"),
