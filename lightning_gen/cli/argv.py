@@ -141,7 +141,9 @@ class CommandLine:
         """The command with the layers that the user's settings override."""
         checkpoint = self.checkpoint()
         if self.command != "fit" and checkpoint is None and not self.asks_for_help:
-            raise InputError(f"{self.command} needs a trained model: add --ckpt_path runs/NAME/checkpoints/last.ckpt")
+            given = [shlex.quote(word) for word in self.options if word.endswith(".ckpt")]
+            path = given[0] if given else "runs/NAME/checkpoints/last.ckpt"
+            raise InputError(f"{self.command} needs a trained model: name it by --ckpt_path {path}")
         layers: list[dict[str, Any]] = []
         if checkpoint is not None:
             if self.command == "fit" and checkpoint.parent.name == "checkpoints":

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from lightning_gen.cli.arguments import Arguments, choices
-from lightning_gen.cli.suggestions import argument_meant, class_meant, listed, options_meant
+from lightning_gen.cli.suggestions import argument_meant, class_first, class_meant, listed, options_meant
 from lightning_gen.reflection import argument_names, imported
 
 NO_ARGUMENTS = Arguments()
@@ -59,7 +59,10 @@ def unknown_argument(message: str, options: Sequence[str], arguments: Arguments)
         return None
     kind, argument = found
     known: list[str] = argument_names(kind) if kind else []
-    meant = argument_meant(argument, known, arguments.at(place_of(message)), options)
+    part = arguments.at(place_of(message))
+    if part is not None and part.kind is None and not part.named_parts and part.choices:
+        return f"--{part.name}: {class_first(argument, part)}"
+    meant = argument_meant(argument, known, part, options)
     return f"{kind.__name__ if kind else 'the recipe'} has no argument '{argument}'{meant}"
 
 

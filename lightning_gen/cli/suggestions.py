@@ -96,6 +96,13 @@ def argument_meant(argument: str, known: Sequence[str], part: Argument | None, o
     return f": --{place}.help lists what it takes"
 
 
+def class_first(argument: str, part: Argument) -> str:
+    """A sentence that a part, which was given an argument, needs a class, and which classes have the argument."""
+    having = [name for name, kind in part.choices.items() if argument in argument_names(kind)]
+    among = f"{'' if len(having) == 1 else 'one of '}{', '.join(sorted(having))}"
+    return f"name its class first, {among if having else f'which --{part.name}.help lists'}"
+
+
 def class_meant(name: str, argument: Argument) -> str:
     """The end of a message that there is no such class: what may be meant, or which there are.
 
@@ -141,8 +148,8 @@ def is_array(name: str) -> bool:
 def command_meant(name: str, commands: Sequence[str]) -> str:
     """The end of a message that there is no such command: what may be meant, and which there are."""
     there = f"the commands are {', '.join(commands)}"
-    if name in words.CALLS:
-        return f": in Python, {words.CALLS[name]} does it; {there}"
+    if name in words.OTHERS:
+        return f": {words.OTHERS[name]} does it; {there}"
     if name in recipes.names():
         return f"; did you mean 'fit --config {name}'?"
     near = nearest(name, [*commands, *words.COMMANDS], 1)

@@ -74,11 +74,14 @@ COMMAND_MEANINGS: tuple[tuple[str, str], ...] = (
 COMMANDS = {word: command for words, command in COMMAND_MEANINGS for word in words.split()}
 """The command that each word means."""
 
-CALLS: dict[str, str] = {
-    **dict.fromkeys(("encode", "embed", "embeddings", "features", "codes"), "AutoencoderModule.encode(x)"),
-    "decode": "AutoencoderModule.decode(codes)",
-}
-"""Words that mean no command, and the methods that they mean."""
+OTHER_MEANINGS: tuple[tuple[str, str], ...] = (
+    ("encode embed embeddings features codes", "in Python, AutoencoderModule.encode(x)"),
+    ("decode", "in Python, AutoencoderModule.decode(codes)"),
+    ("tensorboard", "python -m tensorboard.main --logdir runs"),
+)
+"""Words that mean no command, and what they mean."""
+OTHERS = {word: call for words, call in OTHER_MEANINGS for word in words.split()}
+"""What each word means that is no command."""
 
 CLASS_MEANINGS: tuple[tuple[str, str], ...] = (
     ("bce vanilla original", "NonSaturating"),

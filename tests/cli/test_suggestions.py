@@ -1,5 +1,6 @@
 """What a user may have meant: words of other tools, names of a near spelling, and the words that do what was asked."""
 
+import re
 import shlex
 
 import pytest
@@ -124,6 +125,9 @@ def test_words_are_not_the_names_of_what_they_mean():
         (["--model.optimizer", "Adam"], "; did you mean 'generator_optimizer' or 'discriminator_optimizer'?"),
         (["--model.generator.blocks=3"], "no argument 'blocks', which R3GANGenerator and ResidualDenseGenerator have"),
         (["--model.nothing=3"], "GANModule has no argument 'nothing': --model.help lists what it takes"),
+        (["--model.generator_scheduler.learning_rate=Cosine"], "scheduler: name its class first, ImageSchedule"),
+        (["--model.generator_scheduler.gamma=1"], "name its class first, one of CyclicLR, ExponentialLR, MultiStep"),
+        (["--model.generator_scheduler.zzz=3"], "name its class first, which --model.generator_scheduler.help lists"),
         (["--nothing=3"], "there is no option --nothing: --help lists the options"),
         (["--data.folder=x"], "Digits has no argument 'folder'; did you mean --data ImageFolder --data.folder?"),
         (["--data", "fashion-mnist"], "no class 'fashion-mnist'; did you mean 'FashionMNIST'?"),
@@ -176,6 +180,7 @@ def test_the_words_that_are_named_work(said, recipe, words):
         ("resume", "; did you mean 'fit --ckpt_path last'? the commands are"),
         ("encode", ": in Python, AutoencoderModule.encode(x) does it; the commands are"),
         ("list", "; did you mean '--help'? the commands are"),
+        ("tensorboard", ": python -m tensorboard.main --logdir runs does it; the commands are"),
         ("gan/dcgan", "; did you mean 'fit --config gan/dcgan'?"),
         ("export", ": the commands are"),
     ],
@@ -196,6 +201,28 @@ def test_a_command_comes_before_its_options(said, words):
 def test_a_key_of_a_recipe_is_a_setting(key, expected):
     with pytest.raises(InputError, match=expected):
         check_keys(recipes.find("gan/dcgan"), {key: 1}, ["name", "max_images", "model"])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("vae", "did you mean autoencoder/vae?"),
+        ("fashion-mnist", "did you mean data/fashion_mnist?"),
+        ("GAN/DCGAN", "did you mean gan/dcgan or"),
+        ("trainer", "those of trainer are trainer/bf16_gradients, trainer/ddp"),
+        ("xyz/qqq", "--help` lists them all"),
+    ],
+)
+def test_the_recipe_that_a_name_means(name, expected):
+    with pytest.raises(InputError, match=re.escape(expected)):
+        recipes.find(name)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [(["x.ckpt"], "--ckpt_path x.ckpt"), ([], "--ckpt_path runs/NAME/checkpoints/last.ckpt")]
+)
+def test_a_checkpoint_that_is_given_without_its_option_is_named(said, words, expected):
+    assert said("predict", *words)[0].endswith(expected)
 
 
 def test_names_are_compared_without_what_people_write_in_different_ways():
