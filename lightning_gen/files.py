@@ -155,8 +155,7 @@ def require_free(folder: Path) -> None:
 def taken(folder: Path) -> InputError:
     """The error for a folder in which another process trains."""
     return InputError(
-        f"another process is training in {folder}: wait until it has ended, or give this run another name with "
-        f"--name {folder.name}-2"
+        f"another process is training in {folder}: wait until it has ended, or give this run another name with --name"
     )
 
 

@@ -58,8 +58,8 @@ def var_keyword(kind: Callable[..., Any]) -> str | None:
     return next((p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.VAR_KEYWORD), None)
 
 
-def required_arguments(kind: type) -> list[str]:
-    """The names of a class's constructor arguments that have no default."""
+def required_arguments(kind: Callable[..., Any]) -> list[str]:
+    """The names of the arguments of a function or of a class's constructor that have no default."""
     parameters = inspect.signature(kind).parameters.values()
     return [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 

@@ -1,5 +1,6 @@
 """Losses, gradients or weights that are not finite: they end the run, or it goes back to its checkpoint."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 
 from lightning_gen import private
 from lightning_gen.callbacks.lengths import counted
-from lightning_gen.callbacks.run import hide_after
+from lightning_gen.callbacks.loggers import hide_after
 from lightning_gen.errors import InputError, NonFiniteError
 from lightning_gen.ranges import COUNT, COUNT_FROM_0
 from lightning_gen.terminal import say
@@ -132,9 +133,8 @@ class NonFiniteGuard(Callback):
         return False
 
     def _sentence(self, found: NonFinite, trainer: Trainer, module: GenerativeModule, exists: bool) -> str:
-        name = "last" if self.good is not None and self.good.name == "last.ckpt" else self.good
         tried = f", after {self._done} rollback{'s' if self._done > 1 else ''}" if self._done else ""
-        start = f"resume from {self.good}, the last good checkpoint, with --ckpt_path {name} and"
+        start = f"resume from the last good checkpoint with --ckpt_path {shlex.quote(str(self.good))} and"
         start = start if exists else "there is no checkpoint yet to go back to, start again with"
         return f"{found}{tried}: {start} {remedy(found.phase, trainer, module)}"
 

@@ -32,7 +32,8 @@ class HostCopy:
 
     def __init__(self, values: Mapping[str, Tensor | float]) -> None:
         self._names = list(values)
-        scalars = [torch.as_tensor(value).detach().float() for value in values.values()]
+        device = next((value.device for value in values.values() if isinstance(value, Tensor)), None)
+        scalars = [torch.as_tensor(value, device=device).detach().float() for value in values.values()]
         stacked = torch.stack(scalars) if scalars else torch.empty(0)
         self._copy = stacked.to("cpu", non_blocking=stacked.is_cuda)
         self._event = torch.cuda.Event() if stacked.is_cuda else None

@@ -124,8 +124,8 @@ def located(path: str | os.PathLike[str]) -> Path:
     """The file of a checkpoint: the given one, or the last state in the folder of a run.
 
     Args:
-        path: A file, or a run's folder, such as ``runs/dcgan``: then it is ``checkpoints/last.ckpt`` in it, or, without
-            that, the file that was written last.
+        path: A file; or a run's folder, such as ``runs/dcgan``, or its ``checkpoints``: then it is ``last.ckpt``, or,
+            without that, the file that was written last.
 
     Raises:
         InputError: The folder holds no checkpoint.
@@ -134,9 +134,8 @@ def located(path: str | os.PathLike[str]) -> Path:
     with explaining():
         if not given.is_dir():
             return given
-    places = (given / FOLDER, given)
-    last = [place / LAST for place in places if (place / LAST).is_file()]
-    states = last or sorted((each for place in places for each in place.glob("*.ckpt")), key=os.path.getmtime)
+    states = sorted((given if given.name == FOLDER else given / FOLDER).glob("*.ckpt"), key=os.path.getmtime)
+    states += [last for last in (given / LAST, given / FOLDER / LAST) if last.is_file()]
     if states:
         return states[-1]
     runs = sorted(each.parent.parent for each in given.glob(f"*/{FOLDER}/*.ckpt"))

@@ -7,8 +7,9 @@ user's settings always win.
 
 import json
 import re
+import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from lightning_gen.callbacks.run import CONFIG
 from lightning_gen.checkpoint.rebuilding import Reader
 from lightning_gen.checkpoint.trusted import below, trusted
 from lightning_gen.cli import recipes
+from lightning_gen.cli.arguments import Arguments
 from lightning_gen.cli.folders import checkpoints_in, runs_in
+from lightning_gen.cli.suggestions import is_array, options_meant
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import DOWNLOAD, found, harmless, origin
 from lightning_gen.errors import InputError
@@ -51,9 +54,10 @@ class CommandLine:
         names, self.options = split_recipes(options)
         self.recipes = [recipes.find(name) for name in names]
         self.settings: dict[str, Any] = {}
+        self.arguments = Arguments()
         for path in self.recipes:
             content = recipes.load(path)
-            recipes.check_keys(path, content, known)
+            check_keys(path, content, known)
             self.settings |= content
 
     @property
@@ -121,7 +125,8 @@ class CommandLine:
             return last
         others = checkpoints_in(self.folder)
         if others:
-            raise InputError(f"{last} does not exist: resume from another state of the run, --ckpt_path {others[-1]}")
+            state = shlex.quote(str(others[-1]))
+            raise InputError(f"{last} does not exist: resume from another state of the run, --ckpt_path {state}")
         if not self.begun and self.option("name") and not self.chooses("model"):
             there = ", ".join(runs_in(Path(self.runs_dir)))
             raise InputError(
@@ -136,7 +141,9 @@ class CommandLine:
         """The command with the layers that the user's settings override."""
         checkpoint = self.checkpoint()
         if self.command != "fit" and checkpoint is None and not self.asks_for_help:
-            raise InputError(f"{self.command} needs a trained model: add --ckpt_path runs/NAME/checkpoints/last.ckpt")
+            given = [shlex.quote(word) for word in self.options if word.endswith(".ckpt")]
+            path = given[0] if given else "runs/NAME/checkpoints/last.ckpt"
+            raise InputError(f"{self.command} needs a trained model: name it by --ckpt_path {path}")
         layers: list[dict[str, Any]] = []
         if checkpoint is not None:
             if self.command == "fit" and checkpoint.parent.name == "checkpoints":
@@ -149,6 +156,10 @@ class CommandLine:
             layers.append(recipes.load(recipes.find(recipes.DEFAULT)))
         if self.command == "fit":
             layers.append(self._place(checkpoint))
+        data = self.option("data")
+        if isinstance(data, str) and is_array(data):  # the parser would read it as a recipe
+            raise InputError(f"--data: there is no class '{data}': give --data Tensors --data.path {shlex.quote(data)}")
+        self.arguments = Arguments([*layers, *map(recipes.load, self.recipes)], self.options)
         model = self._model(layers)
         configs = [*map(as_json, layers), *(self._config(path, model) for path in self.recipes)]
         self.options = list(upgraded_options(self.options, model))
@@ -229,6 +240,19 @@ class CommandLine:
 def as_json(settings: dict[str, Any]) -> str:
     """Settings as JSON, which jsonargparse reads as YAML: so characters beyond ASCII stay what they are."""
     return json.dumps(settings, default=str, ensure_ascii=False)
+
+
+def check_keys(path: Path, content: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Refuse a top-level key of a recipe that is no option.
+
+    Raises:
+        InputError: There is such a key; the message names what may be meant.
+    """
+    for key in content:
+        if key.split(".")[0] not in known:
+            meant = " or ".join(map(repr, options_meant(key, known)))
+            there = f"; did you mean {meant}?" if meant else f": the settings are {', '.join(known)}"
+            raise InputError(f"{path} has the key '{key}', which is no setting{there}")
 
 
 def upgraded_options(argv: Sequence[str], model: type) -> Iterator[str]:

@@ -11,15 +11,17 @@ from jsonargparse import Namespace
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import recipes
+from lightning_gen.cli.arguments import Arguments
 from lightning_gen.cli.imports import import_named
 from lightning_gen.cli.links import configured
 from lightning_gen.cli.parser import command_parser
+from lightning_gen.cli.part_help import part_asked, part_help
 from lightning_gen.cli.trainer_commands import fit, lightning
 from lightning_gen.commands import COMMANDS
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import found, harmless, origin
 from lightning_gen.errors import InputError
-from lightning_gen.reflection import var_positional
+from lightning_gen.reflection import required_arguments, var_positional
 from lightning_gen.terminal import say
 
 
@@ -39,6 +41,10 @@ def run(argv: list[str]) -> None:
         return
     command = COMMANDS[argv[0]]
     parser = command_parser(argv[0], command)
+    if (asked := part_asked(argv[1:])) is not None and asked[0].split(".")[0] in parser.option_names:
+        positional = " ".join(map(str.upper, required_arguments(command)))
+        say(part_help(asked, Arguments(options=argv[1:]), f"{argv[0]} {positional}"))
+        return
     rest = var_positional(command)
     own, others = (argv[1:], []) if rest is None else split(argv[1:], parser.option_names)
     signature = inspect.signature(command)

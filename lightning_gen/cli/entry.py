@@ -9,11 +9,12 @@ from contextlib import suppress
 from typing import NoReturn
 
 from lightning_gen import signals
-from lightning_gen.callbacks.run import leave_to_caller
+from lightning_gen.callbacks.loggers import leave_to_caller
 from lightning_gen.cli import processes
 from lightning_gen.cli.dispatch import run
 from lightning_gen.cli.failures import explained
 from lightning_gen.terminal import say
+from lightning_gen.training import quiet
 
 
 def silence() -> None:
@@ -21,15 +22,15 @@ def silence() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for text in (
-        ".*does not have many workers.*",  # the data are in memory
+        quiet.WORKERS,  # the data are in memory
         ".*GPU available but not used.*",
         ".*`srun` command is available.*",  # an interactive session on a cluster
-        ".*is smaller than the logging interval.*",
-        ".*in eval mode at the start of training.*",  # the averaged generator, on purpose
+        quiet.INTERVAL,
+        quiet.EVALUATION,  # the averaged generator, on purpose
         ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run
         ".*Be aware that when using `ckpt_path`.*",
         ".*could not find the monitored key.*",  # best.ckpt waits for the first validation
-        ".*LeafSpec.*",  # Lightning's own use of torch
+        quiet.LEAVES,  # Lightning's own use of torch
         "(?s).*JsonargparseDeprecationWarning.*",  # and of jsonargparse
         "(?s).*deprecated in v4.*",
     ):

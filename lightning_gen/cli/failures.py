@@ -15,7 +15,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning_gen import system
 from lightning_gen.callbacks import execution
 from lightning_gen.checkpoint.trusted import below
-from lightning_gen.cli import processes
+from lightning_gen.cli import loggers, processes
 from lightning_gen.cli.causes import causes, root_error
 from lightning_gen.data import workers
 from lightning_gen.errors import InputError
@@ -89,7 +89,7 @@ def explained(error: Exception) -> InputError | None:
     if own is not None:
         return own
     sentence = processes.explanation(error) or execution.explanation(error) or meaning(error, MEANINGS)
-    sentence = sentence or of_system(error)
+    sentence = sentence or loggers.explanation(error) or of_system(error)
     meant = isinstance(error, MisconfigurationException) or any(raised_by(error, each) for each in CHECKING)
     if sentence is None and meant:
         sentence = str(error)

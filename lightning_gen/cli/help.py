@@ -8,7 +8,11 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from lightning_gen import private
 from lightning_gen.cli import recipes
+from lightning_gen.cli.arguments import Arguments
+from lightning_gen.cli.options import RUN_TITLE
 
+ARGUMENTS = Arguments()
+"""The arguments of a command that describes no parts."""
 PROGRAM = "python -m lightning_gen"
 COMMAND_HELP = {
     "fit": "Train a model.",
@@ -17,24 +21,37 @@ COMMAND_HELP = {
     "predict": "Write what a checkpoint predicts for the test split: reconstructions, or samples of a GAN.",
 }
 
-COMMON = {
-    "accelerator", "devices", "num_nodes", "strategy", "precision", "max_epochs", "max_steps", "max_time",
-    "fast_dev_run", "overfit_batches",
-    "limit_train_batches", "limit_val_batches", "check_val_every_n_epoch", "log_every_n_steps",
-    "callbacks", "logger", "profiler", "detect_anomaly", "gradient_clip_val", "accumulate_grad_batches",
+RUN = {"name", "runs_dir"}
+"""The options of a run that ``--help`` shows for every command; the others are those of `fit`."""
+MACHINE = {"accelerator", "devices", "precision", "callbacks", "profiler"}
+"""The Trainer's arguments that ``--help`` shows for every command; all others work too."""
+TRAINER = {
+    "fit": {
+        "num_nodes", "strategy", "logger", "max_epochs", "max_steps", "max_time", "fast_dev_run", "overfit_batches",
+        "limit_train_batches", "limit_val_batches", "val_check_interval", "check_val_every_n_epoch",
+        "log_every_n_steps", "accumulate_grad_batches", "gradient_clip_val", "detect_anomaly",
+    },
+    "validate": {"num_nodes", "strategy", "limit_val_batches"},
+    "test": {"num_nodes", "strategy", "limit_test_batches"},
+    "predict": {"limit_predict_batches"},
 }  # fmt: skip
-"""The Trainer's arguments that ``--help`` shows; all of them work."""
+"""Those that it shows beside them, by command."""
 
 TITLES = {
-    "model": "Model (`--model.help CLASS` lists what a class takes)",
-    "data": "Data (`--data.help CLASS` lists what a class takes)",
+    "model": "Model (`--model.help` lists what the recipe's class takes, `--model.help CLASS` another)",
+    "data": "Data (`--data.help` lists what the recipe's class takes, `--data.help CLASS` another)",
     "trainer": "Trainer (the common ones; all: https://lightning.ai/docs/pytorch/stable/common/trainer.html)",
     "ckpt_path": "Checkpoint",
 }
 HELP = {
     "config": "A recipe, by short name (gan/dcgan) or path; of several, each overrides those before it.",
-    "ckpt_path": "A checkpoint to start from; `last` for that of the run's folder. Options and recipes override it.",
+    "print_config": "Print the whole configuration as YAML and exit.",
+    "seed_everything": "Seed of all random numbers but those of --data.seed; true for a random one.",
+    "model": "The class of the model; its arguments are --model.ARGUMENT VALUE.",
+    "data": "The class of the data; its arguments are --data.ARGUMENT VALUE.",
+    "ckpt_path": "A checkpoint; `last` is that of the run's folder. Options and recipes override its settings.",
     "weights_only": argparse.SUPPRESS,
+    "return_predictions": argparse.SUPPRESS,
 }
 
 OUT = (
@@ -68,24 +85,43 @@ recipes and parts for --config:
 """
 
 
+def readable(text: str) -> str:
+    """A docstring's text without its markup, in one line.
+
+    >>> readable("What :class:`~torch.optim.Adam` does with ``lr``")
+    'What `Adam` does with `lr`'
+    """
+    text = re.sub(r":\w+:`~[\w.]*?(\w+)`", r"`\1`", text)
+    text = re.sub(r":(?:\w+:)?\w+:`([^`]*)`", r"`\1`", text)
+    return " ".join(text.replace("``", "`").split())
+
+
 class HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the line breaks of the examples, and shows the type of an option that a function checks as ``str``."""
+    """Keeps the line breaks of the examples, names classes without their modules, and only those that can be given.
+
+    The type of an option that a function checks is shown as ``str``.
+    """
 
     def _expand_help(self, action: argparse.Action) -> str:
-        return re.sub(r"<function \w+ at \w+>", "str", super()._expand_help(action))
+        text = re.sub(r"<function \w+ at \w+>", "str", readable(super()._expand_help(action)))
+        argument = ARGUMENTS.at(action.dest)
+        if argument is None or not argument.choices:
+            return text
+        return re.sub(r"known subclasses: .*\)$", f"classes: {', '.join(sorted(argument.choices))})", text)
 
 
 def shorten_help(parser: ArgumentParser, command: str) -> None:
-    """Shorten ``--help``: one line of usage, the Trainer last and only its common arguments."""
+    """Shorten ``--help``: one line of usage, the Trainer last, and only what is common in a command and works in it."""
     parser.usage = f"{PROGRAM} {command} [--config RECIPE]... [--OPTION VALUE]..."
     parser.epilog = IMPORT
     for group, options in private.option_groups(parser):
-        linked = group.title == "Linked arguments"
         for action in options:
             place, _, name = action.dest.partition(".")
-            action.help = HELP.get(action.dest, action.help)
-            if linked or (place == "trainer" and name and name not in COMMON):
+            of_trainer = place == "trainer" and name not in MACHINE | TRAINER[command]
+            of_fit = group.title == RUN_TITLE and command != "fit" and place not in RUN
+            if group.title == "Linked arguments" or of_trainer or of_fit:
                 action.help = argparse.SUPPRESS
-            elif action.dest.split(".")[0] in TITLES:
-                group.title = TITLES[action.dest.split(".")[0]]
+                continue
+            action.help = HELP.get(action.dest, action.help)
+            group.title = TITLES.get(place, group.title)
     private.sort_option_groups(parser, key=lambda group: group.title == TITLES["trainer"])

@@ -1,63 +1,56 @@
 """The messages of jsonargparse and Lightning, shortened to one sentence that names what the user has to change."""
 
-import inspect
 import re
-import typing
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Sequence
 
-from lightning_gen.cli import recipes
-from lightning_gen.cli.help import PROGRAM
+from lightning_gen.cli.arguments import Arguments, choices
+from lightning_gen.cli.suggestions import argument_meant, class_first, class_meant, listed, options_meant, word_meant
 from lightning_gen.reflection import argument_names, imported
-from lightning_gen.spelling import nearest, suggest
 from lightning_gen.system import shortened
 
+NO_ARGUMENTS = Arguments()
+"""The arguments of a command that describes no parts."""
+NO_PARTS = (
+    r"Not a valid subclass|to a subclass|Subclasses are disabled|Unexpected import path|an import path or a subclass"
+    r"|to be a (?:function|subclass)|Key must be a string|has no attribute 'keys'"
+)
+"""Patterns of the messages about a value that describes no part."""
 
-def explain(message: str, options: Iterable[str] = ()) -> str:
-    """Shorten a parser's message to one sentence, with the nearest valid name where a name is wrong.
+
+def explain(message: str, options: Sequence[str] = (), arguments: Arguments = NO_ARGUMENTS) -> str:
+    """Shorten a parser's message to one sentence, with what may be meant where a name is wrong.
 
     Args:
         message: The parser's message, of many lines.
         options: The names of all its options, without dashes.
+        arguments: The arguments of the parts that the command describes.
     """
     message = re.sub(r"\x1b\[[0-9;]*m", "", message)
+    options = [*options, *(name for name in arguments.names if name not in options)]
     return (
-        unknown_option(message, list(options))
-        or unknown_argument(message)
+        unknown_option(message, options)
+        or unknown_argument(message, options, arguments)
         or missing(message)
-        or unknown_class(message)
+        or unknown_class(message, arguments)
         or function(message)
         or abstract(message)
-        or no_part(message)
+        or unnamed_part(message, arguments)
+        or no_part(message, arguments)
         or wrong_value(message)
         or no_settings(message)
         or message.strip().splitlines()[-1].strip(" -")
     )
 
 
-def unknown_option(message: str, options: list[str]) -> str | None:
+def unknown_option(message: str, options: Sequence[str]) -> str | None:
     """An option that no part of the command has."""
     found = re.search(r"[Uu]nrecognized arguments: ?(\S*)|does not accept (?:nested )?option '([^']+)'", message)
     if found is None or "class_path" in message:
         return None
     if found[2] is None and not found[1].startswith("-"):
-        return loose_word(found[1], options)
+        return f"'{shortened(found[1])}' belongs to no option{word_meant(found[1], options)}"
     name = (found[1] or found[2]).split("=")[0].lstrip("-")
-    near = nearest(name, options, 1)
-    return f"there is no option --{name}" + (f"; did you mean --{near[0]}?" if near else "")
-
-
-def loose_word(word: str, options: list[str]) -> str:
-    """A word of a command that belongs to no option, with the option that probably takes it."""
-    hint = f"write the option that takes it before it; {PROGRAM} --help lists them"
-    recipe = word if word.endswith((".yaml", ".yml")) else next(iter(nearest(word, recipes.names(), 1, 0.7)), None)
-    if "ckpt_path" in options and word.endswith(".ckpt"):
-        hint = f"did you mean --ckpt_path {word}?"
-    elif "data" in options and word and Path(word).is_dir():
-        hint = f"did you mean --data ImageFolder --data.folder {word}?"
-    elif "config" in options and recipe is not None:
-        hint = f"did you mean --config {recipe}?"
-    return f"'{shortened(word)}' belongs to no option: {hint}"
+    return f"there is no option --{name}{listed(options_meant(name, options)) or ': --help lists the options'}"
 
 
 def culprit(message: str, error: str) -> tuple[type | None, str] | None:
@@ -69,7 +62,7 @@ def culprit(message: str, error: str) -> tuple[type | None, str] | None:
     return (imported(owners[-1]) if owners else None), next(group for group in found.groups() if group)
 
 
-def unknown_argument(message: str) -> str | None:
+def unknown_argument(message: str, options: Sequence[str], arguments: Arguments) -> str | None:
     """An argument that a part does not have."""
     found = culprit(message, r"(?:Option|Key) '([^']+)' is not|unrecognized arguments: --([^=\s]+)")
     if found is None:
@@ -77,7 +70,11 @@ def unknown_argument(message: str) -> str | None:
     kind, argument = found
     known: list[str] = argument_names(kind) if kind else []
     owner = kind.__name__ if kind else "the recipe"
-    return f"{owner} has no argument '{shortened(argument)}'{suggest(argument, known)}"
+    part = arguments.at(place_of(message))
+    if part is not None and part.kind is None and not part.named_parts and part.choices:
+        return f"--{part.name}: {class_first(argument, part)}"
+    meant = argument_meant(argument, known, part, options)
+    return f"{owner} has no argument '{shortened(argument)}'{meant}"
 
 
 def missing(message: str) -> str | None:
@@ -86,26 +83,23 @@ def missing(message: str) -> str | None:
     if found is None:
         return None
     kind, argument = found
-    owner = f"{kind.__name__} needs '{argument}'" if kind else f"'{argument}' is needed"
-    return f"{owner}, which was not given: add it to the command or to the recipe"
+    if kind is None:
+        return f"'{argument}' is needed, which was not given: add it to the command"
+    return f"{kind.__name__} needs '{argument}', which was not given: add it to the command or to the recipe"
 
 
-def unknown_class(message: str) -> str | None:
+def unknown_class(message: str, arguments: Arguments) -> str | None:
     """The name of a class that does not exist, or of something that is no such class."""
     found = re.search(
         r"Problem with given class_path '([^']+)':\s+(?:No module named|module '\S+' has no attribute)"
-        r"|dot import path string: (\S+)|Import path (\S+) does not|No module named '([^']+)'",
+        r"|dot import path string: ([^\n]*[^\s])|Import path (\S+) does not|No module named '([^']+)'",
         message,
     )
     if found is None:
         return None
-    base = expected_base(message[: found.start()])
-    name = next(group for group in found.groups() if group)
-    if base is None:
-        return f"{option_of(message)}there is no class '{name}': give its import path, such as torch.optim.Adam"
-    known = sorted(concrete(base))
-    hint = suggest(name.rsplit(".")[-1], known) or f": the classes are {', '.join(known)}"
-    return f"{option_of(message)}there is no class '{name}'{hint}"
+    name, argument = next(group for group in found.groups() if group), arguments.at(place_of(message))
+    meant = ": give its import path, such as my_parts.Mine" if argument is None else class_meant(name, argument)
+    return f"{option_of(message)}there is no class '{name}'{meant}"
 
 
 def function(message: str) -> str | None:
@@ -123,31 +117,28 @@ def abstract(message: str) -> str | None:
     base = imported(found[1]) if found else None
     if base is None:
         return None
-    return f"{option_of(message)}name its class first, one of {', '.join(sorted(concrete(base)))}"
+    return f"{option_of(message)}name its class first, one of {', '.join(sorted(choices(base)))}"
 
 
-NO_PARTS = (
-    r"Not a valid subclass|to a subclass|Subclasses are disabled|Unexpected import path|an import path or a subclass"
-    r"|to be a (?:function|subclass)|Key must be a string|has no attribute 'keys'"
-)
-"""Patterns of the messages about a value that describes no part."""
+def place_of(message: str) -> str:
+    """The dotted name of the option in a message; empty without one."""
+    return ".".join(re.findall(r'Parser key "([\w.]+)"', message))
 
 
-def no_part(message: str) -> str | None:
+def no_part(message: str, arguments: Arguments) -> str | None:
     """A value that describes no part, where one belongs."""
     found = re.search(NO_PARTS, message)
     if found is None:
         return None
     nested = re.findall(r"NestedArg\(key='([\w.]+)', val=(.*)\)", message)
-    before, option = message[: found.start()], option_of(message)
-    if nested and f".{nested[-1][0]}:" not in option:  # jsonargparse has not come to the part's own argument
-        before, option = f'{before}Parser key "{nested[-1][0]}"', f"{option.rstrip(': ')}.{nested[-1][0]}: "
+    place = place_of(message)
+    if nested and not place.endswith(f".{nested[-1][0]}"):  # jsonargparse has not come to the argument of the part
+        place = f"{place}.{nested[-1][0]}"
     given = re.findall(r"(?:Got|Given) value: ([^\n]*)", message[found.start() :])
     value = nested[-1][1] if given and "NestedArg" in given[0] else given[0] if given else "the value"
-    value = re.sub(r"Namespace\(class_path='(.*?)'.*", r"\1", value)
-    base = expected_base(before)
-    fitting = f"one of {', '.join(sorted(concrete(base)))}" if base else "an import path, such as torch.optim.Adam"
-    return f"{option}{shortened(value)} does not fit here: give {fitting}"
+    value, argument = re.sub(r"Namespace\(class_path='(.*?)'.*", r"\1", value), arguments.at(place)
+    meant = ": give an import path, such as torch.optim.Adam" if argument is None else class_meant(value, argument)
+    return f"--{place}: {shortened(value)} is no class that fits{meant}"
 
 
 def no_settings(message: str) -> str | None:
@@ -160,26 +151,20 @@ def no_settings(message: str) -> str | None:
     return f"--{name}: {shortened(found[1])} is no YAML file with settings: give one, or each setting alone{example}"
 
 
-def expected_base(message: str) -> type | None:
-    """The class of the library that a part should be: that of the innermost argument in the message."""
-    owners, keys = re.findall(r"class_path '([^']+)'", message), re.findall(r'Parser key "([\w.]+)"', message)
-    owner = imported(owners[-1]) if owners else None
-    hints = typing.get_type_hints(owner.__init__) if owner is not None and keys else {}  # type: ignore[misc]
-    named = str(hints.get(keys[-1], "")) if hints else message
-    return next((kind for path in re.findall(r"lightning_gen\.[\w.]+", named) if (kind := imported(path))), None)
-
-
-def concrete(base: type) -> set[str]:
-    """The names of the classes of the library that can be given for `base`."""
-    below: list[type] = base.__subclasses__()
-    found = {name for kind in below for name in concrete(kind)}
-    return found if inspect.isabstract(base) or base.__name__.startswith("_") else found | {base.__name__}
+def unnamed_part(message: str, arguments: Arguments) -> str | None:
+    """A part where several are given by names."""
+    argument = arguments.at(place_of(message))
+    found = re.search(r"Expected a <class 'dict'>(?s:.*?)(?:Got|Given) value: '?(\w+)", message)
+    if argument is None or found is None or not argument.named_parts:
+        return None
+    name = found[1] if found[1] in argument.choices else min(argument.choices)
+    return f"--{argument.name} takes parts by names, such as --{argument.name}.{name.lower()} {name}"
 
 
 def option_of(message: str) -> str:
     """The option in a message, as ``--data.size: ``."""
-    keys = re.findall(r'Parser key "([\w.]+)"', message)
-    return f"--{'.'.join(keys)}: " if keys else ""
+    place = place_of(message)
+    return f"--{place}: " if place else ""
 
 
 def wrong_value(message: str) -> str | None:

@@ -4,6 +4,8 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gen import paths
 
+RUN_TITLE = "Run"
+"""The title of the options of a run in ``--help``."""
 COUNTS = {
     "max_images": (None, "Stop after this number of training images, over all devices."),
     "checkpoint_every_images": (
@@ -11,7 +13,10 @@ COUNTS = {
         "Write checkpoints/last.ckpt at this interval in images, and at the end. best.ckpt is the best in "
         "validation: by val/loss with the final values of all schedules, for GANs by val/sliced_wasserstein.",
     ),
-    "log_every_images": (None, "Log losses at this interval in images; null for every 50 batches."),
+    "log_every_images": (
+        None,
+        "Log losses at this interval in images, at first more often; null for every 50 batches.",
+    ),
     "sample_every_images": (25_000, "Draw samples at this interval in images, and at the end."),
 }
 """Options that count images: their defaults and their help."""
@@ -19,7 +24,7 @@ COUNTS = {
 
 def add_run_options(parser: LightningArgumentParser) -> None:
     """Add the options of a run to the parser of a command that has a Trainer."""
-    run = parser.add_argument_group("Run")
+    run = parser.add_argument_group(RUN_TITLE)
     run.add_argument("--name", type=paths.run_name, default="run", help="Name of the run; by default its recipes'.")
     run.add_argument(
         "--runs_dir", type=paths.local, default="runs", help="Folder of all runs; this run's is RUNS_DIR/NAME."

@@ -8,12 +8,15 @@ from typing import Any, NoReturn
 import yaml
 from jsonargparse import Namespace, set_dumper
 from lightning.pytorch.cli import LightningArgumentParser
+from lightning.pytorch.loggers import Logger
 
 from lightning_gen import private
 from lightning_gen.cli.causes import first_cause, root_error
-from lightning_gen.cli.help import IMPORT, PROGRAM
-from lightning_gen.cli.messages import explain
+from lightning_gen.cli.help import IMPORT, PROGRAM, HelpFormatter
+from lightning_gen.cli.loggers import PLACE
+from lightning_gen.cli.messages import NO_ARGUMENTS, explain
 from lightning_gen.errors import InputError
+from lightning_gen.reflection import argument_names
 
 GIVEN: set[str | int] = {"fit"}
 """Arguments of a command that are not options: `dispatch.run` passes the function that runs `fit`."""
@@ -42,7 +45,13 @@ set_dumper("yaml", dump)
 
 
 class Parser(LightningArgumentParser):
-    """Reports a mistake in a command in one sentence."""
+    """Reports a mistake in a command in one sentence.
+
+    Attributes:
+        arguments: The arguments of the parts that the command describes, for suggestions.
+    """
+
+    arguments = NO_ARGUMENTS
 
     def parse_args(self, args: Any = None, *more: Any, **options: Any) -> Namespace:  # type: ignore[override]
         """Parse options; jsonargparse gives the null of an option to the parser of a part as the text None."""
@@ -56,7 +65,18 @@ class Parser(LightningArgumentParser):
             super().error(message, ex)
         if ex is not None and "Call to compute_fn of link" in message:  # a part could not be built
             raise PartFailed from first_cause(ex)
-        raise root_error(ex) or InputError(explain(message, self.option_names)) from None
+        raise root_error(ex) or InputError(explain(message, self.option_names, self.arguments)) from None
+
+    def add_class_arguments(  # type: ignore[override]
+        self, theclass: type, nested_key: str | None = None, **options: Any
+    ) -> list[str]:
+        """Add the arguments of a class; a logger's folder need not be given, see `lightning_gen.cli.loggers`."""
+        follows = nested_key is None and issubclass(theclass, Logger) and PLACE in argument_names(theclass)
+        if not follows:
+            return super().add_class_arguments(theclass, nested_key, **options)
+        added = super().add_class_arguments(theclass, skip={*options.pop("skip", ()), PLACE}, **options)
+        self.add_argument(f"--{PLACE}", type=str | None, default=None, help="The run's folder if left out.")
+        return [*added, PLACE]
 
     @property
     def option_names(self) -> list[str]:
@@ -69,7 +89,8 @@ class Parser(LightningArgumentParser):
 
 def command_parser(name: str, command: Callable[..., None]) -> Parser:
     """The parser of a command that needs no Trainer; the arguments in `GIVEN` are no options."""
-    parser = Parser(prog=f"{PROGRAM} {name}", description=first_line(command), epilog=IMPORT, allow_abbrev=False)
+    options: dict[str, Any] = {"allow_abbrev": False, "formatter_class": HelpFormatter}
+    parser = Parser(prog=f"{PROGRAM} {name}", description=first_line(command), epilog=IMPORT, **options)
     parser.add_function_arguments(command, as_group=False, as_positional=True, skip=GIVEN)
     return parser
 

@@ -1,7 +1,7 @@
 """Recipes: the YAML files of ``configs/``, found by path or by short name, from a checkout or an installed wheel."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import yaml
 from lightning_gen.cli.sections import TEXTS, checked
 from lightning_gen.errors import InputError
 from lightning_gen.files import opened
-from lightning_gen.spelling import nearest, suggest
+from lightning_gen.spelling import nearest, plain
 from lightning_gen.upgrades import upgraded, upgraded_name
 
 INSTALLED = Path(__file__).parents[1] / "configs"
@@ -50,9 +50,21 @@ def find(name: str) -> Path:
     packaged = folder() / f"{name.removesuffix('.yaml')}.yaml"
     if packaged.is_file():
         return packaged
-    near = nearest(name.removesuffix(".yaml"), names())
-    listed = f"did you mean {' or '.join(near)}?" if near else "`python -m lightning_gen --help` lists them all"
-    raise InputError(f"there is no recipe '{name}', neither a file nor a short name; {listed}")
+    raise InputError(f"there is no recipe '{name}', neither a file nor a short name; {meant(name)}")
+
+
+def meant(name: str) -> str:
+    """The end of a message that there is no such recipe, with those that may be meant.
+
+    They are those of the name in a folder, those in a folder of the name, or else those of a near spelling.
+    """
+    short, known = name.removesuffix(".yaml"), names()
+    same = [each for each in known if plain(each.rsplit("/")[-1]) == plain(short)]
+    inside = [each for each in known if plain(each.split("/")[0]) == plain(short)]
+    if inside and not same:
+        return f"those of {short} are {', '.join(inside)}"
+    near = same or nearest(short, known)
+    return f"did you mean {' or '.join(near)}?" if near else "`python -m lightning_gen --help` lists them all"
 
 
 def load(path: Path, model: type | None = None) -> dict[str, Any]:
@@ -161,18 +173,3 @@ def check_size(root: yaml.Node) -> None:
         raise yaml.YAMLError(f"with its aliases expanded it has more than {MOST:,} values")
     if depths[id(root)] > DEEPEST:
         raise RecursionError
-
-
-def check_keys(path: Path, content: dict[str, Any], known: Iterable[str]) -> None:
-    """Refuse a top-level key that is no option.
-
-    Raises:
-        InputError: There is such a key; the message names the nearest valid one.
-    """
-    known = list(known)
-    for key in content:
-        if key.split(".")[0] not in known:
-            raise InputError(
-                f"{path} has the key '{key}', which is no setting{suggest(key, known)}"
-                + ("" if nearest(key, known, 1) else f": the settings are {', '.join(known)}")
-            )

@@ -1,6 +1,6 @@
 """The commands that run a Trainer: ``fit``, ``validate``, ``test`` and ``predict``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,12 +9,12 @@ from jsonargparse import Namespace
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import BasePredictionWriter, Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import Logger
 from torch import nn
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import private, recording
-from lightning_gen.callbacks import RunLogger
 from lightning_gen.cli import launch
 from lightning_gen.cli.argv import CommandLine
 from lightning_gen.cli.callbacks import run_callbacks
@@ -23,14 +23,17 @@ from lightning_gen.cli.checks import check_settings
 from lightning_gen.cli.folders import check_folder
 from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, OUT, PROGRAM, HelpFormatter, shorten_help
 from lightning_gen.cli.links import Links, check_arguments
+from lightning_gen.cli.loggers import forget_place, other_loggers, run_loggers
 from lightning_gen.cli.options import add_run_options
 from lightning_gen.cli.parser import Parser, PartFailed, command_parser, first_line
+from lightning_gen.cli.part_help import part_asked, part_help
 from lightning_gen.cli.predictions import PredictionFile, place
+from lightning_gen.cli.suggestions import command_meant
 from lightning_gen.commands import COMMANDS
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.memory import Budget
-from lightning_gen.spelling import suggest
+from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
 from lightning_gen.training.overhead import keep_memory
 
@@ -85,6 +88,11 @@ class CLI(LightningCLI):
             command = CommandLine(argv, sorted(known - {"h", "help", "c", "config", "print_config"}))
             self.resumes = command.resumes
             argv = command.complete()
+            if (asked := part_asked(command.options)) is not None:
+                say(part_help(asked, command.arguments, f"{command.command} [--config RECIPE]..."))
+                raise SystemExit
+            for each in (parser, self._subcommand_parsers[argv[0]]):
+                cast(Parser, each).arguments = command.arguments
         try:
             self.config = parser.parse_args(argv)
             return
@@ -117,12 +125,15 @@ class CLI(LightningCLI):
             check_arguments(part)
         if self.config.subcommand == "fit" and not self.settings.trainer.fast_dev_run:
             model = self.settings.model.class_path
-            check_folder(self.folder, self.settings.ckpt_path, self.resumes, model)
+            named = (self.settings.runs_dir, self.settings.name)
+            check_folder(*named, self.settings.ckpt_path, self.resumes, model)
 
     def instantiate_classes(self) -> None:
         """Build the model, the data and the Trainer; the data may be built already, for links that read their shape."""
         described = self.config.clone()
         described[described.subcommand].data = self.links.built(self.settings.data)
+        if not isinstance(self.settings.trainer.logger, bool):
+            described[described.subcommand].trainer.logger = None  # `loggers` builds them
         with Budget("the model"):
             self.config_init = self.instantiated(described)
         self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
@@ -146,9 +157,7 @@ class CLI(LightningCLI):
         trainer, fits = settings.trainer, self.config.subcommand == "fit"
         if fits and settings.max_images is not None and trainer.max_epochs is None:
             kwargs["max_epochs"] = -1
-        if trainer.logger in (None, True):
-            run = RunLogger(settings.runs_dir, settings.name, version="", default_hp_metric=False)
-            kwargs["logger"] = run if fits and not trainer.barebones else False
+        kwargs["logger"] = list(self.loggers(fits)) or False
         given = as_list(trainer.callbacks)
         kwargs["callbacks"] = [*given, *run_callbacks(settings, given, self.folder, self.model, self.recipe, fits)]
         own_writer = any(isinstance(callback, BasePredictionWriter) for callback in given)
@@ -167,11 +176,32 @@ class CLI(LightningCLI):
             keep_memory()
         return built
 
+    def loggers(self, fits: bool) -> Iterator[Logger]:
+        """The loggers of the command: of `fit`, TensorBoard and those that the user names, unless that is none."""
+        chosen = self.settings.trainer.logger
+        given = [] if isinstance(chosen, bool) else as_list(chosen)
+        if chosen is False or (self.settings.trainer.barebones and not given):
+            return iter(())
+        if fits:
+            return run_loggers(given, self.folder, self.settings.name)
+        state = Path(self.settings.ckpt_path or "")
+        folder = state.parent.parent if state.parent.name == checkpoints.FOLDER else self.folder
+        return other_loggers(given, folder / self.config.subcommand, folder.name)
+
     def recipe(self) -> str:
         """The whole configuration as YAML: it starts a run like this one, without its checkpoint."""
         settings = self.settings.clone()
         settings.ckpt_path = None
+        for part in as_list(settings.trainer.logger):
+            forget_place(part)
         return self._subcommand_parsers["fit"].dump(settings, skip_unset=False)
+
+
+def stands_alone(argv: Sequence[str]) -> bool:
+    """Whether options may stand before a command: help, the version, and a file of the settings of all commands."""
+    first, *rest = [part for word in argv for part in word.split("=", 1)]
+    of_all = first in ("-c", "--config") and Path(rest[0] if rest else "").is_file()
+    return of_all or first in ("-h", "--help", "--version", "--print_config")
 
 
 def as_list(value: Any) -> list[Any]:
@@ -189,10 +219,10 @@ def lightning(argv: list[str]) -> CLI:
         InputError: The command cannot be run as given.
     """
     commands = [*LightningCLI.subcommands(), *COMMANDS]
+    if argv and argv[0].startswith("-") and not stands_alone(argv):
+        raise InputError(f"name the command before its options, one of {', '.join(commands)}: {PROGRAM} fit --help")
     if argv and not argv[0].startswith("-") and argv[0] not in commands:
-        raise InputError(
-            f"there is no command '{argv[0]}'{suggest(argv[0], commands)}: the commands are {', '.join(commands)}"
-        )
+        raise InputError(f"there is no command '{argv[0]}'{command_meant(argv[0], commands)}")
     options = {"allow_abbrev": False, "formatter_class": HelpFormatter}
     top = {
         "prog": PROGRAM,

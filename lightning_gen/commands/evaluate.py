@@ -54,4 +54,4 @@ def evaluate(
     check_numbers(samples, draws)
     check_shape(trained.module, data)
     fitted = chosen_sampler(trained, sampler, data)
-    show(assess(trained.module, data, seed, samples, draws, extractor, checkpoint, fitted), target)
+    show(assess(trained.module, data, seed, samples, draws, extractor, trained.path, fitted), target)

@@ -1,5 +1,6 @@
 """The output of a command's report: to a JSON file and to the terminal."""
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def output_file(output: str | None, name: str) -> Path | None:
         return None
     target = written(output)
     if target.is_dir():
-        raise InputError(f"--output {target} is a folder: give a file in it, such as {target / name}")
+        raise InputError(f"--output {target} is a folder: give a file in it, such as {shlex.quote(str(target / name))}")
     if target.suffix != REPORT.ending:
         raise InputError(f"--output {target} is written as JSON: give a name that ends in .json, such as {name}")
     check_place(target, REPORT)

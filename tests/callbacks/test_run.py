@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ import torch
 import yaml
 from recorded import DIGITS, NETWORKS
 from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.data import DataLoader
 
 from lightning_gen.callbacks import ImageCheckpoint, MaxImages, Report, RunFolder, RunLogger
-from lightning_gen.callbacks.run import flat, leave_to_caller, python
+from lightning_gen.callbacks.loggers import leave_to_caller
+from lightning_gen.callbacks.run import flat, python, settings
 from lightning_gen.cli import main
 from lightning_gen.data import Digits
 from lightning_gen.errors import InputError
@@ -33,18 +36,34 @@ from lightning_gen.regularizers import KLDivergence
 from lightning_gen.schedules import Constant, Linear, Schedule
 
 
-def test_settings_are_flattened_without_what_is_not_set():
+def test_settings_are_flattened_with_all_that_another_run_could_set():
     nested = {
         "generator": {"class_path": "some.module.Generator", "init_args": {"width": 8, "widths": [4, 2]}},
-        "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"foreach": None}},
+        "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"foreach": None}, "dict_kwargs": {"lr": 0.1}},
         "ema": {"half_life_images": 5.0},
         "clip": None,
         "penalties": {"r1": {"class_path": "R1", "init_args": {"weight": 2.0}}},
+        "terms": {},
     }
     assert flat(nested) == {
-        **{"generator": "Generator", "generator.width": 8, "generator.widths": "[4, 2]", "optimizer": "Adam"},
-        **{"ema.half_life_images": 5.0, "penalties.r1": "R1", "penalties.r1.weight": 2.0},
+        **{"generator": "Generator", "generator.width": 8, "generator.widths": "[4, 2]"},
+        **{"optimizer": "Adam", "optimizer.foreach": "none", "optimizer.lr": 0.1},
+        **{"ema": "half_life_images", "ema.half_life_images": 5.0, "clip": "none"},
+        **{"penalties": "r1", "penalties.r1": "R1", "penalties.r1.weight": 2.0, "terms": "none"},
     }
+
+
+def test_an_optimizer_that_is_not_set_is_recorded_as_it_is(gan, trainer, tmp_path):
+    runs = {}
+    for name, optimizer in {"default": None, "same": partial(torch.optim.Adam, lr=2e-4, betas=[0.5, 0.999])}.items():
+        module = gan(generator_optimizer=optimizer)
+        runner = trainer(max_steps=1, limit_val_batches=0)
+        runner.fit(module, Digits(8))
+        runs[name] = settings(runner, module, "")
+    assert runs["default"] == runs["same"]
+    assert runs["same"]["generator_optimizer"] == "Adam"
+    assert runs["same"]["generator_optimizer.betas"] == "[0.5, 0.999]"
+    assert runs["same"]["discriminator_optimizer"] == "SGD"
 
 
 def test_the_configuration_is_written_when_training_starts(gan, trainer, tmp_path):
@@ -69,7 +88,7 @@ def test_a_run_can_be_repeated_from_its_configuration(tmp_path):
     assert {key for key in configs[0] if configs[0][key] != configs[1].get(key)} == {"name"}
 
 
-@pytest.mark.parametrize(("recipe", "images", "commands"), [("gan/dcgan", 1, 1), ("autoencoder/vae", 2, 2)])
+@pytest.mark.parametrize(("recipe", "images", "commands"), [("gan/dcgan", 1, 2), ("autoencoder/vae", 2, 2)])
 def test_the_report_names_what_exists(tmp_path, capsys, recipe, images, commands):
     folder = recorded.fit(tmp_path, "run", recipe, 192)
     report = capsys.readouterr().out.split("Trained on ")[1]
@@ -80,12 +99,24 @@ def test_the_report_names_what_exists(tmp_path, capsys, recipe, images, commands
     assert {*(folder / "samples").glob("*-000000192.png"), folder / "checkpoints" / "last.ckpt", folder} <= set(named)
 
 
-def test_the_next_command_of_the_report_works(tmp_path, capsys, monkeypatch):
+def test_the_next_commands_of_the_report_work(tmp_path, capsys, monkeypatch):
     recorded.fit(tmp_path, "run", "gan/dcgan", 64)
-    command = re.search(r"-m lightning_gen (.*)", capsys.readouterr().out)[1]
+    commands = [shlex.split(line) for line in re.findall(r"-m lightning_gen (.*)", capsys.readouterr().out)]
+    assert [words[0] for words in commands] == ["evaluate", "sample"]
     monkeypatch.chdir(tmp_path)
-    main(shlex.split(command))
+    for words in commands:
+        main([*words, "--extractor=false"] if words[0] == "evaluate" else words)
+    assert "sliced_wasserstein" in capsys.readouterr().out
     assert (tmp_path / "samples.png").exists()
+
+
+@pytest.mark.parametrize(
+    "data", [Digits(8, test_fraction=0.0), DataLoader(torch.rand(64, 1, 8, 8) * 2 - 1, batch_size=32)]
+)
+def test_what_cannot_be_measured_without_more_words_is_not_offered(gan, trainer, tmp_path, capsys, data):
+    callbacks = [MaxImages(64), Report(tmp_path), ImageCheckpoint(None, tmp_path / "checkpoints")]
+    trainer(max_epochs=-1, callbacks=callbacks, enable_checkpointing=True).fit(gan(), data)
+    assert re.findall(r"-m lightning_gen (\w+) ", capsys.readouterr().out) == ["sample"]
 
 
 @pytest.mark.parametrize(("variational", "commands"), [(False, ["evaluate"]), (True, ["evaluate", "sample"])])
@@ -255,3 +286,7 @@ def test_the_python_of_a_printed_command_is_the_one_that_runs(tmp_path, monkeypa
     assert python() == "here/python"
     monkeypatch.chdir(tmp_path / "there")
     assert python() == str(tmp_path / "here/python")
+    (tmp_path / "in two").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "in two/python"))
+    assert shlex.split(python()) == ["in two/python"]

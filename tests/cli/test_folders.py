@@ -50,7 +50,7 @@ def test_what_is_in_the_way_is_named(make, place, expected):
     make(place)
     for ckpt_path in (None, "runs/mine/checkpoints/last.ckpt"):
         with pytest.raises(InputError) as refused:
-            check_folder(Path("runs/mine"), ckpt_path, False, "GANModule")
+            check_folder("runs", "mine", ckpt_path, False, "GANModule")
         assert expected in str(refused.value)
 
 
@@ -59,7 +59,7 @@ def test_a_folder_that_may_not_be_written_is_named(monkeypatch, place):
     folder_at(place)
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path).resolve() != Path(place).resolve())
     with pytest.raises(InputError, match=f"{place} may not be written to: give another --runs_dir or --name"):
-        check_folder(Path("runs/mine"), None, False, "GANModule")
+        check_folder("runs", "mine", None, False, "GANModule")
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "/".join(["n" * 200] * 30)])
@@ -68,10 +68,10 @@ def test_a_name_that_the_disk_does_not_take_is_refused(name):
     with pytest.raises(
         InputError, match=r"\.\.\.n+ is longer than the disk allows \(File name too long\): give another"
     ):
-        check_folder(Path("runs", name), None, False, "GANModule")
+        check_folder("runs", name, None, False, "GANModule")
 
 
 def test_a_free_folder_is_taken():
-    check_folder(Path("runs/mine"), None, False, "GANModule")
+    check_folder("runs", "mine", None, False, "GANModule")
     folder_at("runs/mine/samples")
-    check_folder(Path("runs/mine"), None, False, "GANModule")
+    check_folder("runs", "mine", None, False, "GANModule")

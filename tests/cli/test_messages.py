@@ -2,9 +2,7 @@
 
 import pytest
 
-import lightning_gen.data
-from lightning_gen.cli.messages import concrete, explain
-from lightning_gen.objectives import AdversarialObjective
+from lightning_gen.cli.messages import explain
 
 
 @pytest.mark.parametrize(
@@ -39,9 +37,3 @@ def test_a_long_message_becomes_one_sentence(message, expected):
     sentence = explain(message, ["trainer.max_epochs", "trainer.max_steps"])
     assert sentence.startswith(expected) or expected in sentence
     assert "\n" not in sentence
-
-
-def test_only_classes_that_can_be_built_are_offered():
-    assert concrete(AdversarialObjective) >= {"Hinge", "NonSaturating"}
-    assert "AdversarialObjective" not in concrete(AdversarialObjective)
-    assert {"Digits", "Ring"} <= concrete(lightning_gen.data.DataModule)

@@ -127,7 +127,7 @@ def test_a_plain_generator_says_how_wide_its_latents_are(here, capsys):
         ),
         (["--model.generator=no_parts.Net"], "there is no class 'no_parts.Net': the classes are DCGANGenerator, Dense"),
         (["--model.generator=plain_parts.math"], "there is no class 'plain_parts.math': the classes are DCGANG"),
-        (["--model.generator=DCGANDiscriminator"], "there is no class 'DCGANDiscriminator'; did you mean 'DCGANGen"),
+        (["--model.generator=DCGANDiscriminator"], "there is no class 'DCGANDiscriminator': the classes are DCGANG"),
         (["--model.discriminator=torchvision.models.resnet18"], "the function torchvision.models.resnet18 cannot take"),
         (["--model.generator=plain_parts.Needy"], "Needy needs 'more', which was not given"),
     ],

@@ -10,12 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_gen import InputError
+from lightning_gen import AutoencoderModule, InputError
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
 from lightning_gen.commands import output
 from lightning_gen.commands.evaluate import evaluate
-from lightning_gen.data import Digits, ImageFolder, Ring, Tensors
+from lightning_gen.data import DataModule, Digits, ImageFolder, Ring, Tensors
+from lightning_gen.data.stored import found
 from lightning_gen.metrics import Measurement, Report
 from lightning_gen.networks import DenseDiscriminator, DenseGenerator
 
@@ -219,3 +220,123 @@ def test_a_checkpoint_without_data_asks_for_them(autoencoder, checkpoint):
     with pytest.raises(InputError, match="--data Digits"):
         evaluate(path)
     evaluate(path, data=Digits(size=8))
+
+
+# where the checkpoint and the data are
+
+
+@pytest.fixture
+def run(autoencoder, trainer, tmp_path, monkeypatch):
+    """The folder of a run that was trained in `project` on images in a relative folder."""
+    project = tmp_path / "project"
+    for name, level in (("images", 0), ("others", 100)):
+        (project / name).mkdir(parents=True)
+        for index in range(150):
+            Image.new("L", (8, 8), level + index).save(project / name / f"{index}.png")
+    monkeypatch.chdir(project)
+    once = trainer(max_steps=1, limit_val_batches=0)
+    once.fit(autoencoder(variational=True), ImageFolder("images", size=8, channels=1, batch_size=8))
+    once.save_checkpoint(project / "runs" / "first" / "checkpoints" / "last.ckpt")
+    return project / "runs" / "first"
+
+
+def measured(capsys, *words):
+    """The data that `evaluate` says it has measured on."""
+    capsys.readouterr()
+    main(["evaluate", *map(str, words), "--extractor=false", "--draws=1", "--output=x.json"])
+    return json.loads(Path("x.json").read_text())["card"]
+
+
+@pytest.mark.parametrize("place", [".", "checkpoints", "checkpoints/last.ckpt"])
+def test_the_folder_of_a_run_stands_for_its_last_state(run, capsys, place):
+    assert measured(capsys, run / place)["checkpoint"] == str(run / "checkpoints" / "last.ckpt")
+    main(["sample", str(run / place), "--n=2", "--out=x.npy"])
+    assert len(np.load("x.npy")) == 2
+    assert AutoencoderModule.load_from_checkpoint(run / place).images_seen == 8
+    assert DataModule.load_from_checkpoint(run / place).folder == "images"
+
+
+def test_without_a_last_state_it_is_the_one_that_was_written_last(run):
+    (run / "checkpoints" / "last.ckpt").rename(run / "checkpoints" / "images-000000008.ckpt")
+    (run / "checkpoints" / "best.ckpt").touch()
+    os.utime(run / "checkpoints" / "best.ckpt", (0, 0))
+    assert checkpoints.located(run) == run / "checkpoints" / "images-000000008.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [("runs", "give one of the runs in it, such as runs/first"), (".", "give a .ckpt file or the folder of a run")],
+)
+def test_a_folder_of_something_else_is_answered_with_what_to_give(run, capsys, place, sentence):
+    for words in (["evaluate", place], ["sample", place], ["fit", "--ckpt_path", place]):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert f"holds no checkpoint: {sentence}" in capsys.readouterr().err
+
+
+def test_data_of_a_relative_folder_are_found_from_elsewhere(run, capsys, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    images = str(tmp_path / "project" / "images")
+    assert measured(capsys, run)["data"]["init_args"]["folder"] == images
+    assert f"ImageFolder of folder {images!r}" in capsys.readouterr().err
+    assert DataModule.load_from_checkpoint(run).folder == images
+    main(["sample", str(run), "--n=2", "--out=x.npy", "--sampler=gmm"])
+    assert "it is stored in" in capsys.readouterr().out
+    main(["fit", "--ckpt_path", str(run), "--max_images=16", "--trainer.accelerator=cpu"])
+    assert DataModule.load_from_checkpoint(run).folder == images
+    main(["validate", "--ckpt_path", str(run), "--trainer.accelerator=cpu"])
+
+
+def test_data_beside_the_command_come_first(run, tmp_path, monkeypatch):
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    (tmp_path / "elsewhere" / "images").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert found({"folder": "images", "size": 8}, checkpoint) == {"folder": "images", "size": 8}
+    assert found({"folder": "others"}, checkpoint) == {"folder": str(tmp_path / "project" / "others")}
+    nested = {"singles": [{"class_path": "x.Y", "init_args": {"data_dir": "others", "split": "others"}}]}
+    expected = {"data_dir": str(tmp_path / "project" / "others"), "split": "others"}
+    assert found(nested, checkpoint)["singles"][0]["init_args"] == expected
+    for elsewhere in ("nowhere", "/nowhere", "~/others", ""):
+        assert found({"folder": elsewhere}, checkpoint) == {"folder": elsewhere}
+
+
+def test_data_that_are_not_found_are_named_by_one_option(run, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "project" / "images").rename(tmp_path / "moved")
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(run)])
+    assert "there is no folder images: set --data.folder to the folder" in capsys.readouterr().err
+    card = measured(capsys, run, "--data.folder", "moved")
+    assert card["data"]["init_args"]["folder"] == "moved"
+    assert card["data"]["init_args"]["batch_size"] == 8, "its other arguments are those of the training"
+
+
+@pytest.mark.parametrize("words", [["--data.folder", "others"], ["--data.folder=others", "--data.val_fraction=0.3"]])
+def test_options_of_data_alone_change_those_of_the_checkpoint(run, capsys, words):
+    for argv in ([run, *words], [*words, run]):
+        data = measured(capsys, *argv)["data"]
+        assert data["class_path"] == "lightning_gen.data.ImageFolder"
+        assert (data["init_args"]["folder"], data["init_args"]["channels"]) == ("others", 1)
+        assert data["init_args"]["val_fraction"] == (0.3 if len(words) == 2 and "=" in words[0] else 0.1)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--data.foldr", "x"], "ImageFolder has no argument 'foldr'; did you mean 'folder'?"),
+        (["--data.size", "many"], "--data.size: expected int"),
+        (["--data", "Digits", "--data.folder", "x"], "Digits has no argument 'folder'"),
+    ],
+)
+def test_mistakes_in_options_of_data_are_named(run, capsys, words, sentence):
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(run), *words])
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_options_of_data_need_a_class_where_the_checkpoint_names_none(autoencoder, checkpoint, capsys):
+    path = checkpoint(autoencoder(), torch.utils.data.DataLoader(torch.rand(64, 1, 8, 8), 32))
+    with pytest.raises(SystemExit):
+        main(["evaluate", path, "--data.size", "8"])
+    assert "does not say what data it was trained on: name their class too, --data CLASS" in capsys.readouterr().err
