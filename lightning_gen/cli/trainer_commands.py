@@ -132,8 +132,11 @@ class CLI(LightningCLI):
         """Build the model, the data and the Trainer; the data may be built already, for links that read their shape."""
         described = self.config.clone()
         described[described.subcommand].data = self.links.built(self.settings.data)
-        if not isinstance(self.settings.trainer.logger, bool):
-            described[described.subcommand].trainer.logger = None  # `loggers` builds them
+        trainer = described[described.subcommand].trainer
+        if not isinstance(trainer.logger, bool):
+            trainer.logger = None  # `loggers` builds them
+        for name in ("callbacks", "plugins"):  # for one alone jsonargparse forgets the error of its constructor
+            trainer[name] = as_list(trainer[name]) or None
         with Budget("the model"):
             self.config_init = self.instantiated(described)
         self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
