@@ -38,8 +38,6 @@ def content_of(path: str | os.PathLike[str]) -> str:
         OSError: It cannot be read.
     """
     start = start_of(path)
-    return (
-        next((words for first, words in CONTENTS.items() if start.startswith(first)), "something else")
-        if start
-        else "nothing"
-    )
+    if not start:
+        return "nothing"
+    return next((words for first, words in CONTENTS.items() if start.startswith(first)), "something else")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from numbers import Real
 from typing import Any
 
@@ -75,7 +76,22 @@ def check_settings(command: str, settings: Namespace) -> None:
         value = settings.get(name)
         if isinstance(value, Real) and value not in allowed:
             raise InputError(f"--{name} must be {allowed.words}, not {value}")
+    for name in ("trainer.max_time", "trainer.val_check_interval"):
+        check_time(name, settings.get(name))
     check_strategy(settings.trainer)
+
+
+def check_time(name: str, value: Any) -> None:
+    """Check a length of time that is given as a mapping, such as ``{hours: 12}``.
+
+    Raises:
+        InputError: It is none.
+    """
+    if isinstance(value, dict):
+        try:
+            timedelta(**value)
+        except (TypeError, OverflowError) as error:
+            raise InputError(f"--{name} {value} is no length of time: give days, hours, minutes or seconds") from error
 
 
 def check_strategy(trainer: Namespace) -> None:

@@ -9,7 +9,6 @@ import re
 import traceback
 from collections.abc import Mapping
 
-from lightning.pytorch.tuner import batch_size_scaling
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from lightning_gen import system
@@ -31,7 +30,8 @@ MEANINGS = {
         "time as days:hours:minutes:seconds, such as 00:00:10:00"
     ),
     r"`Timer\(duration='(.*?)'\)` is not a valid": (
-        "--trainer.max_time {0} is no time: write it as days:hours:minutes:seconds, such as 00:12:00:00"
+        "{0} is no length of time, for --trainer.max_time or a Timer: write days:hours:minutes:seconds, such as "
+        "00:12:00:00"
     ),
     r"Early stopping conditioned on metric `(.*?)` .*following: (.*)": (
         "EarlyStopping waits for '{0}', which is not logged: set its monitor to one of {1}"
@@ -71,18 +71,32 @@ MEANINGS = {
 """Patterns of the errors of torch and Lightning, each their class and message, and what they mean."""
 CHECKING = ("lightning", "torch.optim")
 """Packages whose own errors are about the arguments that they were given."""
-OF_BATCH_SIZE_FINDER = {
-    r"holds (\d+) samples, fewer than --data.batch_size": (
-        "BatchSizeFinder tries larger batches than the {0} samples of the training split: set its max_val to {0}"
-    ),
+WITHIN = {
+    "lightning.pytorch.tuner.batch_size_scaling": {
+        r"holds (\d+) samples, fewer than --data.batch_size": (
+            "BatchSizeFinder tries larger batches than the {0} samples of the training split: set its init_val and its "
+            "max_val to {0} or less"
+        ),
+    },
+    "lightning.fabric.utilities.spike": {
+        r"KeyError: 'loss'": (
+            "SpikeDetection watches the loss that a training step returns, and these steps return none: leave it out, "
+            "--nonfinite_rollbacks goes back after a loss that is not finite"
+        ),
+    },
+    "lightning.pytorch.callbacks.finetuning": {
+        r"no attribute 'backbone'": (
+            "BackboneFinetuning unfreezes a part that is called backbone, and this module has none: leave it out"
+        ),
+    },
 }
-"""As `MEANINGS`, for errors that come up where Lightning's finder changes the batch size."""
+"""As `MEANINGS`, for errors that pass through a module of Lightning."""
 
 
 def explained(error: Exception) -> InputError | None:
     """The error that ends a command, as a sentence for the user; None if it is not known."""
-    if passed_through(error, batch_size_scaling.__name__):
-        found = meaning(error, OF_BATCH_SIZE_FINDER)
+    for module, meanings in WITHIN.items():
+        found = meaning(error, meanings) if passed_through(error, module) else None
         if found is not None:
             return InputError(found)
     own = root_error(error) or workers.failure(error)

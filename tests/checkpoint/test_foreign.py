@@ -107,6 +107,9 @@ def test_what_is_whole_is_read(tmp_path, content):
     torch.save(content, tmp_path / "x.ckpt")
     assert checkpoints.read(tmp_path / "x.ckpt")["lightning_gen"] == {"images_seen": 64}
     assert checkpoints.AtomicCheckpointIO().load_checkpoint(tmp_path / "x.ckpt")["loops"] == {}
+    torch.save(content["state_dict"], tmp_path / "x.ckpt")  # as ddp_spawn passes weights between processes
+    weights = checkpoints.AtomicCheckpointIO().load_checkpoint(tmp_path / "x.ckpt")
+    assert weights.keys() == content["state_dict"].keys()
 
 
 def test_a_file_that_may_not_be_read_is_not_called_truncated(tmp_path, monkeypatch):

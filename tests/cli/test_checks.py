@@ -43,6 +43,11 @@ def check(name, value, command="fit"):
         ("trainer.num_sanity_val_steps", -2, "must be at least 0, or -1 for the whole split, not -2"),
         ("trainer.log_every_n_steps", -1, "--trainer.log_every_n_steps must be at least 0, which is never, not -1"),
         ("trainer.fast_dev_run", -1, "--trainer.fast_dev_run must be at least 0"),
+        (
+            "trainer.max_time",
+            {"houres": 1},
+            "--trainer.max_time {'houres': 1} is no length of time: give days, hou",
+        ),
         ("trainer.num_nodes", 0, "--trainer.num_nodes must be at least 1"),
         ("trainer.reload_dataloaders_every_n_epochs", -1, "must be at least 0"),
     ],
@@ -65,6 +70,7 @@ def test_a_number_out_of_range_is_refused(name, value, expected):
         ("trainer.check_val_every_n_epoch", [1, None]),
         ("trainer.num_sanity_val_steps", [-1, 0, 2]),
         ("trainer.fast_dev_run", [True, False, 3]),
+        ("trainer.max_time", [{"hours": 1}, "00:12:00:00", None]),
     ],
 )
 def test_numbers_that_mean_something_are_taken(name, values):

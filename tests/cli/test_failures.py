@@ -63,7 +63,10 @@ CPU = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False}
         (lambda: Trainer(**{**CPU, "accelerator": "tpu"}), "no such accelerator: set --trainer.accelerator to auto or"),
         (lambda: Trainer(**{**CPU, "accelerator": "mps"}), "no such accelerator: set --trainer.accelerator to auto or"),
         (lambda: Trainer(**CPU, strategy="xyz"), "there is no strategy 'xyz': set --trainer.strategy to auto, or for"),
-        (lambda: Trainer(**CPU, max_time="abc"), "--trainer.max_time abc is no time: write it as days:hours:minutes"),
+        (
+            lambda: Trainer(**CPU, max_time="abc"),
+            "abc is no length of time, for --trainer.max_time or a Timer: write",
+        ),
         (lambda: Trainer(**CPU, val_check_interval="ab"), "--trainer.val_check_interval ab is no interval: give"),
         (lambda: Trainer(**CPU, val_check_interval="0:0:0:x"), "--trainer.val_check_interval 0:0:0:x is no interval"),
         (lambda: Trainer(**CPU, profiler="x"), "it can only be one of ['simple', 'advanced', 'pytorch', 'xla']"),
