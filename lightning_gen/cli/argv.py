@@ -25,6 +25,7 @@ from lightning_gen.checkpoint.trusted import below, trusted
 from lightning_gen.cli import recipes
 from lightning_gen.cli.arguments import Arguments
 from lightning_gen.cli.folders import checkpoints_in, runs_in
+from lightning_gen.cli.sections import TEXTS, is_like_number
 from lightning_gen.cli.suggestions import is_array, options_meant
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import DOWNLOAD, found, harmless, origin
@@ -176,7 +177,8 @@ class CommandLine:
     def _config(self, path: Path, model: type) -> str:
         """A recipe as jsonargparse reads it: the file, or its upgraded content where an earlier version wrote it."""
         content = recipes.load(path, model)
-        return str(path) if content and content == recipes.as_written(path) else as_json(content)
+        same = content == recipes.as_written(path) and not any(is_like_number(content.get(name)) for name in TEXTS)
+        return str(path) if content and same else as_json(content)
 
     def _place(self, checkpoint: Path | None) -> dict[str, str]:
         """The run's name and folder: those of the checkpoint that it resumes from, else its own name."""

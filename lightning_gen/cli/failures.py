@@ -78,7 +78,7 @@ WITHIN = {
             "max_val to {0} or less"
         ),
     },
-    "lightning.fabric.utilities.spike": {
+    "lightning.pytorch.callbacks.spike": {
         r"KeyError: 'loss'": (
             "SpikeDetection watches the loss that a training step returns, and these steps return none: leave it out, "
             "--nonfinite_rollbacks goes back after a loss that is not finite"

@@ -4,11 +4,13 @@ jsonargparse checks their values; it ignores or fails on a section that is a num
 of a class that are written beside its name.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
 from lightning_gen.checkpoint.rebuilding import KEYS
 from lightning_gen.errors import InputError
+from lightning_gen.paths import unicode
 
 TEXTS = ("name", "runs_dir", "ckpt_path")
 """Settings that are text, also where YAML reads a number or a date: ``name: 2024`` names a folder."""
@@ -31,9 +33,16 @@ def checked(path: Path, content: dict[Any, Any]) -> dict[str, Any]:
     for name, value in settings.items():
         if name in TEXTS and not isinstance(value, str):
             raise InputError(f"{path} has {name}: {value!s:.80}, which is no text: write '{name}: some_text'")
+        if name in TEXTS:
+            unicode(value, f"{path} has a text that, as {name},")
         if name.split(".")[0] in SECTIONS:
             check_section(path, name, value)
     return {name: without_empty_arguments(value) for name, value in settings.items()}
+
+
+def is_like_number(text: str | None) -> bool:
+    """Whether jsonargparse may read a text as a number, also where YAML's own rules do not: ``1e3``."""
+    return text is not None and re.match(r"[-+.\d]", text) is not None
 
 
 def check_names(path: Path, place: str, settings: Any) -> None:

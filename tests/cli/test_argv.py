@@ -113,7 +113,7 @@ def test_a_description_in_an_option_is_read_in_todays_names(capsys):
     )
 
 
-@pytest.mark.parametrize("name", ["2024", "2024-05-01", "0777", "yes"])
+@pytest.mark.parametrize("name", ["2024", "2024-05-01", "0777", "yes", "1e3"])
 def test_a_name_is_a_text_however_yaml_reads_it(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text(f"name: {name}\n")

@@ -27,6 +27,7 @@ def read(tmp_path):
         ("null: 4\n", "in the recipe, which is no name"),
         ("name: [1]\n", "has name: [1], which is no text: write 'name: some_text'"),
         ("name: !!binary aGVsbG8=\n", "which is no text"),
+        ('name: "\\ud800"\n', "has a text that, as name, is not written in Unicode"),
         ("ckpt_path: {a: 1}\n", "has ckpt_path: {'a': 1}, which is no text"),
         ("trainer: [1]\n", "has trainer: [1], which holds no settings: write each below it, as 'name: value'"),
         ("trainer: 2024-05-01\n", "has trainer: 2024-05-01, which holds no settings"),
