@@ -3,10 +3,11 @@
 from lightning_gen.callbacks.checkpoints import ImageCheckpoint, best_checkpoint
 from lightning_gen.callbacks.execution import ChannelsLast, Compile
 from lightning_gen.callbacks.lengths import LogEveryImages, MaxImages, Throughput
+from lightning_gen.callbacks.loggers import RunLogger, RunTable
 from lightning_gen.callbacks.nonfinite import NonFiniteGuard
 from lightning_gen.callbacks.preemption import PreemptionCheckpoint
 from lightning_gen.callbacks.progress import ImageProgress
-from lightning_gen.callbacks.run import Report, RunFolder, RunLogger
+from lightning_gen.callbacks.run import Report, RunFolder
 from lightning_gen.callbacks.samples import SampleGrid
 from lightning_gen.callbacks.starting_weights import StartingWeights
 
@@ -22,6 +23,7 @@ __all__ = [
     "Report",
     "RunFolder",
     "RunLogger",
+    "RunTable",
     "SampleGrid",
     "StartingWeights",
     "Throughput",

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 
 from lightning_gen import private
 from lightning_gen.callbacks.lengths import counted
-from lightning_gen.callbacks.run import hide_after
+from lightning_gen.callbacks.loggers import hide_after
 from lightning_gen.errors import InputError, NonFiniteError
 from lightning_gen.ranges import COUNT, COUNT_FROM_0
 from lightning_gen.terminal import say

@@ -5,23 +5,20 @@ import os
 import shlex
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+import yaml
 from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_only
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams as summaries
 
-from lightning_gen import private
-from lightning_gen.callbacks.event_files import keep_folders
 from lightning_gen.callbacks.lengths import MaxImages, counted
+from lightning_gen.callbacks.loggers import RunLogger, RunTable, hide_after, tensorboards
 from lightning_gen.callbacks.samples import SampleGrid
 from lightning_gen.checkpoint import Described, as_config, foreign_modules, read
 from lightning_gen.data import DataModule
@@ -33,89 +30,50 @@ CONFIG = "config.yaml"
 """File name of a run's configuration in its folder."""
 
 
-def tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
-    """The TensorBoard loggers of a Trainer; none in the processes that do not write."""
-    loggers = trainer.loggers if trainer.is_global_zero else []
-    return [logger for logger in loggers if isinstance(logger, TensorBoardLogger)]
+UNSET = "none"
+"""The value of a setting that is not set. TensorBoard compares only values, so each run writes all of its settings."""
+OF_THE_FOLDER = ("name", "runs_dir", "ckpt_path", "model", "data")
+"""Entries of a configuration that are no settings, or are described by the module and the data themselves."""
 
 
-def hide_after(trainer: Trainer, images: int) -> None:
-    """Hide from TensorBoard all values so far with a higher count of images."""
-    for logger in tensorboards(trainer):
-        start = SessionLog(status=SessionLog.START)
-        logger.experiment.file_writer.add_event(Event(step=images + 1, session_log=start))
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as ``{"generator": "DCGANGenerator", "generator.width": 32}``.
 
-
-class Unwritten:
-    """A placeholder for TensorBoard's writer before a run has begun: each call does nothing."""
-
-    def __getattr__(self, name: str) -> "Unwritten":
-        return self
-
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """Do nothing."""
-
-
-class RunLogger(TensorBoardLogger):
-    """TensorBoard's logger without the ``hparams.yaml`` beside it: the run's ``config.yaml`` holds the settings.
-
-    Attributes:
-        begun: Whether the run has begun. Lightning requests the writer, which creates a folder and a file, before it
-            loads the data; a run that is refused then creates neither.
+    A group of settings is one itself, the names in it, so that a run in which it is empty or not set differs.
     """
-
-    begun = False
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        keep_folders()
-        super().__init__(*args, **kwargs)
-
-    @property
-    def experiment(self) -> Any:
-        """The writer."""
-        return super().experiment if self.begun else Unwritten()
-
-    @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Write metrics.
-
-        Raises:
-            OSError: They cannot be written; Lightning raises a ValueError about the metric instead.
-        """
-        try:
-            super().log_metrics(metrics, step)
-        except ValueError as error:
-            if isinstance(error.__cause__, OSError):
-                raise error.__cause__ from None
-            raise
-
-    @rank_zero_only
-    def save(self) -> None:
-        """Write what is still in memory."""
-        self.experiment.flush()
-
-
-def leave_to_caller(failed: threading.ExceptHookArgs) -> None:
-    """Ignore an error in TensorBoard's writing thread, such as a full disk: the next value that is logged raises it.
-
-    A replacement for ``threading.excepthook``.
-    """
-    if not private.writes_events(failed.thread):
-        threading.__excepthook__(failed)
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as ``{"generator": "DCGANGenerator", "generator.width": 32}``, without unset ones."""
     found: dict[str, Any] = {}
     for key, value in values.items():
-        name = f"{prefix}{key}".removesuffix(".class_path").replace("init_args.", "")
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
-        elif key == "class_path":
-            found[name] = value.rsplit(".")[-1]
-        elif value is not None:
-            found[name] = value if isinstance(value, (bool, int, float, str)) else str(value)
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and "class_path" in value:
+            found[name] = value["class_path"].rpartition(".")[2]
+            found |= flat({**(value.get("init_args") or {}), **(value.get("dict_kwargs") or {})}, f"{name}.")
+        elif isinstance(value, dict):
+            found |= {name: ", ".join(map(str, value)) or UNSET, **flat(value, f"{name}.")}
+        else:
+            plain = isinstance(value, (bool, int, float, str))
+            found[name] = UNSET if value is None else value if plain else str(value)
     return found
+
+
+def settings(trainer: Trainer, module: LightningModule, config: str) -> dict[str, Any]:
+    """All settings of a run, flat: those of the module, of its optimizers, of the data and of the run.
+
+    Args:
+        trainer: The Trainer.
+        module: Its module.
+        config: The configuration as YAML.
+    """
+    found = {"model": type(module).__name__, **flat(as_config(dict(module.hparams))["init_args"])}
+    for name, optimizer in zip(counted(module).trained, trainer.optimizers, strict=False):
+        place = f"{name}_optimizer" if f"{name}_optimizer" in found else "optimizer"
+        numbers = {key: value for key, value in optimizer.defaults.items() if type(value) in (int, float)}
+        pairs = {key: list(value) for key, value in optimizer.defaults.items() if isinstance(value, (tuple, list))}
+        found |= {place: type(optimizer).__name__, **flat(numbers | pairs, f"{place}.")}
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    if isinstance(data, Described):
+        found |= flat({"data": as_config(dict(data.hparams))})
+    run = yaml.safe_load(config)
+    return found | flat({key: value for key, value in (run or {}).items() if key not in OF_THE_FOLDER})
 
 
 class RunFolder(Callback):
@@ -149,7 +107,7 @@ class RunFolder(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Write the configuration after the first batch."""
         if not self._begun:
-            self._begin(trainer)
+            self._begin(trainer, pl_module)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Write the configuration again if the folder was removed, so that the run is not lost."""
@@ -160,13 +118,9 @@ class RunFolder(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the settings, so that TensorBoard shows them with the latest value of every metric."""
         if not self._begun:  # there was nothing to train
-            self._begin(trainer)
-        settings = flat(as_config(dict(pl_module.hparams))["init_args"])
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        if isinstance(data, Described):
-            settings |= flat({"data": as_config(dict(data.hparams))})
+            self._begin(trainer, pl_module)
         # without a list of columns: TensorBoard would use that of one run for all, and finds the columns by itself
-        _, start, end = summaries(settings, {})
+        _, start, end = summaries(settings(trainer, pl_module, self.config), {})
         for logger in tensorboards(trainer):
             for summary in (start, end):
                 logger.experiment.file_writer.add_summary(summary)
@@ -181,8 +135,8 @@ class RunFolder(Callback):
         """Unlock the folder."""
         self.teardown(trainer, pl_module, "fit")
 
-    def _begin(self, trainer: Trainer) -> None:
-        """Lock the folder and write the configuration.
+    def _begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lock the folder, and write the configuration there and to the loggers.
 
         Raises:
             InputError: Another process has begun a run there meanwhile.
@@ -196,8 +150,10 @@ class RunFolder(Callback):
             self._write()
             self._found = self.config
         for each in trainer.loggers:
-            if isinstance(each, RunLogger):
+            if isinstance(each, (RunLogger, RunTable)):
                 each.begun = True
+            elif not isinstance(each, (TensorBoardLogger, CSVLogger)):
+                each.log_hyperparams(settings(trainer, pl_module, self.config))
         hide_after(trainer, self._images)  # the values that a run logged after the checkpoint that is resumed
         for logger in tensorboards(trainer):
             logger.experiment.add_text("config", "    " + self.config.replace("\n", "\n    "))

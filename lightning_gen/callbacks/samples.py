@@ -20,7 +20,8 @@ from lightning_gen.training import GenerativeModule
 class SampleGrid(Callback):
     """Draws samples from the same latents, and reconstructs the same held-out images, at an interval and at the end.
 
-    The grids go to TensorBoard if it is the logger, with the count of images as the step, and to PNG files in `folder`,
+    The grids go to TensorBoard, and to loggers with a method ``log_image`` such as WandbLogger, with the count of
+    images as the step, and to PNG files in `folder`,
     such as ``samples-000150000.png`` and ``reconstructions-000150000.png`` (from left to right each original, the
     encoder's input if the model has a corruption, and the reconstruction). A conditional model has one class in each
     row, with its name beside it. Training does not change: the latents come from a generator of their own.
@@ -84,3 +85,6 @@ class SampleGrid(Callback):
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
                     logger.experiment.add_image(f"pictures/{name}", image, module.images_seen)
+                elif hasattr(logger, "log_image"):
+                    pixels = image.permute(1, 2, 0).numpy()
+                    logger.log_image(f"pictures/{name}", [pixels], step=module.images_seen)

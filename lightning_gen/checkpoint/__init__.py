@@ -16,6 +16,7 @@ from lightning_gen.checkpoint.descriptions import (
     foreign_modules,
 )
 from lightning_gen.checkpoint.files import (
+    FOLDER,
     AtomicCheckpointIO,
     check_whole,
     located,
@@ -32,6 +33,7 @@ from lightning_gen.checkpoint.weights import fit, named_as
 from lightning_gen.upgrades import aliases
 
 __all__ = [
+    "FOLDER",
     "AtomicCheckpointIO",
     "Described",
     "Undescribable",

@@ -13,13 +13,14 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from lightning_gen import signals
 from lightning_gen.callbacks import execution
-from lightning_gen.callbacks.run import leave_to_caller
-from lightning_gen.cli import processes
+from lightning_gen.callbacks.loggers import leave_to_caller
+from lightning_gen.cli import loggers, processes
 from lightning_gen.cli.dispatch import run
 from lightning_gen.cli.parser import root_error
 from lightning_gen.data import workers
 from lightning_gen.errors import InputError
 from lightning_gen.terminal import say
+from lightning_gen.training import quiet
 
 
 def silence() -> None:
@@ -27,15 +28,15 @@ def silence() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for text in (
-        ".*does not have many workers.*",  # the data are in memory
+        quiet.WORKERS,  # the data are in memory
         ".*GPU available but not used.*",
         ".*`srun` command is available.*",  # an interactive session on a cluster
-        ".*is smaller than the logging interval.*",
-        ".*in eval mode at the start of training.*",  # the averaged generator, on purpose
+        quiet.INTERVAL,
+        quiet.EVALUATION,  # the averaged generator, on purpose
         ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run
         ".*Be aware that when using `ckpt_path`.*",
         ".*could not find the monitored key.*",  # best.ckpt waits for the first validation
-        ".*LeafSpec.*",  # Lightning's own use of torch
+        quiet.LEAVES,  # Lightning's own use of torch
         "(?s).*JsonargparseDeprecationWarning.*",  # and of jsonargparse
         "(?s).*deprecated in v4.*",
     ):
@@ -73,8 +74,8 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def explanation(error: Exception) -> str | None:
-    """The explanation of an error of torch, in one sentence; None for an error that is not known."""
-    return processes.explanation(error) or execution.explanation(error)
+    """The explanation of an error of torch or of a logger, in one sentence; None for an error that is not known."""
+    return processes.explanation(error) or execution.explanation(error) or loggers.explanation(error)
 
 
 def exit_with(sentence: str, status: int = InputError.status) -> NoReturn:

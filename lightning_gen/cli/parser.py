@@ -7,11 +7,14 @@ from typing import Any, NoReturn
 import yaml
 from jsonargparse import set_dumper
 from lightning.pytorch.cli import LightningArgumentParser
+from lightning.pytorch.loggers import Logger
 
 from lightning_gen import private
 from lightning_gen.cli.help import IMPORT, PROGRAM, HelpFormatter
+from lightning_gen.cli.loggers import PLACE
 from lightning_gen.cli.messages import NO_ARGUMENTS, explain
 from lightning_gen.errors import InputError
+from lightning_gen.reflection import argument_names
 
 GIVEN: set[str | int] = {"fit"}
 """Arguments of a command that are not options: `dispatch.run` passes the function that runs `fit`."""
@@ -46,6 +49,17 @@ class Parser(LightningArgumentParser):
         if not self.exit_on_error:  # the parser of a part, inside that of the command
             super().error(message, ex)
         raise root_error(ex) or InputError(explain(message, self.option_names, self.arguments)) from None
+
+    def add_class_arguments(  # type: ignore[override]
+        self, theclass: type, nested_key: str | None = None, **options: Any
+    ) -> list[str]:
+        """Add the arguments of a class; a logger's folder need not be given, see `lightning_gen.cli.loggers`."""
+        follows = nested_key is None and issubclass(theclass, Logger) and PLACE in argument_names(theclass)
+        if not follows:
+            return super().add_class_arguments(theclass, nested_key, **options)
+        added = super().add_class_arguments(theclass, skip={*options.pop("skip", ()), PLACE}, **options)
+        self.add_argument(f"--{PLACE}", type=str | None, default=None, help="The run's folder if left out.")
+        return [*added, PLACE]
 
     @property
     def option_names(self) -> list[str]:

@@ -1,6 +1,6 @@
 """The commands that run a Trainer: ``fit``, ``validate``, ``test`` and ``predict``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,12 +9,12 @@ from jsonargparse import Namespace
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import BasePredictionWriter, Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import Logger
 from torch import nn
 
 import lightning_gen
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import private, recording
-from lightning_gen.callbacks import RunLogger
 from lightning_gen.cli import launch
 from lightning_gen.cli.argv import CommandLine
 from lightning_gen.cli.callbacks import run_callbacks
@@ -22,6 +22,7 @@ from lightning_gen.cli.checks import check_trainer
 from lightning_gen.cli.folders import check_folder
 from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, OUT, PROGRAM, HelpFormatter, shorten_help
 from lightning_gen.cli.links import Links, check_untyped
+from lightning_gen.cli.loggers import forget_place, other_loggers, run_loggers
 from lightning_gen.cli.options import COUNTS, add_run_options
 from lightning_gen.cli.parser import Parser, command_parser, first_line
 from lightning_gen.cli.part_help import part_asked, part_help
@@ -127,6 +128,8 @@ class CLI(LightningCLI):
         """Build the model, the data and the Trainer; the data may be built already, for links that read their shape."""
         described = self.config.clone()
         described[described.subcommand].data = self.links.built(self.settings.data)
+        if not isinstance(self.settings.trainer.logger, bool):
+            described[described.subcommand].trainer.logger = None  # `loggers` builds them
         try:
             self.config_init = self.parser.instantiate_classes(described)
         except ValueError as error:  # jsonargparse wraps what a constructor raises, once for each part around it
@@ -142,9 +145,7 @@ class CLI(LightningCLI):
         trainer, fits = settings.trainer, self.config.subcommand == "fit"
         if fits and settings.max_images is not None and trainer.max_epochs is None:
             kwargs["max_epochs"] = -1
-        if trainer.logger in (None, True):
-            run = RunLogger(settings.runs_dir, settings.name, version="", default_hp_metric=False)
-            kwargs["logger"] = run if fits and not trainer.barebones else False
+        kwargs["logger"] = list(self.loggers(fits)) or False
         given = as_list(trainer.callbacks)
         kwargs["callbacks"] = [*given, *run_callbacks(settings, given, self.folder, self.model, self.recipe, fits)]
         own_writer = any(isinstance(callback, BasePredictionWriter) for callback in given)
@@ -169,10 +170,24 @@ class CLI(LightningCLI):
             keep_memory()
         return built
 
+    def loggers(self, fits: bool) -> Iterator[Logger]:
+        """The loggers of the command: of `fit`, TensorBoard and those that the user names, unless that is none."""
+        chosen = self.settings.trainer.logger
+        given = [] if isinstance(chosen, bool) else as_list(chosen)
+        if chosen is False or (self.settings.trainer.barebones and not given):
+            return iter(())
+        if fits:
+            return run_loggers(given, self.folder, self.settings.name)
+        state = Path(self.settings.ckpt_path or "")
+        folder = state.parent.parent if state.parent.name == checkpoints.FOLDER else self.folder
+        return other_loggers(given, folder / self.config.subcommand, folder.name)
+
     def recipe(self) -> str:
         """The whole configuration as YAML: it starts a run like this one, without its checkpoint."""
         settings = self.settings.clone()
         settings.ckpt_path = None
+        for part in as_list(settings.trainer.logger):
+            forget_place(part)
         return self._subcommand_parsers["fit"].dump(settings, skip_unset=False)
 
 

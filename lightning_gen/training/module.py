@@ -31,6 +31,7 @@ from lightning_gen.training.finiteness import FiniteRecords
 from lightning_gen.training.first_batch import PixelsOnly, check_first_batch
 from lightning_gen.training.image_axis import ImageAxis, is_logged
 from lightning_gen.training.overhead import SkipUnused
+from lightning_gen.training.quiet import Quiet, leave_unsaid
 from lightning_gen.training.random_state import process_generator, random_state, set_random_state
 from lightning_gen.training.resume import Resumption, check_class, check_groups, check_optimizers, check_weights
 from lightning_gen.training.strategies import check_equal_sizes, check_precision, check_strategy, check_synchronized
@@ -70,6 +71,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
     """
 
     def __init__(self) -> None:
+        leave_unsaid()
         super().__init__()
         self.images_seen = 0
         self.batch_images = 0
@@ -234,7 +236,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
 
     def configure_callbacks(self) -> list[Callback]:
         """The callbacks of every training of the module."""
-        return [SkipUnused()]
+        return [SkipUnused(), Quiet(self)]
 
     def setup(self, stage: str) -> None:
         """Check the first batches again."""

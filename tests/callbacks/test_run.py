@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.data import DataLoader
 
 from lightning_gen.callbacks import ImageCheckpoint, MaxImages, Report, RunFolder, RunLogger
-from lightning_gen.callbacks.run import flat, leave_to_caller, python
+from lightning_gen.callbacks.loggers import leave_to_caller
+from lightning_gen.callbacks.run import flat, python, settings
 from lightning_gen.cli import main
 from lightning_gen.data import Digits
 from lightning_gen.errors import InputError
@@ -34,18 +36,34 @@ from lightning_gen.regularizers import KLDivergence
 from lightning_gen.schedules import Constant, Linear, Schedule
 
 
-def test_settings_are_flattened_without_what_is_not_set():
+def test_settings_are_flattened_with_all_that_another_run_could_set():
     nested = {
         "generator": {"class_path": "some.module.Generator", "init_args": {"width": 8, "widths": [4, 2]}},
-        "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"foreach": None}},
+        "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"foreach": None}, "dict_kwargs": {"lr": 0.1}},
         "ema": {"half_life_images": 5.0},
         "clip": None,
         "penalties": {"r1": {"class_path": "R1", "init_args": {"weight": 2.0}}},
+        "terms": {},
     }
     assert flat(nested) == {
-        **{"generator": "Generator", "generator.width": 8, "generator.widths": "[4, 2]", "optimizer": "Adam"},
-        **{"ema.half_life_images": 5.0, "penalties.r1": "R1", "penalties.r1.weight": 2.0},
+        **{"generator": "Generator", "generator.width": 8, "generator.widths": "[4, 2]"},
+        **{"optimizer": "Adam", "optimizer.foreach": "none", "optimizer.lr": 0.1},
+        **{"ema": "half_life_images", "ema.half_life_images": 5.0, "clip": "none"},
+        **{"penalties": "r1", "penalties.r1": "R1", "penalties.r1.weight": 2.0, "terms": "none"},
     }
+
+
+def test_an_optimizer_that_is_not_set_is_recorded_as_it_is(gan, trainer, tmp_path):
+    runs = {}
+    for name, optimizer in {"default": None, "same": partial(torch.optim.Adam, lr=2e-4, betas=[0.5, 0.999])}.items():
+        module = gan(generator_optimizer=optimizer)
+        runner = trainer(max_steps=1, limit_val_batches=0)
+        runner.fit(module, Digits(8))
+        runs[name] = settings(runner, module, "")
+    assert runs["default"] == runs["same"]
+    assert runs["same"]["generator_optimizer"] == "Adam"
+    assert runs["same"]["generator_optimizer.betas"] == "[0.5, 0.999]"
+    assert runs["same"]["discriminator_optimizer"] == "SGD"
 
 
 def test_the_configuration_is_written_when_training_starts(gan, trainer, tmp_path):

@@ -147,9 +147,34 @@ def test_hparams_are_the_settings_of_the_model_and_of_the_data(gan):
     expected = {"generator": "DCGANGenerator", "generator.width": 4, "objective": "NonSaturating", "penalties.r1": "R1"}
     expected |= {"penalties.r1.weight": 0.5, "generator_optimizer.lr": 4e-4, "discriminator.batch_norm": False}
     expected |= {"data": "Digits", "data.size": 8, "data.batch_size": 64}
+    expected |= {"model": "GANModule", "penalties": "r1", "generator_clip": "none", "max_images": IMAGES}
     assert {name: settings.get(name) for name in expected} == expected
     assert "None" not in settings.values()
+    assert not {"name", "runs_dir", "ckpt_path"} & settings.keys()
     assert not any("init_args" in name or "class_path" in name or name.startswith("_") for name in settings)
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    return recorded.hparams(recorded.events(recorded.fit(tmp_path_factory.mktemp("runs"), "usual", "gan/dcgan", 64)))
+
+
+@pytest.mark.parametrize(
+    ("words", "differing"),
+    [
+        (["--model.generator_optimizer.lr=0.1"], {"generator_optimizer.lr"}),
+        (["--model.generator_optimizer=SGD", "--model.generator_optimizer.lr=4e-4"], {"generator_optimizer"}),
+        (["--model.ema=null"], {"ema"}),
+        (["--model.generator_clip=1"], {"generator_clip"}),
+        ([recorded.PENALTY], {"penalties"}),
+        (["--data.val_fraction=0.2"], {"data.val_fraction"}),
+        (["--seed_everything=3", "--trainer.limit_val_batches=1"], {"seed_everything", "trainer.limit_val_batches"}),
+    ],
+)
+def test_the_settings_in_which_two_runs_differ_have_columns_that_do(usual, tmp_path, words, differing):
+    """TensorBoard opens HPARAMS on columns with several values among the runs that have the column."""
+    other = recorded.hparams(recorded.events(recorded.fit(tmp_path, "other", "gan/dcgan", 64, *words)))
+    assert {name for name in usual.keys() & other.keys() if usual[name] != other[name]} == differing
 
 
 def test_what_an_interrupted_run_wrote_after_its_checkpoint_is_hidden(tmp_path):
@@ -268,6 +293,9 @@ def test_hparams_shows_settings_and_latest_figures_of_both_runs(server, gan, vae
     assert {"generator.width", "encoder.width", "data.batch_size"} <= names, (
         "the settings of one run hide those of no other"
     )
+    first = [info["name"] for info in experiment["hparamInfos"] if info.get("differs")]
+    assert first == [info["name"] for info in experiment["hparamInfos"][: len(first)]], "the page shows the first five"
+    assert "model" in first
     columns = [{"metric": {"tag": "val/sliced_wasserstein"}}, {"metric": {"tag": "val/loss"}}]
     wanted = {"experimentName": "", "allowedStatuses": ["STATUS_SUCCESS"], "colParams": columns, "sliceSize": 10}
     groups = get(f"{server}/data/plugin/hparams/session_groups", **wanted)["sessionGroups"]
