@@ -134,14 +134,11 @@ def upgraded_arguments(given: Any, kind: type | None) -> Any:
 
 def added_arguments(kind: type, given: dict[Any, Any]) -> dict[str, Any]:
     """What version 0.1 did where today's class has an argument for it, for arguments that it wrote; see `ADDED`."""
+    tables = [ADDED[class_path(each)] for each in known() if issubclass(kind, each) and class_path(each) in ADDED]
+    if not tables:
+        return {}
     taken = set(argument_names(kind))
-    added = {
-        name: value
-        for each in known()
-        if issubclass(kind, each)
-        for name, value in ADDED.get(class_path(each), {}).items()
-        if name in taken
-    }
+    added = {name: value for table in tables for name, value in table.items() if name in taken}
     return added if added and set(given) == taken - set(added) else {}
 
 
