@@ -133,9 +133,7 @@ class CLI(LightningCLI):
         try:
             self.config_init = self.parser.instantiate_classes(described)
         except ValueError as error:  # jsonargparse wraps what a constructor raises, once for each part around it
-            cause = root_cause(error)
-            cause.__context__ = None
-            raise cause from None
+            raise root_cause(error) from None
         self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
         self.trainer = self.instantiate_trainer()
 
