@@ -306,16 +306,23 @@ def _holds(array: Path, report: Report, shape: Shape) -> bool:
     return checksum == report.checksum
 
 
-def _ahead(read: Callable[[Place], Result], paths: Iterable[Place]) -> Iterator[Result]:
-    """Read files in threads, in their order and a few ahead; Pillow decodes and resizes without the GIL."""
+def _ahead(read: Callable[[Place], Result], paths: Iterable[Place]) -> Generator[Result, None, None]:
+    """Read files in threads, in their order and a few ahead; Pillow decodes and resizes without the GIL.
+
+    Closed early, it reads no further file.
+    """
     ahead: deque[Future[Result]] = deque()
     with ThreadPoolExecutor() as pool:
-        for path in paths:
-            ahead.append(pool.submit(read, path))
-            if len(ahead) == READ_AHEAD:
+        try:
+            for path in paths:
+                ahead.append(pool.submit(read, path))
+                if len(ahead) == READ_AHEAD:
+                    yield ahead.popleft().result()
+            while ahead:
                 yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+        finally:
+            for reading in ahead:
+                reading.cancel()
 
 
 def _decode(
@@ -339,7 +346,11 @@ def _decode(
     def read(name: str) -> Source:
         return _read(folder / name, name, stamps[name], shape, pad, earlier)
 
-    with closing(_progress(_ahead(read, stamps), len(stamps), title)) as bar, replacing(array) as file:
+    with (
+        closing(_ahead(read, stamps)) as sources,
+        closing(_progress(sources, len(stamps), title)) as bar,
+        replacing(array) as file,
+    ):
         report, stopped = _write(file, folder, stamps, bar, shape)
         if stopped is not None and len(report.files) <= len(earlier.report.files if earlier else ()):
             raise stopped
