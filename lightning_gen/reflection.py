@@ -3,10 +3,10 @@
 import collections.abc
 import inspect
 import sys
+import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from types import ModuleType
 from typing import Any
 
 from jsonargparse import ArgumentParser
@@ -93,6 +93,24 @@ def resolved(function: Callable[..., Any], name: str) -> Any:
         return UNKNOWN
 
 
+def subclasses(kind: type) -> Iterator[Any]:
+    """The classes that are derived from a class, as far as they are imported, each before those derived from it."""
+    derived: list[Any] = kind.__subclasses__()
+    for each in derived:
+        yield each
+        yield from subclasses(each)
+
+
+def members(hint: Any) -> list[Any]:
+    """The members of a union; for other hints the hint alone."""
+    hint = getattr(hint, "__supertype__", getattr(hint, "__value__", hint))  # a NewType or a type alias
+    if typing.get_origin(hint) is typing.Annotated:
+        return members(typing.get_args(hint)[0])
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return [member for choice in typing.get_args(hint) for member in members(choice)]
+    return [type(None) if hint is None else hint]
+
+
 def imported(path: object) -> type | None:
     """The class at a dotted path, if its module is already imported; also a class within a class."""
     if not isinstance(path, str):
@@ -105,5 +123,5 @@ def imported(path: object) -> type | None:
     found: Any = sys.modules.get(module)
     for name in names:
         # not getattr: a module's __getattr__ could import something
-        found = vars(found).get(name) if isinstance(found, (ModuleType, type)) else None
+        found = vars(found).get(name) if isinstance(found, (types.ModuleType, type)) else None
     return found if isinstance(found, type) else None

@@ -8,12 +8,12 @@ what a class does.
 """
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from lightning_gen.deprecation import warn
 from lightning_gen.errors import InputError
-from lightning_gen.reflection import argument_names, class_path, hint_of, imported
+from lightning_gen.reflection import argument_names, class_path, hint_of, imported, subclasses
 
 OURS = "lightning_gen."
 
@@ -134,14 +134,11 @@ def upgraded_arguments(given: Any, kind: type | None) -> Any:
 
 def added_arguments(kind: type, given: dict[Any, Any]) -> dict[str, Any]:
     """What version 0.1 did where today's class has an argument for it, for arguments that it wrote; see `ADDED`."""
+    tables = [ADDED[class_path(each)] for each in known() if issubclass(kind, each) and class_path(each) in ADDED]
+    if not tables:
+        return {}
     taken = set(argument_names(kind))
-    added = {
-        name: value
-        for each in known()
-        if issubclass(kind, each)
-        for name, value in ADDED.get(class_path(each), {}).items()
-        if name in taken
-    }
+    added = {name: value for table in tables for name, value in table.items() if name in taken}
     return added if added and set(given) == taken - set(added) else {}
 
 
@@ -171,15 +168,8 @@ def class_of(path: Any, expected: type | None) -> type | None:
         return expected
     if "." in path:
         return imported(path)
-    return next((kind for kind in (*below(expected), *known()) if kind.__name__ == path), expected)
-
-
-def below(kind: type | None) -> Iterator[type]:
-    """The classes that are derived from one, as far as they are imported."""
-    derived: list[type] = [] if kind is None else kind.__subclasses__()
-    for each in derived:
-        yield each
-        yield from below(each)
+    near = [] if expected is None else subclasses(expected)
+    return next((kind for kind in (*near, *known()) if kind.__name__ == path), expected)
 
 
 def known(near: type = object) -> list[type]:

@@ -12,6 +12,7 @@ from lightning.pytorch import Trainer
 
 from lightning_gen import AutoencoderModule, GANModule, signals
 from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck
+from lightning_gen.cli import arguments
 from lightning_gen.networks import DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
 from lightning_gen.objectives import BernoulliLikelihood, NonSaturating
 from lightning_gen.regularizers import KLDivergence
@@ -30,6 +31,17 @@ def _listening():
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def _without_classes_of_other_tests(monkeypatch):
+    """A process that runs several files of tests has their classes on the command line, which no user has."""
+    every = arguments.subclasses
+
+    def below(base):
+        return (kind for kind in every(base) if "test" not in kind.__module__)
+
+    monkeypatch.setattr(arguments, "subclasses", below)
 
 
 @pytest.fixture(autouse=True)

@@ -44,8 +44,9 @@ ALLOWED = {
     *((name, "value", -3) for name in ("Masking", "PatchMasking")),  # any grey
 }
 """What looks out of range and is not."""
-OWN_TESTS = {"LPIPS", "Perceptual"}
-"""Built of networks that are given as files."""
+WRAPPERS = {"WrappedDecoder", "WrappedDiscriminator", "WrappedEncoder", "WrappedGenerator"}
+OWN_TESTS = {"LPIPS", "Perceptual", *WRAPPERS}
+"""Built of networks, which are given as files or made by the user."""
 
 
 def parts():

@@ -23,7 +23,7 @@ class AdaptiveWeight:
     a sample and the one here is a sum, whose gradient is D times as large. The same bound here is therefore 1e4 · D.
     With 1e4 alone, which version 0.1 had and which its checkpoints keep, the adversarial gradient of larger images is
     weaker than promised, from about 128 x 128 on. The code of latent diffusion, https://arxiv.org/abs/2112.10752, sums
-    over the pixels and has 1e4.
+    over the pixels and has 1e4: `largest=1e4`.
 
     Args:
         weight: Norm of the adversarial gradient in multiples of the objective's, or a schedule of it.

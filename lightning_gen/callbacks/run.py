@@ -239,7 +239,8 @@ class Report(Callback):
         grids = [callback for callback in trainer.callbacks if isinstance(callback, SampleGrid)]  # type: ignore[attr-defined]
         image_files = [path for grid in grids for path in grid.latest]
         data = trainer.datamodule  # type: ignore[attr-defined]
-        commands = ["evaluate"] if isinstance(data, DataModule) and len(data.test_set) else []
+        known = isinstance(data, DataModule) and sized_len(data.train_set) and sized_len(data.test_set)
+        commands = ["evaluate"] if known else []
         commands += ["sample"] if counted(pl_module).has_prior else []
         done = counted(pl_module).images_seen
         if not images:

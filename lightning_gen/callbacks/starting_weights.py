@@ -8,10 +8,9 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen.checkpoint import check_finite
+from lightning_gen.callbacks.lengths import counted
 from lightning_gen.errors import InputError
 from lightning_gen.terminal import say
-from lightning_gen.training import GenerativeModule
 
 NAMED = 3
 """Number of tensors of one kind that the message names."""
@@ -39,11 +38,10 @@ class StartingWeights(Callback):
         if stage != "fit" or trainer.ckpt_path is not None:
             return
         weights = checkpoints.read_weights(self.path)
-        check_finite(pl_module, weights)
-        if isinstance(pl_module, GenerativeModule):
-            for network in pl_module.averaged:
-                trained = {name: weight for name, weight in weights.items() if name.startswith(f"{network}.")}
-                weights = {name.replace(network, f"{network}_ema", 1): trained[name] for name in trained} | weights
+        checkpoints.check_finite(pl_module, weights)
+        for network in counted(pl_module).averaged:
+            trained = {name: weight for name, weight in weights.items() if name.startswith(f"{network}.")}
+            weights = {name.replace(network, f"{network}_ema", 1): trained[name] for name in trained} | weights
         found = checkpoints.fit(pl_module, weights)
         if not found.taken:
             raise InputError(

@@ -26,7 +26,7 @@ from lightning_gen.checkpoint.descriptions import PLAIN, loading
 from lightning_gen.checkpoint.trusted import trusted
 from lightning_gen.errors import InputError
 from lightning_gen.memory import Budget
-from lightning_gen.reflection import UNKNOWN, argument_hints, imported, required_arguments, var_keyword
+from lightning_gen.reflection import UNKNOWN, argument_hints, imported, members, required_arguments, var_keyword
 from lightning_gen.spelling import suggest
 
 Owner = TypeVar("Owner")
@@ -220,16 +220,6 @@ class Reader:
                 "package nor of your own code, and was not loaded: if you trust the file, name the module with "
                 f"--import {kind.__module__}, in Python by lightning_gen.checkpoint.trust({kind.__module__!r})"
             )
-
-
-def members(hint: Any) -> list[Any]:
-    """The members of a union; for other hints the hint alone."""
-    hint = getattr(hint, "__supertype__", getattr(hint, "__value__", hint))  # a NewType or a type alias
-    if typing.get_origin(hint) is typing.Annotated:
-        return members(typing.get_args(hint)[0])
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return [member for choice in typing.get_args(hint) for member in members(choice)]
-    return [type(None) if hint is None else hint]
 
 
 def results(choices: list[Any]) -> list[Any]:

@@ -17,7 +17,7 @@ from lightning.pytorch import Trainer
 
 from lightning_gen.cli import recipes
 from lightning_gen.data import DataModule
-from lightning_gen.reflection import argument_names, hint_of, imported
+from lightning_gen.reflection import argument_names, hint_of, imported, members, subclasses
 from lightning_gen.training import GenerativeModule
 from lightning_gen.upgrades import upgraded_path
 
@@ -65,7 +65,7 @@ def choices(base: type) -> dict[str, type]:
     found: dict[str, type] = {}
     if can_be_given(base, base):
         found[base.__name__] = base
-    for kind in below(base):
+    for kind in subclasses(base):
         if can_be_given(kind, base):
             found.setdefault(kind.__name__, kind)
     return found
@@ -77,14 +77,6 @@ def can_be_given(kind: type, base: type) -> bool:
     incomplete = inspect.isabstract(kind) or (kind is base and not ours)
     hidden = any(f"{kind.__module__}.".startswith(f"{module}.") for module in NO_CHOICE)
     return not (incomplete or kind.__name__.startswith("_") or hidden or kind.__name__ in NO_CHOICES)
-
-
-def below(base: type) -> Iterator[type]:
-    """The classes that are derived from one."""
-    derived: list[type] = base.__subclasses__()
-    for kind in derived:
-        yield kind
-        yield from below(kind)
 
 
 def class_named(name: Any, among: Iterable[type]) -> type | None:
@@ -126,20 +118,17 @@ class Argument:
     @property
     def named_parts(self) -> bool:
         """Whether it takes several parts by names, as ``model.objective`` of an autoencoder does."""
-        members = typing.get_args(self.hint) if is_union(self.hint) else (self.hint,)
-        return bool(self.bases) and any(typing.get_origin(each) is dict for each in members)
+        return bool(self.bases) and any(typing.get_origin(each) is dict for each in members(self.hint))
 
     @property
     def several(self) -> bool:
         """Whether it takes a list of parts."""
-        members = typing.get_args(self.hint) if is_union(self.hint) else (self.hint,)
-        return bool(self.bases) and any(typing.get_origin(each) is list for each in members)
+        return bool(self.bases) and any(typing.get_origin(each) is list for each in members(self.hint))
 
     @property
     def plain(self) -> bool:
         """Whether it takes plain data, alone or beside parts."""
-        members = typing.get_args(self.hint) if is_union(self.hint) else (self.hint,)
-        return any(not bases(each) and each is not type(None) for each in members)
+        return any(not bases(each) and each is not type(None) for each in members(self.hint))
 
     @property
     def called_with(self) -> int:

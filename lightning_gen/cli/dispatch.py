@@ -50,6 +50,7 @@ def run(argv: list[str]) -> None:
     signature = inspect.signature(command)
     if {"checkpoint", "data"} <= signature.parameters.keys():
         own = with_stored_data(own)
+    parser.arguments = Arguments(options=own)
     given = vars(parser.parse_args(own))
     call = signature.bind_partial(
         **{name: configured(value) if isinstance(value, Namespace) else value for name, value in given.items()}

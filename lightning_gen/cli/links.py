@@ -1,18 +1,17 @@
 """Arguments that follow from other parts, filled in while the command line is parsed."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
-from lightning_gen.checkpoint.rebuilding import members
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link
 from lightning_gen.memory import Budget
 from lightning_gen.recording import built
-from lightning_gen.reflection import UNKNOWN, hint_of, imported, required_arguments
+from lightning_gen.reflection import UNKNOWN, hint_of, imported, members, required_arguments, subclasses
 from lightning_gen.training import GenerativeModule
 
 
@@ -24,7 +23,7 @@ class Links:
 
     def add(self, parser: LightningArgumentParser) -> None:
         """Link the arguments in `GenerativeModule.links`, of every imported module."""
-        targets = dict.fromkeys(link.target for kind in known() for link in kind.links)
+        targets = dict.fromkeys(link.target for kind in subclasses(GenerativeModule) for link in kind.links)
         for target in targets:
             place = f"model.init_args.{target.replace('.', '.init_args.')}"
             parser.link_arguments(("data", "model"), place, compute_fn=self.asking(target))
@@ -84,13 +83,6 @@ class ConfiguredParts:
         return None
 
 
-def known(kind: type[GenerativeModule] | None = None) -> Iterator[type[GenerativeModule]]:
-    """The imported subclasses of a module class, or of `GenerativeModule`."""
-    for below in (kind or GenerativeModule).__subclasses__():
-        yield below
-        yield from known(below)
-
-
 def link_of(kind: type | None, target: str) -> Link | None:
     """The link of a class for an argument; None without one, or for a class that is no `GenerativeModule`.
 
@@ -98,7 +90,7 @@ def link_of(kind: type | None, target: str) -> Link | None:
     """
     if kind is None or not issubclass(kind, GenerativeModule):
         return None
-    links = kind.links or tuple(link for each in known() for link in each.links)
+    links = kind.links or tuple(link for each in subclasses(GenerativeModule) for link in each.links)
     return next((link for link in links if link.target == target), None)
 
 

@@ -71,7 +71,8 @@ def unknown_argument(message: str, options: Sequence[str], arguments: Arguments)
     known: list[str] = argument_names(kind) if kind else []
     owner = kind.__name__ if kind else "the recipe"
     part = arguments.at(place_of(message))
-    if part is not None and part.kind is None and not part.named_parts and part.choices:
+    has_class = part is None or part.named_parts or (kind is not None and issubclass(kind, tuple(part.bases)))
+    if part is not None and part.choices and not has_class:
         return f"--{part.name}: {class_first(argument, part)}"
     meant = argument_meant(argument, known, part, options)
     return f"{owner} has no argument '{shortened(argument)}'{meant}"

@@ -11,6 +11,7 @@ import torch
 from lightning_gen.commands.samplers import chosen_sampler
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.commands.trained import Trained
+from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium
 from lightning_gen.media.rows import ROWS, Rows, class_name, rows_of
@@ -18,6 +19,7 @@ from lightning_gen.memory import available
 from lightning_gen.outputs import PNG, check_place
 from lightning_gen.paths import written
 from lightning_gen.records import Shape
+from lightning_gen.samplers import SAMPLERS
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
 
@@ -34,6 +36,7 @@ def sample(
     truncation: float | None = None,
     standing_batches: int = 0,
     sampler: str | None = None,
+    data: DataModule | None = None,
 ) -> None:
     """Draw samples from a trained model; only the checkpoint is needed.
 
@@ -50,6 +53,8 @@ def sample(
         standing_batches: Batches over which BatchNorm's statistics are measured again before drawing, for GANs.
         sampler: Distribution of an autoencoder's codes: prior, gmm or flow; its prior if left out. The last two are
             fitted to its codes, so that models without a prior can draw samples too.
+        data: The data whose codes a sampler is fitted to; the training data if left out. Its options alone, such as
+            --data.folder, change those of the training data.
 
     Raises:
         InputError: The checkpoint cannot be read, or the model cannot draw these samples.
@@ -60,12 +65,14 @@ def sample(
     module, medium = trained.module, trained.medium
     replaced = check_target(target, medium, n, trained.described_data)
     check_draw(module, n, labels, truncation, standing_batches)
+    if data is not None and (sampler is None or SAMPLERS.get(sampler, sampler) is None):
+        raise InputError("--data are what a sampler is fitted to: add --sampler gmm or flow, or leave --data out")
     check_memory(module.data_shape, medium, n, target)
     asked = None if labels is None else module.class_indices(labels)
     explain_numbers(labels, module.class_names or ())
     rows = rows_in(target, module, n, asked)
     wanted = asked if rows is None else rows.labels
-    given = {"truncation": truncation, "sampler": chosen_sampler(trained, sampler)}
+    given = {"truncation": truncation, "sampler": chosen_sampler(trained, sampler, data)}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     generator = torch.Generator().manual_seed(seed)
     if standing_batches:

@@ -47,7 +47,6 @@ FORMAT = 2  # part of the key of a cache: raise it when the same file is decoded
 READ_AHEAD = 64  # files
 BLOCK = 2**18  # bytes that are read at a time
 LISTED = 20  # images that a message names
-HALF = 16  # characters of the digests in the name of a cache
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -145,11 +144,12 @@ class Earlier:
         return cls(report, np.load(array, mmap_mode="r") if rows else np.empty(0), rows)
 
     def find(self, name: str, *, stamp: str = "", contents: str = "") -> "Source | None":
-        """The image of a name, if its file has the stamp or the contents; otherwise None."""
+        """The image of a name, if it was decoded and its file has the stamp or the contents; otherwise None."""
         entry = self.report.files.get(name)
-        if entry is None or not ((stamp and entry.stamp == stamp) or (contents and entry.contents == contents)):
+        if entry is None or entry.problem is not None:
             return None
-        return Source(entry, None if entry.problem is not None else self.pixels[self.rows[name]])
+        same = (stamp and entry.stamp == stamp) or (contents and entry.contents == contents)
+        return Source(entry, self.pixels[self.rows[name]]) if same else None
 
 
 class Source(NamedTuple):
@@ -196,14 +196,16 @@ def decode(
             written.
     """
     cache = expanded(cache_dir) if cache_dir else default_cache_dir()
-    place, stem = _place(folder, shape, pad), _digest([repr(list(names)).encode()])[:HALF]
+    place, stem = _place(folder, shape, pad), _digest(list(names))
     array, beside = (cache / f"{place}{stem}{suffix}" for suffix in (".npy", ".json"))
-    stamps = {name: _digest([repr(_stamp(folder / name)).encode()])[:HALF] for name in names}
+    stamps = {name: _digest(_stamp(folder / name)) for name in names}
     report = Report.read(beside)
     whole = report is not None and _holds(array, report, shape)
     if beside.exists() and not whole:
         say(f"the decoded images of {folder} in {cache} are damaged and are made again", sys.stderr)
     current = _current(report, beside, folder, stamps) if report is not None and whole else None
+    if current is not None and on_error == "raise" and _decodable(folder, current.skipped, shape, pad):
+        current = None  # what kept them from being decoded was not in the files
     if current is None:
         found = [(report, array)] if report is not None and whole else _others(cache, place, shape)
         earlier = next((Earlier.open(*each) for each in found), None)
@@ -226,7 +228,7 @@ def default_cache_dir() -> Path:
 
 def _place(folder: Path, shape: Shape, pad: bool) -> str:
     """The start of the names of all caches of a folder."""
-    return _digest([repr((FORMAT, str(folder.resolve()), shape, pad)).encode()])[:HALF]
+    return _digest((FORMAT, str(folder.resolve()), shape, pad))
 
 
 def _stamp(path: Path) -> Stamp | None:
@@ -238,11 +240,8 @@ def _stamp(path: Path) -> Stamp | None:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def _digest(parts: Iterable[bytes]) -> str:
-    found = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        found.update(part)
-    return found.hexdigest()
+def _digest(value: object) -> str:
+    return hashlib.blake2b(repr(value).encode(), digest_size=8).hexdigest()
 
 
 def _content(path: Path) -> str:
@@ -275,6 +274,11 @@ def _current(report: Report, beside: Path, folder: Path, stamps: dict[str, str])
     return report
 
 
+def _decodable(folder: Path, names: Iterable[str], shape: Shape, pad: bool) -> bool:
+    """Whether one of some images can be decoded."""
+    return any(_read(folder / name, name, "", shape, pad, None).image is not None for name in names)
+
+
 def _others(cache: Path, place: str, shape: Shape) -> Iterator[tuple[Report, Path]]:
     """Intact arrays of the same folder with other files, the latest first."""
     for beside in sorted(cache.glob(f"{place}*.json"), key=lambda path: (_stamp(path) or (0, 0))[1], reverse=True):
@@ -302,16 +306,23 @@ def _holds(array: Path, report: Report, shape: Shape) -> bool:
     return checksum == report.checksum
 
 
-def _ahead(read: Callable[[Place], Result], paths: Iterable[Place]) -> Iterator[Result]:
-    """Read files in threads, in their order and a few ahead; Pillow decodes and resizes without the GIL."""
+def _ahead(read: Callable[[Place], Result], paths: Iterable[Place]) -> Generator[Result, None, None]:
+    """Read files in threads, in their order and a few ahead; Pillow decodes and resizes without the GIL.
+
+    Closed early, it reads no further file.
+    """
     ahead: deque[Future[Result]] = deque()
     with ThreadPoolExecutor() as pool:
-        for path in paths:
-            ahead.append(pool.submit(read, path))
-            if len(ahead) == READ_AHEAD:
+        try:
+            for path in paths:
+                ahead.append(pool.submit(read, path))
+                if len(ahead) == READ_AHEAD:
+                    yield ahead.popleft().result()
+            while ahead:
                 yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+        finally:
+            for reading in ahead:
+                reading.cancel()
 
 
 def _decode(
@@ -335,7 +346,11 @@ def _decode(
     def read(name: str) -> Source:
         return _read(folder / name, name, stamps[name], shape, pad, earlier)
 
-    with closing(_progress(_ahead(read, stamps), len(stamps), title)) as bar, replacing(array) as file:
+    with (
+        closing(_ahead(read, stamps)) as sources,
+        closing(_progress(sources, len(stamps), title)) as bar,
+        replacing(array) as file,
+    ):
         report, stopped = _write(file, folder, stamps, bar, shape)
         if stopped is not None and len(report.files) <= len(earlier.report.files if earlier else ()):
             raise stopped

@@ -155,12 +155,7 @@ class Loader:
             cast("Dataset[Batch]", dataset),
             batch_sampler=self.batch_sampler,
             collate_fn=_as_it_is,
-            num_workers=num_workers,
-            persistent_workers=num_workers > 0,
-            worker_init_fn=leave_to_parent,
-            pin_memory=torch.cuda.is_available(),
-            # Without it torch would draw a number from the global generator in every epoch.
-            generator=seeded(seed),
+            **loading(num_workers, seed),
         )
         self.prefetched: Callable[[], int] = int
         self._epoch = epoch
@@ -233,16 +228,21 @@ def stream(
         InputError: `batch_size` is no multiple of `world_size`.
     """
     check_divisible(batch_size, world_size)
-    return DataLoader(
-        samples,
-        batch_size // world_size,
-        drop_last=drop_last,
-        num_workers=num_workers,
-        persistent_workers=num_workers > 0,
-        worker_init_fn=leave_to_parent,
-        pin_memory=torch.cuda.is_available(),
-        generator=seeded(seed),
-    )
+    return DataLoader(samples, batch_size // world_size, drop_last=drop_last, **loading(num_workers, seed))
+
+
+def loading(num_workers: int, seed: int) -> dict[str, Any]:
+    """How torch's loaders load: in worker processes, with pinned memory for a GPU and a generator of their own.
+
+    Without the generator torch would draw a number from the global one in every epoch.
+    """
+    return {
+        "num_workers": num_workers,
+        "persistent_workers": num_workers > 0,
+        "worker_init_fn": leave_to_parent,
+        "pin_memory": torch.cuda.is_available(),
+        "generator": seeded(seed),
+    }
 
 
 def check_divisible(batch_size: int, world_size: int) -> None:

@@ -46,8 +46,8 @@ class GANModule(AlternatingModule):
     Generative Adversarial Nets, Goodfellow et al. 2014 (https://arxiv.org/abs/1406.2661), Algorithm 1.
 
     Args:
-        generator: Latents ``(n, latent_dim)`` to samples ``(n, *shape)``. Any module with
-            a `latent_dim` will do; see `WrappedGenerator`.
+        generator: Latents ``(n, latent_dim)`` to samples ``(n, *shape)``. Any module with a `latent_dim` will do; see
+            `WrappedGenerator`.
         discriminator: Samples ``(n, *shape)`` to logits ``(n / packing,)``. Any module will do; see
             `WrappedDiscriminator`.
         objective: The losses of both networks, from both logits.

@@ -251,7 +251,8 @@ def main() -> None:
     print(gallery.markdown(["", *columns], cells))
     if options.record:
         commands = {row.label: f"{row.options} {table.setting}".strip() for row in rows}
-        gallery.record(options.table, measured, commands, f"one thread a run, seeds {', '.join(map(str, seeds))}")
+        listed = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+        gallery.record(options.table, measured, commands, f"one thread a run, {listed}")
     if options.image is not None:
         save(reconstructions([options.folder / options.table / name_of(row, 0) for row in rows]), options.image)
 

@@ -92,9 +92,14 @@ PUBLISHED = {
         "model.optimizer.eps": 1e-4,
     },
     "autoencoder/hierarchical_vae": {"model.bottleneck.latent_dims": [64, 32, 16, 8, 4]},
-    "autoencoder/kl": {"model.objective.kl.weight": 1e-6, "model.adversarial_weight.weight": 0.5},
+    "autoencoder/kl": {
+        "model.objective.kl.weight": 1e-6,
+        "model.adversarial_weight.weight": 0.5,
+        "model.adversarial_weight.largest": 1e4,
+    },
     "autoencoder/vq_gan": {
         "model.adversarial_weight.weight": 0.8,
+        "model.adversarial_weight.largest": None,  # 1e4 beside a mean, which this stands for
         "model.objective.commitment.weight": 0.25,
         "model.bottleneck.codes": 1024,
         "model.autoencoder_optimizer.betas": [0.5, 0.9],

@@ -312,6 +312,21 @@ def test_data_that_are_not_found_are_named_by_one_option(run, capsys, tmp_path, 
     assert card["data"]["init_args"]["batch_size"] == 8, "its other arguments are those of the training"
 
 
+def test_a_sampler_can_be_fitted_to_data_that_were_moved(run, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "project" / "images").rename(tmp_path / "moved")
+    words = ["sample", str(run), "--n=2", "--out=x.npy"]
+    with pytest.raises(SystemExit):
+        main([*words, "--sampler=gmm"])
+    assert "there is no folder images: set --data.folder to the folder" in capsys.readouterr().err
+    main([*words, "--sampler=gmm", "--data.folder=moved"])
+    assert "names other data: the sampler is not stored there" in capsys.readouterr().out
+    for unused in ([], ["--sampler=prior"]):
+        with pytest.raises(SystemExit):
+            main([*words, *unused, "--data.folder=moved"])
+        assert "add --sampler gmm or flow, or leave --data out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [["--data.folder", "others"], ["--data.folder=others", "--data.val_fraction=0.3"]])
 def test_options_of_data_alone_change_those_of_the_checkpoint(run, capsys, words):
     for argv in ([run, *words], [*words, run]):

@@ -358,6 +358,22 @@ class TestWhatIsDecodedIsKept:
         assert levels(images) == ([0, 1, 7, 3, 4] if remedy is repaired else [0, 1, 3, 4])
         assert ("4 of" in capsys.readouterr().err) == (remedy is not None)
 
+    def test_an_image_that_failed_for_another_reason_than_its_file_is_tried_again(self, tmp_path, monkeypatch, opened):
+        folder, cache = tmp_path / "images", str(tmp_path / "cache")
+        names = numbered(folder, 5)
+
+        def exhausted(path, *arguments):
+            if path.name == names[2]:
+                raise MemoryError
+            return read_image(path, *arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("lightning_gen.data.cache.read_image", exhausted)
+            with pytest.raises(InputError, match=r"0002\.png cannot be decoded \(MemoryError\)"):
+                decode(folder, names, (1, 8, 8), cache_dir=cache)
+        assert levels(decode(folder, names, (1, 8, 8), cache_dir=cache)) == [0, 1, 2, 3, 4]
+        assert set(opened) == {names[2]}
+
     def test_new_images_alone_are_decoded_and_others_keep_their_rows(self, tmp_path, opened):
         folder, cache = tmp_path / "images", str(tmp_path / "cache")
         names = numbered(folder, 6)
@@ -397,7 +413,7 @@ class TestWhatIsDecodedIsKept:
         )
         images = decode(folder, names, (1, 8, 8), cache_dir=cache, on_error="skip")
         assert levels(images) == [level for level in range(count) if level != 3]
-        assert sorted(decoded) == names[100:]
+        assert sorted(decoded) == [names[3], *names[100:]], "the broken one is tried again"
 
     def test_an_interrupted_call_loses_nothing_of_an_earlier_one(self, tmp_path, monkeypatch, opened):
         folder, cache = tmp_path / "images", str(tmp_path / "cache")
