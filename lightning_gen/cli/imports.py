@@ -42,7 +42,7 @@ def import_module(name: str) -> None:
     Raises:
         InputError: There is no such module, or its code raises an error.
     """
-    if not name or name.startswith(".") or os.sep in name:
+    if not name or name.startswith(".") or name.endswith(".py") or os.sep in name:
         raise InputError(f"--import '{name}' is no name of a module: {correct_name(name)}")
     try:
         importlib.import_module(name)
@@ -59,8 +59,6 @@ def import_module(name: str) -> None:
 
 def not_found(name: str, error: ModuleNotFoundError) -> str:
     """What to do where a module, or one that it imports, is not found."""
-    if name.endswith(".py"):
-        return correct_name(name)
     if f"{name}.".startswith(f"{error.name}."):
         return "run from the folder that holds it, or install it"
     return f"{name} imports it: install it, or run from the folder that holds it"

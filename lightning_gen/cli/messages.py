@@ -84,6 +84,8 @@ def missing(message: str) -> str | None:
     if found is None:
         return None
     kind, argument = found
+    if kind is None and argument == "checkpoint":
+        return "name a checkpoint or the folder of a run after the command, such as runs/mine"
     if kind is None:
         return f"'{argument}' is needed, which was not given: add it to the command"
     return f"{kind.__name__} needs '{argument}', which was not given: add it to the command or to the recipe"
@@ -179,4 +181,7 @@ def wrong_value(message: str) -> str | None:
     wanted = " or ".join(
         re.sub(r"<class '(?:\w+\.)*(\w+)'>|typing\.Literal\[([^]]*)\]", r"\1\2", kind) for kind in expected
     )
-    return f"{option_of(message)}expected {wanted} and got {given[-1].split('. Got value')[0].strip()}"
+    value = given[-1].split(". Got value")[0].strip()
+    whole = re.fullmatch(r"(\d+)\.0", value) if "int" in wanted.split(" or ") else None
+    remedy = f": write {whole[1]}" if whole else ""
+    return f"{option_of(message)}expected {wanted} and got {value}{remedy}"

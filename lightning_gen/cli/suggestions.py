@@ -87,12 +87,13 @@ def argument_meant(argument: str, known: Sequence[str], part: Argument | None, o
     if own:
         return f"; did you mean {' or '.join(map(repr, own))}?"
     place = "" if part is None else part.name
-    elsewhere = same_word(f"{place}.{argument}", options)
+    elsewhere = [each for each in same_word(f"{place}.{argument}", options) if each != f"{place}.{argument}"]
+    others = [] if part is None else [name for name, kind in part.choices.items() if argument in argument_names(kind)]
     if elsewhere or part is None:
         return listed(elsewhere)
-    others = [name for name, kind in part.choices.items() if argument in argument_names(kind)]
     if others:
-        return f", which {' and '.join(others[:MOST])} {'has' if len(others) == 1 else 'have'}"
+        has = "has" if len(others) == 1 else "have"
+        return f", which {' and '.join(others[:MOST])} {has}: give --{place} {others[0]} before it"
     return f": --{place}.help lists what it takes"
 
 

@@ -37,7 +37,7 @@ def here(tmp_path, monkeypatch):
         ("mine", "open('data.csv')", "with FileNotFoundError: [Errno 2] No such file or directory: 'data.csv'"),
         ("mine", "def f(): f()\nf()", "with RecursionError"),
         ("mine", "from os import nothing", "with ImportError: cannot import name 'nothing' from 'os'"),
-        ("mine.py", "x = 1", "'mine' is not a package; give mine"),
+        ("mine.py", "x = 1", "is no name of a module: give mine"),
         ("./mine.py", "x = 1", "--import './mine.py' is no name of a module: give mine"),
         ("parts/mine.py", "x = 1", "--import 'parts/mine.py' is no name of a module: give parts.mine"),
         (".mine", "x = 1", "--import '.mine' is no name of a module: give mine"),
