@@ -1,9 +1,13 @@
 """Autoencoders and GANs on PyTorch Lightning: parts that combine freely, correct on several GPUs, with exact resume."""
 
-from lightning_gen.errors import InputError
-from lightning_gen.modules import AdversarialAutoencoderModule, AutoencoderModule, GANModule
-from lightning_gen.records import Batch, Code, Reconstruction
-from lightning_gen.training import EMA, AlternatingModule, GenerativeModule
+from lightning_gen.environment import forget_empty_ranks
+
+forget_empty_ranks()  # before Lightning is imported
+
+from lightning_gen.errors import InputError  # noqa: E402
+from lightning_gen.modules import AdversarialAutoencoderModule, AutoencoderModule, GANModule  # noqa: E402
+from lightning_gen.records import Batch, Code, Reconstruction  # noqa: E402
+from lightning_gen.training import EMA, AlternatingModule, GenerativeModule  # noqa: E402
 
 __version__ = "0.2.0"
 

@@ -10,8 +10,10 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     """A path with ``~`` replaced by the home folder.
 
     Raises:
-        InputError: There is no home folder.
+        InputError: There is no home folder, or no path can have these characters.
     """
+    if "\0" in os.fspath(path):
+        raise InputError(f"{path} holds a character that no path can have: give another path")
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -38,7 +40,7 @@ def local(path: str) -> str:
     found = os.fspath(expanded(path))
     if path.startswith("http") or "://" in path or "::" in path:
         raise InputError(f"{path} would be read as a URL: give a path on this machine that begins otherwise")
-    return found
+    return unicode(found, path)
 
 
 def run_name(name: str) -> str:
@@ -54,4 +56,23 @@ def run_name(name: str) -> str:
         raise InputError(f"--name {name} leads out of the folder of all runs: choose that with --runs_dir")
     if "::" in name or max(len(os.fsencode(part)) for part in parts) > 255:
         raise InputError(f"--name {name[:40]} cannot be the name of a folder: give a shorter one, without '::'")
-    return name
+    if "\0" in name:
+        raise InputError(f"--name {name} holds a character that no folder can have: give another name")
+    return unicode(name, f"--name {name}")
+
+
+def unicode(path: str, called: str) -> str:
+    """A path that is text in Unicode, as YAML and TensorBoard need it.
+
+    Args:
+        path: The path; Python writes bytes in it that are no text as characters that cannot be encoded.
+        called: What it is called in messages.
+
+    Raises:
+        InputError: It is not.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{called} is not written in Unicode: give a name or a folder that is") from error
+    return path

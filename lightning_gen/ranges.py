@@ -32,8 +32,8 @@ class Range:
     below: bool = False
     whole: bool = False
 
-    def __contains__(self, value: float) -> bool:
-        if not (isinstance(value, Integral) or (math.isfinite(value) and not self.whole)):
+    def __contains__(self, value: float | None) -> bool:
+        if value is None or not (isinstance(value, Integral) or (math.isfinite(value) and not self.whole)):
             return False
         low = self.low < value if self.above else self.low <= value
         return low and (value < self.high if self.below else value <= self.high)
@@ -43,6 +43,7 @@ FINITE = Range("that is finite")
 ABOVE_0 = Range("above 0", low=0, above=True)
 FROM_0 = Range("of at least 0", low=0)
 SHARE = Range("from 0 to 1", low=0, high=1)
+SHARE_ABOVE_0 = Range("above 0 and up to 1", low=0, high=1, above=True)
 BELOW_1 = Range("from 0 to below 1", low=0, high=1, below=True)
 COUNT = Range("of at least 1", low=1, whole=True)
 COUNT_FROM_0 = Range("of at least 0", low=0, whole=True)

@@ -12,7 +12,19 @@ ORDER = (
     *("__main__", "cli", "commands", "bench", "evaluation", "callbacks"),
     *("__init__", "modules", "training", "metrics", "data", "media", "checkpoint"),
     *("samplers", "adversaries", "regularizers", "augmentations", "objectives", "bottlenecks", "networks"),
-    *("pictures", "outputs", "files", "paths", "terminal", "signals", "links", "spelling"),
+    *(
+        "pictures",
+        "outputs",
+        "contents",
+        "files",
+        "paths",
+        "memory",
+        "system",
+        "terminal",
+        "signals",
+        "links",
+        "spelling",
+    ),
     *(
         "terms",
         "priors",
@@ -26,6 +38,7 @@ ORDER = (
         "recording",
         "contexts",
         "errors",
+        "environment",
     ),
 )
 """Rooms, the top-level packages and files, from top to bottom; ``__init__`` is what users import the modules from."""

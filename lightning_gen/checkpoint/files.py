@@ -1,6 +1,8 @@
 """Checkpoint files: they are read as data, after their checksums were compared, and written atomically."""
 
 import os
+import pickle
+import re
 import zipfile
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,14 +16,24 @@ from torch import Tensor
 from lightning_gen import files
 from lightning_gen.checkpoint.archives import Damaged, check_archive
 from lightning_gen.checkpoint.rebuilding import rebuild
+from lightning_gen.contents import PICKLE, ZIP, content_of, start_of
 from lightning_gen.errors import InputError
 from lightning_gen.networks.layers import MEMORY_FORMATS, set_memory_format
+from lightning_gen.system import explaining, shortened
 from lightning_gen.upgrades import upgraded, upgraded_checkpoint
 
 FOLDER, LAST = "checkpoints", "last.ckpt"
 """The folder of checkpoints in that of a run, and the file of its last state."""
 
 Restored = TypeVar("Restored", bound=LightningModule)
+
+ANOTHER = "use another one, such as checkpoints/last.ckpt of the run"
+ENTRIES = {
+    **dict.fromkeys(("callbacks", "loops", "lightning_gen", "datamodule_hyper_parameters"), dict),
+    **dict.fromkeys(("optimizer_states", "lr_schedulers", "processes"), list),
+    **dict.fromkeys(("epoch", "global_step", "images_seen"), int),
+}
+"""The kinds of the entries of a checkpoint, and of those below ``lightning_gen``."""
 
 
 def read(path: str | os.PathLike[str], device: Any = "cpu") -> dict[str, Any]:
@@ -45,6 +57,7 @@ def read(path: str | os.PathLike[str], device: Any = "cpu") -> dict[str, Any]:
             f"{path} holds no lightning_gen module: give a checkpoint written by `lightning_gen fit` or by a "
             "Trainer with a lightning_gen module"
         )
+    check_entries(path, checkpoint)
     return checkpoint
 
 
@@ -64,20 +77,29 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 def read_data(path: str | os.PathLike[str], device: Any) -> Any:
     """Read a file of torch as data, after a check that it is whole; see `read`."""
     path = Path(path)
-    if not path.is_file():
-        near = sorted(str(found) for found in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
-        hint = f": there is {', '.join(near[:3])}" if near else ": give the path of a .ckpt file"
-        raise InputError(f"the checkpoint {path} does not exist{hint}")
+    check_exists(path)
     check_whole(path)
     try:
         return torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:
-        if "Weights only load failed" in str(error) and "Unsupported" in str(error):
-            raise InputError(
-                f"{path} holds pickled code, which could run anything, and was not loaded: load only checkpoints of "
-                "plain weights, such as those of lightning_gen"
-            ) from None
-        raise unreadable(path) from None
+    except pickle.UnpicklingError:
+        raise holds_code(path) from None
+    except Exception:  # a file that another program has written as torch does may raise any error
+        raise InputError(f"{path} is no checkpoint, although torch could have written it: {ANOTHER}") from None
+
+
+def check_exists(path: Path) -> None:
+    """Check that a checkpoint exists and is a file.
+
+    Raises:
+        InputError: It does not; the message names others in its folder.
+    """
+    with explaining():
+        if path.is_file():
+            return
+        near = sorted(str(found) for found in path.parent.glob("*.ckpt") if found.is_file())
+        problem = "is no file" if path.exists() else "does not exist"
+    hint = f"there is {', '.join(near[:3])}" if near else "give the path of a .ckpt file"
+    raise InputError(f"the checkpoint {shortened(str(path))} {problem}: {hint}")
 
 
 def read_arguments(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -109,8 +131,9 @@ def located(path: str | os.PathLike[str]) -> Path:
         InputError: The folder holds no checkpoint.
     """
     given = Path(path)
-    if not given.is_dir():
-        return given
+    with explaining():
+        if not given.is_dir():
+            return given
     states = sorted((given if given.name == FOLDER else given / FOLDER).glob("*.ckpt"), key=os.path.getmtime)
     states += [last for last in (given / LAST, given / FOLDER / LAST) if last.is_file()]
     if states:
@@ -127,10 +150,10 @@ def check_whole(path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: It has changed, or torch has not written it.
     """
-    if not is_archive(path):
-        raise unreadable(Path(path))
     try:
-        check_archive(path)
+        with explaining():
+            check_archive_of_torch(Path(path))
+            check_archive(path)
     except Damaged as part:
         raise InputError(
             f"{path} is damaged: {part} has changed since it was written; use another checkpoint of the run, or a copy "
@@ -138,21 +161,62 @@ def check_whole(path: str | os.PathLike[str]) -> None:
         ) from None
 
 
-def is_archive(path: str | os.PathLike[str]) -> bool:
-    """Whether a file has the start and the end of a zip file, as those of torch have."""
-    with Path(path).open("rb") as file:
-        try:
-            return file.read(4) == b"PK\x03\x04" and zipfile.is_zipfile(file)
-        except zipfile.BadZipFile:  # it has an end, which is damaged
-            return True
+def check_archive_of_torch(path: Path) -> None:
+    """Check that a file begins and ends as those that torch writes, and has their parts.
+
+    Raises:
+        InputError: It is truncated, holds pickled code, or is something else.
+        OSError: It cannot be read.
+    """
+    start, size = start_of(path), path.stat().st_size
+    if start.startswith(PICKLE):
+        raise holds_code(path)
+    if not start.startswith(ZIP):
+        raise InputError(f"{path} is no checkpoint, it holds {content_of(path)} ({size:,} bytes): {ANOTHER}")
+    names = names_in(path)
+    if names is None:
+        raise InputError(f"{path} is truncated ({size:,} bytes): {ANOTHER}")
+    if names and not any(name.endswith("/data.pkl") for name in names):
+        raise InputError(f"{path} is no checkpoint but a zip archive of {names[0]}: {ANOTHER}")
+    if any(name.endswith("/constants.pkl") for name in names):
+        raise InputError(f"{path} is no checkpoint but a program of TorchScript: {ANOTHER}")
 
 
-def unreadable(path: Path) -> InputError:
-    """The error for a file that is not a checkpoint, or is truncated."""
+def names_in(path: Path) -> list[str] | None:
+    """The names of the parts of a zip archive: none where its directory is damaged; None where it has no end."""
+    try:
+        if not zipfile.is_zipfile(path):
+            return None
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except OSError:
+        raise
+    except Exception:  # a damaged directory may raise any error
+        return []
+
+
+def holds_code(path: Path) -> InputError:
+    """The error for a file that holds pickled code."""
     return InputError(
-        f"{path} is not a checkpoint or is truncated ({path.stat().st_size:,} bytes): use another one, such as "
-        "checkpoints/last.ckpt of the run"
+        f"{path} holds pickled code, which could run anything, and was not loaded: load only checkpoints of plain "
+        "weights, such as those of lightning_gen"
     )
+
+
+def check_entries(path: str | os.PathLike[str], checkpoint: dict[str, Any]) -> None:
+    """Check that what Lightning and this package have written into a checkpoint is of the kind that they read.
+
+    Raises:
+        InputError: An entry is not.
+    """
+    own = checkpoint.get("lightning_gen")
+    for entries in (checkpoint, own if isinstance(own, dict) else {}):
+        for name, kind in ENTRIES.items():
+            if not isinstance(entries.get(name), (kind, type(None))):
+                raise InputError(f"{path} is damaged, its entry {name} is {entries[name]!r:.40}: {ANOTHER}")
+    wrong = [name for name, value in checkpoint.get("state_dict", {}).items() if not isinstance(value, Tensor)]
+    if wrong:
+        raise InputError(f"{path} is damaged, its weights {wrong[0]} are no tensor: {ANOTHER}")
 
 
 def restore(base: type[Restored], checkpoint: dict[str, Any], path: str, strict: bool = True, **given: Any) -> Restored:
@@ -209,4 +273,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         if Path(path).is_file():  # Lightning also reads from URLs
             check_whole(path)
-        return upgraded_checkpoint(super().load_checkpoint(path, *args, **options))
+        checkpoint = upgraded_checkpoint(super().load_checkpoint(path, *args, **options))
+        if "state_dict" not in checkpoint:  # weights alone, which strategies pass between processes
+            return checkpoint
+        check_entries(path, checkpoint)
+        version = str(checkpoint.get("pytorch-lightning_version"))
+        if re.match(r"\d+\.\d", version) is None:
+            raise InputError(f"{path} is damaged, Lightning wrote it in version {version:.40}: {ANOTHER}")
+        return checkpoint

@@ -25,6 +25,7 @@ from lightning_gen import recording
 from lightning_gen.checkpoint.descriptions import PLAIN, loading
 from lightning_gen.checkpoint.trusted import trusted
 from lightning_gen.errors import InputError
+from lightning_gen.memory import Budget
 from lightning_gen.reflection import UNKNOWN, argument_hints, imported, members, required_arguments, var_keyword
 from lightning_gen.spelling import suggest
 
@@ -348,7 +349,8 @@ def rebuild(base: type[Owner], hparams: Mapping[str, Any], path: str, **given: A
             f"{' and '.join(map(repr, missing))}: {loading(plan.kind, missing)}"  # type: ignore[arg-type]
         )
     try:
-        return plan.build(**given)
+        with Budget(f"{plan.kind.__name__} of {path}"):
+            return plan.build(**given)
     except InputError:
         raise
     except Exception as error:  # a constructor may raise any error for its arguments

@@ -25,6 +25,7 @@ from lightning_gen.checkpoint.trusted import below, trusted
 from lightning_gen.cli import recipes
 from lightning_gen.cli.arguments import Arguments
 from lightning_gen.cli.folders import checkpoints_in, runs_in
+from lightning_gen.cli.sections import TEXTS, is_like_number
 from lightning_gen.cli.suggestions import is_array, options_meant
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import DOWNLOAD, found, harmless, origin
@@ -161,7 +162,7 @@ class CommandLine:
             raise InputError(f"--data: there is no class '{data}': give --data Tensors --data.path {shlex.quote(data)}")
         self.arguments = Arguments([*layers, *map(recipes.load, self.recipes)], self.options)
         model = self._model(layers)
-        configs = [*map(json.dumps, layers), *(self._config(path, model) for path in self.recipes)]
+        configs = [*map(as_json, layers), *(self._config(path, model) for path in self.recipes)]
         self.options = list(upgraded_options(self.options, model))
         return [self.command, *(f"--config={config}" for config in configs), *self._rest(checkpoint)]
 
@@ -176,13 +177,14 @@ class CommandLine:
     def _config(self, path: Path, model: type) -> str:
         """A recipe as jsonargparse reads it: the file, or its upgraded content where an earlier version wrote it."""
         content = recipes.load(path, model)
-        return str(path) if content == recipes.read(path) else json.dumps(content, default=str)
+        same = content == recipes.as_written(path) and not any(is_like_number(content.get(name)) for name in TEXTS)
+        return str(path) if content and same else as_json(content)
 
     def _place(self, checkpoint: Path | None) -> dict[str, str]:
         """The run's name and folder: those of the checkpoint that it resumes from, else its own name."""
         if checkpoint is not None and checkpoint.parent.name == "checkpoints" and self.option("name") is None:
             return {"name": checkpoint.parent.parent.name, "runs_dir": str(checkpoint.parent.parent.parent)}
-        return {"name": self.name}
+        return {"name": paths.run_name(self.name)}
 
     def _run_settings(self, config: Path) -> dict[str, Any]:
         """The length of a run and its Trainer, from its ``config.yaml``; empty where there is none.
@@ -237,6 +239,11 @@ class CommandLine:
         return [*self.options, f"--ckpt_path={checkpoint or 'null'}"]
 
 
+def as_json(settings: dict[str, Any]) -> str:
+    """Settings as JSON, which jsonargparse reads as YAML: so characters beyond ASCII stay what they are."""
+    return json.dumps(settings, default=str, ensure_ascii=False)
+
+
 def check_keys(path: Path, content: Mapping[str, Any], known: Sequence[str]) -> None:
     """Refuse a top-level key of a recipe that is no option.
 
@@ -280,7 +287,7 @@ def upgraded_value(text: str, part: type) -> str:
     except (yaml.YAMLError, ValueError, RecursionError):  # the parser reports it
         return text
     now = upgraded(described, part)
-    return text if now == described else json.dumps(now, default=str)
+    return text if now == described else as_json(now)
 
 
 def split_recipes(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -1,6 +1,5 @@
 """The entry point of the command line: errors are printed as one sentence, and set the exit status."""
 
-import errno
 import logging
 import sys
 import threading
@@ -9,16 +8,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
-
 from lightning_gen import signals
-from lightning_gen.callbacks import execution
 from lightning_gen.callbacks.loggers import leave_to_caller
-from lightning_gen.cli import loggers, processes
+from lightning_gen.cli import processes
 from lightning_gen.cli.dispatch import run
-from lightning_gen.cli.parser import root_error
-from lightning_gen.data import workers
-from lightning_gen.errors import InputError
+from lightning_gen.cli.failures import explained
 from lightning_gen.terminal import say
 from lightning_gen.training import quiet
 
@@ -62,23 +56,13 @@ def main(args: Sequence[str] | None = None) -> None:
         tell("interrupted" if left.code == signals.INTERRUPTED else "stopped by a signal: start the same command again")
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            exit_with(f"the disk is full ({error}): free some disk space, or put the runs elsewhere with --runs_dir")
-        own = root_error(error) or workers.failure(error)
-        if own is not None:
-            exit_with(str(own), own.status)
-        sentence = error if isinstance(error, MisconfigurationException) else explanation(error)
-        if sentence is None:
+        known = explained(error)
+        if known is None:
             raise
-        exit_with(str(sentence))
+        exit_with(str(known), known.status)
 
 
-def explanation(error: Exception) -> str | None:
-    """The explanation of an error of torch or of a logger, in one sentence; None for an error that is not known."""
-    return processes.explanation(error) or execution.explanation(error) or loggers.explanation(error)
-
-
-def exit_with(sentence: str, status: int = InputError.status) -> NoReturn:
+def exit_with(sentence: str, status: int) -> NoReturn:
     """Print an error, once for all processes of a run, and exit."""
     tell(f"error: {sentence}")
     raise SystemExit(status)

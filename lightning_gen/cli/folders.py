@@ -9,7 +9,13 @@ from pathlib import Path
 from lightning_gen.callbacks.run import CONFIG
 from lightning_gen.cli import recipes
 from lightning_gen.errors import InputError
-from lightning_gen.files import require_free
+from lightning_gen.files import LOCK, require_free
+from lightning_gen.system import explaining
+
+FOLDERS = ("checkpoints", "samples")
+"""The folders in that of a run."""
+FILES = (CONFIG, LOCK, "checkpoints/last.ckpt", "checkpoints/best.ckpt")
+"""The files that a run writes and replaces."""
 
 
 def check_folder(runs_dir: str, name: str, ckpt_path: str | None, resumes: bool, model: str) -> None:
@@ -27,6 +33,11 @@ def check_folder(runs_dir: str, name: str, ckpt_path: str | None, resumes: bool,
     """
     folder = Path(runs_dir, name)
     check_place(folder)
+    for inside in FOLDERS:
+        check_place(folder / inside)
+    for file in (folder / inside for inside in FILES):
+        if file.exists() and not file.is_file():
+            raise InputError(f"{file} is no file, and the run writes one there: remove it, or give another --name")
     require_free(folder)
     config, states = folder / CONFIG, checkpoints_in(folder)
     if ckpt_path is not None and folder.resolve() in Path(ckpt_path).resolve().parents:
@@ -52,11 +63,14 @@ def check_place(folder: Path) -> None:
     Raises:
         InputError: It or a folder above it is a file, or may not be written to.
     """
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise InputError(f"{there} is a file, not a folder for runs: give another --runs_dir or --name")
+    remedy = "give another --runs_dir or --name"
+    with explaining(remedy):
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists() or path.is_symlink())
+        if not there.is_dir():
+            kind = "a file" if there.exists() else "a link that leads nowhere"
+            raise InputError(f"{there} is {kind}, not a folder for runs: {remedy}")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"the folder {there} may not be written to: give another --runs_dir")
+        raise InputError(f"the folder {there} may not be written to: {remedy}")
 
 
 def checkpoints_in(folder: Path) -> list[Path]:

@@ -16,10 +16,9 @@ from lightning.pytorch.plugins.environments import (
 from lightning.pytorch.strategies import ParallelStrategy
 
 from lightning_gen import private
+from lightning_gen.environment import RANKS
 from lightning_gen.errors import InputError
 
-RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
-"""Environment variables in which Lightning looks for the rank of this process, in its order."""
 PROCESSES_ON_A_CPU = 8
 """Number of processes that a CPU run may have even on fewer processors, to try out a run of several devices."""
 

@@ -1,5 +1,6 @@
 """Arguments that follow from other parts, filled in while the command line is parsed."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -8,8 +9,9 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link
+from lightning_gen.memory import Budget
 from lightning_gen.recording import built
-from lightning_gen.reflection import hint_of, imported, required_arguments, subclasses
+from lightning_gen.reflection import UNKNOWN, hint_of, imported, members, required_arguments, subclasses
 from lightning_gen.training import GenerativeModule
 
 
@@ -96,8 +98,15 @@ def configured(part: Namespace | None) -> Any:
     """Build a part from its ``{class_path, init_args}``, with the parts among its arguments.
 
     Raises:
-        InputError: The part or a required argument is missing, or there is no such class.
+        InputError: The part or a required argument is missing, there is no such class, or the part does not fit into
+            memory.
     """
+    with Budget("the model" if part is None else part.class_path.rpartition(".")[2]):
+        return build(part)
+
+
+def build(part: Namespace | None) -> Any:
+    """The part; raises as `configured`."""
     kind = imported(part.class_path) if part is not None else None
     if part is None:
         raise InputError("the recipe lacks a part: name the model and the data, such as --config gan/dcgan")
@@ -106,6 +115,7 @@ def configured(part: Namespace | None) -> Any:
     given = {name: argument(value) for name, value in vars(part.get("init_args") or Namespace()).items()}
     given |= part.get("dict_kwargs") or {}
     check_given(kind, given, required_arguments(kind))
+    check_not_null(kind, given)
     return built(kind, **given)
 
 
@@ -122,28 +132,44 @@ def check_given(kind: type, given: Mapping[str, Any], names: Iterable[str]) -> N
             )
 
 
-def check_untyped(described: Any) -> None:
-    """Check that the required arguments without a type are given in a part and the parts in it.
+def check_arguments(described: Any) -> None:
+    """Check the arguments of a part and of the parts in it that jsonargparse does not check.
 
-    jsonargparse checks those that have one, and calls the constructor with None for the others.
+    It calls constructors with None for required arguments without a type, and takes null for any argument.
 
     Raises:
-        InputError: One is missing.
+        InputError: A required argument without a type is missing, or one that may not be None is null.
     """
     if isinstance(described, Namespace):
         described = vars(described)
-    if not isinstance(described, dict):
-        return
-    kind = imported(described.get("class_path"))
-    if kind is not None:
-        given = vars(described.get("init_args") or Namespace())
-        check_given(kind, given, [name for name in required_arguments(kind) if hint_of(kind, name) is Any])
-    for value in described.values():
-        check_untyped(value)
+    if isinstance(described, dict):
+        kind = imported(described.get("class_path"))
+        if kind is not None:
+            given = vars(described.get("init_args") or Namespace())
+            check_given(kind, given, [name for name in required_arguments(kind) if hint_of(kind, name) is Any])
+            check_not_null(kind, given)
+        described = list(described.values())
+    for value in described if isinstance(described, list) else ():
+        check_arguments(value)
+
+
+def check_not_null(kind: type, given: Mapping[str, Any]) -> None:
+    """Check that no optional argument of a class is None where neither its type nor its default is.
+
+    Raises:
+        InputError: One is.
+    """
+    anything = {type(None), Any, UNKNOWN}
+    for name, parameter in inspect.signature(kind).parameters.items():
+        null = name in given and given[name] is None and parameter.default not in (None, parameter.empty)
+        if null and not anything.intersection(members(hint_of(kind, name))):
+            raise InputError(
+                f"{kind.__name__} cannot have {name} null: give it a value, or leave it out for its default"
+            )
 
 
 def argument(value: Any) -> Any:
     """An argument of a configured part: another part, which is built, or plain data."""
     if isinstance(value, Namespace):
-        return configured(value) if "class_path" in value else value.as_dict()
+        return build(value) if "class_path" in value else value.as_dict()
     return value

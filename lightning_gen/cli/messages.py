@@ -4,11 +4,17 @@ import re
 from collections.abc import Sequence
 
 from lightning_gen.cli.arguments import Arguments, choices
-from lightning_gen.cli.suggestions import argument_meant, class_first, class_meant, listed, options_meant
+from lightning_gen.cli.suggestions import argument_meant, class_first, class_meant, listed, options_meant, word_meant
 from lightning_gen.reflection import argument_names, imported
+from lightning_gen.system import shortened
 
 NO_ARGUMENTS = Arguments()
 """The arguments of a command that describes no parts."""
+NO_PARTS = (
+    r"Not a valid subclass|to a subclass|Subclasses are disabled|Unexpected import path|an import path or a subclass"
+    r"|to be a (?:function|subclass)|Key must be a string|has no attribute 'keys'"
+)
+"""Patterns of the messages about a value that describes no part."""
 
 
 def explain(message: str, options: Sequence[str] = (), arguments: Arguments = NO_ARGUMENTS) -> str:
@@ -29,16 +35,20 @@ def explain(message: str, options: Sequence[str] = (), arguments: Arguments = NO
         or function(message)
         or abstract(message)
         or unnamed_part(message, arguments)
+        or no_part(message, arguments)
         or wrong_value(message)
+        or no_settings(message)
         or message.strip().splitlines()[-1].strip(" -")
     )
 
 
 def unknown_option(message: str, options: Sequence[str]) -> str | None:
     """An option that no part of the command has."""
-    found = re.search(r"[Uu]nrecognized arguments: (\S+)|does not accept (?:nested )?option '([^']+)'", message)
+    found = re.search(r"[Uu]nrecognized arguments: ?(\S*)|does not accept (?:nested )?option '([^']+)'", message)
     if found is None or "class_path" in message:
         return None
+    if found[2] is None and not found[1].startswith("-"):
+        return f"'{shortened(found[1])}' belongs to no option{word_meant(found[1], options)}"
     name = (found[1] or found[2]).split("=")[0].lstrip("-")
     return f"there is no option --{name}{listed(options_meant(name, options)) or ': --help lists the options'}"
 
@@ -59,12 +69,13 @@ def unknown_argument(message: str, options: Sequence[str], arguments: Arguments)
         return None
     kind, argument = found
     known: list[str] = argument_names(kind) if kind else []
+    owner = kind.__name__ if kind else "the recipe"
     part = arguments.at(place_of(message))
     has_class = part is None or part.named_parts or (kind is not None and issubclass(kind, tuple(part.bases)))
     if part is not None and part.choices and not has_class:
         return f"--{part.name}: {class_first(argument, part)}"
     meant = argument_meant(argument, known, part, options)
-    return f"{kind.__name__ if kind else 'the recipe'} has no argument '{argument}'{meant}"
+    return f"{owner} has no argument '{shortened(argument)}'{meant}"
 
 
 def missing(message: str) -> str | None:
@@ -73,6 +84,8 @@ def missing(message: str) -> str | None:
     if found is None:
         return None
     kind, argument = found
+    if kind is None and argument == "checkpoint":
+        return "name a checkpoint or the folder of a run after the command, such as runs/mine"
     if kind is None:
         return f"'{argument}' is needed, which was not given: add it to the command"
     return f"{kind.__name__} needs '{argument}', which was not given: add it to the command or to the recipe"
@@ -115,6 +128,32 @@ def place_of(message: str) -> str:
     return ".".join(re.findall(r'Parser key "([\w.]+)"', message))
 
 
+def no_part(message: str, arguments: Arguments) -> str | None:
+    """A value that describes no part, where one belongs."""
+    found = re.search(NO_PARTS, message)
+    if found is None:
+        return None
+    nested = re.findall(r"NestedArg\(key='([\w.]+)', val=(.*)\)", message)
+    place = place_of(message)
+    if nested and not place.endswith(f".{nested[-1][0]}"):  # jsonargparse has not come to the argument of the part
+        place = f"{place}.{nested[-1][0]}"
+    given = re.findall(r"(?:Got|Given) value: ([^\n]*)", message[found.start() :])
+    value = nested[-1][1] if given and "NestedArg" in given[0] else given[0] if given else "the value"
+    value, argument = re.sub(r"Namespace\(class_path='(.*?)'.*", r"\1", value), arguments.at(place)
+    meant = ": give an import path, such as torch.optim.Adam" if argument is None else class_meant(value, argument)
+    return f"--{place}: {shortened(value)} is no class that fits{meant}"
+
+
+def no_settings(message: str) -> str | None:
+    """A value that holds no settings, where several belong."""
+    found = re.search(r"Unable to load config ['\"](.*?)['\"]", message)
+    if found is None:
+        return None
+    name = re.findall(r'Parser key "([\w.]+)"', message)[-1]
+    example = ", such as --trainer.max_epochs 3" if name == "trainer" else ""
+    return f"--{name}: {shortened(found[1])} is no YAML file with settings: give one, or each setting alone{example}"
+
+
 def unnamed_part(message: str, arguments: Arguments) -> str | None:
     """A part where several are given by names."""
     argument = arguments.at(place_of(message))
@@ -142,4 +181,7 @@ def wrong_value(message: str) -> str | None:
     wanted = " or ".join(
         re.sub(r"<class '(?:\w+\.)*(\w+)'>|typing\.Literal\[([^]]*)\]", r"\1\2", kind) for kind in expected
     )
-    return f"{option_of(message)}expected {wanted} and got {given[-1].strip()}"
+    value = given[-1].split(". Got value")[0].strip()
+    whole = re.fullmatch(r"(\d+)\.0", value) if "int" in wanted.split(" or ") else None
+    remedy = f": write {whole[1]}" if whole else ""
+    return f"{option_of(message)}expected {wanted} and got {value}{remedy}"

@@ -1,15 +1,17 @@
 """The parser of commands, which reports a mistake in one sentence."""
 
+import re
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import set_dumper
+from jsonargparse import Namespace, set_dumper
 from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import Logger
 
 from lightning_gen import private
+from lightning_gen.cli.causes import first_cause, root_error
 from lightning_gen.cli.help import IMPORT, PROGRAM, HelpFormatter
 from lightning_gen.cli.loggers import PLACE
 from lightning_gen.cli.messages import NO_ARGUMENTS, explain
@@ -18,6 +20,13 @@ from lightning_gen.reflection import argument_names
 
 GIVEN: set[str | int] = {"fit"}
 """Arguments of a command that are not options: `dispatch.run` passes the function that runs `fit`."""
+
+
+class PartFailed(Exception):
+    """A part could not be built while a command was parsed; its cause is the error of the part.
+
+    jsonargparse would take most other errors for mistakes in the command.
+    """
 
 
 class PlainDumper(yaml.SafeDumper):
@@ -44,10 +53,18 @@ class Parser(LightningArgumentParser):
 
     arguments = NO_ARGUMENTS
 
+    def parse_args(self, args: Any = None, *more: Any, **options: Any) -> Namespace:  # type: ignore[override]
+        """Parse options; jsonargparse gives the null of an option to the parser of a part as the text None."""
+        if not self.exit_on_error and args is not None:
+            args = [re.sub("=None$", "=null", word) for word in args]
+        return super().parse_args(args, *more, **options)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # type: ignore[override]
         """Raise the message, shortened to one sentence, with the nearest valid name."""
         if not self.exit_on_error:  # the parser of a part, inside that of the command
             super().error(message, ex)
+        if ex is not None and "Call to compute_fn of link" in message:  # a part could not be built
+            raise PartFailed from first_cause(ex)
         raise root_error(ex) or InputError(explain(message, self.option_names, self.arguments)) from None
 
     def add_class_arguments(  # type: ignore[override]
@@ -81,12 +98,3 @@ def command_parser(name: str, command: Callable[..., None]) -> Parser:
 def first_line(function: Callable[..., None]) -> str:
     """The first sentence of a docstring."""
     return (function.__doc__ or "").strip().splitlines()[0]
-
-
-def root_error(error: BaseException | None) -> InputError | None:
-    """The InputError that another library has wrapped in errors of its own; None without one."""
-    seen: set[int] = set()
-    while error is not None and not isinstance(error, InputError) and id(error) not in seen:
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return error if isinstance(error, InputError) else None

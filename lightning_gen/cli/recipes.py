@@ -1,11 +1,13 @@
 """Recipes: the YAML files of ``configs/``, found by path or by short name, from a checkout or an installed wheel."""
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lightning_gen.cli.sections import TEXTS, checked
 from lightning_gen.errors import InputError
 from lightning_gen.files import opened
 from lightning_gen.spelling import nearest, plain
@@ -18,6 +20,10 @@ LARGEST = 2**20
 """Maximum size of a recipe in bytes; those in ``configs/`` have some hundreds."""
 MOST = 100_000
 """Maximum number of values in a recipe, its aliases expanded."""
+DEEPEST = 64
+"""Maximum number of levels in a recipe; those in ``configs/`` have up to 8."""
+TEXT, *SCALARS = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "bool", "float", "int", "timestamp"))
+"""YAML's types of a text and of what else a single word may be."""
 
 
 def folder() -> Path:
@@ -80,12 +86,26 @@ def read(path: Path) -> dict[str, Any]:
     """The content of a recipe as it is in the file.
 
     Raises:
+        InputError: The file cannot be read, is too large (also with its aliases expanded), is not a YAML mapping, or a
+            setting in it is of another kind.
+    """
+    return checked(path, as_written(path, TEXTS))
+
+
+def as_written(path: Path, texts: Collection[str] = ()) -> dict[Any, Any]:
+    """The content of a recipe as YAML reads it.
+
+    Args:
+        path: The recipe.
+        texts: Settings that are read as text, see `parsed`.
+
+    Raises:
         InputError: The file cannot be read, is too large (also with its aliases expanded) or is not a YAML mapping.
     """
     try:
         with opened(path) as file:
             text = file.read(LARGEST + 1)
-        content = parsed(text.decode()) if len(text) <= LARGEST else None
+        content = parsed(text.decode(), texts) if len(text) <= LARGEST else {}
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}): make it readable or give another --config"
@@ -95,17 +115,19 @@ def read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not a YAML file ({problem}): correct it or give another --config") from None
     if len(text) > LARGEST:
         raise InputError(f"{path} is larger than a recipe may be, {LARGEST:,} bytes: give another --config")
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
+    if not isinstance(content, (dict, type(None))):
         raise InputError(
             f"{path} holds no settings (a {type(content).__name__}): a recipe is a mapping such as 'model: ...'"
         )
-    return content
+    return content or {}
 
 
-def parsed(text: str) -> Any:
+def parsed(text: str, texts: Collection[str] = ()) -> Any:
     """The content of a YAML text that holds plain data only.
+
+    Args:
+        text: The text.
+        texts: Keys of the document whose values are text as it is written, or null.
 
     Raises:
         YAMLError: It is no YAML, or its aliases (`*name`) expand to more than `MOST` values or to themselves.
@@ -117,19 +139,26 @@ def parsed(text: str) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        check_aliases(node)
+        check_size(node)
+        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+            if key.value in texts and value.tag in SCALARS:
+                value.tag = TEXT
         return loader.construct_document(node)
     finally:
         loader.dispose()
 
 
-def check_aliases(root: yaml.Node) -> None:
-    """Check the number of values in a document with its aliases expanded: ten lines can expand to billions.
+def check_size(root: yaml.Node) -> None:
+    """Check the number of values in a document with its aliases expanded, and its depth.
+
+    Ten lines can expand to billions of values.
 
     Raises:
         YAMLError: There are too many, or an alias contains itself.
+        RecursionError: It is deeper than `DEEPEST`.
     """
     sizes: dict[int, float] = {}
+    depths: dict[int, int] = {}
 
     def size(node: yaml.Node) -> float:
         if id(node) not in sizes:
@@ -137,7 +166,10 @@ def check_aliases(root: yaml.Node) -> None:
             parts = node.value if isinstance(node, yaml.CollectionNode) else []
             flat = [part for pair in parts for part in pair] if isinstance(node, yaml.MappingNode) else parts
             sizes[id(node)] = 1 + sum(map(size, flat))
+            depths[id(node)] = 1 + max((depths.get(id(part), 0) for part in flat), default=0)
         return sizes[id(node)]
 
     if size(root) > MOST:
         raise yaml.YAMLError(f"with its aliases expanded it has more than {MOST:,} values")
+    if depths[id(root)] > DEEPEST:
+        raise RecursionError

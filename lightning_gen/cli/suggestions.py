@@ -87,13 +87,27 @@ def argument_meant(argument: str, known: Sequence[str], part: Argument | None, o
     if own:
         return f"; did you mean {' or '.join(map(repr, own))}?"
     place = "" if part is None else part.name
-    elsewhere = same_word(f"{place}.{argument}", options)
+    elsewhere = [each for each in same_word(f"{place}.{argument}", options) if each != f"{place}.{argument}"]
+    others = [] if part is None else [name for name, kind in part.choices.items() if argument in argument_names(kind)]
     if elsewhere or part is None:
         return listed(elsewhere)
-    others = [name for name, kind in part.choices.items() if argument in argument_names(kind)]
     if others:
-        return f", which {' and '.join(others[:MOST])} {'has' if len(others) == 1 else 'have'}"
+        has = "has" if len(others) == 1 else "have"
+        return f", which {' and '.join(others[:MOST])} {has}: give --{place} {others[0]} before it"
     return f": --{place}.help lists what it takes"
+
+
+def word_meant(word: str, options: Sequence[str]) -> str:
+    """The end of a message that a word of a command belongs to no option: the option that probably takes it."""
+    recipe = word if word.endswith((".yaml", ".yml")) else next(iter(nearest(word, recipes.names(), 1)), None)
+    if "ckpt_path" in options and word.endswith(".ckpt"):
+        return f"; did you mean --ckpt_path {shlex.quote(word)}?"
+    if "data" in options and word and (Path(word).is_dir() or is_array(word)):
+        option = "--data ImageFolder --data.folder" if Path(word).is_dir() else "--data Tensors --data.path"
+        return f"; did you mean {option} {shlex.quote(word)}?"
+    if "config" in options and recipe is not None:
+        return f"; did you mean --config {shlex.quote(recipe)}?"
+    return ": write the option that takes it before it, --help lists the options"
 
 
 def class_first(argument: str, part: Argument) -> str:

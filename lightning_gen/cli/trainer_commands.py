@@ -18,19 +18,21 @@ from lightning_gen import private, recording
 from lightning_gen.cli import launch
 from lightning_gen.cli.argv import CommandLine
 from lightning_gen.cli.callbacks import run_callbacks
-from lightning_gen.cli.checks import check_trainer
+from lightning_gen.cli.causes import first_cause
+from lightning_gen.cli.checks import check_settings
 from lightning_gen.cli.folders import check_folder
 from lightning_gen.cli.help import COMMAND_HELP, EXAMPLES, OUT, PROGRAM, HelpFormatter, shorten_help
-from lightning_gen.cli.links import Links, check_untyped
+from lightning_gen.cli.links import Links, check_arguments
 from lightning_gen.cli.loggers import forget_place, other_loggers, run_loggers
-from lightning_gen.cli.options import COUNTS, add_run_options
-from lightning_gen.cli.parser import Parser, command_parser, first_line
+from lightning_gen.cli.options import add_run_options
+from lightning_gen.cli.parser import Parser, PartFailed, command_parser, first_line
 from lightning_gen.cli.part_help import part_asked, part_help
 from lightning_gen.cli.predictions import PredictionFile, place
 from lightning_gen.cli.suggestions import command_meant
 from lightning_gen.commands import COMMANDS
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
+from lightning_gen.memory import Budget
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
 from lightning_gen.training.overhead import keep_memory
@@ -91,7 +93,12 @@ class CLI(LightningCLI):
                 raise SystemExit
             for each in (parser, self._subcommand_parsers[argv[0]]):
                 cast(Parser, each).arguments = command.arguments
-        self.config = parser.parse_args(argv)
+        try:
+            self.config = parser.parse_args(argv)
+            return
+        except PartFailed as failed:
+            cause = first_cause(failed)
+        raise cause
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: `CommandLine.complete` has added what the checkpoint describes, below the user's settings."""
@@ -113,12 +120,9 @@ class CLI(LightningCLI):
 
     def check(self) -> None:
         """Check the settings before anything is built or written."""
-        for name in COUNTS:
-            if self.settings[name] is not None and self.settings[name] < 1:
-                raise InputError(f"--{name} must be at least 1, not {self.settings[name]}")
-        check_trainer(self.settings.trainer)
-        check_untyped(self.settings.model)
-        check_untyped(self.settings.data)
+        check_settings(self.config.subcommand, self.settings)
+        for part in (self.settings.model, self.settings.data):
+            check_arguments(part)
         if self.config.subcommand == "fit" and not self.settings.trainer.fast_dev_run:
             model = self.settings.model.class_path
             named = (self.settings.runs_dir, self.settings.name)
@@ -128,14 +132,27 @@ class CLI(LightningCLI):
         """Build the model, the data and the Trainer; the data may be built already, for links that read their shape."""
         described = self.config.clone()
         described[described.subcommand].data = self.links.built(self.settings.data)
-        if not isinstance(self.settings.trainer.logger, bool):
-            described[described.subcommand].trainer.logger = None  # `loggers` builds them
-        try:
-            self.config_init = self.parser.instantiate_classes(described)
-        except ValueError as error:  # jsonargparse wraps what a constructor raises, once for each part around it
-            raise root_cause(error) from None
+        trainer = described[described.subcommand].trainer
+        if not isinstance(trainer.logger, bool):
+            trainer.logger = None  # `loggers` builds them
+        for name in ("callbacks", "plugins"):  # for one alone jsonargparse forgets the error of its constructor
+            trainer[name] = as_list(trainer[name]) or None
+        with Budget("the model"):
+            self.config_init = self.instantiated(described)
         self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
         self.trainer = self.instantiate_trainer()
+
+    def instantiated(self, described: Namespace) -> Namespace:
+        """The parts of a command, built.
+
+        Raises:
+            Exception: The error of a constructor, which jsonargparse wraps in its own.
+        """
+        try:
+            return self.parser.instantiate_classes(described)
+        except ValueError as error:
+            failed = first_cause(error)
+        raise failed
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The Trainer with the callbacks of every run, a logger in the run's folder, and atomic checkpoint files."""
@@ -154,16 +171,10 @@ class CLI(LightningCLI):
         self.model.check_trainer(trainer)
         if not any(isinstance(callback, Checkpoint) for callback in kwargs["callbacks"]):
             kwargs["enable_checkpointing"] = False
-        try:
-            plugins = as_list(trainer.plugins)
-            kwargs["plugins"] = [*plugins, checkpoints.AtomicCheckpointIO(), *launch.environment(plugins)]
-            built = super().instantiate_trainer(**kwargs)
-            launch.check_launch(built)
-        except (
-            ValueError,
-            RuntimeError,
-        ) as error:  # Lightning's message on devices and strategies that do not fit
-            raise InputError(str(error)) from error
+        plugins = as_list(trainer.plugins)
+        kwargs["plugins"] = [*plugins, checkpoints.AtomicCheckpointIO(), *launch.environment(plugins)]
+        built = super().instantiate_trainer(**kwargs)
+        launch.check_launch(built)
         if fits and isinstance(built.accelerator, CPUAccelerator):
             keep_memory()
         return built
@@ -187,11 +198,6 @@ class CLI(LightningCLI):
         for part in as_list(settings.trainer.logger):
             forget_place(part)
         return self._subcommand_parsers["fit"].dump(settings, skip_unset=False)
-
-
-def root_cause(error: BaseException) -> BaseException:
-    """The error that others were raised from."""
-    return error if error.__cause__ is None else root_cause(error.__cause__)
 
 
 def stands_alone(argv: Sequence[str]) -> bool:

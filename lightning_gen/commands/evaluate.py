@@ -2,6 +2,7 @@
 
 from lightning_gen.commands.output import output_file, show
 from lightning_gen.commands.samplers import chosen_sampler
+from lightning_gen.commands.seeds import check_seed
 from lightning_gen.commands.trained import Trained
 from lightning_gen.data import DataModule
 from lightning_gen.evaluation import assess
@@ -47,6 +48,7 @@ def evaluate(
         InputError: The checkpoint or the data cannot be read, or do not fit each other.
     """
     target = output_file(output, "evaluation.json")
+    check_seed(seed)
     trained = Trained.open(checkpoint)
     data = data or trained.data()
     check_numbers(samples, draws)

@@ -9,11 +9,13 @@ from typing import Any
 import torch
 
 from lightning_gen.commands.samplers import chosen_sampler
+from lightning_gen.commands.seeds import check_seed
 from lightning_gen.commands.trained import Trained
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium
 from lightning_gen.media.rows import ROWS, Rows, class_name, rows_of
+from lightning_gen.memory import available
 from lightning_gen.outputs import PNG, check_place
 from lightning_gen.paths import written
 from lightning_gen.records import Shape
@@ -58,6 +60,7 @@ def sample(
         InputError: The checkpoint cannot be read, or the model cannot draw these samples.
     """
     target = written(out)
+    check_seed(seed)
     trained = Trained.open(checkpoint)
     module, medium = trained.module, trained.medium
     replaced = check_target(target, medium, n, trained.described_data)
@@ -133,17 +136,12 @@ def check_memory(shape: Shape, medium: Medium, n: int, target: Path) -> None:
         InputError: They do not.
     """
     enlarged = medium.preview_values(shape) if target.suffix == PNG.ending else 0
-    each, free = COPIES * (4 * torch.Size(shape).numel() + enlarged), memory()
+    each, free = COPIES * (4 * torch.Size(shape).numel() + enlarged), available()
     if n * each > free:
         raise InputError(
             f"{n:,} samples of shape {tuple(shape)} take about {n * each / 1e9:,.1f} GB of memory and there are "
             f"{free / 1e9:,.1f} GB: draw at most {free // each:,} at a time with --n, each time with another --seed"
         )
-
-
-def memory() -> int:
-    """Memory of the machine, in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def check_target(target: Path, medium: Medium, n: int, data: Mapping[str, Any]) -> list[Path]:

@@ -205,6 +205,11 @@ class DataModule(Described, pl.LightningDataModule, ABC):
 
     def _check_batches(self) -> None:
         known = sized_len(self.train_set)
+        if known == 0:
+            raise InputError(
+                "no sample is left for the training split: lower --data.val_fraction and --data.test_fraction, or give "
+                "more data"
+            )
         if known is not None and known < self.batch_size:
             raise InputError(
                 f"the training split holds {known} samples, fewer than --data.batch_size {self.batch_size}: lower "
@@ -332,7 +337,7 @@ def check_fractions(val_fraction: float, test_fraction: float) -> None:
     Raises:
         InputError: One is negative, or nothing remains to train on.
     """
-    if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction >= 1:
+    if not (min(val_fraction, test_fraction) >= 0 and val_fraction + test_fraction < 1):  # also for nan
         raise InputError(
             f"--data.val_fraction {val_fraction} and --data.test_fraction {test_fraction} leave nothing to train on: "
             "set them to at least 0 and to less than 1 together"

@@ -8,6 +8,10 @@ from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least
 from lightning_gen.data.known import Mixture
 from lightning_gen.data.loader import seeded
 from lightning_gen.errors import InputError
+from lightning_gen.memory import require_room
+
+BYTES_OF_CENTRE = 1000
+"""Bytes for one Gaussian: its coordinates, as Python's numbers in several lists and in messages."""
 
 
 class GaussianMixture(DataModule):
@@ -43,6 +47,7 @@ class GaussianMixture(DataModule):
         _check_centres(centres)
         _check_positive("scale", scale)
         at_least(10, "count", count)
+        require_room(count * 4 * (2 * len(centres[0]) + 2), f"{count:,} points", "set a smaller --data.count")
         super().__init__(
             shape=(len(centres[0]),),
             num_classes=len(centres),
@@ -101,6 +106,7 @@ class Ring(GaussianMixture):
         num_workers: int = 0,
     ) -> None:
         at_least(1, "modes", modes)
+        require_room(modes * BYTES_OF_CENTRE, f"a ring of {modes:,} Gaussians", "set a smaller --data.modes")
         _check_positive("radius", radius)
         super().__init__(ring_centres(modes, radius), scale, count, batch_size, seed, num_workers)
         self.modes = modes
@@ -137,6 +143,7 @@ class Grid(GaussianMixture):
         num_workers: int = 0,
     ) -> None:
         at_least(1, "side", side)
+        require_room(side**2 * BYTES_OF_CENTRE, f"a grid of {side:,} x {side:,} Gaussians", "set a smaller --data.side")
         _check_positive("spacing", spacing)
         super().__init__(grid_centres(side, spacing), scale, count, batch_size, seed, num_workers)
         self.side = side

@@ -10,6 +10,7 @@ from lightning_gen.data.base import ArrayDataset, Splits, at_least
 from lightning_gen.data.cache import decode
 from lightning_gen.data.published import PublishedData, PublishedImages
 from lightning_gen.errors import InputError
+from lightning_gen.system import explaining
 
 
 class _CIFAR(PublishedImages):
@@ -179,9 +180,11 @@ def read_partition(path: Path) -> tuple[list[str], Tensor]:
         Names of the images, and for each 0 (training), 1 (validation) or 2 (test).
 
     Raises:
-        InputError: The file has another format.
+        InputError: The file cannot be read or has another format.
     """
-    lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    with explaining():
+        text = path.read_text(errors="replace")
+    lines = [line.split() for line in text.splitlines() if line.strip()]
     if any(len(line) != 2 or line[1] not in ("0", "1", "2") for line in lines):
         raise InputError(f"{path} is not CelebA's list of splits: download it again")
     return [name for name, _ in lines], torch.tensor([int(part) for _, part in lines])

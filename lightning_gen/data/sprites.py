@@ -8,6 +8,7 @@ from torch import Tensor
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least, check_fractions, split_rows
 from lightning_gen.data.known import KnownFactors
 from lightning_gen.errors import InputError
+from lightning_gen.memory import require_room
 
 SHAPES = ("square", "ellipse", "heart")
 LARGEST_SIDE = 0.56
@@ -17,6 +18,8 @@ SMALLEST_SCALE = 0.5
 FURTHEST = 0.5
 """Largest coordinate of a centre; no shape crosses the edge."""
 
+BYTES_OF_FACTORS = 5 * 8
+"""Bytes for the factors of an image."""
 CHUNK = 512
 """Images rendered at a time, which limits the memory for floats."""
 
@@ -73,6 +76,12 @@ class Sprites(DataModule):
         check_fractions(val_fraction, test_fraction)
         for name, count in (("scales", scales), ("orientations", orientations), ("positions", positions)):
             at_least(2, name, count)
+        images = len(SHAPES) * scales * orientations * positions**2
+        require_room(
+            images * (size**2 + BYTES_OF_FACTORS),
+            f"{images:,} images of {size} x {size} pixels",
+            "set smaller --data.size, --data.scales, --data.orientations and --data.positions",
+        )
         super().__init__(
             shape=(1, size, size), num_classes=len(SHAPES), batch_size=batch_size, seed=seed, num_workers=num_workers
         )

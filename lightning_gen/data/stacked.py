@@ -9,6 +9,7 @@ from lightning_gen.data.base import BatchedDataset, DataModule, Splits, at_least
 from lightning_gen.data.digits import Digits
 from lightning_gen.data.loader import Loader, Samples, seeded
 from lightning_gen.data.mnist import MNIST
+from lightning_gen.memory import require_room
 from lightning_gen.records import Batch
 
 CHANNELS = 3
@@ -74,6 +75,7 @@ class StackedImages(DataModule):
 
     def __init__(self, singles: DataModule, count: int, batch_size: int, seed: int, num_workers: int) -> None:
         at_least(HELD_OUT, "count", count)
+        require_room(count * CHANNELS * 8, f"{count:,} stacks", "set a smaller --data.count")
         self.single_classes = singles.num_classes or 1
         super().__init__(
             shape=(CHANNELS, *singles.shape[1:]),

@@ -1,20 +1,16 @@
 """Your own arrays, saved by numpy or torch."""
 
-import pickle
-import zipfile
 from math import prod
-from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from lightning_gen.data.arrays import read_arrays
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, check_fractions, split_rows
 from lightning_gen.errors import InputError
 from lightning_gen.paths import expanded
 from lightning_gen.records import Shape
 
-REFUSALS = (ValueError, TypeError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError)
+MOST_CLASSES = 1_000_000
 CHECKED_AT_ONCE = 4096  # samples
 FLOATS = (np.float16, np.float32, np.float64)
 
@@ -53,7 +49,7 @@ class Tensors(DataModule):
         check_fractions(val_fraction, test_fraction)
         arrays = read_arrays(expanded(path))
         if labels_path is not None:
-            arrays["labels"] = read_arrays(expanded(labels_path))["x"]
+            arrays["labels"] = read_arrays(expanded(labels_path), "labels_path")["x"]
         x = _samples(arrays["x"], path)
         labels = _class_indices(arrays["labels"], len(x), labels_path or path) if "labels" in arrays else None
         self._whole = ArrayDataset(x, labels)
@@ -76,52 +72,6 @@ class Tensors(DataModule):
         _check_values(x, self.shape, self.medium.bounded, self.path)
         rows = split_rows(len(x), round(len(x) * self.val_fraction), round(len(x) * self.test_fraction), self.seed)
         return Splits(*(ArrayDataset(x, labels, part) for part in rows))
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Open a ``.npy``, ``.npz`` or ``.pt`` file without running code in it.
-
-    Returns:
-        The arrays by name: ``x``, and ``labels`` if the file has them; memory-mapped if the format allows it.
-
-    Raises:
-        InputError: The file is missing, is damaged, holds Python objects, or lacks ``x``.
-    """
-    if not path.is_file():
-        raise InputError(f"there is no file {path}: set --data.path to a .npy, .npz or .pt file that exists")
-    if path.suffix not in (".npy", ".npz", ".pt"):
-        raise InputError(
-            f"{path} is of an unknown kind: save it with numpy.save, numpy.savez or torch.save (.npy, .npz, .pt)"
-        )
-    try:
-        arrays = _read_torch(path) if path.suffix == ".pt" else _read_numpy(path)
-    except REFUSALS as error:
-        raise InputError(
-            f"{path} is damaged or holds Python objects, which are refused because they could run code: save arrays "
-            "alone, with numpy.save(path, x) or torch.save({'x': x, 'labels': labels}, path)"
-        ) from error
-    if "x" not in arrays:
-        raise InputError(f"{path} holds {', '.join(arrays) or 'nothing'}: name the samples x, and class indices labels")
-    return arrays
-
-
-def _read_numpy(path: Path) -> dict[str, np.ndarray]:
-    if path.suffix == ".npy":
-        return {"x": np.lib.format.open_memmap(path, mode="r")}
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
-
-
-def _read_torch(path: Path) -> dict[str, np.ndarray]:
-    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    tensors = {"x": content} if isinstance(content, Tensor) else dict(content)
-    return {name: _as_numpy(tensor) for name, tensor in tensors.items()}
-
-
-def _as_numpy(tensor: Tensor) -> np.ndarray:
-    if not isinstance(tensor, Tensor):
-        raise TypeError("not a tensor")
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().numpy()
 
 
 def _samples(x: np.ndarray, path: str) -> np.ndarray:
@@ -152,6 +102,11 @@ def _class_indices(labels: np.ndarray, count: int, path: str) -> np.ndarray:
         raise InputError(
             f"the labels in {path} are {labels.dtype} of shape {labels.shape}: save one integer from 0 up for each of "
             f"the {count} samples"
+        )
+    if labels.max() >= MOST_CLASSES:
+        raise InputError(
+            f"the labels in {path} go up to {labels.max()} and there are {count} samples: number the classes from 0 "
+            f"without gaps, below {MOST_CLASSES:,}"
         )
     return labels.astype(np.int64)
 

@@ -13,6 +13,11 @@ from lightning_gen.errors import InputError
 from lightning_gen.ranges import FINITE, FROM_0
 from lightning_gen.schedules import ImageSchedule
 
+SCHEDULER_REMEDY = (
+    "give it other numbers; one that needs the length of the run counts updates, one for each batch, such as "
+    "total_steps: 1000"
+)
+
 
 def make_optimizer(
     make: OptimizerCallable, parameters: Iterable[nn.Parameter], name: str = "the optimizer"
@@ -29,8 +34,8 @@ def make_optimizer(
     """
     try:
         optimizer = make(parameters)
-    except ValueError as error:
-        raise InputError(f"{name} cannot be made ({error}): give it other numbers") from error
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"{name} cannot be made ({error}): give it other settings") from error
     check_options(optimizer, name)
     fuse(optimizer)
     return optimizer
@@ -46,7 +51,7 @@ def make_scheduler(make: LRSchedulerCallable, optimizer: Optimizer) -> LRSchedul
     try:
         scheduler = make(optimizer)
     except (ValueError, ZeroDivisionError) as error:
-        raise InputError(f"the learning-rate scheduler cannot be made ({error}): give it other numbers") from error
+        raise InputError(f"the learning-rate scheduler cannot be made ({error}): {SCHEDULER_REMEDY}") from error
     check_options(optimizer, type(scheduler).__name__)
     if isinstance(scheduler, ReduceLROnPlateau):
         raise InputError(

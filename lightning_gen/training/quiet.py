@@ -42,6 +42,7 @@ LEAVES = ".*LeafSpec"
 INTERVAL = "The number of training batches .* is smaller than the logging interval"
 MANUAL = "Using ModelCheckpoint with manual optimization"
 WORKERS = ".* does not have many workers"
+INDICES = "Couldn't infer the batch indices fetched from your dataloader"
 EVALUATION = r"Found \d+ module\(s\) in eval mode at the start of training"
 SOURCE = re.compile(r"lightning\.")
 """The modules that warn."""
@@ -83,6 +84,7 @@ def warnings_of(module: LightningModule) -> Iterator[str]:
     trainer: Any = module.trainer if private.has_trainer(module) else None
     if isinstance(getattr(trainer, "datamodule", None), DataModule):
         yield WORKERS  # the data are in memory
+        yield INDICES  # predictions are in the order of the samples
     if not any(left_in_evaluation(module)):
         yield EVALUATION
 

@@ -234,7 +234,7 @@ def test_pickled_code_is_refused_and_does_not_run(tmp_path, inside):
     with pytest.raises(InputError, match="pickled code"):
         GenerativeModule.load_from_checkpoint(bomb)
     bomb.write_bytes(pickle.dumps(Bomb(trace)))
-    with pytest.raises(InputError, match=r"pickled code|not a checkpoint"):
+    with pytest.raises(InputError, match="pickled code"):
         GenerativeModule.load_from_checkpoint(bomb)
     assert not trace.exists()
     with open(bomb, "rb") as file:  # the bomb is live: plain pickle would have run it
@@ -332,8 +332,8 @@ def test_truncated_and_foreign_files_are_refused(gan, trainer, tmp_path):
     (tmp_path / "empty.ckpt").write_bytes(b"")
     (tmp_path / "text.ckpt").write_text("not a checkpoint")
     torch.save({"weights": torch.zeros(3)}, tmp_path / "other.ckpt")
-    for name in ("cut", "empty", "text"):
-        with pytest.raises(InputError, match="truncated"):
+    for name, expected in (("cut", "is truncated"), ("empty", "it holds nothing"), ("text", "it holds something else")):
+        with pytest.raises(InputError, match=expected):
             GenerativeModule.load_from_checkpoint(tmp_path / f"{name}.ckpt")
     with pytest.raises(InputError, match="no lightning_gen module"):
         GenerativeModule.load_from_checkpoint(tmp_path / "other.ckpt")

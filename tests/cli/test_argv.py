@@ -1,12 +1,14 @@
 """The layers of a command: the user's settings override those of recipes and checkpoints."""
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 
 from lightning_gen import InputError
 from lightning_gen.cli import recipes
-from lightning_gen.cli.argv import CommandLine
+from lightning_gen.cli.argv import CommandLine, as_json
 
 KNOWN = ["name", "runs_dir", "model", "data", "trainer", "max_images", "ckpt_path"]
 
@@ -109,3 +111,24 @@ def test_a_description_in_an_option_is_read_in_todays_names(capsys):
     assert (
         CommandLine(["fit", "--model", "{class_path: [", "--model.draws=1"], KNOWN).complete()[-2] == "{class_path: ["
     )
+
+
+@pytest.mark.parametrize("name", ["2024", "2024-05-01", "0777", "yes", "1e3"])
+def test_a_name_is_a_text_however_yaml_reads_it(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(f"name: {name}\n")
+    command = CommandLine(["fit", "--config=gan/dcgan", "--config=mine.yaml", "--ckpt_path=last"], KNOWN)
+    assert command.folder == Path("runs", name)
+    (last,) = [word for word in command.complete() if "name" in word and word.startswith("--config={")][-1:]
+    assert yaml.safe_load(last.split("=", 1)[1])["name"] == name
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "name:\ntrainer:\nmodel:\n"])
+def test_a_recipe_that_sets_nothing_changes_nothing(tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text)
+    command = CommandLine(["fit", "--config=gan/dcgan", f"--config={tmp_path / 'mine.yaml'}"], KNOWN)
+    assert command.complete()[-1] == "--config={}"
+
+
+def test_a_name_may_have_any_character_of_unicode():
+    assert yaml.safe_load(as_json({"name": "\U0001f600 \u00e9"})) == {"name": "\U0001f600 \u00e9"}

@@ -62,13 +62,10 @@ def refused(capsys, *words):
         (["fti"], "did you mean 'fit'"),
         (["fit", "--data.batch_size", "5000"], "lower --data.batch_size to 1437 or less"),
         (["fit", "--data.batch_size", "0"], "--data.batch_size must be at least 1"),
-        (["fit", "--max_images", "0"], "--max_images must be at least 1"),
-        (["fit", "--checkpoint_every_images", "-1"], "--checkpoint_every_images must be at least 1"),
         (["fit", "--checkpoint_every_minutes", "0"], "checkpoint_every_minutes must be above 0, or null for never"),
         (["fit", "--nonfinite_rollbacks", "-1"], "nonfinite_rollbacks must be at least 0"),
+        (["fit", "--max_images", "1e5"], "write 100000"),
         (["fit", "--nonfinite_rollbacks", "often"], "--nonfinite_rollbacks: expected int and got often"),
-        (["fit", "--log_every_images", "0"], "--log_every_images must be at least 1"),
-        (["fit", "--trainer.max_epochs", "0"], "--trainer.max_epochs must be at least 1"),
         (["fit", "--model.discriminator_updates", "0"], "discriminator_updates must be at least 1"),
         (["fit", "--model.ema.half_life_images", "0"], "--model.ema null"),
         (["fit", "--model.ema.half_life_images", ".nan"], "half_life_images must be above 0, not nan"),
@@ -80,7 +77,11 @@ def refused(capsys, *words):
         (["fit", "--data", "ImageFolder", "--data.folder", "missing"], "--data.folder"),
         (["fit", "--data", "MNIST", "--data.download", "false"], "train-images-idx3-ubyte is missing"),
         (["fit", "--data", "Tensors", "--data.path", "missing.npy"], "missing.npy"),
-        (["fit", "--trainer.devices", "0"], "is not a valid input"),
+        (["fit", "--data.folder", "x", "--data", "ImageFolder"], "give --data ImageFolder before it"),
+        (
+            ["fit", "--trainer.devices", "0"],
+            "on a CPU --trainer.devices is a number of processes: set it to auto or to at least 1",
+        ),
         (["fit", "--trainer.precision", "bf16-true", *TINY], "bf16-mixed"),
         (["fit", "--trainer.strategy", "fsdp", *TINY], "--trainer.strategy fsdp splits parameters over devices"),
         (["fit", "--trainer.strategy=DeepSpeedStrategy", *TINY], "DeepSpeedStrategy splits parameters"),
@@ -90,11 +91,23 @@ def refused(capsys, *words):
         (["evaluate", "missing.ckpt", "--data.size", "8"], "missing.ckpt does not exist"),
         (["fit", "--model.prior.low", "3"], "--model.prior: name its class first, one of Hypersphere, Normal, Uniform"),
         (["fit", "--name", ""], "--name must not be empty"),
+        (["fit", "gan/dcgan"], "'gan/dcgan' belongs to no option; did you mean --config gan/dcgan?"),
+        (["fit", "--config", "n" * 300], "is longer than the disk allows (File name too long): give a shorter name"),
+        (["fit", "--seed_everything", "-1"], "--seed_everything must be a whole number from 0 to 4,294,967,295"),
+        (["fit", "--trainer=5"], "--trainer: 5 is no YAML file with settings: give one, or each setting alone"),
+        (["fit", "--data.seed", "null"], "Digits cannot have seed null: give it a value, or leave it out for its"),
+        (["fit", "--model.generator.width=null", *TINY[:1]], "DCGANGenerator cannot have width null: give it a value"),
+        (["fit", "--model.generator={3: 4}"], "--model.generator: {3: 4} is no class that fits: the classes are DCGAN"),
+        (["fit", "--model.generator.latent_dim", "1000000000000", *TINY], " GB of memory and this machine has"),
+        (
+            ["fit", "--trainer.callbacks={class_path: EarlyStopping, init_args: {monitor: x, mode: mim}}", *TINY],
+            "`mode` can be min, max, got mim",
+        ),
         (["fit", "--model", "GANModule"], "lacks a part"),
         (["validate"], "validate needs a trained model"),
         (["fit", "--ckpt_path", "missing.ckpt"], "does not exist"),
         (["validate", "--ckpt_path", "last"], "does not exist"),
-        (["sample"], "'checkpoint' is needed"),
+        (["sample"], "name a checkpoint or the folder of a run"),
         (["sample", "missing.ckpt"], "missing.ckpt does not exist"),
         (["sample", "missing.ckpt", "--m", "3"], "no option --m"),
         (["evaluate", "missing.ckpt"], "missing.ckpt does not exist"),
@@ -118,6 +131,8 @@ def test_a_mistake_is_one_sentence(capsys, words, expected):
         ),
         ("data:\n  class_path: Digits\n  init_args: {sise: 3}\n", "Digits has no argument 'sise'; did you mean 'size'"),
         ("model: [\n", "is not a YAML file"),
+        ("3: 4\n", "has the key 3 in the recipe, which is no name"),
+        ("trainer: [1]\n", "has trainer: [1], which holds no settings: write each below it, as 'name: value'"),
         ("- 1\n- 2\n", "holds no settings"),
         (LAUGHS, "with its aliases expanded it has more than 100,000 values"),
         (MERGED_LAUGHS, "with its aliases expanded it has more than 100,000 values"),
@@ -204,6 +219,50 @@ def test_a_checkpoint_cannot_import_a_module(capsys, trained, here, command, pla
     assert not Path("trace").exists()
 
 
+def test_training_does_not_go_on_from_weights_alone(capsys, trained):
+    stored = torch.load(trained, weights_only=True)
+    del stored["optimizer_states"], stored["lr_schedulers"]
+    torch.save(stored, "weights.ckpt")
+    sentence = refused(capsys, "fit", *TINY, "--max_images=256", "--name=other", "--ckpt_path=weights.ckpt")
+    assert "the checkpoint holds weights alone" in sentence
+    assert "start a new run from these weights with --init_from in place of --ckpt_path" in sentence
+
+
+def test_a_batch_of_one_is_too_small_for_batch_norm(capsys):
+    words = ["--config=gan/dense", "--data=Digits", "--data.size=8", "--data.batch_size=1", "--max_images=8"]
+    sentence = refused_after_progress(capsys, "fit", *words)
+    assert "BatchNorm needs at least 2 samples on each device: raise --data.batch_size" in sentence
+
+
+def test_null_is_given_to_a_part_within_a_part(capsys):
+    for option in ("--model.ema.ramp_up=null", "--model.generator.conditioning=null"):
+        with pytest.raises(SystemExit) as end:
+            main(["fit", option, "--print_config"])
+        assert end.value.code == 0
+        assert f"{option.rpartition('.')[2].replace('=', ': ')}\n" in capsys.readouterr().out
+
+
+FAILS = """
+from lightning_gen.data import Digits
+
+
+class Mine(Digits):
+    def __init__(self, size: int = 8):
+        {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"), [("{{}}['colour']", KeyError), ("int('x')", ValueError), ("self.x.y", AttributeError)]
+)
+def test_a_mistake_in_code_of_ones_own_keeps_its_traceback(here, statement, error):
+    module = f"mine_{error.__name__}"
+    (here / f"{module}.py").write_text(FAILS.format(statement.format()))
+    with pytest.raises(error) as raised:
+        main(["fit", f"--import={module}", f"--data={module}.Mine"])
+    assert Path(str(raised.traceback[-1].path)).stem == module
+
+
 def test_a_checkpoint_of_another_library_is_refused(capsys):
     torch.save({"state_dict": {}, "hyper_parameters": {"lr": 0.1}}, "foreign.ckpt")
     for words in (["validate", "--ckpt_path", "foreign.ckpt"], ["sample", "foreign.ckpt"]):
@@ -288,12 +347,6 @@ def test_a_file_that_stands_for_billions_of_values_is_refused_wherever_it_is_giv
     (here / "bomb.yaml").write_text("\n".join(lines))
     assert "bomb.yaml" in refused(capsys, "fit", option, "bomb.yaml")
     assert "bomb.yaml" in refused(capsys, "fit", f"{option}=bomb.yaml")
-
-
-def test_runs_need_a_folder(capsys, here):
-    (here / "file").write_text("no folder")
-    for words in (["--runs_dir=file"], ["--runs_dir=file/runs"], ["--runs_dir=.", "--name=file"]):
-        assert "is a file, not a folder for runs" in refused(capsys, "fit", *TINY, *words)
 
 
 def test_another_class_of_scheduler_cannot_take_over_the_state_of_the_first(capsys, here):

@@ -30,6 +30,11 @@ from lightning_gen.cli.messages import explain
             "    - Expected a <class 'NoneType'>\n  Given value type: <class 'str'>\n  Given value: x",
             "--max_images: expected int and got x",
         ),
+        (
+            "Parser key \"max_images\":\n  Errors:\n    - Expected a <class 'int'>\n"
+            "    - Expected a <class 'NoneType'>\n  Given value type: <class 'float'>\n  Given value: 100000.0",
+            "--max_images: expected int and got 100000.0: write 100000",
+        ),
         ("something else\nthat nobody foresaw", "that nobody foresaw"),
     ],
 )

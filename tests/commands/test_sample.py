@@ -322,7 +322,7 @@ def test_more_samples_than_memory_holds_are_refused_before_any_is_drawn(checkpoi
 
 def test_as_many_as_the_sentence_names_are_drawn(checkpoint, tmp_path, monkeypatch):
     path = checkpoint()
-    monkeypatch.setattr(command, "memory", lambda: 3 * 4 * 64 * 10 + 1)
+    monkeypatch.setattr(command, "available", lambda: 3 * 4 * 64 * 10 + 1)
     with pytest.raises(InputError, match="draw at most 10 at a time with --n, each time with another --seed"):
         sample(path, n=11, out=str(tmp_path / "x.npy"))
     sample(path, n=10, out=str(tmp_path / "x.npy"))

@@ -1,5 +1,6 @@
 import gzip
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -51,3 +52,43 @@ def test_damaged_compression_is_refused(tmp_path, content):
     (tmp_path / "images.gz").write_bytes(content)
     with pytest.raises(InputError, match="download it again"):
         read_idx(tmp_path / "images.gz")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (struct.pack(">HBB", 0, 8, 255) + struct.pack(">I", 1) * 255 + b"0", "is no IDX file of unsigned bytes"),
+        (struct.pack(">HBBIII", 0, 8, 3, *(2**32 - 1,) * 3), "by its header, would take"),
+        (struct.pack(">HBBIII", 0, 8, 3, 0, *(2**32 - 1,) * 2), "by its header, would take"),
+    ],
+    ids=["255 dimensions", "too large", "too large, but empty"],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_header_is_not_believed(tmp_path, content, expected, compressed):
+    path = tmp_path / ("images.gz" if compressed else "images")
+    path.write_bytes(gzip.compress(content) if compressed else content)
+    with pytest.raises(InputError, match=expected):
+        read_idx(path)
+
+
+def test_no_more_is_unpacked_than_the_header_states(tmp_path):
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(CONTENT + bytes(8 * 2**20), compresslevel=1))
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"damaged .*another number of bytes than its header states\): download it"):
+        read_idx(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(name):
+        raise PermissionError(13, "Permission denied", str(name))
+
+    monkeypatch.setattr("lightning_gen.data.idx.opened", refuse)
+    with pytest.raises(InputError, match=r"images may not be read or written \(Permission denied\)"):
+        read_idx(tmp_path / "images")
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="it is a folder, a pipe or a device and no file"):
+        read_idx(tmp_path)
