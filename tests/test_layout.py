@@ -12,6 +12,7 @@ ORDER = (
     *("__main__", "cli", "commands", "bench", "evaluation", "callbacks"),
     *("__init__", "modules", "training", "metrics", "data", "media", "checkpoint"),
     *("samplers", "adversaries", "regularizers", "augmentations", "objectives", "bottlenecks", "networks"),
+    "pretrained",
     *(
         "pictures",
         "outputs",

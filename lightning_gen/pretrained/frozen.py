@@ -1,0 +1,38 @@
+"""A network that is used and never trained, inside a part that is trained."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+class Frozen:
+    """Holds a network in evaluation mode with weights that are never changed, outside the module that uses it.
+
+    A part keeps it as an attribute. It is no module, so that the network is in no optimizer, gradient reduction,
+    average of weights or checkpoint, and no `train()` reaches it. Gradients pass through it to its inputs.
+
+    Args:
+        make: Builds the network; it is called at the first use, so that a checkpoint can be read without the network's
+            weights.
+    """
+
+    def __init__(self, make: Callable[[], nn.Module]) -> None:
+        self.make = make
+        self._network: nn.Module | None = None
+
+    def __call__(self, x: Tensor) -> nn.Module:
+        """The network, on the device and in the precision of `x`."""
+        with torch.inference_mode(False):  # weights that are read in a validation are used in training too
+            if self._network is None:
+                with torch.random.fork_rng(devices=[]):  # its random weights are replaced, and draw no numbers
+                    self._network = self.make().eval().requires_grad_(False)
+            return self._network.to(x)
+
+    def __deepcopy__(self, memo: object) -> "Frozen":
+        """A copy shares the network."""
+        return self
+
+    def __getstate__(self) -> dict[str, object]:
+        """Its state without the network, which is built anew where it is used."""
+        return {"make": self.make, "_network": None}
