@@ -107,11 +107,9 @@ class PreemptionCheckpoint(Checkpoint):
         """The message: what was written and how to resume."""
         if module.images_seen == self._begun_at:
             return "stopped by a signal before the first batch was trained on: nothing was written"
-        done = f"{module.images_seen:,} images are in {self.checkpoint.path}"
-        if self._asked == signal.SIGINT:
-            again = command_line(["fit", "--ckpt_path", str(self.checkpoint.path)], module)
-            return f"stopped: {done}; resume with\n  {again}"
-        return f"stopped by a signal: {done}; the same command with --ckpt_path last resumes"
+        cause = "stopped" if self._asked == signal.SIGINT else "stopped by a signal"
+        again = command_line(["fit", "--ckpt_path", str(self.checkpoint.path)], module)
+        return f"{cause}: {module.images_seen:,} images are in {self.checkpoint.path}; resume with\n  {again}"
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the handlers."""
@@ -134,7 +132,8 @@ class PreemptionCheckpoint(Checkpoint):
         if self._asked is None and number == signal.SIGINT:
             tell("finishing the batch and writing the checkpoint; Ctrl-C again stops at once")
         elif self._asked == number == signal.SIGINT:
-            tell("stopped at once: the last checkpoint is unchanged")
+            there = f": resume from it with --ckpt_path {self.checkpoint.path}" if self.checkpoint.path.exists() else ""
+            tell(f"stopped at once: the last checkpoint is unchanged{there}")
             raise Preempted(INTERRUPTED)
         forget_terminal(number)
         self._asked = number

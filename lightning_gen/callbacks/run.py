@@ -13,7 +13,7 @@ from typing import IO, Any
 import yaml
 from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams as summaries
 
@@ -246,9 +246,13 @@ class Report(Callback):
         if not images:
             return ["", f"There was nothing to train: the run has {done:,} images, raise --max_images to train on."]
         lines = ["", f"Trained on {images:,} images in {int(seconds) // 60} min {int(seconds) % 60:02d} s."]
+        stopped = [each for each in trainer.callbacks if isinstance(each, EarlyStopping) and each.stopped_epoch]  # type: ignore[attr-defined]
+        lines += [f"  EarlyStopping ended it: {each.stopping_reason_message}" for each in stopped]
         lines += [f"  images       {path}" for path in image_files]
         lines += [f"  checkpoint   {last}"] if last.exists() else []
         lines += [f"  TensorBoard  {self.folder}"] if tensorboards(trainer) else []
+        tables = [each for each in trainer.loggers if isinstance(each, CSVLogger)]
+        lines += [f"  metrics      {Path(each.log_dir, 'metrics.csv')}" for each in tables]
         following = [command_line([command, str(last)], pl_module) for command in commands if last.exists()]
         if tensorboards(trainer):
             following.append(f"{python()} -m tensorboard.main {shlex.join(['--logdir', str(self.folder.parent)])}")

@@ -203,7 +203,8 @@ class Reader:
         if kind is None or not (direct or lazy) or value.keys() - KEYS or not all(map(named_values, arguments)):
             raise InputError(
                 f"{self.path} asks for {value['class_path']!r} at {place}, which is not an imported class of the right "
-                "kind, and was not loaded: if you trust the file, import the module that defines it first (--import)"
+                "kind, and was not loaded: if you trust the file, import the module that defines it first, --import "
+                f"{str(value['class_path']).rpartition('.')[0]}"
             )
         self.check_admitted(kind, place)
         return Plan(kind, self.part(kind, *arguments), lazy)

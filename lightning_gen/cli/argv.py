@@ -24,6 +24,7 @@ from lightning_gen.checkpoint.rebuilding import Reader
 from lightning_gen.checkpoint.trusted import below, trusted
 from lightning_gen.cli import recipes
 from lightning_gen.cli.arguments import Arguments
+from lightning_gen.cli.changes import changes, sentence, unintended
 from lightning_gen.cli.folders import checkpoints_in, runs_in
 from lightning_gen.cli.sections import TEXTS, is_like_number
 from lightning_gen.cli.suggestions import is_array, options_meant
@@ -142,14 +143,17 @@ class CommandLine:
         """The command with the layers that the user's settings override."""
         checkpoint = self.checkpoint()
         if self.command != "fit" and checkpoint is None and not self.asks_for_help:
-            given = [shlex.quote(word) for word in self.options if word.endswith(".ckpt")]
+            given = [shlex.quote(word) for word in self.options if word.endswith(".ckpt") or Path(word).is_dir()]
             path = given[0] if given else "runs/NAME/checkpoints/last.ckpt"
             raise InputError(f"{self.command} needs a trained model: name it by --ckpt_path {path}")
         layers: list[dict[str, Any]] = []
         if checkpoint is not None:
             if self.command == "fit" and checkpoint.parent.name == "checkpoints":
                 layers.append(self._run_settings(checkpoint.parent.parent / CONFIG))
-            layers.append(self._parts(stored_parts(checkpoint), checkpoint))
+            parts = self._parts(stored_parts(checkpoint), checkpoint)
+            if self.command == "fit":
+                self._tell_changes(parts)
+            layers.append(parts)
         elif self.begun:
             config = self.folder / CONFIG
             layers += [self._run_settings(config), self._parts(configured_parts(config), config)]
@@ -165,6 +169,19 @@ class CommandLine:
         configs = [*map(as_json, layers), *(self._config(path, model) for path in self.recipes)]
         self.options = list(upgraded_options(self.options, model))
         return [self.command, *(f"--config={config}" for config in configs), *self._rest(checkpoint)]
+
+    def _tell_changes(self, parts: Mapping[str, Any]) -> None:
+        """Print what recipes change of the model and the data of a run that is resumed."""
+        found = [
+            change
+            for path in self.recipes
+            for name, part in parts.items()
+            if isinstance(given := recipes.load(path).get(name), Mapping)
+            for change in changes(part, given, name)
+        ]
+        found = unintended(found, self.options)
+        if found:
+            rank_zero_only(say)(sentence(found), sys.stderr)
 
     def _model(self, layers: Sequence[dict[str, Any]]) -> type:
         """The class of the model that the command builds; `GenerativeModule` where it is not known."""

@@ -71,8 +71,8 @@ examples:
     {PROGRAM} fit --data ImageFolder --data.folder PATH --data.size 64
   one part or number changed
     {PROGRAM} fit --config gan/dcgan --model.objective Hinge --model.generator.width 64
-  resume that run where it stopped
-    {PROGRAM} fit --config gan/dcgan --ckpt_path last
+  resume a run where it stopped
+    {PROGRAM} fit --name dcgan --ckpt_path last
   draw samples from a trained model
     {PROGRAM} sample runs/dcgan/checkpoints/last.ckpt --n 64
   how fast a recipe trains on this machine, and what would make it faster

@@ -101,6 +101,8 @@ def unknown_class(message: str, arguments: Arguments) -> str | None:
     if found is None:
         return None
     name, argument = next(group for group in found.groups() if group), arguments.at(place_of(message))
+    if argument is not None and not argument.choices:
+        return f"{option_of(message)}'{name}' is none of the values that it takes: write numbers as 0.002 or 2e-3"
     meant = ": give its import path, such as my_parts.Mine" if argument is None else class_meant(name, argument)
     return f"{option_of(message)}there is no class '{name}'{meant}"
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -128,6 +129,10 @@ def class_meant(name: str, argument: Argument) -> str:
     if other is not None:
         return f": give {other}"
     known = argument.choices
+    module, _, word = name.rpartition(".")
+    beside = [each for each, kind in vars(sys.modules.get(module, object)).items() if isinstance(kind, type)]
+    if module and (near := nearest(word, beside, 1)):
+        return f"; did you mean '{module}.{near[0]}'?"
     meant = words.CLASSES.get(plain(name))
     near = [meant] if meant in known else nearest(name.rsplit(".")[-1], known, 1)
     if near:

@@ -6,6 +6,7 @@ import numpy as np
 
 from lightning_gen.data.arrays import read_arrays
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, check_fractions, split_rows
+from lightning_gen.data.decoder import MODES
 from lightning_gen.errors import InputError
 from lightning_gen.paths import expanded
 from lightning_gen.records import Shape
@@ -89,6 +90,11 @@ def _samples(x: np.ndarray, path: str) -> np.ndarray:
         )
     if images and x.ndim == 3:
         return x[:, None]
+    if x.ndim == 4 and x.shape[3] in MODES and min(x.shape[1:3]) > max(MODES):
+        raise InputError(
+            f"{path} holds an array of shape {x.shape}, whose channels seem to come last: save "
+            "x.transpose(0, 3, 1, 2), of shape (n, channels, height, width)"
+        )
     if (images and x.ndim == 4) or (floats and x.ndim in (2, 4)):
         return x
     raise InputError(

@@ -91,8 +91,8 @@ def check_weights(module: nn.Module, stored: dict[str, Tensor], strict: bool = T
         more = f"; and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
         raise InputError(
             f"the checkpoint's weights do not fit this {type(module).__name__}: {'; '.join(differ[:NAMED])}{more}: "
-            "take the model and the size of the data from the checkpoint's own run, its config.yaml, or only the "
-            "weights that fit, with --init_from"
+            "leave out --config and the options of model and data, which the checkpoint has, or take only the weights "
+            "that fit, with --init_from"
         )
 
 

@@ -616,7 +616,7 @@ def test_two_processes_act_after_the_same_batch_with_the_same_sentence(tmp_path)
     assert done.returncode == 1
     said = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert set(said) == {said[0]}
-    assert said[0].startswith(f"error: {BLAMED}: resume from {last}, ")
+    assert said[0].startswith(f"error: {BLAMED}: resume from the last good checkpoint with --ckpt_path {last} ")
     assert torch.load(tmp_path / last, weights_only=True)["lightning_gen"]["images_seen"] == 256
     done = run([sys.executable, "-m", "lightning_gen", *TWO, "--nonfinite_rollbacks=1", "--name=back"])
     assert done.returncode == 0, done.stderr
