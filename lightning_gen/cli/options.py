@@ -11,8 +11,7 @@ COUNTS = {
     "checkpoint_every_images": (
         50_000,
         "Write checkpoints/last.ckpt at this interval in images, and at the end. best.ckpt is the best in "
-        "validation: by val/loss with the final values of all schedules, for GANs by val/sliced_wasserstein; see "
-        "--fidelity_every_images.",
+        "validation: by val/loss with the final values of all schedules, for GANs by val/sliced_wasserstein.",
     ),
     "log_every_images": (
         None,
@@ -21,8 +20,8 @@ COUNTS = {
     "sample_every_images": (25_000, "Draw samples at this interval in images, and at the end."),
     "fidelity_every_images": (
         None,
-        "Compare 1,000 samples with training images in features of EfficientNet-Lite0 at this interval in images, and "
-        "at the end; best.ckpt is then the best by that. The callback Fidelity has more options.",
+        "Measure samples by EfficientNet-Lite0 at this interval in images; best.ckpt is then the best by that. The "
+        "callback Fidelity has more options.",
     ),
 }
 """Options that count images: their defaults and their help."""
