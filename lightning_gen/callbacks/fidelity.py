@@ -1,6 +1,7 @@
 """How samples compare with real images during training, and the best state by that."""
 
 import os
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen import private
-from lightning_gen.callbacks.lengths import counted, require_images
+from lightning_gen.callbacks.lengths import Throughput, counted, require_images
 from lightning_gen.callbacks.nonfinite import NonFiniteGuard
 from lightning_gen.data import DataModule
 from lightning_gen.data.reading import drawn_classes, real_images, rounded
@@ -127,8 +128,13 @@ class Fidelity(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Measure if the last batches passed a multiple of `every_images`: all their work is done now."""
-        if self._due and not private.accumulates(trainer):
-            self._measure(trainer, counted(pl_module))
+        if not self._due or private.accumulates(trainer):
+            return
+        since = time.perf_counter()
+        self._measure(trainer, counted(pl_module))
+        for each in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(each, Throughput):
+                each.leave_out(time.perf_counter() - since)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Find out whether the batch passed a multiple of `every_images`."""

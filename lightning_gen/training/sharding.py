@@ -1,6 +1,8 @@
 """Work that is divided over the processes of a run by whole numbered parts: the result does not depend on how many."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -11,6 +13,9 @@ from lightning_gen.errors import InputError
 
 BATCH = 64
 """Samples in a numbered batch."""
+
+PATIENCE = timedelta(days=1)
+"""How long processes wait for the first one, which may train a classifier meanwhile."""
 
 Result = TypeVar("Result")
 
@@ -53,6 +58,19 @@ def from_first(value: Any) -> Any:
     values = [value]
     torch.distributed.broadcast_object_list(values)
     return values[0]
+
+
+@contextmanager
+def launched_group() -> Iterator[None]:
+    """Join the processes that ``torch.distributed.run`` has started, if it has; they exchange results over the CPU."""
+    if not torch.distributed.is_torchelastic_launched():
+        yield
+        return
+    torch.distributed.init_process_group("gloo", timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 class NumberedSamples:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -294,6 +295,17 @@ def test_weights_alone_name_the_network(colours, small_lite0, tmp_path):
     assert not {"fid", "kid", "inception_score"} & found["figures"].keys()
     evaluate(colours, output="x.json", weights=packaged_weights())
     assert "fd_lite0" in json.loads(Path("x.json").read_text())["figures"]
+
+
+@pytest.mark.slow
+def test_two_processes_write_one_report_to_the_bit_that_of_one(colours):
+    words = ["-m", "lightning_gen", "evaluate", colours, "--features=lite0"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    for start, name in ((launcher, "two.json"), ([], "one.json")):
+        subprocess.run([sys.executable, *start, *words, f"--output={name}"], check=True, timeout=300)
+    one, two = (json.loads(Path(name).read_text()) for name in ("one.json", "two.json"))
+    assert one == two
+    assert "fd_lite0" in one["figures"]
 
 
 def test_without_the_packages_a_folder_is_told_what_to_install(colours, monkeypatch):
