@@ -88,7 +88,8 @@ class LogEveryImages(Callback):
 class Throughput(Callback):
     """Logs the training speed as ``train/images_per_second``, over all devices, between two logged batches.
 
-    The time of validation and of `Fidelity` between them is left out; the images of batches that a rollback undid are counted.
+    The time of validation and of `Fidelity` between them is left out; the images of batches that a rollback undid are
+    counted.
     """
 
     def __init__(self) -> None:
