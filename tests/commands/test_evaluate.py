@@ -278,6 +278,18 @@ def test_a_folder_without_classes_has_figures_and_a_picture_of_neighbours(colour
     assert again == read["figures"]
 
 
+def test_alpha_and_16_bits_are_read_as_colours_of_8_bits(colours, small_lite0):
+    """As training has read them: features see what the model was trained on."""
+    for path in Path("images").glob("*.png"):
+        Image.open(path).convert("RGBA").save(path)
+    grey = np.random.default_rng(0).integers(0, 2**16, (8, 8)).astype(np.uint16)
+    Image.fromarray(grey).save("images/grey.png")
+    evaluate(colours, output="x.json", features="lite0")
+    found = json.loads(Path("x.json").read_text())
+    assert found["figures"]["fd_lite0"] > 0
+    assert found["card"]["not_finite"] == {}
+
+
 def test_a_picture_of_neighbours_takes_the_place_of_no_other_file(colours):
     Path("x_nearest.png").write_text("mine")
     with pytest.raises(InputError, match=r"x_nearest.png is no PNG image and would be lost"):
