@@ -1,4 +1,4 @@
-"""The options ``--features``, ``--weights`` and ``--device``: the published network by which samples are compared."""
+"""The options of ``evaluate`` about features: the published network by which samples are compared, and with what."""
 
 import os
 
@@ -6,6 +6,7 @@ import torch
 
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
+from lightning_gen.evaluation.fidelity import REFERENCES
 from lightning_gen.metrics import PretrainedFeatures, pretrained_features
 from lightning_gen.metrics.pretrained_features import FEATURES, available_features, name_of_weights, skip_reason
 from lightning_gen.spelling import suggest
@@ -55,6 +56,19 @@ def check_device(device: str) -> None:
     except (RuntimeError, AssertionError):  # torch raises either where a device is missing
         here = "cpu" + (", cuda" if torch.cuda.is_available() else "")
         raise InputError(f"there is no --device '{device}' here: give one of {here}, or leave it out") from None
+
+
+def check_reference(reference: str) -> None:
+    """Check the value of ``--reference``.
+
+    Raises:
+        InputError: There is no such split to compare with.
+    """
+    if reference not in REFERENCES:
+        raise InputError(
+            f"samples are not compared with a split '{reference}'{suggest(reference, REFERENCES)}: give "
+            f"{' or '.join(REFERENCES)}"
+        )
 
 
 def own_device(device: str) -> str:

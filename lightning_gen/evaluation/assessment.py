@@ -14,7 +14,7 @@ from lightning_gen.evaluation.codes import comparison
 from lightning_gen.evaluation.compatibility import check_shape
 from lightning_gen.evaluation.disentangled import disentanglement
 from lightning_gen.evaluation.features import features, stacked
-from lightning_gen.evaluation.fidelity import fidelity
+from lightning_gen.evaluation.fidelity import REFERENCES, Reference, fidelity
 from lightning_gen.evaluation.likelihoods import likelihoods
 from lightning_gen.evaluation.measures import coverage, distance
 from lightning_gen.evaluation.samples import Source, class_draws
@@ -40,6 +40,7 @@ def assess(
     checkpoint: str | None = None,
     sampler: LatentSampler | None = None,
     network: PretrainedFeatures | None = None,
+    reference: str = "test",
 ) -> Report:
     """Compute all metrics that apply to the model and the data.
 
@@ -53,6 +54,7 @@ def assess(
         checkpoint: Path of the model, for the protocol.
         sampler: Distribution of the codes of samples, for autoencoders; None for the prior.
         network: A published network in whose features samples are compared too, on its device; or None.
+        reference: The split with which the network compares them, one of `REFERENCES`.
 
     Raises:
         InputError: Model and data differ in shape, the test split is empty, a split has no length, or the model's
@@ -72,18 +74,22 @@ def assess(
         if module.reconstructs:
             report += autoencoding(cast(Autoencoder, module), data, seed, draws)
         if module.has_prior or sampler is not None:
-            report += generation(Source(module, sampler), data, seed, samples, extractor, network)
+            report += generation(
+                Source(module, sampler), data, seed, samples, extractor, network, REFERENCES[reference]
+            )
         report += Report(omitted=unmeasured(module, sampler))
     return report
 
 
-def assess_share(module: GenerativeModule, data: DataModule, seed: int, network: PretrainedFeatures) -> None:
+def assess_share(
+    module: GenerativeModule, data: DataModule, seed: int, network: PretrainedFeatures, reference: str = "test"
+) -> None:
     """What a process that is not the first does of `assess`: its share of the samples in a network's features."""
     data.prepare_data()
     data.setup()
     with evaluating(module):
         if module.has_prior and data.mixture is None and data.medium.dimensions:
-            fidelity(Source(module), data, network, seed)
+            fidelity(Source(module), data, network, seed, REFERENCES[reference])
 
 
 def autoencoding(module: Autoencoder, data: DataModule, seed: int, draws: int | None) -> Report:
@@ -103,6 +109,7 @@ def generation(
     samples: int | None,
     extractor: bool,
     network: PretrainedFeatures | None = None,
+    reference: Reference = REFERENCES["test"],
 ) -> Report:
     """The metrics of a model's samples; see `assess`."""
     report = Report(card=samples_card(source, data)) + distance(source, data, seed)
@@ -111,7 +118,7 @@ def generation(
     if not data.medium.dimensions:
         return report
     if network is not None:
-        report += fidelity(source, data, network, seed)
+        report += fidelity(source, data, network, seed, reference)
     if not extractor:
         return report + Report(omitted={"figures of a classifier": "they were switched off by --extractor false"})
     if data.singles is not None:

@@ -38,16 +38,49 @@ class Measured:
     digests: list[int]
 
 
-def fidelity(source: Source, data: DataModule, features: PretrainedFeatures, seed: int) -> Report:
-    """Fréchet and kernel distance, precision, recall, density and coverage of samples against the test split, each with
-    that of training images, and copies of training images among samples.
+@dataclass(frozen=True)
+class Reference:
+    """The real images that samples are compared with, and those that stand in the place of perfect samples.
+
+    Attributes:
+        real: The split of the first.
+        other: The split of the second.
+        others: Images of the second, in words.
+    """
+
+    real: str
+    other: str
+    others: str
+
+    def split(self, data: DataModule, name: str) -> Samples:
+        """A split of data by its name."""
+        return getattr(data, f"{name}_set")
+
+    def count(self, data: DataModule, most: int) -> int:
+        """Number of samples, and of real images."""
+        return min(most, len(self.split(data, self.real)))
+
+    def other_count(self, data: DataModule, most: int) -> int:
+        """Number of the images in the place of samples: as many, where there are."""
+        return min(self.count(data, most), len(self.split(data, self.other)))
+
+
+REFERENCES = {"test": Reference("test", "train", "training images"), "train": Reference("train", "test", "test images")}
+"""With which split samples are compared: images that training has not seen, or more images, as most papers do."""
+
+
+def fidelity(
+    source: Source, data: DataModule, features: PretrainedFeatures, seed: int, reference: Reference = REFERENCES["test"]
+) -> Report:
+    """Fréchet and kernel distance, precision, recall, density and coverage of samples against real images, each with
+    that of other real images, and copies of training images among samples.
 
     In a group of processes each draws some of the numbered batches of samples, and the first one computes the figures:
     to the bit those of one process. The report of all processes is the same.
     """
-    reason = skip_reason(data.medium, data.shape)
-    count = min(features.kind.most, len(data.test_set), len(data.train_set))
-    reason = reason or too_few(count)
+    most = features.kind.most
+    count = reference.count(data, most)
+    reason = skip_reason(data.medium, data.shape) or too_few(reference.other_count(data, most))
     if reason is not None:
         return Report(omitted={f"figures of {features.name}": reason})
     labels = class_draws(source.module, data, count, seed)
@@ -55,7 +88,7 @@ def fidelity(source: Source, data: DataModule, features: PretrainedFeatures, see
     source.module.to(features.device)
     try:
         measured = measured_samples(NumberedSamples(source.sample, count, seed, labels), data, features)
-        return from_first(None if measured is None else report(measured, data, features, count, seed))
+        return from_first(None if measured is None else report(measured, data, features, reference, seed))
     finally:
         source.module.to(before)
 
@@ -73,32 +106,37 @@ def measured_samples(samples: NumberedSamples, data: DataModule, features: Pretr
     return Measured(samples, torch.cat([part[0] for part in parts]), [each for part in parts for each in part[1]])
 
 
-def report(measured: Measured, data: DataModule, features: PretrainedFeatures, count: int, seed: int) -> Report:
+def report(
+    measured: Measured, data: DataModule, features: PretrainedFeatures, reference: Reference, seed: int
+) -> Report:
     """All figures, on the first process."""
-    known = max(count, min(SEARCHED, features.kind.most, len(data.train_set)))
-    real, train = (
-        features.cached_outputs(partial(real_images, data, split, number, seed), number)
-        for split, number in ((data.test_set, count), (data.train_set, known))
-    )
-    other = train[:count]  # the same order as in `picks` of fewer
+    most = features.kind.most
+    counts = {reference.real: reference.count(data, most), reference.other: reference.other_count(data, most)}
+    # more training images than are compared, in the same order, so that the first of them are those that are
+    read = counts | {"train": max(counts["train"], min(SEARCHED, most, len(data.train_set)))}
+    outputs = {
+        name: features.cached_outputs(partial(real_images, data, reference.split(data, name), number, seed), number)
+        for name, number in read.items()
+    }
+    real, other = (outputs[name][: counts[name]] for name in (reference.real, reference.other))
     found = compared(measured.outputs, real, features), compared(other, real, features)
     protocol = {
-        "samples": f"{count}, in batches of 64 with a seed each",
-        "real": f"{count} of test, {count} of train for floors and ceilings",
+        "samples": f"{len(measured.outputs)}, in batches of 64 with a seed each",
+        "real": f"{len(real)} of {reference.real}, {len(other)} of {reference.other} for floors and ceilings",
         **{key: value for key, value in PROTOCOL.items() if key != "inception_score" or features.kind.num_classes},
         "seed": seed,
     }
     card = {f"features_{features.names.suffix}": {**features.protocol, **protocol}}
-    figures = measurements(*found, features, count)
-    return Report(figures, card) + copies(measured, real, train, data, features, seed)
+    figures = measurements(*found, features, len(measured.outputs), f"{len(other)} {reference.others}")
+    return Report(figures, card) + copies(measured, outputs["test"], outputs["train"], data, features, seed)
 
 
 def copies(
-    measured: Measured, real: Tensor, train: Tensor, data: DataModule, features: PretrainedFeatures, seed: int
+    measured: Measured, test: Tensor, train: Tensor, data: DataModule, features: PretrainedFeatures, seed: int
 ) -> Report:
     """Copies of training images: in features, with a picture of the closest, and equal pixels."""
-    width, suffix, count = features.num_features, features.names.suffix, len(real)
-    found, reference = (neighbours(each[:, :width], train[:, :width]) for each in (measured.outputs, real))
+    width, suffix, count = features.num_features, features.names.suffix, len(test)
+    found, reference = (neighbours(each[:, :width], train[:, :width]) for each in (measured.outputs, test))
     known = set(digests(data.medium.to_stored(x) for x in images(data, data.train_set)))
     held_out = digests(data.medium.to_stored(x) for x in real_images(data, data.test_set, count, seed))
     same = f"the same of {count} test images instead of samples of the model"
@@ -113,7 +151,7 @@ def copies(
         Measurement(
             "duplicates",
             sum(each in known for each in measured.digests),
-            f"samples of {count} that equal a training image in all pixels, lower is better",
+            f"samples of {len(measured.outputs)} that equal a training image in all pixels, lower is better",
         ),
         Measurement("duplicates_floor", sum(each in known for each in held_out), same),
     )

@@ -33,7 +33,7 @@ class Figure:
 
     Attributes:
         name: Its name, from the names of the features.
-        reference: What the same figure of training images is called: the floor or the ceiling.
+        reference: What the same figure of other real images is called: the floor or the ceiling.
         meaning: What it measures, in one line; ``{network}`` stands for the network.
     """
 
@@ -110,17 +110,18 @@ def compared(fake: Tensor, real: Tensor, features: PretrainedFeatures) -> dict[F
 
 
 def measurements(
-    found: dict[Figure, Value], reference: dict[Figure, Value], features: PretrainedFeatures, count: int
+    found: dict[Figure, Value], reference: dict[Figure, Value], features: PretrainedFeatures, count: int, others: str
 ) -> tuple[Measurement, ...]:
-    """Figures of samples, each followed by that of as many training images.
+    """Figures of samples, each followed by that of other real images.
 
     Args:
         found: Those of samples.
-        reference: Those of training images.
+        reference: Those of other real images.
         features: The network.
-        count: Number of images of each kind.
+        count: Number of samples.
+        others: The other real images, in words.
     """
-    same = f"the same of {count} training images instead of samples of the model"
+    same = f"the same of {others} instead of samples of the model"
     both = []
     for figure, value in found.items():
         name, meaning = figure.name(features.names), figure.meaning.format(network=features.name)

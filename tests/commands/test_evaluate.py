@@ -201,6 +201,7 @@ def test_data_can_be_named_from_the_shell_by_a_short_class_name(autoencoder, che
         (["--features", "inception"], "get pt_inception-2015-12-05-6726825d.pth by https://github.com/mseitzer"),
         (["--weights", "nothing.pth"], "is read from nothing.pth, which is no file: get it by https://"),
         (["--features", "classifier", "--weights", "x.pth"], "leave it out, or take --features inception"),
+        (["--reference", "trian"], "compared with a split 'trian'; did you mean 'train'?: give test or train"),
         (["--device", "cudda"], "there is no --device 'cudda' here: give one of cpu"),
         (["--output", "figures.txt"], "give a name that ends in .json, such as evaluation.json"),
     ],

@@ -11,9 +11,16 @@ from test_assessment import Shown, metrics, repeating
 from lightning_gen import InputError
 from lightning_gen.data import Digits, Ring, Tensors
 from lightning_gen.evaluation import assess
-from lightning_gen.evaluation.fidelity import fidelity
+from lightning_gen.evaluation.fidelity import REFERENCES, fidelity
 from lightning_gen.evaluation.samples import Source, class_draws, drawn, pick, real_images
-from lightning_gen.metrics import density_coverage, frechet_distance, inception_score, kernel_distance, precision_recall
+from lightning_gen.metrics import (
+    density_coverage,
+    frechet_distance,
+    inception_score,
+    kernel_distance,
+    precision_recall,
+    trained_extractor,
+)
 from lightning_gen.networks import Concatenation, DenseDiscriminator, DenseGenerator
 from lightning_gen.training.sharding import NumberedSamples
 
@@ -58,6 +65,30 @@ def test_figures_are_those_of_the_features_of_samples_and_of_both_splits(gan, da
         names = ("fd", "kid", "precision", "recall", "density", "coverage")
         assert [found[f"{name}_small{tail}"] for name, tail in zip(names, end, strict=True)] == pytest.approx(expected)
         assert found[f"inception_score_small{score}"] == pytest.approx(inception_score(x[:, 6:]).mean)
+
+
+def test_samples_are_compared_with_the_training_split_where_that_is_asked(gan, data, network):
+    module = gan().eval()
+    report = fidelity(Source(module), data, network, 3, REFERENCES["train"])
+    found, count = metrics(report), len(data.train_set)
+    fake = network.outputs(NumberedSamples(module.sample, count, 3))
+    real, test = (network.outputs(real_images(data, split, 2000, 3)) for split in (data.train_set, data.test_set))
+    assert len(real) == count
+    assert found["fd_small"] == pytest.approx(frechet_distance(fake, real).item())
+    assert found["fd_small_floor"] == pytest.approx(frechet_distance(test, real).item())
+    assert report.card["features_small"]["real"] == "1437 of train, 180 of test for floors and ceilings"
+    against_test = metrics(fidelity(Source(module), data, network, 3))
+    assert found["authenticity_small_ceiling"] == against_test["authenticity_small_ceiling"]
+    assert found["fd_small"] != against_test["fd_small"]
+
+
+def test_the_classifier_and_the_networks_have_one_interface(data, network):
+    for extractor in (network, trained_extractor(data)):
+        x = extractor.features(real_images(data, data.test_set, 3, 0))
+        assert x.shape == (3, extractor.num_features)
+        assert {"num_features"} < extractor.protocol.keys()
+        assert torch.equal(extractor.cached_features(lambda: real_images(data, data.test_set, 3, 0), 3), x)
+        assert isinstance(extractor.name, str)
 
 
 def test_a_folder_without_classes_has_figures_and_no_classifier(gan, network, tmp_path):
