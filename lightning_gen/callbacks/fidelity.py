@@ -84,6 +84,7 @@ class Fidelity(Callback):
         self._real: Tensor | None = None
         self._measured = -1
         self._due = False
+        self._due_at_start = False
 
     @property
     def path(self) -> Path | None:
@@ -91,8 +92,13 @@ class Fidelity(Callback):
         return None if self.folder is None else self.folder / "best.ckpt"
 
     def state_dict(self) -> dict[str, Any]:
-        """The smallest distance and its name, part of every checkpoint."""
-        return {"best": self.best, "figure": self._figure if self._network is not None else None}
+        """The smallest distance, its name, and whether a measurement is due, part of every checkpoint."""
+        figure = None if self._network is None else self._figure
+        return {"best": self.best, "figure": figure, "due": self._due}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Measure the state that is resumed, if that was due; `on_train_start` reads the smallest distance."""
+        self._due_at_start = state_dict.get("due", False)
 
     @property
     def _figure(self) -> str:
@@ -118,11 +124,11 @@ class Fidelity(Callback):
         if reason is not None:
             raise InputError(f"{reason}: leave Fidelity out")
         self._network = pretrained_features(self.features, self.weights, pl_module.device)
-        self._real, self._due, self._measured = None, False, -1
+        self._real, self._measured = None, -1
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Read the smallest distance of a resumed run from the file of its best state."""
-        self.best = None
+        self.best, self._due, self._due_at_start = None, self._due_at_start, False
         if trainer.ckpt_path is not None:
             self.best = from_first(self._stored() if trainer.is_global_zero else None)
 

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from PIL import Image
 from same_run import assert_same
 from small_features import small_features
@@ -112,6 +113,25 @@ def test_a_resumed_run_ends_as_one_that_was_not_interrupted(gan, trainer, tmp_pa
     key = "Kept(features=lite0, samples=80, seed=0)"
     assert best[1]["callbacks"][key]["best"] == min(found["parts"].values())
     assert best[0]["callbacks"][key]["best"] == min(found["whole"].values())
+
+
+class StoredAfterBatch(ModelCheckpoint):
+    """Stores a state in which a measurement is due, as where a run is stopped right after a batch."""
+
+    def __init__(self, folder):
+        super().__init__(folder, "stopped-{step}", every_n_train_steps=4, save_top_k=-1)
+
+
+def test_a_measurement_that_was_due_is_made_by_the_resumed_run(gan, trainer, tmp_path):
+    first, second = (Kept(128, samples=80, folder=str(tmp_path / name)) for name in "ab")
+    trainer(first, StoredAfterBatch(tmp_path), images=256).fit(gan(), digits())
+    path = next(
+        each
+        for each in tmp_path.glob("stopped-*.ckpt")
+        if torch.load(each, weights_only=True)["lightning_gen"]["images_seen"] == 128
+    )
+    trainer(second, images=256).fit(gan(), digits(), ckpt_path=str(path))
+    assert second.all == first.all
 
 
 def test_weights_that_are_not_finite_are_the_guards_matter(gan, trainer):
