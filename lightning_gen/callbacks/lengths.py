@@ -88,7 +88,8 @@ class LogEveryImages(Callback):
 class Throughput(Callback):
     """Logs the training speed as ``train/images_per_second``, over all devices, between two logged batches.
 
-    The time of validation between them is left out; the images of batches that a rollback undid are counted.
+    The time of validation and of `Fidelity` between them is left out; the images of batches that a rollback undid are
+    counted.
     """
 
     def __init__(self) -> None:
@@ -121,5 +122,9 @@ class Throughput(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock again."""
+        self.leave_out(time.perf_counter() - self._paused)
+
+    def leave_out(self, seconds: float) -> None:
+        """Leave out the time of something else than training."""
         if self._since is not None:
-            self._since = (self._since[0] + time.perf_counter() - self._paused, self._since[1])
+            self._since = (self._since[0] + seconds, self._since[1])
