@@ -4,15 +4,7 @@ Paper: The GAN is dead; long live the GAN! A Modern GAN Baseline, https://arxiv.
 configuration E. The initialization is Fixup, https://arxiv.org/abs/1901.09321: a residual block starts as the identity,
 and the change of the output by one optimizer step does not grow with the number of blocks.
 
-The unconditional networks are those of the authors' code. Conditional ones differ from it:
-
-- their discriminator has a linear map of the last features, from C to C numbers, and the logit is the inner product
-  of these with an embedding of the class. `Projection` has no such map, and adds the unconditional logit of its paper;
-- their generator reads 64 learned numbers for each class beside the latent. `Concatenation` appends the one-hot class,
-  which has a smaller share in the modulation of the learned map.
-
-Their training loop also differs from `GANModule`: each network is updated on real samples of its own, and the penalties
-take the gradient with respect to the samples before their augmentation, whose probability follows a schedule.
+The networks are those of the authors' code, conditional ones with `ClassEmbedding` and `InnerProduct`.
 """
 
 from math import gcd
@@ -47,7 +39,8 @@ class R3GANGenerator(Generator):
         growth: Most channels of a map, in multiples of `width`.
         expansion: Channels inside of a residual block, in multiples of those outside.
         group_width: Channels of a group of the grouped convolutions, where it divides them.
-        conditioning: How it is conditioned on the class; None for an unconditional generator.
+        conditioning: How it is conditioned on the class, in the paper by `ClassEmbedding`; None for an unconditional
+            generator.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or the conditioning acts on BatchNorm.
@@ -101,8 +94,8 @@ class R3GANDiscriminator(Discriminator):
         group_width: Channels of a group of the grouped convolutions, where it divides them.
         packing: Samples that are concatenated along their channels and get one logit together.
         minibatch_std: Whether the standard deviation over the batch is one more feature.
-        conditioning: How it is conditioned on the class; None for an unconditional discriminator. Projection is the
-            nearest to the paper's, which has no unconditional logit.
+        conditioning: How it is conditioned on the class, in the paper by `InnerProduct`; None for an unconditional
+            discriminator.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or packing and conditioning cannot
