@@ -42,7 +42,8 @@ class GANModule(AlternatingModule):
     → objective + Σ weight · term + Σ weight · penalty``
 
     Each batch gives the discriminator one update on fresh real images; the generator has one on every
-    `discriminator_updates`-th batch. The fake samples of conditional networks have the classes of the real batch.
+    `discriminator_updates`-th batch, by default beside the same real images. The fake samples of conditional networks
+    have the classes of the real batch.
     Generative Adversarial Nets, Goodfellow et al. 2014 (https://arxiv.org/abs/1406.2661), Algorithm 1.
 
     Args:
@@ -71,13 +72,18 @@ class GANModule(AlternatingModule):
         generator_penalties: Named terms of the generator's loss beside its objective, such as `PathLength`.
         separate_penalties: Whether a penalty with an interval is an update of its own, as in StyleGAN2, and not part of
             the update that it falls on. It is due on every `every`-th batch then.
+        fresh_reals: Whether the generator's update has real samples of its own, as in R3GAN's code, and not those of
+            the discriminator's update: for objectives that compare both, and for the classes of conditional networks.
+            A step then reads two batches at once and counts the images of one. A `DataModule` gives twice as many
+            samples; a DataLoader of your own should, and the discriminator has the first half. Not together with
+            `shared_samples`.
 
     Attributes:
         generator_ema: The averaged generator in float32, or None.
 
     Raises:
-        InputError: A number is out of range, shared samples are to be accumulated, or generator and discriminator do
-            not fit each other.
+        InputError: A number is out of range, shared samples are to be accumulated or to have fresh reals, or generator
+            and discriminator do not fit each other.
     """
 
     former_names: ClassVar[Mapping[str, str]] = {"standing_statistics": "recalibrate"}
@@ -112,9 +118,15 @@ class GANModule(AlternatingModule):
         ema: EMA | None = EMA(),  # noqa: B008 - frozen, so it can be shared
         generator_penalties: dict[str, GeneratorPenalty] | None = None,
         separate_penalties: bool = False,
+        fresh_reals: bool = False,
     ) -> None:
         super().__init__()
+        if shared_samples and fresh_reals:
+            raise InputError(
+                "shared_samples trains both networks on one batch and fresh_reals on two: leave one of them out"
+            )
         self.shared_samples = shared_samples
+        self.fresh_reals = fresh_reals
         self.split_batches(accumulate)
         if discriminator_updates not in COUNT:
             raise InputError(f"discriminator_updates must be at least 1, not {discriminator_updates}")
@@ -290,7 +302,12 @@ class GANModule(AlternatingModule):
     @property
     def redraws(self) -> bool:  # type: ignore[override]
         """Whether the generator's step draws samples of its own where it could use those of the discriminator's."""
-        return not self.shared_samples and self.accumulate == 1
+        return not self.shared_samples and self.accumulate == 1 and not self.fresh_reals
+
+    @property
+    def batches_at_once(self) -> int:  # type: ignore[override]
+        """Two where the generator has real samples of its own."""
+        return 2 if self.fresh_reals else 1
 
     def batches_of_update(self, accumulated: int) -> int:
         """One for each update of the discriminator before one of the generator."""
@@ -409,6 +426,7 @@ class GANModule(AlternatingModule):
 
     def generator_loss(self, part: MicroBatch) -> Loss:
         """The loss of the generator: its objective against the frozen discriminator, its terms and penalties."""
+        part = replace(part, batch=part.fresh or part.batch)
         fake, real, labels = self._fake(part), part.batch.x, part.batch.labels
         losses = self.losses
         if self.augmentation is not None:
@@ -423,8 +441,9 @@ class GANModule(AlternatingModule):
         self, penalties: dict[str, GeneratorPenalty], part: MicroBatch, loss: Loss | None = None
     ) -> Loss:
         """Penalties of the generator, beside a loss or in an update of their own."""
-        latents = self.latents(len(part.batch.x))
-        record = GeneratorPass(self.generator, latents, part.batch.labels, self.rng)
+        batch = part.fresh or part.batch
+        latents = self.latents(len(batch.x))
+        record = GeneratorPass(self.generator, latents, batch.labels, self.rng)
         return generator_penalties(loss or Loss(latents.new_zeros(())), penalties, record, self.images_seen)
 
     def _after_discriminator(self, images: int, loss: Loss) -> None:
