@@ -42,8 +42,13 @@ class GANModule(AlternatingModule):
     → objective + Σ weight · term + Σ weight · penalty``
 
     Each batch gives the discriminator one update on fresh real images; the generator has one on every
-    `discriminator_updates`-th batch, by default beside the same real images. The fake samples of conditional networks
-    have the classes of the real batch.
+    `discriminator_updates`-th batch. The fake samples of conditional networks have the classes of the real batch.
+
+    With `fresh_reals` the generator's update has a real batch of its own, as in R3GAN's code: for objectives that
+    compare real and fake logits, and for the classes of conditional networks. A step then reads two batches at once and
+    counts the images of one. A `DataModule` gives twice as many samples; a DataLoader of your own should, and the
+    discriminator has the first half of them.
+
     Generative Adversarial Nets, Goodfellow et al. 2014 (https://arxiv.org/abs/1406.2661), Algorithm 1.
 
     Args:
@@ -72,11 +77,7 @@ class GANModule(AlternatingModule):
         generator_penalties: Named terms of the generator's loss beside its objective, such as `PathLength`.
         separate_penalties: Whether a penalty with an interval is an update of its own, as in StyleGAN2, and not part of
             the update that it falls on. It is due on every `every`-th batch then.
-        fresh_reals: Whether the generator's update has real samples of its own, as in R3GAN's code, and not those of
-            the discriminator's update: for objectives that compare both, and for the classes of conditional networks.
-            A step then reads two batches at once and counts the images of one. A `DataModule` gives twice as many
-            samples; a DataLoader of your own should, and the discriminator has the first half. Not together with
-            `shared_samples`.
+        fresh_reals: Whether the generator's update has other real samples than that of the discriminator.
 
     Attributes:
         generator_ema: The averaged generator in float32, or None.
