@@ -108,12 +108,15 @@ class DataModule(Described, pl.LightningDataModule, ABC):
             that trains each of its networks on samples of its own gets several such batches as one.
         seed: Seed of the splits and of the order of the training samples, and of nothing else; at least 0.
         num_workers: Processes that load batches; 0 loads them in the main process, which is fastest for arrays.
+        mirror: Whether each image of the training split is flipped horizontally with probability 1/2, by a new coin in
+            every epoch. Only the batches of training are: validation, test and the references of metrics are not.
         train_set: The training split, after ``setup``.
         val_set: The validation split, after ``setup``.
         test_set: The test split, after ``setup``.
 
     Raises:
-        InputError: `batch_size`, `seed` or `num_workers` is out of range.
+        InputError: `batch_size`, `seed` or `num_workers` is out of range. In ``setup``: what is to be mirrored are no
+            images, or has no length.
     """
 
     train_set: Samples
@@ -123,7 +126,14 @@ class DataModule(Described, pl.LightningDataModule, ABC):
     singles: "DataModule | None" = None
 
     def __init__(
-        self, *, shape: Shape, num_classes: int | None, batch_size: int = 64, seed: int = 0, num_workers: int = 0
+        self,
+        *,
+        shape: Shape,
+        num_classes: int | None,
+        batch_size: int = 64,
+        seed: int = 0,
+        num_workers: int = 0,
+        mirror: bool = False,
     ) -> None:
         super().__init__()
         at_least(1, "batch_size", batch_size)
@@ -134,6 +144,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         self.batch_size = batch_size
         self.seed = seed
         self.num_workers = num_workers
+        self.mirror = mirror
         self._medium: Medium | None = None
         self._train_loader: Loader | None = None
         self._position: dict[str, int] | None = None
@@ -211,6 +222,9 @@ class DataModule(Described, pl.LightningDataModule, ABC):
                 "no sample is left for the training split: lower --data.val_fraction and --data.test_fraction, or give "
                 "more data"
             )
+        if self.mirror and (known is None or self.medium.dimensions != 2):
+            what = "data without a length" if known is None else self.medium.noun
+            raise InputError(f"--data.mirror flips images of data with a length, not {what}: leave it out")
         batches = self._batches_at_once
         if known is not None and known < self.batch_size * batches:
             several = "" if batches == 1 else f"{batches} times "
@@ -236,11 +250,19 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         self._check_batches()
         batches = self._batches_at_once
         if self.trainer is None:
-            return self._loader(self.train_set, batches, shuffle=True, drop_last=True)
+            return self._loader(self.train_set, batches, shuffle=True, drop_last=True, mirror=self.mirror)
         # overfit_batches needs the same batches in every epoch.
         overfit = self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
         epoch, limit = self.trainer.current_epoch, self.trainer.limit_train_batches
-        loader = self._loader(self.train_set, batches, shuffle=not overfit, drop_last=True, epoch=epoch, limit=limit)
+        loader = self._loader(
+            self.train_set,
+            batches,
+            shuffle=not overfit,
+            drop_last=True,
+            epoch=epoch,
+            limit=limit,
+            mirror=self.mirror and not overfit,
+        )
         if not isinstance(loader, Loader):
             return loader
         if self._position is not None:
@@ -308,6 +330,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         drop_last: bool = False,
         epoch: int = 0,
         limit: int | float = 1.0,
+        mirror: bool = False,
     ) -> Loader | DataLoader[Any]:
         world_size = 1 if self.trainer is None else self.trainer.world_size
         check_divisible(self.batch_size, world_size)
@@ -331,6 +354,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
             world_size=world_size,
             epoch=epoch,
             limit=limit,
+            mirror=mirror,
         )
 
 
