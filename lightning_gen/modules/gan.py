@@ -159,7 +159,8 @@ class GANModule(AlternatingModule):
         self._averaged: Tensors | None = None
         self._average_complete = True
         self.distance = SlicedWasserstein()
-        if isinstance(augmentation, AdaptiveAugmentation) and objective.judges_differences:
+        adapts = isinstance(augmentation, AdaptiveAugmentation) and augmentation.reads_signs
+        if adapts and objective.judges_differences:
             warnings.warn(
                 f"{type(augmentation).__name__} follows the sign of the logits on real samples, which means nothing to "
                 f"{type(objective).__name__}: set --model.augmentation.target null to keep the probability as it is",
@@ -389,7 +390,9 @@ class GANModule(AlternatingModule):
         super().split_batches(accumulate)
 
     def prepare(self, part: MicroBatch) -> None:
-        """Generate the samples that both networks share, if both are updated in this step."""
+        """Follow the augmentation's schedule, and generate the samples that both networks share in this step."""
+        if isinstance(self.augmentation, AdaptiveAugmentation):
+            self.augmentation.advance(self.images_seen)
         if self.shared_samples and (self.rounds + 1) % self.discriminator_updates == 0:
             part.results["fake"] = self._generate(part.batch)
 
