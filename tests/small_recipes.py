@@ -16,7 +16,7 @@ DIFFERENT = (
     "gan/r3gan_cifar10",
 )
 """Recipes that differ in kind: one a module, and one for what a run of that module keeps beside its networks."""
-STAND_IN = ["--data=Digits", "--data.size=8", "--data.batch_size=8", "--data.val_fraction=0.1"]
+STAND_IN = ["--data={class_path: Digits, init_args: {size: 8, batch_size: 8, mirror: true}}"]
 """Data in the place of those that a test does not have."""
 SMALL = {
     "DCGANGenerator": ["--model.generator.width=4"],
