@@ -54,6 +54,7 @@ class ImageFolder(DataModule):
             ``$XDG_CACHE_HOME/lightning_gen`` or ``~/.cache/lightning_gen``. It may be deleted at any time between runs.
         on_error: What happens if images cannot be decoded: "raise" raises an error that names them, after all others
             were decoded; "skip" leaves them out and warns.
+        mirror: Whether training images are flipped horizontally with probability 1/2, anew in each epoch.
         skipped: Names of the images that were left out, after ``setup``.
 
     Raises:
@@ -74,6 +75,7 @@ class ImageFolder(DataModule):
         num_workers: int = 0,
         cache_dir: str | None = None,
         on_error: OnError = "raise",
+        mirror: bool = False,
     ) -> None:
         height, width = (size, size) if isinstance(size, int) else size
         at_least(1, "size", min(height, width))
@@ -86,6 +88,7 @@ class ImageFolder(DataModule):
             batch_size=batch_size,
             seed=seed,
             num_workers=num_workers,
+            mirror=mirror,
         )
         self.folder = folder
         self.size = size

@@ -2,10 +2,12 @@
 
 from lightning_gen.networks.conditioning import (
     AuxiliaryClassifier,
+    ClassEmbedding,
     Concatenation,
     ConditionalBatchNorm,
     DiscriminatorConditioning,
     GeneratorConditioning,
+    InnerProduct,
     Projection,
 )
 from lightning_gen.networks.convolutional import ConvDecoder, ConvEncoder
@@ -24,6 +26,7 @@ from lightning_gen.networks.wrapped import WrappedDecoder, WrappedDiscriminator,
 
 __all__ = [
     "AuxiliaryClassifier",
+    "ClassEmbedding",
     "Concatenation",
     "ConditionalBatchNorm",
     "ConvDecoder",
@@ -40,6 +43,7 @@ __all__ = [
     "Encoder",
     "Generator",
     "GeneratorConditioning",
+    "InnerProduct",
     "PatchDiscriminator",
     "Projection",
     "R3GANDiscriminator",
