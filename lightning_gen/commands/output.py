@@ -3,13 +3,23 @@
 import shlex
 import shutil
 from pathlib import Path
+from typing import Protocol
 
 from lightning_gen.errors import InputError
-from lightning_gen.metrics import Report
 from lightning_gen.metrics.report import WIDTH
 from lightning_gen.outputs import REPORT, check_place, writing
 from lightning_gen.paths import written
 from lightning_gen.terminal import say
+
+
+class Shown(Protocol):
+    """A report of a command."""
+
+    def to_json(self) -> str:
+        """The report as standard JSON."""
+
+    def to_text(self, width: int) -> str:
+        """The report as text, for a terminal of so many columns."""
 
 
 def output_file(output: str | None, name: str) -> Path | None:
@@ -33,7 +43,7 @@ def output_file(output: str | None, name: str) -> Path | None:
     return target
 
 
-def show(report: Report, target: Path | None) -> None:
+def show(report: Shown, target: Path | None) -> None:
     """Write a report as JSON if there is a file for it, and print it, even if the file cannot be written.
 
     Raises:
