@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from lightning_gen.data.decoder import formats
 from lightning_gen.files import opened
@@ -51,6 +52,8 @@ def read_header(path: Path) -> Header | None:
     try:
         with opened(path) as file, Image.open(file, formats=formats()) as image:
             width, height = image.size
+            if isinstance(image, TiffImageFile):  # whose size is upright in some versions of Pillow
+                width, height = (image.tag_v2[tag] for tag in (ExifTags.Base.ImageWidth, ExifTags.Base.ImageLength))
             exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}  # PNG would decode all
             if exif.get(ExifTags.Base.Orientation) in TURNED:
                 width, height = height, width

@@ -141,8 +141,8 @@ def leaks(survey: Survey) -> Iterator[str]:
         first, second = pairs[0]
         yield (
             f"Of the images for validation and test {len(pairs):,} have a copy in another split, such as "
-            f"{survey.names[second]} of {survey.names[first]}, so metrics flatter the model: remove copies, or put all copies of an image "
-            "into one of the folders train, val and test."
+            f"{survey.names[second]} of {survey.names[first]}, so metrics flatter the model: remove copies, or put all "
+            "copies of an image into one of the folders train, val and test."
         )
 
 

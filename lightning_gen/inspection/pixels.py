@@ -45,7 +45,7 @@ def inspect_pixels(pixels: np.ndarray) -> Pixels:
     digests: list[bytes] = []
     starts = range(0, len(pixels), step)
     for start in progress(starts, len(starts), "comparing parts of the images", calm=True):
-        block = np.array(pixels[start : start + step])
+        block = np.array(pixels[start : start + step], order="C")
         digests += [hashlib.blake2b(image.data, digest_size=16).digest() for image in block]
         x = torch.from_numpy(block).float()
         tint = x.amax(1).sub_(x.amin(1)).flatten(1)

@@ -84,8 +84,8 @@ def plans(fit: Fit, survey: Survey, minutes: float) -> tuple[list[Plan], dict[st
             say(f"timing {offer.recipe} for about {seconds:.0f} s", sys.stderr)
             try:
                 found.append(planned(fit, survey, offer, minutes, seconds))
-            except InputError as error:
-                reason = str(error)
+            except Exception as error:  # such as no memory: the other recipes are still offered
+                reason = str(error).strip().partition("\n")[0] or type(error).__name__
         if reason is not None:
             missing[offer.recipe] = reason
     if not found:

@@ -404,7 +404,7 @@ class TestWhatIsDecodedIsKept:
             raise interruption
 
         with monkeypatch.context() as patch:
-            patch.setattr("lightning_gen.data.cache._progress", interrupted)
+            patch.setattr("lightning_gen.data.cache.progress", interrupted)
             with pytest.raises((KeyboardInterrupt, LeftEarly)):
                 decode(folder, names, (1, 8, 8), cache_dir=cache)
         decoded = []
@@ -426,7 +426,7 @@ class TestWhatIsDecodedIsKept:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr("lightning_gen.data.cache._progress", interrupted)
+            patch.setattr("lightning_gen.data.cache.progress", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 decode(folder, names, (1, 8, 8), cache_dir=cache)
         opened.clear()
