@@ -213,14 +213,15 @@ def decode(
         earlier = next((Earlier.open(*each) for each in found), None)
         with _writable(cache, bytes_needed=len(names) * math.prod(shape)):
             current = _decode(folder, stamps, shape, pad, array, earlier, title)
-    if current.skipped and on_error == "raise":
-        raise _broken(folder, current.skipped, len(names), remedy)
-    if len(current.skipped) == len(names):
+    skipped = current.skipped
+    if skipped and on_error == "raise":
+        raise _broken(folder, skipped, len(names), remedy)
+    if len(skipped) == len(names):
         raise InputError(
             f"none of the {len(names)} images in {folder} can be decoded: look at them, or name another folder"
         )
-    indices = [index for index, name in enumerate(names) if name not in current.skipped]
-    return DecodedImages(np.load(array, mmap_mode="r"), indices, current.skipped)
+    indices = [index for index, name in enumerate(names) if name not in skipped]
+    return DecodedImages(np.load(array, mmap_mode="r"), indices, skipped)
 
 
 def default_cache_dir() -> Path:
