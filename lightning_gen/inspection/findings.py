@@ -130,7 +130,7 @@ def duplicates(survey: Survey) -> Iterator[str]:
     if exact or near:
         first, second = (exact or near)[0]
         yield (
-            f"{len(exact):,} exact copies and {len(near):,} near ones, such as "
+            f"Exact copies ({len(exact):,}) and near ones ({len(near):,}), such as "
             f"{survey.names[second]} of {survey.names[first]}, teach nothing new and are drawn more often: remove them."
         )
 
@@ -172,8 +172,8 @@ def small_classes(survey: Survey) -> Iterator[str]:
     if small := survey.small_classes:
         listed = named([f"{name} {count:,}" for name, count in sorted(small.items(), key=lambda item: item[1])])
         yield (
-            f"{len(small):,} of the classes have fewer than {FEW} training images ({listed}) "
-            "and cannot be drawn well: add images, or merge classes that are alike."
+            f"Classes of fewer than {FEW} training images ({listed}) cannot be drawn well: add images, or merge "
+            "classes that are alike."
         )
 
 
@@ -182,8 +182,8 @@ def few(survey: Survey) -> Iterator[str]:
     count = survey.training
     if count < LITTLE:
         yield (
-            f"{several(count, 'training image')} are few, and a model may repeat them: compare its samples with them, "
-            "and add images if you can."
+            f"The training images are few, {count:,}, and a model may repeat them: compare its samples with them, and "
+            "add images if you can."
         )
 
 
@@ -192,7 +192,7 @@ def noisy(survey: Survey) -> Iterator[str]:
     count = survey.counts["val"].total()
     if count < NOISY:
         yield (
-            f"{several(count, 'validation image')} give noisy metrics: trust the samples more, or raise "
+            f"A validation split of {several(count)} gives noisy metrics: trust the samples more, or raise "
             "--data.val_fraction."
         )
 

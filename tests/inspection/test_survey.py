@@ -42,7 +42,7 @@ def test_splits_and_classes_are_those_of_the_run(filled):
     assert survey.counts == {"train": {"cat": 12, "dog": 3}, "val": {"cat": 2}, "test": {"dog": 4}}
     assert (survey.training, survey.classes, set(survey.small_classes)) == (15, {"cat": 12, "dog": 3}, {"cat", "dog"})
     assert "class cat has 12 training images and dog has 3" in said(folder, "rare")
-    assert "2 of the classes" in said(folder, "merge")
+    assert "(dog 3, cat 12)" in said(folder, "merge")
 
 
 def test_images_that_are_split_off_are_those_of_the_data(filled):
@@ -120,7 +120,7 @@ def test_broken_images_are_named_and_copies_too(filled):
     survey = Survey.of(str(folder))
     assert survey.data.reasons == {"train/broken.png": "its content is not an image"}
     assert "train/broken.png (its content is not an image)" in said(folder, "--data.on_error skip")
-    assert "1 exact copies and 1 near ones" in said(folder, "teach nothing")
+    assert "Exact copies (1) and near ones (1), such as test/again.png" in said(folder, "teach nothing")
     assert "1 have a copy in another split, such as test/again.png" in said(folder, "flatter")
 
 
