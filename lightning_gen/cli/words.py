@@ -66,6 +66,7 @@ COMMAND_MEANINGS: tuple[tuple[str, str], ...] = (
     ("reconstruct reconstruction reconstructions", "predict"),
     ("eval evaluation metrics score fid measure", "evaluate"),
     ("benchmark profile speed time", "bench"),
+    ("check inspect diagnose stats analyze analyse advise recommend", "doctor"),
     ("val validation", "validate"),
     ("list recipes configs models help usage", "--help"),
     ("version", "--version"),

@@ -87,6 +87,6 @@ def evaluate(
             found = assess(
                 trained.module, data, seed, samples, draws, extractor, trained.path, fitted, network, reference
             )
-            show(found, target)
+            show(found, target, found.pictures)
         elif network is not None:
             assess_share(trained.module, data, seed, network, reference)

@@ -247,6 +247,7 @@ def test_help_names_every_command_and_recipe(capsys):
             "predict",
             "sample",
             "evaluate",
+            "doctor",
             "gan/dcgan",
             "autoencoder/vae",
             "--ckpt_path last",
@@ -262,7 +263,7 @@ def test_help_names_every_command_and_recipe(capsys):
         assert word in text
 
 
-@pytest.mark.parametrize("command", ["fit", "sample", "evaluate", "bench"])
+@pytest.mark.parametrize("command", ["fit", "sample", "evaluate", "bench", "doctor"])
 def test_the_help_of_a_command_describes_it_once_and_names_import(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
