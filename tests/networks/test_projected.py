@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lightning_gen.errors import InputError
-from lightning_gen.networks import Projection, ProjectedDiscriminator
+from lightning_gen.networks import ProjectedDiscriminator, Projection
 from lightning_gen.networks.projected import DEVIATIONS, Mixing
 from lightning_gen.pretrained import Lite0
 
