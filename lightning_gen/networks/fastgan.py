@@ -20,7 +20,7 @@ DISTANCE = 4
 
 
 class FastGANGenerator(Generator):
-    """Maps double in size, each with BatchNorm and a gated linear unit, and small maps weigh the channels of large ones.
+    """Maps double in size, each with BatchNorm and a gated linear unit, and small maps weigh the channels of large.
 
     Unlike the paper's it adds no noise to its maps, so that a latent is one image; odd sides are rounded up as in all
     pyramids here.

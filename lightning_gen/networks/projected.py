@@ -38,14 +38,18 @@ class ProjectedDiscriminator(Discriminator):
     It returns n · p logits for n images, the p of one image next to each other: one for each position of the maps of
     all four. Gradient penalties need one logit for each sample and cannot be combined with it.
 
+    With BatchNorm, as in the authors' code, real and fake images are normalized apart. Without it the discriminator won
+    within a hundred updates in trials on drawings, since the mean of its features already told the two kinds apart.
+
     Unlike the paper: images are read at their own size by default and not at 224 x 224, which costs a twelfth at
-    64 x 64; the maps are normalized spectrally and have no BatchNorm, so that a logit depends on one image alone.
+    64 x 64, and features are divided by their usual deviation, so that logits start at the scale of 1.
 
     Args:
         shape: Shape of one image, ``(1 or 3, height, width)``; sides of at least 32 after `size`.
         width: Channels of the finest mixture; each coarser one has twice as many. The paper's is 64.
         size: Images are resized to this many pixels a side before the network reads them; None for their own. The
             paper's is 224.
+        batch_norm: Whether the hidden maps of the small discriminators are normalized over the batch.
         conditioning: `Projection` on the class, or None for an unconditional discriminator.
 
     Raises:
