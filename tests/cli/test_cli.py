@@ -346,7 +346,7 @@ def test_a_part_of_ones_own_trains_and_its_checkpoint_is_read_once_its_module_is
     sys.modules.pop("my_own_part")
     with pytest.raises(SystemExit):
         main(["sample", str(last("dcgan"))])
-    assert "import the module that defines it first (--import)" in capsys.readouterr().err
+    assert "import the module that defines it first, --import my_own_part" in capsys.readouterr().err
     main(["sample", str(last("dcgan")), "--import", "my_own_part"])
     assert Path("samples.png").exists()
     sys.modules.pop("my_own_part")
