@@ -40,7 +40,7 @@ MEANINGS: tuple[tuple[str, ...], ...] = (
     ("learning_rate lrate lr_g lr_d g_lr d_lr", "lr"),
     ("beta1 beta2 b1 b2 momentum", "betas"),
     ("wd", "weight_decay"),
-    ("optim opt", "optimizer"),
+    ("optim opt optimiser", "optimizer"),
     ("sched lr_scheduler lr_schedule", "scheduler"),
     ("loss criterion gan_mode loss_type", "objective"),
     ("beta kl_weight kld_weight kl_beta", "kl.weight"),
