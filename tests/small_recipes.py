@@ -13,7 +13,6 @@ DIFFERENT = (
     "gan/acgan",
     "gan/rpgan",
     "gan/wgan_gp",
-    "gan/r3gan_cifar10",
 )
 """Recipes that differ in kind: one a module, and one for what a run of that module keeps beside its networks."""
 STAND_IN = ["--data={class_path: Digits, init_args: {size: 8, batch_size: 8, mirror: true}}"]
