@@ -20,8 +20,7 @@ COUNTS = {
     "sample_every_images": (25_000, "Draw samples at this interval in images, and at the end."),
     "fidelity_every_images": (
         None,
-        "Measure samples by EfficientNet-Lite0 at this interval in images; best.ckpt is then the best by that. The "
-        "callback Fidelity has more options.",
+        "Measure samples at this interval in images, by the callback Fidelity; best.ckpt is then the best by that.",
     ),
 }
 """Options that count images: their defaults and their help."""

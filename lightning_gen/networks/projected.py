@@ -67,6 +67,8 @@ class ProjectedDiscriminator(Discriminator):
     ) -> None:
         super().__init__(shape, conditioning=conditioning)
         require_positive(self, "width", width)
+        if size is not None:
+            require_positive(self, "size", size)
         least = size or (min(shape[1:]) if len(shape) == 3 else 0)
         if len(shape) != 3 or shape[0] not in (1, 3) or least < STRIDES[-1]:
             raise InputError(
