@@ -1,6 +1,10 @@
-"""Variables of the environment that Lightning reads while it is imported."""
+"""Variables of the environment that Lightning reads while it is imported, and the time at which that begins."""
 
 import os
+import time
+
+BEGUN = time.perf_counter()
+"""The time at which this process began to import the package."""
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 """Variables in which Lightning looks for the rank of this process, in its order."""

@@ -6,7 +6,7 @@ average. `ImageSchedule` changes an optimizer's settings; it is used like torch'
 
 An update has the learning rate, and the weights of an autoencoder's terms, that are due after the images of the updates
 before it. The weights in a discriminator's loss, and in that of a GAN's generator, count the images of the update
-itself as well: they are one batch ahead.
+itself as well: they are one batch ahead, and so is the probability of an augmentation.
 """
 
 import math

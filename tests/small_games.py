@@ -12,6 +12,7 @@ from lightning_gen.networks import (
     ConditionalBatchNorm,
     DCGANDiscriminator,
     DCGANGenerator,
+    InnerProduct,
     Projection,
 )
 from lightning_gen.objectives import (
@@ -37,6 +38,12 @@ GAMES = {
     "wgan_gp": (Wasserstein, PLAIN, {"penalties": {"slope": GradientPenalty()}, "discriminator_updates": 2}),
     "shared": (RelativisticPaired, {}, {"augmentation": DiffAugment(), "shared_samples": True}),
     "shared, two updates": (Hinge, PLAIN, {"discriminator_updates": 2, "shared_samples": True}),
+    "fresh": (RelativisticPaired, {}, {"fresh_reals": True}),
+    "fresh, classes, two updates": (
+        RelativisticPaired,
+        {**PLAIN, "conditioning": InnerProduct(CLASSES)},
+        {"fresh_reals": True, "discriminator_updates": 2},
+    ),
     "dragan": (NonSaturating, PLAIN, {"penalties": {"slope": DRAGAN()}}),
     "rpgan": (RelativisticPaired, PLAIN, {"penalties": {"r1": R1(2.0), "r2": R2(2.0)}}),
     "diffaugment": (RelativisticPaired, {}, {"augmentation": DiffAugment()}),

@@ -15,6 +15,8 @@ DIFFERENT = (
     "gan/wgan_gp",
 )
 """Recipes that differ in kind: one a module, and one for what a run of that module keeps beside its networks."""
+STAND_IN = ["--data={class_path: Digits, init_args: {size: 8, batch_size: 8, mirror: true}}"]
+"""Data in the place of those that a test does not have."""
 SMALL = {
     "DCGANGenerator": ["--model.generator.width=4"],
     "DCGANDiscriminator": ["--model.discriminator.width=4"],
@@ -30,6 +32,8 @@ SMALL = {
     "ResNetDiscriminator": ["--model.discriminator.width=4"],
     "R3GANGenerator": ["--model.generator.width=4", "--model.generator.blocks=1"],
     "R3GANDiscriminator": ["--model.discriminator.width=4", "--model.discriminator.blocks=1"],
+    "class_path: CIFAR10": STAND_IN,
+    "class_path: ImageFolder": STAND_IN,
 }
 
 

@@ -10,13 +10,17 @@ from lightning_gen.augmentations.differentiable import require_images, uniform
 from lightning_gen.augmentations.geometry import Affine, blit, resampled, warp
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import COUNT, SHARE, require
+from lightning_gen.schedules import Schedule, at
+
+CUTOUT = 0.5
+"""Sides of the rectangle that is cut out, as shares of those of the image."""
 
 
 class ADA(AdaptiveAugmentation):
     """Flips, shifts, warps and recolours images; all operations have one probability, which is adapted in training.
 
-    These are the operations of the paper's "bgc" set, in its order and with its strengths. Each image has its own
-    random numbers for each operation:
+    These are the operations of the paper's "bgc" set, in its order and with its strengths, and its cutout. Each image
+    has its own random numbers for each operation:
 
     - pixels: horizontal flip (in half of the cases), 0 to 3 quarter turns (square images only), translation by whole
       pixels, U(-1/8, 1/8) of each side.
@@ -25,11 +29,17 @@ class ADA(AdaptiveAugmentation):
     - color: brightness + N(0, 0.2²), contrast · 2^N(0, 0.5²), luma flip (in half of the cases), hue U(-π, π),
     saturation
       · 2^N(0, 1²). Grey images have the first three, images with neither 1 nor 3 channels the first two.
+    - cutout: a rectangle of half the height and width, whose centre is uniform in the image, becomes 0, the middle
+      grey. It comes last and is off by default, as in "bgc".
+
+    Each group has a share of the probability, or all of it (true), or none (false). R3GAN has all operations, those of
+    colour with half of the probability (https://arxiv.org/abs/2501.05441).
 
     Every `interval`-th update of the discriminator sets ``p += sign(r - target) · images / adjust_images``, clamped to
     [0, 1], with r = E[sign D(real)] over these updates (section 3). Below about 0.8 the augmentations are unlikely to
     leak into generated images (section 2.2). For relativistic and Wasserstein losses the sign of the logits, and so r,
-    has no meaning: use a fixed probability with them.
+    has no meaning: use a fixed probability with them, or a schedule of it, which counts the images of the batch itself
+    as the weight of a penalty does.
 
     `adjust_images` is in proportion to the run. The paper's 500,000 is 2 % of its 25 million images, so that p follows
     the overfitting at once; a run of 80,000 images ends before p has passed 0.16. There 10,000 to 20,000 do the same.
@@ -46,16 +56,18 @@ class ADA(AdaptiveAugmentation):
     Paper: Training Generative Adversarial Networks with Limited Data, https://arxiv.org/abs/2006.06676, appendix B
 
     Args:
-        target: Target of E[sign D(real)], in [-1, 1]; None for a fixed probability.
-        probability: Initial probability of each operation, in [0, 1].
+        target: Target of E[sign D(real)], in [-1, 1]; None for a fixed or scheduled probability.
+        probability: Initial probability of each operation, in [0, 1]; or, without a target, a schedule of it.
         adjust_images: Images in which the probability goes from 0 to 1 if it always rises, at least 1.
         interval: Updates of the discriminator between adjustments, at least 1.
-        pixels: Whether to flip, turn and shift images by whole pixels.
-        geometry: Whether to scale, rotate, stretch and shift images by fractions of pixels.
-        color: Whether to change colours.
+        pixels: Whether to flip, turn and shift images by whole pixels, or the share of the probability, in [0, 1].
+        geometry: Whether to scale, rotate, stretch and shift images by fractions of pixels, or the share.
+        color: Whether to change colours, or the share.
+        cutout: Whether to cut a rectangle out, or the share.
 
     Attributes:
-        current_probability: The probability after the last adjustment, a float32 scalar; checkpoints hold it.
+        current_probability: The probability after the last adjustment, or by the schedule, a float32 scalar;
+            checkpoints hold it.
         sign_sum: Sum of sign D(real) over the images since the last adjustment; checkpoints hold it.
         images: Images since the last adjustment; checkpoints hold it.
         updates: Updates since the last adjustment; checkpoints hold it.
@@ -72,19 +84,26 @@ class ADA(AdaptiveAugmentation):
     def __init__(
         self,
         target: float | None = 0.6,
-        probability: float = 0.0,
+        probability: float | Schedule = 0.0,
         adjust_images: int = 500_000,
         interval: int = 4,
-        pixels: bool = True,
-        geometry: bool = True,
-        color: bool = True,
+        pixels: bool | float = True,
+        geometry: bool | float = True,
+        color: bool | float = True,
+        cutout: bool | float = False,
     ) -> None:
         super().__init__()
         if target is not None and not -1 <= target <= 1:
             raise InputError(
                 f"ADA cannot have target {target}: give a mean sign from -1 to 1, or null for a fixed probability"
             )
+        if target is not None and isinstance(probability, Schedule):
+            raise InputError(
+                "ADA cannot have a target and a schedule of its probability: give target null with a schedule"
+            )
         require(self, "probability", probability, SHARE, "one")
+        for name, share in (("pixels", pixels), ("geometry", geometry), ("color", color), ("cutout", cutout)):
+            require(self, name, share, SHARE, "true, false or a share of the probability")
         if adjust_images not in COUNT or interval not in COUNT:
             raise InputError(f"ADA cannot adjust over {adjust_images} images or {interval} updates: give 1 or more")
         self.target = target
@@ -94,12 +113,23 @@ class ADA(AdaptiveAugmentation):
         self.pixels = pixels
         self.geometry = geometry
         self.color = color
-        self.register_buffer("current_probability", torch.tensor(float(probability)))
+        self.cutout = cutout
+        self.register_buffer("current_probability", torch.tensor(float(at(probability, 0))))
         self.register_buffer("sign_sum", torch.tensor(0.0))
         self.register_buffer("images", torch.tensor(0))
         self.register_buffer("updates", torch.tensor(0))
 
     # the probability -----------------------------------------------------------------------------------------------
+
+    @property
+    def reads_signs(self) -> bool:
+        """Whether it has a target."""
+        return self.target is not None
+
+    def advance(self, images_seen: int) -> None:
+        """Set the probability to that of its schedule; see `AdaptiveAugmentation.advance`."""
+        if isinstance(self.probability, Schedule):
+            self.current_probability.fill_(self.probability(images_seen))
 
     @torch.no_grad()
     def adapt(self, real_sign: Tensor, images: int) -> None:
@@ -124,7 +154,7 @@ class ADA(AdaptiveAugmentation):
         """What the probability can reach, where the run ends before it can be 1."""
         if self.target is None or max_images is None or max_images >= self.adjust_images:
             return []
-        most = min(1.0, self.probability + max_images / self.adjust_images)
+        most = min(1.0, at(self.probability, 0) + max_images / self.adjust_images)
         return [
             f"ADA: its probability can reach {most:.2f} in {max_images:,} images: for more lower "
             f"--model.augmentation.adjust_images, now {self.adjust_images:,}"
@@ -132,8 +162,10 @@ class ADA(AdaptiveAugmentation):
 
     def _probability(self) -> Tensor:
         """The probability in use; a fixed one is the constructor's, not that of a checkpoint."""
-        adapted = self.current_probability
-        return torch.full_like(adapted, self.probability) if self.target is None else adapted
+        current = self.current_probability
+        if self.target is not None or isinstance(self.probability, Schedule):
+            return current
+        return torch.full_like(current, self.probability)
 
     # the changes ---------------------------------------------------------------------------------------------------
 
@@ -146,11 +178,14 @@ class ADA(AdaptiveAugmentation):
                 changed = self._moved(changed, generator)
             if self.color:
                 changed = self._recolored(changed, generator)
+            if self.cutout:
+                changed = self._cut(changed, generator)
             return changed.to(x.dtype)
 
     def _moved(self, x: Tensor, generator: torch.Generator) -> Tensor:
         p = self._probability()
-        draws = [draw(x, p, generator) for wanted, draw in ((self.pixels, blits), (self.geometry, warps)) if wanted]
+        groups = ((self.pixels, blits), (self.geometry, warps))
+        draws = [draw(x, share * p, generator) for share, draw in groups if share]
         (chosen, source), *later = draws
         for also_chosen, motion in later:
             chosen, source = chosen | also_chosen, source.after(motion)
@@ -159,7 +194,7 @@ class ADA(AdaptiveAugmentation):
     def _recolored(self, x: Tensor, generator: torch.Generator) -> Tensor:
         coin, hue = uniform(2, x, generator)
         normal = torch.randn(3, len(x), generator=generator, device=generator.device).to(x)
-        on = uniform(5, x, generator) < self._probability()
+        on = uniform(5, x, generator) < self.color * self._probability()
         brightness = 0.2 * normal[0] * on[0]
         contrast = torch.exp2(0.5 * normal[1] * on[1])
         flip = 1 - 2 * (on[2] & (coin < 0.5)).to(x)
@@ -173,6 +208,18 @@ class ADA(AdaptiveAugmentation):
             gain = contrast * flip if x.shape[1] == 1 else contrast
             changed = gain[:, None, None, None] * (x + brightness[:, None, None, None])
         return torch.where(on.any(0)[:, None, None, None], changed, x)
+
+    def _cut(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        chance, right, down = uniform(3, x, generator)
+        on = chance < self.cutout * self._probability()
+        hidden = covered(x.shape[2], down)[:, :, None] & covered(x.shape[3], right)[:, None]
+        return x.masked_fill((on[:, None, None] & hidden)[:, None], 0)
+
+
+def covered(size: int, centre: Tensor) -> Tensor:
+    """Which of `size` pixels lie less than half of `CUTOUT` from centres in [0, 1], ``(n,)``: ``(n, size)``."""
+    places = (torch.arange(size, device=centre.device, dtype=centre.dtype) + 0.5) / size
+    return (places - centre[:, None]).abs() < CUTOUT / 2
 
 
 def blits(x: Tensor, p: Tensor, generator: torch.Generator) -> tuple[Tensor, Affine]:

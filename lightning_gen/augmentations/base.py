@@ -25,9 +25,21 @@ class Augmentation(Recorded, nn.Module, ABC):
 
 
 class AdaptiveAugmentation(FormerNames, Augmentation):
-    """An augmentation that becomes stronger when the discriminator overfits."""
+    """An augmentation that changes in training, such as one that becomes stronger when the discriminator overfits."""
 
     former_names: ClassVar[Mapping[str, str]] = {"figures": "metrics"}
+
+    @property
+    def reads_signs(self) -> bool:
+        """Whether it follows the sign of the logits, which objectives of differences leave undetermined."""
+        return True
+
+    def advance(self, images_seen: int) -> None:
+        """Follow schedules, before the updates on each batch.
+
+        Args:
+            images_seen: Training images seen so far, the batch included, over all devices.
+        """
 
     @abstractmethod
     def adapt(self, real_sign: Tensor, images: int) -> None:

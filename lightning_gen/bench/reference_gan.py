@@ -146,7 +146,7 @@ class ReferenceGAN:
         self.average = copy.deepcopy(module.generator_ema)
         self.augmentation = copy.deepcopy(module.augmentation)
         self.losses = LOSSES[type(module.objective)]
-        self.updates, self.shares = module.discriminator_updates, module.shared_samples
+        self.updates, self.shares, self.fresh = module.discriminator_updates, module.shared_samples, module.fresh_reals
         self.networks = [part for part in (self.generator, self.discriminator, self.average) if part is not None]
         discriminator, generator = (phase.trains for phase in module.phases())
         self.d_optimizer = module.make_optimizer(discriminator.optimizer, self.discriminator.parameters())
@@ -166,6 +166,8 @@ class ReferenceGAN:
             real, labels = next(self.batches)
             fake = self.draw(real, labels, self.shares and update == self.updates)
             self.train_discriminator(real, fake.detach(), labels)
+            if self.fresh:
+                real, labels = next(self.batches)
         self.train_generator(real, fake if self.shares else self.draw(real, labels, trains=True), labels)
         if self.average is not None:
             follow(self.average, self.generator)

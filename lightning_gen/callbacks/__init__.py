@@ -1,7 +1,8 @@
-"""Callbacks: lengths and intervals in images, checkpoints, sample images, progress, the report."""
+"""Callbacks: lengths and intervals in images, checkpoints, sample images and their quality, progress, the report."""
 
 from lightning_gen.callbacks.checkpoints import ImageCheckpoint, best_checkpoint
 from lightning_gen.callbacks.execution import ChannelsLast, Compile
+from lightning_gen.callbacks.fidelity import Fidelity
 from lightning_gen.callbacks.lengths import LogEveryImages, MaxImages, Throughput
 from lightning_gen.callbacks.loggers import RunLogger, RunTable
 from lightning_gen.callbacks.nonfinite import NonFiniteGuard
@@ -14,6 +15,7 @@ from lightning_gen.callbacks.starting_weights import StartingWeights
 __all__ = [
     "ChannelsLast",
     "Compile",
+    "Fidelity",
     "ImageCheckpoint",
     "ImageProgress",
     "LogEveryImages",

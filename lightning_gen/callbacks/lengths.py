@@ -37,6 +37,11 @@ def require_images(name: str, value: int) -> int:
     return value
 
 
+def images_of(batch: Any, trainer: Trainer, module: LightningModule) -> int:
+    """The images of a training batch that are counted, over all devices."""
+    return len(Batch.unpacked(batch).x) * trainer.world_size // getattr(module, "batches_at_once", 1)
+
+
 class MaxImages(Callback):
     """Ends training after a number of images, over all devices and with the earlier images of a resumed run.
 
@@ -81,14 +86,15 @@ class LogEveryImages(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Convert images to updates, by the size of the batch."""
-        images = len(Batch.unpacked(batch).x) * trainer.world_size * trainer.accumulate_grad_batches
+        images = images_of(batch, trainer, pl_module) * trainer.accumulate_grad_batches
         trainer.log_every_n_steps = max(1, self.every_images // images)  # type: ignore[attr-defined]
 
 
 class Throughput(Callback):
     """Logs the training speed as ``train/images_per_second``, over all devices, between two logged batches.
 
-    The time of validation between them is left out; the images of batches that a rollback undid are counted.
+    The time of validation and of `Fidelity` between them is left out; the images of batches that a rollback undid are
+    counted.
     """
 
     def __init__(self) -> None:
@@ -102,7 +108,7 @@ class Throughput(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Count the batch."""
-        self._images += len(Batch.unpacked(batch).x) * trainer.world_size
+        self._images += images_of(batch, trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Log the images per second since the last time."""
@@ -121,5 +127,9 @@ class Throughput(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock again."""
+        self.leave_out(time.perf_counter() - self._paused)
+
+    def leave_out(self, seconds: float) -> None:
+        """Leave out the time of something else than training."""
         if self._since is not None:
-            self._since = (self._since[0] + time.perf_counter() - self._paused, self._since[1])
+            self._since = (self._since[0] + seconds, self._since[1])

@@ -30,8 +30,8 @@ PLAIN = ("builtins", "collections.abc", "datetime", "pathlib", "torch", "typing"
 NONE: Any = inspect.Parameter.empty
 """The value of an argument that the command does not give and that has no default."""
 NO_CHOICE = {
-    "lightning_gen.callbacks", "lightning_gen.bench", "lightning_gen.cli", "lightning_gen.networks.wrapped",
-    "lightning_gen.training.overhead",
+    "lightning_gen.callbacks", "lightning_gen.bench", "lightning_gen.inspection", "lightning_gen.cli",
+    "lightning_gen.networks.wrapped", "lightning_gen.training.overhead",
     "lightning.pytorch.strategies.deepspeed", "lightning.pytorch.strategies.fsdp",
     "lightning.pytorch.strategies.model_parallel", "lightning.pytorch.cli",
 }  # fmt: skip

@@ -179,7 +179,7 @@ class CommandLine:
             if isinstance(given := recipes.load(path).get(name), Mapping)
             for change in changes(part, given, name)
         ]
-        found = unintended(found, self.options)
+        found = [each for each in unintended(found, self.options) if each.name != "model"]  # another class is refused
         if found:
             rank_zero_only(say)(sentence(found), sys.stderr)
 

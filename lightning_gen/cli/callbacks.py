@@ -10,6 +10,7 @@ from lightning_gen import paths
 from lightning_gen.callbacks import (
     ChannelsLast,
     Compile,
+    Fidelity,
     ImageCheckpoint,
     ImageProgress,
     LogEveryImages,
@@ -68,9 +69,16 @@ def run_callbacks(
     yield Throughput()
     yield RunFolder(folder, recipe())
     yield SampleGrid(settings.sample_every_images, folder / "samples")
+    checkpoints = folder / "checkpoints"
+    measuring = [callback for callback in given if isinstance(callback, Fidelity)]
+    if settings.fidelity_every_images is not None and not measuring:
+        measuring = [Fidelity(settings.fidelity_every_images)]
+        yield from measuring
     if keeps:
-        checkpoints = folder / "checkpoints"
-        yield best_checkpoint(module, checkpoints)
+        for callback in measuring:
+            callback.folder = callback.folder or checkpoints
+        if not measuring:
+            yield best_checkpoint(module, checkpoints)
         last = ImageCheckpoint(
             settings.checkpoint_every_images,
             checkpoints,

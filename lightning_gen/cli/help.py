@@ -69,6 +69,8 @@ examples:
     {PROGRAM} fit --config autoencoder/vae --config data/fashion_mnist --max_images 500_000
   your own images
     {PROGRAM} fit --data ImageFolder --data.folder PATH --data.size 64
+  what is in your folder of images, and the command that suits it and an hour of this machine
+    {PROGRAM} doctor PATH
   one part or number changed
     {PROGRAM} fit --config gan/dcgan --model.objective Hinge --model.generator.width 64
   resume a run where it stopped

@@ -10,6 +10,12 @@ from lightning_gen.system import shortened
 
 NO_ARGUMENTS = Arguments()
 """The arguments of a command that describes no parts."""
+AFTER_THE_COMMAND = {
+    "checkpoint": "name a checkpoint or the folder of a run after the command, such as runs/mine",
+    "folder": "name the folder of your images after the command",
+    "recipe": "name a recipe after the command, such as gan/dcgan",
+}
+"""What to give where the argument that follows a command is missing."""
 NO_PARTS = (
     r"Not a valid subclass|to a subclass|Subclasses are disabled|Unexpected import path|an import path or a subclass"
     r"|to be a (?:function|subclass)|Key must be a string|has no attribute 'keys'"
@@ -84,10 +90,8 @@ def missing(message: str) -> str | None:
     if found is None:
         return None
     kind, argument = found
-    if kind is None and argument == "checkpoint":
-        return "name a checkpoint or the folder of a run after the command, such as runs/mine"
     if kind is None:
-        return f"'{argument}' is needed, which was not given: add it to the command"
+        return AFTER_THE_COMMAND.get(argument, f"'{argument}' is needed, which was not given: add it to the command")
     return f"{kind.__name__} needs '{argument}', which was not given: add it to the command or to the recipe"
 
 

@@ -18,6 +18,10 @@ COUNTS = {
         "Log losses at this interval in images, at first more often; null for every 50 batches.",
     ),
     "sample_every_images": (25_000, "Draw samples at this interval in images, and at the end."),
+    "fidelity_every_images": (
+        None,
+        "Measure samples at this interval in images, by the callback Fidelity; best.ckpt is then the best by that.",
+    ),
 }
 """Options that count images: their defaults and their help."""
 

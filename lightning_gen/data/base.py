@@ -18,7 +18,7 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen import private
 from lightning_gen.checkpoint import Described
 from lightning_gen.data.known import KnownFactors, Mixture
-from lightning_gen.data.loader import Loader, Samples, seeded, stream
+from lightning_gen.data.loader import Loader, Samples, check_divisible, seeded, stream
 from lightning_gen.data.mapped import Mapped
 from lightning_gen.data.stored import found, harmless
 from lightning_gen.errors import InputError
@@ -104,15 +104,19 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         medium: What a sample is; a subclass may set another one than that of its shape, see `medium_of`.
         singles: The data whose samples are stacked, or None.
         batch_size: Samples per optimizer step **over all devices**: every device gets `batch_size` / devices rows
-            of the same global batch, so the number of devices does not change which samples a step sees.
+            of the same global batch, so the number of devices does not change which samples a step sees. A module
+            that trains each of its networks on samples of its own gets several such batches as one.
         seed: Seed of the splits and of the order of the training samples, and of nothing else; at least 0.
         num_workers: Processes that load batches; 0 loads them in the main process, which is fastest for arrays.
+        mirror: Whether each image of the training split is flipped horizontally with probability 1/2, by a new coin in
+            every epoch. Only the batches of training are: validation, test and the references of metrics are not.
         train_set: The training split, after ``setup``.
         val_set: The validation split, after ``setup``.
         test_set: The test split, after ``setup``.
 
     Raises:
-        InputError: `batch_size`, `seed` or `num_workers` is out of range.
+        InputError: `batch_size`, `seed` or `num_workers` is out of range. In ``setup``: what is to be mirrored are no
+            images, or has no length.
     """
 
     train_set: Samples
@@ -122,7 +126,14 @@ class DataModule(Described, pl.LightningDataModule, ABC):
     singles: "DataModule | None" = None
 
     def __init__(
-        self, *, shape: Shape, num_classes: int | None, batch_size: int = 64, seed: int = 0, num_workers: int = 0
+        self,
+        *,
+        shape: Shape,
+        num_classes: int | None,
+        batch_size: int = 64,
+        seed: int = 0,
+        num_workers: int = 0,
+        mirror: bool = False,
     ) -> None:
         super().__init__()
         at_least(1, "batch_size", batch_size)
@@ -133,6 +144,7 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         self.batch_size = batch_size
         self.seed = seed
         self.num_workers = num_workers
+        self.mirror = mirror
         self._medium: Medium | None = None
         self._train_loader: Loader | None = None
         self._position: dict[str, int] | None = None
@@ -210,10 +222,15 @@ class DataModule(Described, pl.LightningDataModule, ABC):
                 "no sample is left for the training split: lower --data.val_fraction and --data.test_fraction, or give "
                 "more data"
             )
-        if known is not None and known < self.batch_size:
+        if self.mirror and (known is None or self.medium.dimensions != 2):
+            what = "data without a length" if known is None else self.medium.noun
+            raise InputError(f"--data.mirror flips images of data with a length, not {what}: leave it out")
+        batches = self._batches_at_once
+        if known is not None and known < self.batch_size * batches:
+            several = "" if batches == 1 else f"{batches} times "
             raise InputError(
-                f"the training split holds {known} samples, fewer than --data.batch_size {self.batch_size}: lower "
-                f"--data.batch_size to {known} or less"
+                f"the training split holds {known} samples, fewer than {several}--data.batch_size {self.batch_size}: "
+                f"lower --data.batch_size to {known // batches} or less"
             )
         self._loader(self.train_set)  # raises InputError if the batch cannot be divided over the devices
 
@@ -231,12 +248,21 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         """
         self.setup()
         self._check_batches()
+        batches = self._batches_at_once
         if self.trainer is None:
-            return self._loader(self.train_set, shuffle=True, drop_last=True)
+            return self._loader(self.train_set, batches, shuffle=True, drop_last=True, mirror=self.mirror)
         # overfit_batches needs the same batches in every epoch.
         overfit = self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
         epoch, limit = self.trainer.current_epoch, self.trainer.limit_train_batches
-        loader = self._loader(self.train_set, shuffle=not overfit, drop_last=True, epoch=epoch, limit=limit)
+        loader = self._loader(
+            self.train_set,
+            batches,
+            shuffle=not overfit,
+            drop_last=True,
+            epoch=epoch,
+            limit=limit,
+            mirror=self.mirror and not overfit,
+        )
         if not isinstance(loader, Loader):
             return loader
         if self._position is not None:
@@ -245,6 +271,12 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         self._train_loader = loader
         loader.prefetched = self._prefetched
         return loader
+
+    @property
+    def _batches_at_once(self) -> int:
+        """Batches that a training step reads as one."""
+        module = None if self.trainer is None else self.trainer.lightning_module
+        return getattr(module, "batches_at_once", 1)
 
     def _prefetched(self) -> int:
         """Batches that the Trainer has fetched and not used: one, where a checkpoint is written before a batch."""
@@ -293,31 +325,36 @@ class DataModule(Described, pl.LightningDataModule, ABC):
     def _loader(
         self,
         dataset: Samples,
+        batches: int = 1,
         shuffle: bool = False,
         drop_last: bool = False,
         epoch: int = 0,
         limit: int | float = 1.0,
+        mirror: bool = False,
     ) -> Loader | DataLoader[Any]:
+        world_size = 1 if self.trainer is None else self.trainer.world_size
+        check_divisible(self.batch_size, world_size)
         if sized_len(dataset) is None:
             return stream(
                 dataset,
-                self.batch_size,
+                self.batch_size * batches,
                 drop_last=drop_last,
                 seed=self.seed,
                 num_workers=self.num_workers,
-                world_size=1 if self.trainer is None else self.trainer.world_size,
+                world_size=world_size,
             )
         return Loader(
             dataset,
-            self.batch_size,
+            self.batch_size * batches,
             shuffle=shuffle,
             drop_last=drop_last,
             seed=self.seed,
             num_workers=self.num_workers,
             rank=self.trainer.global_rank if self.trainer is not None else 0,
-            world_size=self.trainer.world_size if self.trainer is not None else 1,
+            world_size=world_size,
             epoch=epoch,
             limit=limit,
+            mirror=mirror,
         )
 
 

@@ -17,6 +17,7 @@ import math
 import os
 import shutil
 import sys
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
@@ -46,6 +47,7 @@ Result = TypeVar("Result")
 FORMAT = 2  # part of the key of a cache: raise it when the same file is decoded to other pixels
 READ_AHEAD = 64  # files
 BLOCK = 2**18  # bytes that are read at a time
+SILENT_SECONDS = 2.0  # after which a line says how far reading is
 LISTED = 20  # images that a message names
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
@@ -211,14 +213,15 @@ def decode(
         earlier = next((Earlier.open(*each) for each in found), None)
         with _writable(cache, bytes_needed=len(names) * math.prod(shape)):
             current = _decode(folder, stamps, shape, pad, array, earlier, title)
-    if current.skipped and on_error == "raise":
-        raise _broken(folder, current.skipped, len(names), remedy)
-    if len(current.skipped) == len(names):
+    skipped = current.skipped
+    if skipped and on_error == "raise":
+        raise _broken(folder, skipped, len(names), remedy)
+    if len(skipped) == len(names):
         raise InputError(
             f"none of the {len(names)} images in {folder} can be decoded: look at them, or name another folder"
         )
-    indices = [index for index, name in enumerate(names) if name not in current.skipped]
-    return DecodedImages(np.load(array, mmap_mode="r"), indices, current.skipped)
+    indices = [index for index, name in enumerate(names) if name not in skipped]
+    return DecodedImages(np.load(array, mmap_mode="r"), indices, skipped)
 
 
 def default_cache_dir() -> Path:
@@ -264,7 +267,7 @@ def _current(report: Report, beside: Path, folder: Path, stamps: dict[str, str])
     if not changed:
         return report
     say(f"files in {folder} were changed since they were decoded: comparing their contents", sys.stderr)
-    contents = _ahead(_content, [folder / name for name in changed])
+    contents = read_ahead(_content, [folder / name for name in changed])
     if any(report.files[name].contents != content for name, content in zip(changed, contents, strict=True)):
         return None
     files = {name: entry._replace(stamp=stamps[name]) for name, entry in report.files.items()}
@@ -306,7 +309,7 @@ def _holds(array: Path, report: Report, shape: Shape) -> bool:
     return checksum == report.checksum
 
 
-def _ahead(read: Callable[[Place], Result], paths: Iterable[Place]) -> Generator[Result, None, None]:
+def read_ahead(read: Callable[[Place], Result], paths: Iterable[Place]) -> Generator[Result, None, None]:
     """Read files in threads, in their order and a few ahead; Pillow decodes and resizes without the GIL.
 
     Closed early, it reads no further file.
@@ -347,8 +350,8 @@ def _decode(
         return _read(folder / name, name, stamps[name], shape, pad, earlier)
 
     with (
-        closing(_ahead(read, stamps)) as sources,
-        closing(_progress(sources, len(stamps), title)) as bar,
+        closing(read_ahead(read, stamps)) as sources,
+        closing(progress(sources, len(stamps), title)) as bar,
         replacing(array) as file,
     ):
         report, stopped = _write(file, folder, stamps, bar, shape)
@@ -443,13 +446,22 @@ def _remove_abandoned(cache: Path) -> None:
         remove_abandoned(cache / name)
 
 
-def _progress(results: Iterator[Source], total: int, title: str) -> Generator[Source, None, None]:
-    """Show a progress bar on a terminal, and a few lines otherwise."""
-    if sys.stderr.isatty():
+def progress(results: Iterable[Result], total: int, title: str, calm: bool = False) -> Generator[Result, None, None]:
+    """Show a progress bar on a terminal, and otherwise lines: after 2, 4, 8, ... seconds, and after every tenth.
+
+    Args:
+        results: What is waited for.
+        total: Their number.
+        title: Title of the bar.
+        calm: Whether nothing but a long wait is worth a line.
+    """
+    if sys.stderr.isatty() and not calm:
         yield from track(results, title, total, console=Console(stderr=True))
         return
-    every = max(1000, total // 10)
+    every, start, wait = max(1000, total // 10), time.monotonic(), SILENT_SECONDS
     for done, result in enumerate(results, start=1):
         yield result
-        if done % every == 0 or done == total:
+        waited = time.monotonic() - start
+        if waited >= wait or not (calm or (done % every and done != total)):
             say(f"{title}: {done} of {total}", sys.stderr)
+            wait = max(wait, 2 * waited)

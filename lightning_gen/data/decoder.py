@@ -51,7 +51,7 @@ def read_image(path: Path, shape: Shape, pad: bool = False) -> np.ndarray:
             too, without waiting.
     """
     channels, height, width = shape
-    with opened(path) as file, Image.open(file, formats=_formats()) as image:
+    with opened(path) as file, Image.open(file, formats=formats()) as image:
         image.draft(None, (OVERSAMPLING * max(height, width),) * 2)  # JPEG can be decoded at a fraction of its size
         fitting = _with_channels(ImageOps.exif_transpose(image), channels)
     fitted = _padded(fitting, height, width) if pad else _cropped(fitting, height, width)
@@ -59,7 +59,7 @@ def read_image(path: Path, shape: Shape, pad: bool = False) -> np.ndarray:
 
 
 @cache
-def _formats() -> tuple[str, ...]:
+def formats() -> tuple[str, ...]:
     """The `FORMATS` that this version of Pillow supports; older versions fail on names that they do not know."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
@@ -71,7 +71,7 @@ def extensions() -> tuple[str, ...]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # older versions warn of decoders that they do not know
         missing = {name for name, decoder in OPTIONAL.items() if not features.check(decoder)}
-    readable = [those for name, those in EXTENSIONS.items() if name in _formats() and name not in missing]
+    readable = [those for name, those in EXTENSIONS.items() if name in formats() and name not in missing]
     return tuple(sorted(chain.from_iterable(readable)))
 
 

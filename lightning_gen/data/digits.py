@@ -25,6 +25,7 @@ class Digits(DataModule):
         test_fraction: Fraction of the digits for the test split, in [0, 1).
         seed: Seed of the splits and of the order of the training samples.
         num_workers: Processes that load batches.
+        mirror: Whether training images are flipped horizontally with probability 1/2, anew in each epoch.
 
     Raises:
         InputError: An argument is out of range.
@@ -40,12 +41,18 @@ class Digits(DataModule):
         test_fraction: float = 0.1,
         seed: int = 0,
         num_workers: int = 0,
+        mirror: bool = False,
     ) -> None:
         if not 8 <= size <= 64:
             raise InputError(f"the digits have 8x8 pixels and cannot be shown at {size}: set --data.size to 8 ... 64")
         check_fractions(val_fraction, test_fraction)
         super().__init__(
-            shape=(1, size, size), num_classes=10, batch_size=batch_size, seed=seed, num_workers=num_workers
+            shape=(1, size, size),
+            num_classes=10,
+            batch_size=batch_size,
+            seed=seed,
+            num_workers=num_workers,
+            mirror=mirror,
         )
         self.size = size
         self.val_fraction = val_fraction

@@ -54,7 +54,9 @@ class ImageFolder(DataModule):
             ``$XDG_CACHE_HOME/lightning_gen`` or ``~/.cache/lightning_gen``. It may be deleted at any time between runs.
         on_error: What happens if images cannot be decoded: "raise" raises an error that names them, after all others
             were decoded; "skip" leaves them out and warns.
+        mirror: Whether training images are flipped horizontally with probability 1/2, anew in each epoch.
         skipped: Names of the images that were left out, after ``setup``.
+        reasons: Why each of them cannot be decoded, by name.
 
     Raises:
         InputError: `size`, `channels` or a fraction is out of range. Later: the folder is missing or has no image,
@@ -74,6 +76,7 @@ class ImageFolder(DataModule):
         num_workers: int = 0,
         cache_dir: str | None = None,
         on_error: OnError = "raise",
+        mirror: bool = False,
     ) -> None:
         height, width = (size, size) if isinstance(size, int) else size
         at_least(1, "size", min(height, width))
@@ -86,6 +89,7 @@ class ImageFolder(DataModule):
             batch_size=batch_size,
             seed=seed,
             num_workers=num_workers,
+            mirror=mirror,
         )
         self.folder = folder
         self.size = size
@@ -96,14 +100,16 @@ class ImageFolder(DataModule):
         self.cache_dir = cache_dir
         self.on_error = on_error
         self.skipped: list[str] = []
+        self.reasons: dict[str, str] = {}
 
     @cached_property
     def names(self) -> list[str]:
         """Paths of the images relative to the folder, sorted."""
-        return self._listing.images
+        return self.listing.images
 
     @cached_property
-    def _listing(self) -> "Listing":
+    def listing(self) -> "Listing":
+        """The images and the other files in the folder."""
         return list_images(expanded(self.folder))
 
     @cached_property
@@ -137,7 +143,7 @@ class ImageFolder(DataModule):
     def splits(self) -> Splits:
         """Map the cache and split it."""
         images = self._decode()
-        self.skipped = list(images.skipped)
+        self.skipped, self.reasons = list(images.skipped), images.skipped
         if self.skipped:
             rank_zero_warn(
                 f"left out {len(self.skipped)} of {len(self.names)} images that cannot be decoded, such as "
@@ -182,8 +188,8 @@ class ImageFolder(DataModule):
         if isinstance(train, ArrayDataset) and train.labels is not None and train.rows is not None:
             counts = torch.bincount(train.labels[train.rows], minlength=len(self.layout.classes))
             lines.append(listed(Counter(dict(zip(self.layout.classes, counts.tolist(), strict=True)))))
-        if self._listing.others:
-            lines.append(f"left out, with other extensions than those of images: {self._listing.counts}")
+        if self.listing.others:
+            lines.append(f"left out, with other extensions than those of images: {self.listing.counts}")
         return lines
 
     def _decode(self) -> DecodedImages:
@@ -236,24 +242,28 @@ class Listing(NamedTuple):
         return ", ".join([*shown, f"{rest:,} of {len(kinds) - KINDS} more extensions"] if rest else shown)
 
 
-def list_images(folder: Path) -> Listing:
+def list_images(folder: Path, name_it: str = "set --data.folder to") -> Listing:
     """List the images in a folder and its sub-folders, by the extensions of their files in lower or upper case.
 
     Links are followed; a folder or a file that several links point to is listed once, by its own name if that is in the
     folder.
 
+    Args:
+        folder: The folder.
+        name_it: How another folder is named, for messages: "set --data.folder to".
+
     Raises:
         InputError: The folder is missing, cannot be read, or has no image.
     """
     if not folder.is_dir():
-        raise _no_folder(folder)
+        raise _no_folder(folder, name_it)
     files = sorted(_visible_files(folder))
     found = [name for name in files if name.lower().endswith(extensions())]
     listing = Listing(list(_once(folder, found)), sorted(set(files) - set(found)))
     if not found:
         others = f"only {len(files)} other files such as {files[0]}" if files else "no file at all"
         raise InputError(
-            f"there is no image in {folder}, {others}: set --data.folder to a folder with files that end in "
+            f"there is no image in {folder}, {others}: {name_it} a folder with files that end in "
             f"{', '.join(extensions())}"
         )
     return listing
@@ -289,11 +299,11 @@ def _unreadable(error: OSError) -> None:
     raise InputError(f"the folder {error.filename} cannot be read ({error.strerror}): allow it, or remove it")
 
 
-def _no_folder(folder: Path) -> InputError:
+def _no_folder(folder: Path, name_it: str) -> InputError:
     if folder.exists():
-        return InputError(f"{folder} is a file: set --data.folder to the folder that your images are in")
+        return InputError(f"{folder} is a file: {name_it} the folder that your images are in")
     parent = folder.absolute().parent
     beside = [path.name for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
     near = difflib.get_close_matches(folder.name, beside, n=1)
     hint = f" (did you mean {folder.parent / near[0]}?)" if near else ""
-    return InputError(f"there is no folder {folder}{hint}: set --data.folder to the folder that your images are in")
+    return InputError(f"there is no folder {folder}{hint}: {name_it} the folder that your images are in")

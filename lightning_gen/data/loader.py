@@ -6,7 +6,7 @@ devices nor an interruption changes which samples a step sees.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,10 +14,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lightning_gen import private
+from lightning_gen.data.mirrored import Mirrored
+from lightning_gen.data.readable import Samples
 from lightning_gen.data.workers import check_room
 from lightning_gen.errors import InputError
 from lightning_gen.records import Batch
 from lightning_gen.signals import leave_to_parent
+
+MIRROR = 1
+"""What the key of the coins that mirror images has beside that of the order."""
 
 
 def seeded(*key: int) -> torch.Generator:
@@ -29,19 +34,6 @@ def seeded(*key: int) -> torch.Generator:
     # The length comes first because SeedSequence treats (1,) and (1, 0) as equal.
     state = np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]))
-
-
-class Samples(Protocol):
-    """A map-style dataset that also reads whole batches."""
-
-    def __len__(self) -> int:
-        """Number of samples."""
-
-    def __getitem__(self, index: int) -> Batch:
-        """One sample, without a batch dimension."""
-
-    def __getitems__(self, indices: list[int]) -> Batch:
-        """The samples at `indices` as one batch, ``(len(indices), *shape)``."""
 
 
 class GlobalBatches(Sampler[list[int]]):
@@ -59,6 +51,8 @@ class GlobalBatches(Sampler[list[int]]):
         seed: Seed of the permutations, at least 0.
         rank: This process, from 0.
         world_size: Number of processes.
+        mirror: Whether, by a coin for each sample and epoch, `count` is added to its number, which names the mirror
+            image; see `lightning_gen.data.mirrored`.
         epoch: The epoch that the next iteration belongs to, from 0.
         start: First global batch of the next iteration.
         stop: Largest number of global batches in an epoch.
@@ -68,7 +62,15 @@ class GlobalBatches(Sampler[list[int]]):
     """
 
     def __init__(
-        self, count: int, batch_size: int, shuffle: bool, drop_last: bool, seed: int, rank: int, world_size: int
+        self,
+        count: int,
+        batch_size: int,
+        shuffle: bool,
+        drop_last: bool,
+        seed: int,
+        rank: int,
+        world_size: int,
+        mirror: bool = False,
     ) -> None:
         check_divisible(batch_size, world_size)
         self.count = count
@@ -78,15 +80,20 @@ class GlobalBatches(Sampler[list[int]]):
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
+        self.mirror = mirror
         self.epoch = 0
         self.start = 0
         self.stop = len(self)
 
     def order(self) -> Tensor:
         """The order of the samples in the epoch, int64 ``(count,)``."""
+        order = torch.arange(self.count)
         if self.shuffle:
-            return torch.randperm(self.count, generator=seeded(self.seed, self.epoch))
-        return torch.arange(self.count)
+            order = torch.randperm(self.count, generator=seeded(self.seed, self.epoch))
+        if self.mirror:  # the coin of a sample depends on the seed, the epoch and its number alone
+            coins = torch.randint(2, (self.count,), generator=seeded(self.seed, self.epoch, MIRROR))
+            order = order + self.count * coins[order]
+        return order
 
     def __iter__(self) -> Iterator[list[int]]:
         order = self.order()
@@ -125,6 +132,7 @@ class Loader:
         world_size: Number of processes that share each batch.
         epoch: The first epoch.
         limit: Batches in an epoch, or the fraction of them if it is a float, as ``limit_train_batches`` of the Trainer.
+        mirror: Whether each sample, an image, is flipped horizontally in half of the epochs, by a coin.
 
     Attributes:
         prefetched: Returns the number of batches that were yielded and not used; 0 by default.
@@ -146,13 +154,15 @@ class Loader:
         world_size: int = 1,
         epoch: int = 0,
         limit: int | float = 1.0,
+        mirror: bool = False,
     ) -> None:
         self.dataset = dataset
+        self._samples = Mirrored(dataset) if mirror else dataset
         self.num_workers = num_workers
-        self.batch_sampler = GlobalBatches(len(dataset), batch_size, shuffle, drop_last, seed, rank, world_size)
+        self.batch_sampler = GlobalBatches(len(dataset), batch_size, shuffle, drop_last, seed, rank, world_size, mirror)
         self.batch_sampler.stop = limit if isinstance(limit, int) else int(limit * len(self.batch_sampler))
         self._loader: DataLoader[Batch] = DataLoader(
-            cast("Dataset[Batch]", dataset),
+            cast("Dataset[Batch]", self._samples),
             batch_sampler=self.batch_sampler,
             collate_fn=_as_it_is,
             **loading(num_workers, seed),
@@ -179,7 +189,7 @@ class Loader:
             check_room(samples * sample_bytes(self.dataset), self.num_workers)
         if self.num_workers or self._loader.pin_memory:
             return self._loader
-        return map(self.dataset.__getitems__, self.batch_sampler)
+        return map(self._samples.__getitems__, self.batch_sampler)
 
     def state_dict(self) -> dict[str, int]:
         """The position: the epoch, and the number of batches of it that were used."""

@@ -130,6 +130,7 @@ class CelebA(PublishedData):
         cache_dir: Folder of the cache; None: ``$XDG_CACHE_HOME/lightning_gen`` or ``~/.cache/lightning_gen``.
         seed: Seed of the order of the training samples.
         num_workers: Processes that load batches.
+        mirror: Whether training images are flipped horizontally with probability 1/2, anew in each epoch.
 
     Raises:
         InputError: An argument is out of range. Later: files are missing, or the cache cannot be written.
@@ -148,10 +149,16 @@ class CelebA(PublishedData):
         cache_dir: str | None = None,
         seed: int = 0,
         num_workers: int = 0,
+        mirror: bool = False,
     ) -> None:
         at_least(1, "size", size)
         super().__init__(
-            shape=(3, size, size), num_classes=None, batch_size=batch_size, seed=seed, num_workers=num_workers
+            shape=(3, size, size),
+            num_classes=None,
+            batch_size=batch_size,
+            seed=seed,
+            num_workers=num_workers,
+            mirror=mirror,
         )
         self.size = size
         self.data_dir = data_dir

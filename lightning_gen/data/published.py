@@ -108,6 +108,7 @@ class PublishedImages(PublishedData):
         val_size: Number of validation images; None: 5,000, or a tenth of a training part below 50,000.
         seed: Seed of the validation split and of the order of the training samples.
         num_workers: Processes that load batches.
+        mirror: Whether training images are flipped horizontally with probability 1/2, anew in each epoch.
 
     Raises:
         InputError: An argument is out of range. Later: the files are missing or damaged.
@@ -125,6 +126,7 @@ class PublishedImages(PublishedData):
         val_size: int | None = None,
         seed: int = 0,
         num_workers: int = 0,
+        mirror: bool = False,
     ) -> None:
         at_least(1, "size", 1 if size is None else size)
         at_least(0, "val_size", val_size or 0)
@@ -134,6 +136,7 @@ class PublishedImages(PublishedData):
             batch_size=batch_size,
             seed=seed,
             num_workers=num_workers,
+            mirror=mirror,
         )
         self.data_dir = data_dir
         self.download = download

@@ -31,6 +31,7 @@ class Tensors(DataModule):
         test_fraction: Fraction of the samples for the test split, in [0, 1).
         seed: Seed of the splits and of the order of the training samples.
         num_workers: Processes that load batches.
+        mirror: Whether training images are flipped horizontally with probability 1/2, anew in each epoch.
 
     Raises:
         InputError: A file is missing or has other contents, or an argument is out of range; in ``setup``: floats are
@@ -46,6 +47,7 @@ class Tensors(DataModule):
         test_fraction: float = 0.1,
         seed: int = 0,
         num_workers: int = 0,
+        mirror: bool = False,
     ) -> None:
         check_fractions(val_fraction, test_fraction)
         arrays = read_arrays(expanded(path))
@@ -60,6 +62,7 @@ class Tensors(DataModule):
             batch_size=batch_size,
             seed=seed,
             num_workers=num_workers,
+            mirror=mirror,
         )
         self.path = path
         self.labels_path = labels_path

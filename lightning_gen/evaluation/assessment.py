@@ -14,10 +14,11 @@ from lightning_gen.evaluation.codes import comparison
 from lightning_gen.evaluation.compatibility import check_shape
 from lightning_gen.evaluation.disentangled import disentanglement
 from lightning_gen.evaluation.features import features, stacked
+from lightning_gen.evaluation.fidelity import REFERENCES, Reference, fidelity
 from lightning_gen.evaluation.likelihoods import likelihoods
 from lightning_gen.evaluation.measures import coverage, distance
-from lightning_gen.evaluation.samples import Source
-from lightning_gen.metrics import Report
+from lightning_gen.evaluation.samples import Source, class_draws
+from lightning_gen.metrics import PretrainedFeatures, Report
 from lightning_gen.metrics.report import compact
 from lightning_gen.modules import Autoencoder
 from lightning_gen.modules.code_sampling import CodeSampling
@@ -38,6 +39,8 @@ def assess(
     extractor: bool = True,
     checkpoint: str | None = None,
     sampler: LatentSampler | None = None,
+    network: PretrainedFeatures | None = None,
+    reference: str = "test",
 ) -> Report:
     """Compute all metrics that apply to the model and the data.
 
@@ -50,6 +53,8 @@ def assess(
         extractor: Whether to train a classifier for the metrics that need one.
         checkpoint: Path of the model, for the protocol.
         sampler: Distribution of the codes of samples, for autoencoders; None for the prior.
+        network: A published network in whose features samples are compared too, on its device; or None.
+        reference: The split with which the network compares them, one of `REFERENCES`.
 
     Raises:
         InputError: Model and data differ in shape, the test split is empty, a split has no length, or the model's
@@ -69,9 +74,22 @@ def assess(
         if module.reconstructs:
             report += autoencoding(cast(Autoencoder, module), data, seed, draws)
         if module.has_prior or sampler is not None:
-            report += generation(Source(module, sampler), data, seed, samples, extractor)
+            report += generation(
+                Source(module, sampler), data, seed, samples, extractor, network, REFERENCES[reference]
+            )
         report += Report(omitted=unmeasured(module, sampler))
     return report
+
+
+def assess_share(
+    module: GenerativeModule, data: DataModule, seed: int, network: PretrainedFeatures, reference: str = "test"
+) -> None:
+    """What a process that is not the first does of `assess`: its share of the samples in a network's features."""
+    data.prepare_data()
+    data.setup()
+    with evaluating(module):
+        if module.has_prior and data.mixture is None and data.medium.dimensions:
+            fidelity(Source(module), data, network, seed, REFERENCES[reference])
 
 
 def autoencoding(module: Autoencoder, data: DataModule, seed: int, draws: int | None) -> Report:
@@ -84,18 +102,37 @@ def autoencoding(module: Autoencoder, data: DataModule, seed: int, draws: int | 
     return report
 
 
-def generation(source: Source, data: DataModule, seed: int, samples: int | None, extractor: bool) -> Report:
+def generation(
+    source: Source,
+    data: DataModule,
+    seed: int,
+    samples: int | None,
+    extractor: bool,
+    network: PretrainedFeatures | None = None,
+    reference: Reference = REFERENCES["test"],
+) -> Report:
     """The metrics of a model's samples; see `assess`."""
-    report = Report(card={"samples": samples_protocol(source)}) + distance(source, data, seed)
+    report = Report(card=samples_card(source, data)) + distance(source, data, seed)
     if data.mixture is not None:
         return report + coverage(source, data, seed, samples or MIXTURE_SAMPLES)
     if not data.medium.dimensions:
         return report
+    if network is not None:
+        report += fidelity(source, data, network, seed, reference)
     if not extractor:
         return report + Report(omitted={"figures of a classifier": "they were switched off by --extractor false"})
     if data.singles is not None:
         return report + stacked(source, cast(StackedImages, data), seed, samples or STACKED_SAMPLES)
-    return report + features(source, data, seed)
+    return report + features(source, data, seed, network is None)
+
+
+def samples_card(source: Source, data: DataModule) -> dict[str, str]:
+    """The distribution of the measured samples, and of their classes, as entries of the protocol."""
+    card = {"samples": samples_protocol(source)}
+    if source.module.num_classes is None:
+        return card
+    follows = class_draws(source.module, data, 1, 0) is not None
+    return card | {"classes": "as often as in the training split" if follows else "each as often as any other"}
 
 
 def samples_protocol(source: Source) -> str:

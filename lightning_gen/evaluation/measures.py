@@ -1,7 +1,7 @@
 """Metrics of samples that need no classifier, with their floors."""
 
 from lightning_gen.data import DataModule
-from lightning_gen.evaluation.samples import Source, draw, pick
+from lightning_gen.evaluation.samples import Source, class_draws, draw, pick
 from lightning_gen.metrics import Measurement, Report, mode_coverage, sliced_wasserstein
 
 COMPARED, PROJECTIONS = 2_000, 512
@@ -16,7 +16,8 @@ def distance(source: Source, data: DataModule, seed: int) -> Report:
     """
     count = min(COMPARED, len(data.test_set), len(data.train_set))
     real, other = pick(data, data.test_set, count, seed), pick(data, data.train_set, count, seed)
-    drawn = float(sliced_wasserstein(draw(source, count, seed), real, PROJECTIONS))
+    labels = class_draws(source.module, data, count, seed)
+    drawn = float(sliced_wasserstein(draw(source, count, seed, labels), real, PROJECTIONS))
     floor = float(sliced_wasserstein(other, real, PROJECTIONS))
     meaning = f"distance of samples from the test split in {data.medium.unit}, not FID, lower is better"
     distances = (

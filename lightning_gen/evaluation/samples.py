@@ -7,16 +7,40 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_gen.data import DataModule, Loader, Samples
+from lightning_gen.data import DataModule
+from lightning_gen.data.reading import (
+    BATCH,
+    batches,
+    drawn_classes,
+    labelled,
+    pick,
+    picked,
+    picks,
+    real_images,
+    rounded,
+)
 from lightning_gen.errors import InputError
-from lightning_gen.media import Medium
 from lightning_gen.modules import Autoencoder
 from lightning_gen.records import Batch
 from lightning_gen.samplers import LatentSampler
 from lightning_gen.training import GenerativeModule
 
-BATCH = 512
-"""Number of samples that pass through the model at a time."""
+__all__ = [
+    "BATCH",
+    "Source",
+    "batches",
+    "class_draws",
+    "draw",
+    "drawn",
+    "labelled",
+    "observed",
+    "pick",
+    "picked",
+    "picks",
+    "real_images",
+    "rounded",
+    "seeded",
+]
 
 
 @dataclass(frozen=True)
@@ -42,40 +66,12 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def labelled(data: DataModule, split: Samples, size: int = BATCH) -> Iterator[Batch]:
-    """All samples of a split in order, as the model sees them, ``(size, *shape)``; the last batch may be smaller."""
-    return (data.scaled(batch) for batch in Loader(split, size))
-
-
-def batches(data: DataModule, split: Samples, size: int = BATCH) -> Iterator[Tensor]:
-    """The same without labels."""
-    return (batch.x for batch in labelled(data, split, size))
-
-
-def picked(
-    data: DataModule, split: Samples, count: int, generator: torch.Generator, size: int = BATCH
-) -> Iterator[Batch]:
-    """Random samples of a split without repetition, as the model sees them, batch by batch."""
-    rows = torch.randperm(len(split), generator=generator)[:count]
-    return (data.scaled(split.__getitems__(part.tolist())) for part in rows.split(size))
-
-
-def picks(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Tensor]:
-    """The same without labels."""
-    return (batch.x for batch in picked(data, split, count, seeded(seed)))
-
-
 def observed(module: Autoencoder, batches: Iterable[Batch], generator: torch.Generator) -> Iterator[Batch]:
     """Samples after the `input_transform` of an autoencoder, if it has one.
 
     Generators in the same state and batches of the same size draw the same samples.
     """
     return (replace(batch, x=module.transform_input(batch.x, generator)) for batch in batches)
-
-
-def pick(data: DataModule, split: Samples, count: int, seed: int) -> Tensor:
-    """All `picks` in one tensor, ``(count, *shape)``."""
-    return torch.cat(list(picks(data, split, count, seed)))
 
 
 def drawn(source: Source, count: int, seed: int, labels: Tensor | None = None) -> Iterator[Tensor]:
@@ -100,15 +96,20 @@ def drawn(source: Source, count: int, seed: int, labels: Tensor | None = None) -
         yield samples
 
 
-def draw(source: Source, count: int, seed: int) -> Tensor:
+def draw(source: Source, count: int, seed: int, labels: Tensor | None = None) -> Tensor:
     """All `drawn` in one tensor, ``(count, *shape)``.
 
     Raises:
         InputError: Some are not finite.
     """
-    return torch.cat(list(drawn(source, count, seed)))
+    return torch.cat(list(drawn(source, count, seed, labels)))
 
 
-def rounded(batches: Iterable[Tensor], medium: Medium) -> Iterator[Tensor]:
-    """Samples after a round trip through files, batch by batch: images in [-1, 1] are rounded to 8 bits."""
-    return (medium.to_model(medium.to_stored(x)) for x in batches)
+def class_draws(module: GenerativeModule, data: DataModule, count: int, seed: int) -> Tensor | None:
+    """Classes for a conditional model's samples, ``(count,)``, as often as in the data, which metrics compare with.
+
+    None where model or data have no classes, or the model does not know those of the data.
+    """
+    known = module.num_classes
+    unknown = known is None or data.num_classes is None or data.num_classes > known
+    return None if unknown else drawn_classes(data, count, seed)

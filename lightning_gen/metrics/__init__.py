@@ -3,6 +3,7 @@
 from lightning_gen.metrics.classifier import ConvClassifier, fit_classifier
 from lightning_gen.metrics.codebook import CodebookUse, codebook_use
 from lightning_gen.metrics.comparison import Comparison
+from lightning_gen.metrics.copies import Neighbours, neighbours
 from lightning_gen.metrics.dci import DCI, dci
 from lightning_gen.metrics.disentanglement import (
     FactorCodes,
@@ -13,6 +14,8 @@ from lightning_gen.metrics.disentanglement import (
 )
 from lightning_gen.metrics.extractor import Extractor, trained_extractor
 from lightning_gen.metrics.frechet import GaussianStatistics, frechet_distance
+from lightning_gen.metrics.inception_score import InceptionScore, inception_score
+from lightning_gen.metrics.kernel_distance import KernelDistance, kernel_distance
 from lightning_gen.metrics.mixture import ModeCoverage, mode_coverage
 from lightning_gen.metrics.pca import PrincipalComponents, fit_pca
 from lightning_gen.metrics.precision_recall import (
@@ -21,6 +24,7 @@ from lightning_gen.metrics.precision_recall import (
     density_coverage,
     precision_recall,
 )
+from lightning_gen.metrics.pretrained_features import FeatureExtractor, PretrainedFeatures, pretrained_features
 from lightning_gen.metrics.reconstruction import ReconstructionError, reconstruction_error
 from lightning_gen.metrics.report import Measurement, Report
 from lightning_gen.metrics.representation import Probe, Vectors, neighbour_accuracy, probe_accuracy
@@ -37,11 +41,16 @@ __all__ = [
     "Extractor",
     "FactorCodes",
     "FactorVAEScore",
+    "FeatureExtractor",
     "GaussianStatistics",
+    "InceptionScore",
+    "KernelDistance",
     "Measurement",
     "ModeCoverage",
     "MutualInformationGap",
+    "Neighbours",
     "PrecisionRecall",
+    "PretrainedFeatures",
     "PrincipalComponents",
     "Probe",
     "ReconstructionError",
@@ -56,10 +65,14 @@ __all__ = [
     "fit_classifier",
     "fit_pca",
     "frechet_distance",
+    "inception_score",
+    "kernel_distance",
     "mode_coverage",
     "mutual_information_gap",
     "neighbour_accuracy",
+    "neighbours",
     "precision_recall",
+    "pretrained_features",
     "probe_accuracy",
     "reconstruction_error",
     "sliced_wasserstein",

@@ -48,6 +48,11 @@ class Extractor(FormerNames):
         """A noun phrase for texts."""
         return f"a {self.protocol['classifier_of']} classifier"
 
+    @property
+    def num_features(self) -> int:
+        """Number of features of an image."""
+        return self.module.num_features
+
     @torch.no_grad()
     def features(self, batches: Iterable[Tensor]) -> Tensor:
         """Features ``(n, num_features)`` of images in [-1, 1], given in batches ``(size, *shape)``."""

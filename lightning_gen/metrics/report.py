@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from lightning_gen.deprecation import FormerNames, accepts_former
 from lightning_gen.metrics.comparison import Comparison, aligned
 from lightning_gen.upgrades import ARGUMENTS
@@ -27,7 +29,7 @@ class Measurement:
         name: Its name, with the unit if it has one, such as ``psnr_db``.
         value: The number.
         meaning: What it measures, with units, in one line.
-        spread: The least and the greatest value, if the number is the median of several; else None.
+        spread: The least and the greatest value, if the number is the median or mean of several; else None.
     """
 
     name: str
@@ -63,12 +65,15 @@ class Report(FormerNames):
         card: The protocol: plain data, by topic.
         omitted: Names of what was not computed, each with the reason.
         comparison: Which of the measurements are shown together, in one table.
+        pictures: Images that belong to the measurements, uint8 ``(1 or 3, height, width)``, by name; they are in
+            neither the text nor the JSON.
     """
 
     measurements: tuple[Measurement, ...] = ()
     card: dict[str, Any] = field(default_factory=dict)
     omitted: dict[str, str] = field(default_factory=dict)
     comparison: Comparison = field(default_factory=Comparison)
+    pictures: dict[str, Tensor] = field(default_factory=dict)
 
     former_names: ClassVar[Mapping[str, str]] = ARGUMENTS["lightning_gen.metrics.Report"]
 
@@ -78,6 +83,7 @@ class Report(FormerNames):
             self.card | other.card,
             self.omitted | other.omitted,
             self.comparison + other.comparison,
+            self.pictures | other.pictures,
         )
 
     @property

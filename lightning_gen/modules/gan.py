@@ -43,6 +43,12 @@ class GANModule(AlternatingModule):
 
     Each batch gives the discriminator one update on fresh real images; the generator has one on every
     `discriminator_updates`-th batch. The fake samples of conditional networks have the classes of the real batch.
+
+    With `fresh_reals` the generator's update has a real batch of its own, as in R3GAN's code: for objectives that
+    compare real and fake logits, and for the classes of conditional networks. A step then reads two batches at once and
+    counts the images of one. A `DataModule` gives twice as many samples; a DataLoader of your own should, and the
+    discriminator has the first half of them.
+
     Generative Adversarial Nets, Goodfellow et al. 2014 (https://arxiv.org/abs/1406.2661), Algorithm 1.
 
     Args:
@@ -71,13 +77,14 @@ class GANModule(AlternatingModule):
         generator_penalties: Named terms of the generator's loss beside its objective, such as `PathLength`.
         separate_penalties: Whether a penalty with an interval is an update of its own, as in StyleGAN2, and not part of
             the update that it falls on. It is due on every `every`-th batch then.
+        fresh_reals: Whether the generator's update has other real samples than that of the discriminator.
 
     Attributes:
         generator_ema: The averaged generator in float32, or None.
 
     Raises:
-        InputError: A number is out of range, shared samples are to be accumulated, or generator and discriminator do
-            not fit each other.
+        InputError: A number is out of range, shared samples are to be accumulated or to have fresh reals, or generator
+            and discriminator do not fit each other.
     """
 
     former_names: ClassVar[Mapping[str, str]] = {"standing_statistics": "recalibrate"}
@@ -112,9 +119,15 @@ class GANModule(AlternatingModule):
         ema: EMA | None = EMA(),  # noqa: B008 - frozen, so it can be shared
         generator_penalties: dict[str, GeneratorPenalty] | None = None,
         separate_penalties: bool = False,
+        fresh_reals: bool = False,
     ) -> None:
         super().__init__()
+        if shared_samples and fresh_reals:
+            raise InputError(
+                "shared_samples trains both networks on one batch and fresh_reals on two: leave one of them out"
+            )
         self.shared_samples = shared_samples
+        self.fresh_reals = fresh_reals
         self.split_batches(accumulate)
         if discriminator_updates not in COUNT:
             raise InputError(f"discriminator_updates must be at least 1, not {discriminator_updates}")
@@ -146,7 +159,8 @@ class GANModule(AlternatingModule):
         self._averaged: Tensors | None = None
         self._average_complete = True
         self.distance = SlicedWasserstein()
-        if isinstance(augmentation, AdaptiveAugmentation) and objective.judges_differences:
+        adapts = isinstance(augmentation, AdaptiveAugmentation) and augmentation.reads_signs
+        if adapts and objective.judges_differences:
             warnings.warn(
                 f"{type(augmentation).__name__} follows the sign of the logits on real samples, which means nothing to "
                 f"{type(objective).__name__}: set --model.augmentation.target null to keep the probability as it is",
@@ -290,7 +304,12 @@ class GANModule(AlternatingModule):
     @property
     def redraws(self) -> bool:  # type: ignore[override]
         """Whether the generator's step draws samples of its own where it could use those of the discriminator's."""
-        return not self.shared_samples and self.accumulate == 1
+        return not self.shared_samples and self.accumulate == 1 and not self.fresh_reals
+
+    @property
+    def batches_at_once(self) -> int:  # type: ignore[override]
+        """Two where the generator has real samples of its own."""
+        return 2 if self.fresh_reals else 1
 
     def batches_of_update(self, accumulated: int) -> int:
         """One for each update of the discriminator before one of the generator."""
@@ -371,7 +390,9 @@ class GANModule(AlternatingModule):
         super().split_batches(accumulate)
 
     def prepare(self, part: MicroBatch) -> None:
-        """Generate the samples that both networks share, if both are updated in this step."""
+        """Follow the augmentation's schedule, and generate the samples that both networks share in this step."""
+        if isinstance(self.augmentation, AdaptiveAugmentation):
+            self.augmentation.advance(self.images_seen)
         if self.shared_samples and (self.rounds + 1) % self.discriminator_updates == 0:
             part.results["fake"] = self._generate(part.batch)
 
@@ -409,6 +430,7 @@ class GANModule(AlternatingModule):
 
     def generator_loss(self, part: MicroBatch) -> Loss:
         """The loss of the generator: its objective against the frozen discriminator, its terms and penalties."""
+        part = replace(part, batch=part.fresh or part.batch)
         fake, real, labels = self._fake(part), part.batch.x, part.batch.labels
         losses = self.losses
         if self.augmentation is not None:
@@ -423,8 +445,9 @@ class GANModule(AlternatingModule):
         self, penalties: dict[str, GeneratorPenalty], part: MicroBatch, loss: Loss | None = None
     ) -> Loss:
         """Penalties of the generator, beside a loss or in an update of their own."""
-        latents = self.latents(len(part.batch.x))
-        record = GeneratorPass(self.generator, latents, part.batch.labels, self.rng)
+        batch = part.fresh or part.batch
+        latents = self.latents(len(batch.x))
+        record = GeneratorPass(self.generator, latents, batch.labels, self.rng)
         return generator_penalties(loss or Loss(latents.new_zeros(())), penalties, record, self.images_seen)
 
     def _after_discriminator(self, images: int, loss: Loss) -> None:

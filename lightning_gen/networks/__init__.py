@@ -2,10 +2,12 @@
 
 from lightning_gen.networks.conditioning import (
     AuxiliaryClassifier,
+    ClassEmbedding,
     Concatenation,
     ConditionalBatchNorm,
     DiscriminatorConditioning,
     GeneratorConditioning,
+    InnerProduct,
     Projection,
 )
 from lightning_gen.networks.convolutional import ConvDecoder, ConvEncoder
@@ -14,8 +16,10 @@ from lightning_gen.networks.decoder import Decoder
 from lightning_gen.networks.dense import DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
 from lightning_gen.networks.discriminator import Discriminator
 from lightning_gen.networks.encoder import Encoder
+from lightning_gen.networks.fastgan import FastGANGenerator
 from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.patch import PatchDiscriminator
+from lightning_gen.networks.projected import ProjectedDiscriminator
 from lightning_gen.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from lightning_gen.networks.residual import ResidualDecoder, ResidualEncoder
 from lightning_gen.networks.residual_dense import ResidualDenseDiscriminator, ResidualDenseGenerator
@@ -24,6 +28,7 @@ from lightning_gen.networks.wrapped import WrappedDecoder, WrappedDiscriminator,
 
 __all__ = [
     "AuxiliaryClassifier",
+    "ClassEmbedding",
     "Concatenation",
     "ConditionalBatchNorm",
     "ConvDecoder",
@@ -38,9 +43,12 @@ __all__ = [
     "Discriminator",
     "DiscriminatorConditioning",
     "Encoder",
+    "FastGANGenerator",
     "Generator",
     "GeneratorConditioning",
+    "InnerProduct",
     "PatchDiscriminator",
+    "ProjectedDiscriminator",
     "Projection",
     "R3GANDiscriminator",
     "R3GANGenerator",

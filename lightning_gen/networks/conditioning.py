@@ -10,8 +10,9 @@ from torch.nn.functional import one_hot
 
 from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
-from lightning_gen.networks.heads import ClassifierHead, Head, LinearHead, ProjectionHead
+from lightning_gen.networks.heads import ClassifierHead, Head, InnerProductHead, LinearHead, ProjectionHead
 from lightning_gen.networks.layers import LAYERS
+from lightning_gen.ranges import COUNT, require
 from lightning_gen.recording import Recorded
 from lightning_gen.records import Shape
 
@@ -61,6 +62,10 @@ class GeneratorConditioning(Conditioning):
         """Make BatchNorm of `channels` channels, for vectors (0 dimensions) or maps of 1, 2 or 3 dimensions."""
         return plain_batch_norm(channels, dimensions)
 
+    def embedding(self) -> nn.Module | None:
+        """Make the layer from classes ``(n,)`` to the vectors that are concatenated to the latents; None for none."""
+        return None
+
 
 class DiscriminatorConditioning(Conditioning):
     """A way to condition a discriminator on the class.
@@ -95,6 +100,36 @@ class Concatenation(GeneratorConditioning, DiscriminatorConditioning):
         return torch.cat([x, classes], dim=1)
 
 
+class ClassEmbedding(GeneratorConditioning):
+    """Concatenates learned numbers to the latent: a linear map of the one-hot class.
+
+    Their weights start as N(0, 1 / num_classes). Paper: The GAN is dead; long live the GAN! A Modern GAN Baseline,
+    https://arxiv.org/abs/2501.05441, as in the authors' code.
+
+    Args:
+        num_classes: Number of classes, at least 2; on the command line that of the data.
+        width: Numbers for each class, at least 1.
+
+    Raises:
+        InputError: There are fewer than two classes, or the width is below 1.
+    """
+
+    def __init__(self, num_classes: int, width: int = 64) -> None:
+        super().__init__(num_classes)
+        require(self, "width", width, COUNT)
+        self.width = width
+
+    def concatenated_shape(self, shape: Shape) -> Shape:
+        """The shape with `width` more numbers."""
+        return (shape[0] + self.width, *shape[1:])
+
+    def embedding(self) -> nn.Module:
+        """Make the table of the classes, ``(num_classes, width)``."""
+        table = nn.Embedding(self.num_classes, self.width)
+        nn.init.normal_(table.weight, std=self.num_classes**-0.5)
+        return table
+
+
 class ConditionalBatchNorm(GeneratorConditioning):
     """Every BatchNorm of the generator has a gain and a shift for each class.
 
@@ -119,6 +154,19 @@ class Projection(DiscriminatorConditioning):
     def head(self, features: int, bias: bool) -> Head:
         """Make a head that projects `features` features onto the class."""
         return ProjectionHead(features, self.num_classes, bias)
+
+
+class InnerProduct(DiscriminatorConditioning):
+    """The logit is the inner product of an embedding of the class with a linear map of the features, and no more.
+
+    logit = <embedding(y), W h> with a square matrix W. Unlike `Projection`, no part of the logit is independent of the
+    class. Paper: The GAN is dead; long live the GAN! A Modern GAN Baseline, https://arxiv.org/abs/2501.05441, as in the
+    authors' code.
+    """
+
+    def head(self, features: int, bias: bool) -> Head:
+        """Make a head that multiplies `features` mapped features by the class; it has no bias."""
+        return InnerProductHead(features, self.num_classes)
 
 
 class AuxiliaryClassifier(DiscriminatorConditioning):

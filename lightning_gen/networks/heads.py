@@ -52,6 +52,28 @@ class ProjectionHead(LinearHead):
         return DiscriminatorOutput(unconditional + (self.embedding(labels) * features).sum(1), features, labels)
 
 
+class InnerProductHead(Head):
+    """The inner product of an embedding of the class with a linear map of the features; see `InnerProduct`.
+
+    The map starts as N(0, 1 / features), the embedding as N(0, 1 / (features · num_classes)).
+
+    Args:
+        features: Width of the features.
+        num_classes: Number of classes.
+    """
+
+    def __init__(self, features: int, num_classes: int) -> None:
+        super().__init__()
+        self.map = nn.Linear(features, features, bias=False)
+        self.embedding = nn.Embedding(num_classes, features)
+        nn.init.normal_(self.map.weight, std=features**-0.5)
+        nn.init.normal_(self.embedding.weight, std=(features * num_classes) ** -0.5)
+
+    def forward(self, features: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
+        """Map each row of features and its class to a logit."""
+        return DiscriminatorOutput((self.embedding(labels) * self.map(features)).sum(1), features, labels)
+
+
 class ClassifierHead(LinearHead):
     """A linear map to a logit and one to the classes; see `AuxiliaryClassifier`.
 

@@ -4,15 +4,8 @@ Paper: The GAN is dead; long live the GAN! A Modern GAN Baseline, https://arxiv.
 configuration E. The initialization is Fixup, https://arxiv.org/abs/1901.09321: a residual block starts as the identity,
 and the change of the output by one optimizer step does not grow with the number of blocks.
 
-The unconditional networks are those of the authors' code. Conditional ones differ from it:
-
-- their discriminator has a linear map of the last features, from C to C numbers, and the logit is the inner product
-  of these with an embedding of the class. `Projection` has no such map, and adds the unconditional logit of its paper;
-- their generator reads 64 learned numbers for each class beside the latent. `Concatenation` appends the one-hot class,
-  which has a smaller share in the modulation of the learned map.
-
-Their training loop also differs from `GANModule`: each network is updated on real samples of its own, and the penalties
-take the gradient with respect to the samples before their augmentation, whose probability follows a schedule.
+The networks are those of the authors' code, conditional ones with `ClassEmbedding` and `InnerProduct`. Its mixed
+precision is `bfloat16_sizes` in both networks, and not autocast: leave the Trainer's precision at 32-true with it.
 """
 
 from math import gcd
@@ -26,6 +19,8 @@ from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.layers import LAYERS, Layers
 from lightning_gen.networks.pyramid import doubling, pyramid
 from lightning_gen.networks.requirements import require_no_batch_norm, require_positive
+from lightning_gen.networks.stages import staged
+from lightning_gen.ranges import COUNT_FROM_0, require
 from lightning_gen.records import Shape
 
 SLOPE = 0.2
@@ -47,10 +42,14 @@ class R3GANGenerator(Generator):
         growth: Most channels of a map, in multiples of `width`.
         expansion: Channels inside of a residual block, in multiples of those outside.
         group_width: Channels of a group of the grouped convolutions, where it divides them.
-        conditioning: How it is conditioned on the class; None for an unconditional generator.
+        conditioning: How it is conditioned on the class, in the paper by `ClassEmbedding`; None for an unconditional
+            generator.
+        bfloat16_sizes: Number of finest sizes that compute in bfloat16, at least 0. The smallest size never does. The
+            paper's 4 are all others up to 64 x 64 pixels.
 
     Raises:
-        InputError: The shape has no side, more than three or one below 8, or the conditioning acts on BatchNorm.
+        InputError: The shape has no side, more than three or one below 8, a size is out of range, or the conditioning
+            acts on BatchNorm.
     """
 
     def __init__(
@@ -63,24 +62,31 @@ class R3GANGenerator(Generator):
         expansion: int = 2,
         group_width: int = 16,
         conditioning: GeneratorConditioning | None = None,
+        bfloat16_sizes: int = 0,
     ) -> None:
         super().__init__(shape, latent_dim, conditioning)
         require_no_batch_norm(self, conditioning)
         require_sizes(self, blocks, expansion, group_width)
+        require(self, "bfloat16_sizes", bfloat16_sizes, COUNT_FROM_0, "a number")
         self.width = width
         self.blocks = blocks
         self.growth = growth
         self.expansion = expansion
         self.group_width = group_width
+        self.bfloat16_sizes = bfloat16_sizes
         levels = pyramid(self, shape, width, growth)
         sizes = levels.sizes
         channels = doubling(width, len(sizes), growth)
-        layers: list[nn.Module] = [Basis(self.input_dim, channels[-1], sizes[-1])]
+        depth = blocks * len(sizes)
+        layers: list[tuple[int, nn.Module]] = [(len(sizes) - 1, Basis(self.input_dim, channels[-1], sizes[-1]))]
         for i in reversed(range(len(sizes))):
-            layers += residual_blocks(channels[i], blocks, expansion, group_width, blocks * len(sizes), levels.layers)
+            residual = residual_blocks(channels[i], blocks, expansion, group_width, depth, levels.layers)
+            layers += [(i, block) for block in residual]
             if i > 0:
-                layers += [*change(channels[i], channels[i - 1], levels.layers), Doubling(sizes[i - 1])]
-        self.layers = nn.Sequential(*layers, init_weights(levels.layers.conv(width, shape[0], 1, bias=False)))
+                resampling = [*change(channels[i], channels[i - 1], levels.layers), Doubling(sizes[i - 1])]
+                layers += [(i - 1, layer) for layer in resampling]
+        layers.append((0, init_weights(levels.layers.conv(width, shape[0], 1, bias=False))))
+        self.layers = staged(layers, bfloat16_sizes)
 
     def draw(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """Map inputs ``(n, input_dim)`` to images ``(n, *shape)``, approximately in [-1, 1]."""
@@ -101,12 +107,14 @@ class R3GANDiscriminator(Discriminator):
         group_width: Channels of a group of the grouped convolutions, where it divides them.
         packing: Samples that are concatenated along their channels and get one logit together.
         minibatch_std: Whether the standard deviation over the batch is one more feature.
-        conditioning: How it is conditioned on the class; None for an unconditional discriminator. Projection is the
-            nearest to the paper's, which has no unconditional logit.
+        conditioning: How it is conditioned on the class, in the paper by `InnerProduct`; None for an unconditional
+            discriminator.
+        bfloat16_sizes: Number of finest sizes that compute in bfloat16, at least 0. The smallest size never does. The
+            paper's 4 are all others up to 64 x 64 pixels.
 
     Raises:
-        InputError: The shape has no side, more than three or one below 8, or packing and conditioning cannot
-            be combined.
+        InputError: The shape has no side, more than three or one below 8, a size is out of range, or packing and
+            conditioning cannot be combined.
     """
 
     def __init__(
@@ -120,24 +128,32 @@ class R3GANDiscriminator(Discriminator):
         packing: int = 1,
         minibatch_std: bool = False,
         conditioning: DiscriminatorConditioning | None = None,
+        bfloat16_sizes: int = 0,
     ) -> None:
         super().__init__(shape, packing, minibatch_std, conditioning)
         require_sizes(self, blocks, expansion, group_width)
+        require(self, "bfloat16_sizes", bfloat16_sizes, COUNT_FROM_0, "a number")
         self.width = width
         self.blocks = blocks
         self.growth = growth
         self.expansion = expansion
         self.group_width = group_width
+        self.bfloat16_sizes = bfloat16_sizes
         levels = pyramid(self, self.input_shape, width, growth)
         sizes = levels.sizes
         channels = doubling(width, len(sizes), growth)
-        layers: list[nn.Module] = [init_weights(levels.layers.conv(self.input_shape[0], width, 1, bias=False))]
+        depth = blocks * len(sizes)
+        first = levels.layers.conv(self.input_shape[0], width, 1, bias=False)
+        layers: list[tuple[int, nn.Module]] = [(0, init_weights(first))]
         for i in range(len(sizes)):
             if i > 0:
-                layers += [Halving(sizes[i - 1]), *change(channels[i - 1], channels[i], levels.layers)]
-            layers += residual_blocks(channels[i], blocks, expansion, group_width, blocks * len(sizes), levels.layers)
+                resampling = [Halving(sizes[i - 1]), *change(channels[i - 1], channels[i], levels.layers)]
+                layers += [(i - 1, layer) for layer in resampling]
+            residual = residual_blocks(channels[i], blocks, expansion, group_width, depth, levels.layers)
+            layers += [(i, block) for block in residual]
         last = levels.layers.conv(channels[-1], channels[-1], sizes[-1], groups=channels[-1], bias=False)  # type: ignore[arg-type]
-        self.layers = nn.Sequential(*layers, init_weights(last))
+        layers.append((len(sizes) - 1, init_weights(last)))
+        self.layers = staged(layers, bfloat16_sizes)
         self.head = self.make_head(channels[-1], bias=False)
         for part in self.head.modules():
             if isinstance(part, nn.Linear):

@@ -1,12 +1,15 @@
 """A network that is used and never trained, inside a part that is trained."""
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+Network = TypeVar("Network", bound=nn.Module)
 
-class Frozen:
+
+class Frozen(Generic[Network]):
     """Holds a network in evaluation mode with weights that are never changed, outside the module that uses it.
 
     A part keeps it as an attribute. It is no module, so that the network is in no optimizer, gradient reduction,
@@ -17,11 +20,11 @@ class Frozen:
             weights.
     """
 
-    def __init__(self, make: Callable[[], nn.Module]) -> None:
+    def __init__(self, make: Callable[[], Network]) -> None:
         self.make = make
-        self._network: nn.Module | None = None
+        self._network: Network | None = None
 
-    def __call__(self, x: Tensor) -> nn.Module:
+    def __call__(self, x: Tensor) -> Network:
         """The network, on the device and in the precision of `x`."""
         with torch.inference_mode(False):  # weights that are read in a validation are used in training too
             if self._network is None:
@@ -29,7 +32,7 @@ class Frozen:
                     self._network = self.make().eval().requires_grad_(False)
             return self._network.to(x)
 
-    def __deepcopy__(self, memo: object) -> "Frozen":
+    def __deepcopy__(self, memo: object) -> "Frozen[Network]":
         """A copy shares the network."""
         return self
 

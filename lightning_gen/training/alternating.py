@@ -10,6 +10,7 @@ import inspect
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -195,10 +196,14 @@ class AlternatingModule(GenerativeModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Run the phases that are due on a batch."""
-        batch = self.batch_of(batch)
+        batch, fresh = self._first_and_fresh(self.batch_of(batch))
         images = self.count(batch)
         self._step.logs = self.logs_now
-        parts = [MicroBatch(part, len(part.x) / len(batch.x)) for part in self._split(batch)]
+        others: Iterable[Batch | None] = repeat(None) if fresh is None else self._split(fresh)
+        parts = [
+            MicroBatch(part, len(part.x) / len(batch.x), other)
+            for part, other in zip(self._split(batch), others, strict=False)
+        ]
         for part in parts:
             self.prepare(part)
         for phase in self._phases:
@@ -207,6 +212,18 @@ class AlternatingModule(GenerativeModule):
         self.rounds += 1
         if self._step.logs:
             self.report_update({f"train/gradient_norm_{name}": norm for name, norm in self._norms.items()})
+
+    def _first_and_fresh(self, batch: Batch) -> tuple[Batch, Batch | None]:
+        """The batch that is counted, and the one that was read with it where a step reads two."""
+        if self.batches_at_once == 1:
+            return batch, None
+        if len(batch.x) % 2:
+            raise InputError(
+                f"a step that trains each network on real samples of its own cannot halve a batch of {len(batch.x)}: "
+                "let every batch of your DataLoader hold an even number of samples on each device"
+            )
+        first, fresh = batch.split(2)
+        return first, fresh
 
     def _split(self, batch: Batch) -> Iterable[Batch]:
         return [batch] if self.accumulate == 1 else batch.split(self.accumulate)

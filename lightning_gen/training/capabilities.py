@@ -42,6 +42,8 @@ class Capabilities(ABC):
         reconstructs: Whether it encodes and reconstructs samples, as `Autoencoder` does.
         redraws: Whether an update generates new samples although it could share those of the previous one, by
             ``shared_samples``.
+        batches_at_once: Batches that a training step reads, as one of as many times their size. Only the first is
+            counted.
         recalibrates: Whether `recalibrate` can measure its BatchNorm statistics anew.
         sample_options: Arguments of `sample` beside the number, the labels and the generator, by name.
         sampled_from: What samples are drawn from, in words.
@@ -52,6 +54,7 @@ class Capabilities(ABC):
     monitor: ClassVar[str] = "val/sliced_wasserstein"
     reconstructs: ClassVar[bool] = False
     redraws: bool = False
+    batches_at_once: int = 1
     recalibrates: ClassVar[bool] = False
     sample_options: ClassVar[frozenset[str]] = frozenset()
     class_names: tuple[str, ...] | None = None

@@ -25,7 +25,10 @@ def class_indices(known: int | None, asked: Any, names: Sequence[str] | None = N
         InputError: The model has no such class.
     """
     if known is None:
-        raise InputError("this model was trained without classes: leave out the labels")
+        raise InputError(
+            "this model was trained without classes: leave out the labels, or train a recipe with classes, such as "
+            "gan/cgan"
+        )
     if isinstance(asked, str):
         asked = [asked]
     if isinstance(asked, (list, tuple)):

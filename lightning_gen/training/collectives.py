@@ -1,9 +1,11 @@
 """Collectives: sums, means and lists over all processes of a run."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_gen import private
 
@@ -51,6 +53,22 @@ def all_reduce_mean(tensors: list[Tensor]) -> None:
     """Average tensors over all processes, in place; see `means_over_devices`."""
     if tensors:
         private.copy_all(tensors, means_over_devices(tensors))
+
+
+@contextmanager
+def averaged_buffers(module: nn.Module) -> Iterator[None]:
+    """Let the buffers of a module, such as BatchNorm's statistics, be their averages over all processes for a while."""
+    buffers = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()) or not buffers:
+        yield
+        return
+    own = [buffer.clone() for buffer in buffers]
+    all_reduce_mean(buffers)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            private.copy_all(buffers, own)
 
 
 def of_all_devices(value: Any) -> list[Any]:

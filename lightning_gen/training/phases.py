@@ -48,11 +48,14 @@ class MicroBatch:
     Attributes:
         batch: The samples.
         share: Their share of the whole batch, in (0, 1].
+        fresh: Other real samples, for a phase that does not use those of the phases before it; None where there are
+            none.
         results: What one phase computes on this part and a later one uses, by name; empty at the start of a step.
     """
 
     batch: Batch
     share: float = 1.0
+    fresh: Batch | None = None
     results: dict[str, Any] = field(default_factory=dict)
 
 

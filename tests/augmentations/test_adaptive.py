@@ -7,11 +7,13 @@ from scipy.spatial.transform import Rotation
 from torchvision.transforms.v2 import functional
 
 from lightning_gen.augmentations import ADA
-from lightning_gen.augmentations.adaptive import blits, color_matrix, warps
+from lightning_gen.augmentations.adaptive import blits, color_matrix, covered, warps
 from lightning_gen.augmentations.geometry import blit, resampled, warp
 from lightning_gen.data import Digits
 from lightning_gen.errors import InputError
+from lightning_gen.objectives import RelativisticPaired
 from lightning_gen.regularizers import R1
+from lightning_gen.schedules import Cosine, Linear
 
 
 def source(seed=0):
@@ -142,6 +144,51 @@ def test_trains_with_a_penalty_and_hears_of_each_update(gan, trainer, monkeypatc
     assert ada.current_probability.item() != 0.5
 
 
+def test_a_scheduled_probability_is_that_of_the_images_seen(gan, trainer):
+    ada = ADA(None, Linear(end_images=100, first=0.0, last=0.5))
+    assert ada.metrics()["augmentation_probability"] == 0
+    for images, expected in ((20, 0.1), (50, 0.25), (1000, 0.5)):
+        ada.advance(images)
+        ada.adapt(torch.tensor(1.0), 1000)
+        assert ada.metrics()["augmentation_probability"].item() == pytest.approx(expected)
+    used = []
+    ada.register_forward_hook(lambda m, args, out: used.append(ada.current_probability.item()))
+    module = gan(objective=RelativisticPaired(), augmentation=ada)
+    trainer(max_steps=6, limit_val_batches=0).fit(module, Digits(size=8, batch_size=16))
+    in_an_update = 4  # real and fake samples of the discriminator's, of the generator's fake and real ones
+    assert used == pytest.approx([0.08] * in_an_update + [0.16] * in_an_update + [0.24] * in_an_update)
+
+
+def test_the_published_schedules_of_the_probability():
+    """0 to .55 along half a cosine of 20 million images: 0, .0805, .275, .4695 and .55 at its quarters."""
+    ada = ADA(None, Cosine(end_images=20_000_000, first=0.0, last=0.55))
+    for share, expected in ((0, 0.0), (0.25, 0.0805), (0.5, 0.275), (0.75, 0.4695), (1, 0.55), (2, 0.55)):
+        ada.advance(int(share * 20_000_000))
+        assert ada.current_probability.item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_checkpoint_of_a_scheduled_probability_has_the_state_of_any_other():
+    scheduled = ADA(None, Linear(end_images=100, first=0.0, last=1.0))
+    assert scheduled.state_dict().keys() == ADA().state_dict().keys()
+    scheduled.advance(50)
+    other = ADA(None, Linear(end_images=100, first=0.0, last=1.0))
+    other.load_state_dict(scheduled.state_dict())
+    x = images(8, 3, 8, 8)
+    assert torch.equal(other(x, source()), scheduled(x, source()))
+
+
+def test_a_target_and_a_schedule_are_refused():
+    with pytest.raises(InputError, match="a target and a schedule of its probability: give target null"):
+        ADA(0.6, Linear(end_images=100))
+
+
+@pytest.mark.parametrize("name", ["pixels", "geometry", "color", "cutout"])
+def test_a_share_out_of_range_is_refused(name):
+    for share in (1.5, -0.1, float("nan")):
+        with pytest.raises(InputError, match=f"ADA cannot have {name} .*: give true, false or a share"):
+            ADA(**{name: share})
+
+
 @pytest.mark.parametrize(
     "options", [{"target": 1.5}, {"probability": -0.5}, {"interval": 0}, {"adjust_images": 0}], ids=str
 )
@@ -181,6 +228,46 @@ def test_those_not_chosen_stay_to_the_bit(p):
     assert likely(same, (1 - p) ** 2 * (1 - p / 2))  # no brightness, no contrast, no flip that shows
     same = (fixed(p, "geometry")(x, source()) == x).all((1, 2, 3))
     assert likely(same, (1 - p) ** 4)  # no scale, stretch, translation and neither rotation
+
+
+def test_a_group_may_have_a_share_of_the_probability():
+    x, p = images(3000, 1, 3, 4), 0.6
+    half = ADA(None, p, pixels=False, geometry=False, color=0.5)
+    assert likely((half(x, source()) == x).all((1, 2, 3)), (1 - p / 2) ** 2 * (1 - p / 4))
+    for name in ("pixels", "geometry", "color", "cutout"):
+        others = dict.fromkeys(("pixels", "geometry", "color", "cutout"), False)
+        whole, shared = ADA(None, p / 2, **others | {name: True}), ADA(None, p, **others | {name: 0.5})
+        assert torch.equal(whole(x, source()), shared(x, source()))
+
+
+@pytest.mark.parametrize("p", [0.3, 1.0])
+def test_a_rectangle_of_half_the_sides_is_cut_out(p):
+    size = (12, 17)
+    cut = ADA(None, p, pixels=False, geometry=False, color=False, cutout=True)(torch.ones(4000, 2, *size), source())
+    hidden = cut == 0
+    assert torch.equal(cut, (~hidden).float())
+    assert torch.equal(hidden[:, 0], hidden[:, 1])
+    lines, columns = hidden[:, 0].any(2), hidden[:, 0].any(1)
+    assert torch.equal(hidden[:, 0], lines[:, :, None] & columns[:, None])
+    # a line is hidden where the centre, uniform in [0, 1], is less than a quarter away
+    for seen, side in ((lines, size[0]), (columns, size[1])):
+        places = (np.arange(side) + 0.5) / side
+        odds = np.minimum(places + 0.25, 1) - np.maximum(places - 0.25, 0)
+        for index in range(side):
+            assert likely(seen[:, index], p * odds[index])
+    assert likely(hidden.flatten(1).any(1), p)
+
+
+def test_what_a_centre_covers_by_hand():
+    shown = covered(8, torch.tensor([0.5, 0.0, 0.95]))
+    assert shown.int().tolist() == [[0, 0, 1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 1, 1]]
+
+
+def test_cutout_comes_last_and_changes_no_other_number():
+    x = images(64, 3, 8, 8)
+    plain, cut = ADA(None, 1.0)(x, source()), ADA(None, 1.0, cutout=True)(x, source())
+    assert torch.equal(torch.where(cut == 0, plain, cut), plain)
+    assert (cut == 0).any((1, 2, 3)).all()
 
 
 @pytest.mark.parametrize("p", [0.2, 0.7])

@@ -23,12 +23,13 @@ def _double_precision():
 
 
 def samples(module, rounds):
-    """Six samples a batch for so many rounds, and the batches of a reference loop."""
-    count = 6 * rounds * module.discriminator_updates
+    """Six samples a batch, or two batches at once, for so many rounds, and the batches of a reference loop."""
+    at_once = module.batches_at_once
+    count = 6 * at_once * rounds * module.discriminator_updates
     x, labels = torch.rand(count, *SHAPE) * 2 - 1, torch.randint(CLASSES, (count,))
     known = module.num_classes is not None
     batches = [(real, classes if known else None) for real, classes in zip(x.split(6), labels.split(6), strict=True)]
-    return DataLoader(list(zip(x, labels, strict=True)), batch_size=6), batches
+    return DataLoader(list(zip(x, labels, strict=True)), batch_size=6 * at_once), batches
 
 
 def by_hand(module, batches, *precision):

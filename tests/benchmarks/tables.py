@@ -50,13 +50,13 @@ class Table:
         rows: The systems.
         seeds: Runs of each row.
         setting: What ``fit`` is told for all rows, after the recipe.
-        evaluation: What ``evaluate`` is told.
+        evaluation: What ``evaluate`` is told; by default what the rows that were measured before were.
     """
 
     rows: tuple[Row, ...]
     seeds: int = 1
     setting: str = ""
-    evaluation: str = ""
+    evaluation: str = "--features classifier"
 
 
 STACKED = "--config gan/r3gan --config data/stacked_digits --max_images 150000"

@@ -15,6 +15,43 @@ def both(name, value):
     return {path.format(name): value for path in BOTH}
 
 
+def r3gan(classes, width, growth, group_width, batch, gamma, probability, half_life, end, length):
+    """Settings of a published run of R3GAN, from the authors' code."""
+
+    def cosine(path, first, last):
+        return {f"{path}.first": first, f"{path}.last": last, f"{path}.end_images": end}
+
+    return (
+        both("lr", 0.0002)
+        | both("betas", [0.0, 0.9])
+        | cosine("model.penalties.r1.weight", *gamma)
+        | cosine("model.penalties.r2.weight", *gamma)
+        | cosine("model.augmentation.probability", 0.0, probability)
+        | cosine("model.ema.half_life_images", 0.0, half_life)
+        | cosine("model.generator_scheduler.learning_rate", 1.0, 0.25)
+        | cosine("model.generator_scheduler.beta2", 0.9, 0.99)
+        | cosine("model.discriminator_scheduler.learning_rate", 1.0, 0.25)
+        | cosine("model.discriminator_scheduler.beta2", 0.9, 0.99)
+        | {f"model.{network}.width": width for network in ("generator", "discriminator")}
+        | {f"model.{network}.growth": growth for network in ("generator", "discriminator")}
+        | {f"model.{network}.group_width": group_width for network in ("generator", "discriminator")}
+        | {f"model.{network}.bfloat16_sizes": 4 for network in ("generator", "discriminator")}
+        | {
+            "model.generator.latent_dim": 64,
+            "model.generator.conditioning": "ClassEmbedding" if classes else None,
+            "model.discriminator.conditioning": "InnerProduct" if classes else None,
+            "model.augmentation.color": 0.5,
+            "model.augmentation.cutout": True,
+            "model.augmentation.target": None,
+            "model.ema.ramp_up": None,
+            "model.fresh_reals": True,
+            "data.batch_size": batch,
+            "data.mirror": True,
+            "max_images": length,
+        }
+    )
+
+
 PUBLISHED = {
     # from the authors' code; the others from the paper's text
     "gan/dcgan": both("lr", 0.0002)
@@ -68,6 +105,11 @@ PUBLISHED = {
         "model.generator.blocks": 2,
         "max_images": 20_000_000,
     },
+    "gan/r3gan_cifar10": r3gan(True, 768, 1, None, 512, (0.05, 0.005), 0.55, 5_000_000, 20_000_000, 250_000_000),
+    "gan/r3gan_ffhq64": r3gan(False, 384, 2, None, 256, (2.0, 0.2), 0.3, 500_000, 20_000_000, 150_000_000),
+    "gan/r3gan_ffhq256": r3gan(False, 96, 8, None, 256, (150.0, 15.0), 0.3, 500_000, 20_000_000, 150_000_000),
+    "gan/r3gan_imagenet32": r3gan(True, 1536, 1, 32, 4096, (0.5, 0.05), 0.5, 50_000_000, 200_000_000, 1_000_000_000),
+    "gan/r3gan_imagenet64": r3gan(True, 1536, 1, 32, 4096, (1.0, 0.1), 0.4, 50_000_000, 200_000_000, 1_000_000_000),
     "gan/ada": {"model.augmentation.adjust_images": 500_000, "max_images": 25_000_000},
     "autoencoder/beta_tc_vae": {
         "model.objective.total_correlation.weight": 6.0,

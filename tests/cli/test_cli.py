@@ -247,6 +247,7 @@ def test_help_names_every_command_and_recipe(capsys):
             "predict",
             "sample",
             "evaluate",
+            "doctor",
             "gan/dcgan",
             "autoencoder/vae",
             "--ckpt_path last",
@@ -262,7 +263,7 @@ def test_help_names_every_command_and_recipe(capsys):
         assert word in text
 
 
-@pytest.mark.parametrize("command", ["fit", "sample", "evaluate", "bench"])
+@pytest.mark.parametrize("command", ["fit", "sample", "evaluate", "bench", "doctor"])
 def test_the_help_of_a_command_describes_it_once_and_names_import(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
@@ -345,7 +346,7 @@ def test_a_part_of_ones_own_trains_and_its_checkpoint_is_read_once_its_module_is
     sys.modules.pop("my_own_part")
     with pytest.raises(SystemExit):
         main(["sample", str(last("dcgan"))])
-    assert "import the module that defines it first (--import)" in capsys.readouterr().err
+    assert "import the module that defines it first, --import my_own_part" in capsys.readouterr().err
     main(["sample", str(last("dcgan")), "--import", "my_own_part"])
     assert Path("samples.png").exists()
     sys.modules.pop("my_own_part")

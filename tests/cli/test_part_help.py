@@ -51,7 +51,7 @@ def test_the_help_of_a_command_lists_what_works_in_it(command, own, capsys):
         assert internal not in text
 
 
-@pytest.mark.parametrize("command", ["sample", "evaluate", "bench"])
+@pytest.mark.parametrize("command", ["sample", "evaluate", "bench", "doctor"])
 def test_the_help_of_other_commands_names_classes_without_their_modules(command, capsys):
     assert "lightning_gen.data" not in printed(capsys, command, "--help")
 

@@ -177,6 +177,7 @@ def test_the_words_that_are_named_work(said, recipe, words):
         ("eval", "; did you mean 'evaluate'? the commands are"),
         ("evalute", "; did you mean 'evaluate'? the commands are"),
         ("bech", "; did you mean 'bench'? the commands are"),
+        ("inspect", "; did you mean 'doctor'? the commands are"),
         ("resume", "; did you mean 'fit --ckpt_path last'? the commands are"),
         ("encode", ": in Python, AutoencoderModule.encode(x) does it; the commands are"),
         ("list", "; did you mean '--help'? the commands are"),
@@ -186,7 +187,7 @@ def test_the_words_that_are_named_work(said, recipe, words):
     ],
 )
 def test_the_command_that_a_word_means(name, expected):
-    assert command_meant(name, ["fit", "predict", "sample", "evaluate", "bench"]).startswith(expected)
+    assert command_meant(name, ["fit", "predict", "sample", "evaluate", "bench", "doctor"]).startswith(expected)
 
 
 @pytest.mark.parametrize("words", [["--lr", "3"], ["--config", "gan/dcgan", "fit"], ["--config=gan/dcgan", "fit"]])

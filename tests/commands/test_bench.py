@@ -226,7 +226,7 @@ def test_an_option_that_fails_says_why_and_the_rest_goes_on(monkeypatch, capsys)
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "'recipe' is needed"),
+        ([], "name a recipe after the command"),
         (["gan/dcgam"], "there is no recipe 'gan/dcgam', neither a file nor a short name; did you mean gan/dcgan"),
         (["gan/dcgan", "--output", "."], "--output . is a folder: give a file in it, such as bench.json"),
         (["gan/dcgan", "--steps", "0"], "--steps must be at least 1, not 0"),

@@ -3,11 +3,14 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from other_weights import inception_file
 from PIL import Image
 
 from lightning_gen import AutoencoderModule, InputError
@@ -19,6 +22,8 @@ from lightning_gen.data import DataModule, Digits, ImageFolder, Ring, Tensors
 from lightning_gen.data.stored import found
 from lightning_gen.metrics import Measurement, Report
 from lightning_gen.networks import DenseDiscriminator, DenseGenerator
+from lightning_gen.pretrained import sha256_of
+from lightning_gen.pretrained.lite0 import packaged_weights
 
 
 @pytest.fixture
@@ -192,11 +197,20 @@ def test_data_can_be_named_from_the_shell_by_a_short_class_name(autoencoder, che
         (["--sampler", "gnm"], "did you mean 'gmm'?"),
         (["--sampler", "prior"], "has no prior to draw from: --sampler gmm"),
         (["--output", "."], "is a folder"),
+        (["--features", "lite1"], "there are no features 'lite1'; did you mean 'lite0'?"),
+        (["--features", "inception"], "get pt_inception-2015-12-05-6726825d.pth by https://github.com/mseitzer"),
+        (["--weights", "nothing.pth"], "is read from nothing.pth, which is no file: get it by https://"),
+        (["--features", "classifier", "--weights", "x.pth"], "leave it out, or take --features inception"),
+        (["--reference", "trian"], "compared with a split 'trian'; did you mean 'train'?: give test or train"),
+        (["--device", "cudda"], "there is no --device 'cudda' here: give one of cpu"),
         (["--output", "figures.txt"], "give a name that ends in .json, such as evaluation.json"),
     ],
     ids=str,
 )
-def test_a_mistake_is_one_sentence_with_its_remedy(autoencoder, checkpoint, words, remedy, capsys):
+def test_a_mistake_is_one_sentence_with_its_remedy(
+    autoencoder, checkpoint, words, remedy, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     path = checkpoint(autoencoder(), Digits(size=8))
     with pytest.raises(SystemExit) as exit_info:
         main(["evaluate", path, *words])
@@ -220,6 +234,98 @@ def test_a_checkpoint_without_data_asks_for_them(autoencoder, checkpoint):
     with pytest.raises(InputError, match="--data Digits"):
         evaluate(path)
     evaluate(path, data=Digits(size=8))
+
+
+# features of published networks
+
+
+@pytest.fixture
+def small_lite0(monkeypatch):
+    """EfficientNet-Lite0 on small images, as many at a time as there are."""
+    pytest.importorskip("timm")
+    room = sys.modules["lightning_gen.metrics.pretrained_features"]
+    monkeypatch.setattr(room, "BATCH", 8)
+    monkeypatch.setattr(room, "LITE0_SIZE", 32)
+
+
+@pytest.fixture
+def colours(gan, trainer, tmp_path, monkeypatch):
+    """A checkpoint of a GAN of a folder of colour images without classes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    for index in range(120):
+        pixels = np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{index}.png")
+    once = trainer(max_steps=1, limit_val_batches=0)
+    once.fit(gan((3, 8, 8)), ImageFolder("images", size=8, batch_size=8))
+    once.save_checkpoint(tmp_path / "model.ckpt")
+    return str(tmp_path / "model.ckpt")
+
+
+def test_a_folder_without_classes_has_figures_and_a_picture_of_neighbours(colours, small_lite0, capsys, tmp_path):
+    main(["evaluate", colours, "--output=x.json"])
+    read = json.loads(Path("x.json").read_text())
+    assert {"fd_lite0", "fd_lite0_floor", "kid_lite0", "precision_lite0", "recall_lite0"} < read["figures"].keys()
+    assert {"density_lite0", "coverage_lite0", "authenticity_lite0", "duplicates"} < read["figures"].keys()
+    assert not {"frechet_distance", "fid"} & read["figures"].keys()
+    assert read["card"]["features_lite0"]["published_weights"] is True
+    assert read["card"]["spreads"].keys() == {"kid_lite0", "kid_lite0_floor"}
+    assert Image.open("x_nearest.png").size == (8 * 66 + 2, 3 * 66 + 2), "12 samples, each beside an image"
+    assert "written to x_nearest.png" in capsys.readouterr().out
+    main(["evaluate", colours, "--output=y.json", "--extractor=false"])
+    assert "fd_lite0" not in json.loads(Path("y.json").read_text())["figures"]
+    main(["evaluate", colours, "--output=y.json", "--extractor=false", "--features=lite0"])
+    again = json.loads(Path("y.json").read_text())["figures"]
+    assert again == read["figures"]
+
+
+def test_alpha_and_16_bits_are_read_as_colours_of_8_bits(colours, small_lite0):
+    """As training has read them: features see what the model was trained on."""
+    for path in Path("images").glob("*.png"):
+        Image.open(path).convert("RGBA").save(path)
+    grey = np.random.default_rng(0).integers(0, 2**16, (8, 8)).astype(np.uint16)
+    Image.fromarray(grey).save("images/grey.png")
+    evaluate(colours, output="x.json", features="lite0")
+    found = json.loads(Path("x.json").read_text())
+    assert found["figures"]["fd_lite0"] > 0
+    assert found["card"]["not_finite"] == {}
+
+
+def test_a_picture_of_neighbours_takes_the_place_of_no_other_file(colours):
+    Path("x_nearest.png").write_text("mine")
+    with pytest.raises(InputError, match=r"x_nearest.png is no PNG image and would be lost"):
+        evaluate(colours, output="x.json")
+
+
+@pytest.mark.slow
+def test_weights_alone_name_the_network(colours, small_lite0, tmp_path):
+    """Other weights of Inception give no figure called FID."""
+    path = inception_file(tmp_path)
+    evaluate(colours, output="x.json", weights=str(path))
+    found = json.loads(Path("x.json").read_text())
+    first = sha256_of(path)[:8]
+    assert {f"fd_{first}", f"kid_{first}", f"inception_score_{first}"} < found["figures"].keys()
+    assert not {"fid", "kid", "inception_score"} & found["figures"].keys()
+    evaluate(colours, output="x.json", weights=packaged_weights())
+    assert "fd_lite0" in json.loads(Path("x.json").read_text())["figures"]
+
+
+@pytest.mark.slow
+def test_two_processes_write_one_report_to_the_bit_that_of_one(colours):
+    words = ["-m", "lightning_gen", "evaluate", colours, "--features=lite0"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    for start, name in ((launcher, "two.json"), ([], "one.json")):
+        subprocess.run([sys.executable, *start, *words, f"--output={name}"], check=True, timeout=300)
+    one, two = (json.loads(Path(name).read_text()) for name in ("one.json", "two.json"))
+    assert one == two
+    assert "fd_lite0" in one["figures"]
+
+
+def test_without_the_packages_a_folder_is_told_what_to_install(colours, monkeypatch):
+    monkeypatch.setattr("lightning_gen.commands.features.available_features", lambda: None)
+    evaluate(colours, output="x.json")
+    omitted = json.loads(Path("x.json").read_text())["card"]["omitted"]
+    assert "pip install 'lightning_gen[features]'" in omitted["features"]
 
 
 # where the checkpoint and the data are

@@ -12,7 +12,7 @@ import pytest
 import skimage.data
 from PIL import EpsImagePlugin, Image
 
-from lightning_gen.data.cache import READ_AHEAD, decode, default_cache_dir
+from lightning_gen.data.cache import READ_AHEAD, Report, decode, default_cache_dir
 from lightning_gen.data.decoder import read_image
 from lightning_gen.errors import InputError
 from lightning_gen.signals import LeftEarly
@@ -404,7 +404,7 @@ class TestWhatIsDecodedIsKept:
             raise interruption
 
         with monkeypatch.context() as patch:
-            patch.setattr("lightning_gen.data.cache._progress", interrupted)
+            patch.setattr("lightning_gen.data.cache.progress", interrupted)
             with pytest.raises((KeyboardInterrupt, LeftEarly)):
                 decode(folder, names, (1, 8, 8), cache_dir=cache)
         decoded = []
@@ -426,7 +426,7 @@ class TestWhatIsDecodedIsKept:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr("lightning_gen.data.cache._progress", interrupted)
+            patch.setattr("lightning_gen.data.cache.progress", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 decode(folder, names, (1, 8, 8), cache_dir=cache)
         opened.clear()
@@ -569,3 +569,13 @@ class TestProgress:
         shown = capsys.readouterr().err
         assert "faces" in shown
         assert "100%" in shown
+
+
+def test_the_time_of_a_later_call_grows_with_the_number_of_images_and_not_with_its_square(tmp_path, monkeypatch):
+    names = numbered(tmp_path / "images", 5)
+    decode(tmp_path / "images", names, (1, 8, 8), cache_dir=str(tmp_path / "cache"))
+    reads = []
+    skipped = Report.skipped.fget
+    monkeypatch.setattr(Report, "skipped", property(lambda report: reads.append(report) or skipped(report)))
+    decode(tmp_path / "images", names, (1, 8, 8), cache_dir=str(tmp_path / "cache"))
+    assert len(reads) <= 2, "each looks at all images"

@@ -77,6 +77,7 @@ GAMES = {
     ),
     SHARED: lambda: gan(objective=NonSaturating(), shared_samples=True, discriminator_updates=2),
     "RpGAN, R1, R2": lambda: gan(objective=RelativisticPaired(), penalties={"r1": R1(1.0), "r2": R2(1.0)}),
+    "RpGAN, fresh reals": lambda: gan(objective=RelativisticPaired(), fresh_reals=True),
     "AC-GAN": lambda: gan(
         Concatenation(CLASSES),
         AuxiliaryClassifier(CLASSES),
@@ -97,9 +98,9 @@ def made(name):
 
 
 def batches(module, processes=2):
-    """The batches of a game over all processes, each process's rows together."""
+    """The batches of a game over all processes, each process's rows together in each that is read at once."""
     source = torch.Generator().manual_seed(11)
-    count, rows = UPDATES * getattr(module, "discriminator_updates", 1), processes * ROWS
+    count, rows = UPDATES * getattr(module, "discriminator_updates", 1), processes * ROWS * module.batches_at_once
     return [
         Batch(
             torch.rand(rows, *SHAPE, generator=source, dtype=torch.float64) * 2 - 1,
@@ -107,6 +108,11 @@ def batches(module, processes=2):
         )
         for _ in range(count)
     ]
+
+
+def own(part, rank, batches_at_once):
+    """A process's rows of each of the batches that are read at once."""
+    return torch.cat([each[rank * ROWS : (rank + 1) * ROWS] for each in part.chunk(batches_at_once)])
 
 
 def trained(module, played, **options):
@@ -141,7 +147,7 @@ def main(strategy, folder):
     for name in ALL:
         module = made(name)
         torch.manual_seed(7)
-        mine = [Batch(*(part[rank * ROWS : (rank + 1) * ROWS] for part in batch)) for batch in batches(module)]
+        mine = [batch.map(partial(own, rank=rank, batches_at_once=module.batches_at_once)) for batch in batches(module)]
         trained(module, mine, devices=2, strategy=strategy, use_distributed_sampler=False)
         torch.save(module.state_dict(), Path(folder) / f"{name} {rank}.pt")
 

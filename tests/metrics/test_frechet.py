@@ -120,3 +120,11 @@ def test_features_that_cannot_be_compared_are_refused(x, y):
 def test_features_that_are_not_finite_are_refused():
     with pytest.raises(InputError, match="not finite"):
         frechet_distance(normal(5, 3), torch.full((5, 3), torch.nan))
+
+
+def test_it_is_torch_fidelitys_fid():
+    theirs = pytest.importorskip("torch_fidelity.metric_fid")
+    x, y = normal(300, 12), 0.7 * normal(200, 12, seed=1) + 0.2
+    one, other = (theirs.fid_features_to_statistics(each) for each in (x, y))
+    expected = theirs.fid_statistics_to_metric(one, other, False)["frechet_inception_distance"]
+    assert frechet_distance(x, y).item() == pytest.approx(expected, rel=1e-7)

@@ -515,6 +515,9 @@ def test_a_discriminator_that_guesses_classes_must_be_trained_to(gan):
 def test_an_adaptive_augmentation_of_an_objective_of_differences_is_warned_of(gan):
     with pytest.warns(UserWarning, match="means nothing to RelativisticPaired: set --model.augmentation.target null"):
         gan(objective=RelativisticPaired(), augmentation=ADA())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gan(objective=RelativisticPaired(), augmentation=ADA(target=None, probability=0.5))
 
 
 def test_predict_gives_as_many_samples_as_the_batch_holds(gan, trainer):

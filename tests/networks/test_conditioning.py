@@ -8,12 +8,14 @@ from torch import nn
 from lightning_gen.errors import InputError
 from lightning_gen.networks import (
     AuxiliaryClassifier,
+    ClassEmbedding,
     Concatenation,
     ConditionalBatchNorm,
     DCGANDiscriminator,
     DCGANGenerator,
     DenseDiscriminator,
     DenseGenerator,
+    InnerProduct,
     Projection,
     R3GANDiscriminator,
     R3GANGenerator,
@@ -38,6 +40,8 @@ CONDITIONAL_GENERATORS = (
     (ResNetGenerator, Concatenation, {"width": 4}),
     (ResNetGenerator, ConditionalBatchNorm, {"width": 4}),
     (R3GANGenerator, Concatenation, {"width": 4}),
+    (R3GANGenerator, ClassEmbedding, {"width": 4}),
+    (DenseGenerator, ClassEmbedding, {"widths": (16,)}),
 )
 DISCRIMINATORS = (
     (DenseDiscriminator, {"widths": (16,)}),
@@ -236,7 +240,7 @@ def test_a_generator_draws_each_class_its_own_way(cls, conditioning, arguments):
 
 @every_discriminator
 def test_a_discriminator_judges_each_class_its_own_way(cls, arguments):
-    for conditioning in (Concatenation, Projection):
+    for conditioning in (Concatenation, Projection, InnerProduct):
         discriminator = cls((1, 8, 8), conditioning=conditioning(CLASSES), **arguments).double().eval()
         logits = discriminator(numbers(1, 1, 8, 8).expand(3, -1, -1, -1), torch.arange(3)).logits
         assert torch.pdist(logits[:, None]).min() > 1e-5
@@ -258,7 +262,7 @@ def test_a_conditional_generator_wants_the_class(cls, conditioning, arguments):
 
 @every_discriminator
 def test_a_conditional_discriminator_wants_the_class(cls, arguments):
-    for conditioning in (Concatenation, Projection, AuxiliaryClassifier):
+    for conditioning in (Concatenation, Projection, InnerProduct, AuxiliaryClassifier):
         discriminator = cls((1, 8, 8), conditioning=conditioning(CLASSES), **arguments)
         with pytest.raises(InputError, match=f"{cls.__name__} is conditional and the samples come without labels"):
             discriminator(torch.randn(2, 1, 8, 8))
@@ -272,16 +276,25 @@ def test_samples_that_make_no_whole_packs_are_refused(cls, arguments):
 
 @every_discriminator
 def test_one_class_a_logit_and_packing_are_refused(cls, arguments):
-    for conditioning in (Projection, AuxiliaryClassifier):
+    for conditioning in (Projection, InnerProduct, AuxiliaryClassifier):
         with pytest.raises(InputError, match=f"{conditioning.__name__} .* packing 2 .*: use Concatenation"):
             cls((1, 8, 8), packing=2, conditioning=conditioning(CLASSES), **arguments)
 
 
-@pytest.mark.parametrize("conditioning", [Concatenation, ConditionalBatchNorm, Projection, AuxiliaryClassifier])
+@pytest.mark.parametrize(
+    "conditioning",
+    [Concatenation, ClassEmbedding, ConditionalBatchNorm, Projection, InnerProduct, AuxiliaryClassifier],
+)
 def test_fewer_than_two_classes_are_refused(conditioning):
     for number in (1, 0, -2, 2.5, None):
         with pytest.raises(InputError, match=f"{conditioning.__name__} needs .* at least 2 .* num_classes {number}"):
             conditioning(number)
+
+
+def test_an_embedding_of_no_width_is_refused():
+    for width in (0, -1, 1.5):
+        with pytest.raises(InputError, match=f"ClassEmbedding .*width .*{width}"):
+            ClassEmbedding(CLASSES, width)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import torch
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks import (
+    ClassEmbedding,
     Concatenation,
     ConditionalBatchNorm,
     ConvDecoder,
@@ -21,6 +22,7 @@ from lightning_gen.networks import (
     Discriminator,
     Encoder,
     Generator,
+    InnerProduct,
     Projection,
     R3GANDiscriminator,
     R3GANGenerator,
@@ -45,6 +47,7 @@ NETWORKS = (
     (ResNetGenerator, {"latent_dim": 7, "width": 5, "growth": 2, "conditioning": ConditionalBatchNorm(3)}),
     (R3GANGenerator, {"latent_dim": 7, "width": 6}),
     (R3GANGenerator, {"latent_dim": 7, "width": 8, "blocks": 1, "growth": 1, "conditioning": Concatenation(3)}),
+    (R3GANGenerator, {"latent_dim": 7, "width": 8, "blocks": 1, "growth": 1, "conditioning": ClassEmbedding(3)}),
     (DenseDiscriminator, {"widths": (13, 11), "slope": 0.1}),
     (DenseDiscriminator, {"widths": (13, 11), "spectral_norm": True, "conditioning": Projection(3)}),
     (ResidualDenseDiscriminator, {"width": 13, "blocks": 2, "slope": 0.1}),
@@ -56,6 +59,7 @@ NETWORKS = (
     (ResNetDiscriminator, {"width": 5, "growth": 2, "spectral_norm": False, "conditioning": Projection(3)}),
     (R3GANDiscriminator, {"width": 6, "conditioning": Concatenation(3)}),
     (R3GANDiscriminator, {"width": 8, "blocks": 1, "growth": 1, "conditioning": Projection(3)}),
+    (R3GANDiscriminator, {"width": 8, "blocks": 1, "growth": 1, "conditioning": InnerProduct(3)}),
     (DenseEncoder, {"features": 5, "widths": (13, 11)}),
     (DenseEncoder, {"features": 5, "widths": (), "activate_features": True}),
     (DenseEncoder, {"features": 5, "widths": (13,), "conditioning": Concatenation(3)}),

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from lightning_gen.networks import Projection, R3GANDiscriminator, R3GANGenerator
+from lightning_gen.networks import ClassEmbedding, InnerProduct, Projection, R3GANDiscriminator, R3GANGenerator
 from lightning_gen.networks.layers import LAYERS
 from lightning_gen.networks.r3gan import Doubling, FixupBlock, Halving
 
@@ -30,8 +30,51 @@ def test_published_parameter_counts(cls):
     assert {m.groups for m in parts(network, nn.Conv2d)} - {1, 768} == {96}
 
 
+CIFAR10, FFHQ256 = {"width": 768, "growth": 1}, {"width": 96, "growth": 8}
+
+
+@pytest.mark.parametrize(
+    ("shape", "arguments", "classes", "generator", "discriminator"),
+    [
+        ((3, 32, 32), CIFAR10, None, 20_732_160, 20_683_776),
+        ((3, 32, 32), CIFAR10, 10, 20_781_952, 21_280_512),
+        ((3, 256, 256), FFHQ256, None, 23_057_952, 23_009_568),
+    ],
+    ids=["CIFAR-10", "CIFAR-10 with classes", "FFHQ-256"],
+)
+def test_parameter_counts_of_the_authors_networks(shape, arguments, classes, generator, discriminator):
+    with torch.device("meta"):
+        draws = R3GANGenerator(shape, **arguments, conditioning=classes and ClassEmbedding(classes))
+        scores = R3GANDiscriminator(shape, **arguments, conditioning=classes and InnerProduct(classes))
+    assert (count(draws), count(scores)) == (generator, discriminator)
+
+
+def test_the_latent_and_the_embedded_class_scale_the_first_map():
+    """The one-hot class times a matrix, beside the latent: 10 of 10 · 64 + 64 shares of the scale's variance."""
+    network = R3GANGenerator((3, 32, 32), width=8, blocks=1, conditioning=ClassEmbedding(10)).double()
+    table, basis = network.class_embedding.weight, network.layers[0]
+    assert basis.modulation.in_features == 64 + 64
+    assert table.std().item() == pytest.approx(10**-0.5, rel=0.1)
+    latent, labels = torch.randn(4, 64).double(), torch.tensor([0, 3, 3, 9])
+    joined = torch.cat([latent, torch.eye(10).double()[labels] @ table], 1)
+    expected = torch.einsum("chw,cz,nz->nchw", basis.basis, basis.modulation.weight, joined)
+    torch.testing.assert_close(basis(network.prepare(latent, (64,), "latent_dim", labels)), expected)
+    torch.testing.assert_close(network(latent, labels), network.layers(joined))
+
+
+def test_a_logit_is_the_inner_product_with_the_class_alone():
+    network = R3GANDiscriminator((3, 32, 32), width=64, growth=1, blocks=1, conditioning=InnerProduct(10)).double()
+    square, table = network.head.map.weight, network.head.embedding.weight
+    assert square.shape == (64, 64)
+    assert square.std().item() == pytest.approx(64**-0.5, rel=0.1)
+    assert table.std().item() == pytest.approx((64 * 10) ** -0.5, rel=0.15)
+    x, labels = torch.randn(4, 3, 32, 32).double(), torch.tensor([0, 3, 3, 9])
+    h = network.features(x).flatten(1)
+    torch.testing.assert_close(network(x, labels).logits, torch.einsum("nc,cd,nd->n", table[labels], square, h))
+
+
 def test_a_projected_class_is_added_to_an_unconditional_logit():
-    """<w, h> + <e_y, h>: C and C · classes numbers, where the authors' head has C² and C · classes."""
+    """<w, h> + <e_y, h>: C and C · classes numbers, where `InnerProduct` has C² and C · classes."""
     plain = R3GANDiscriminator((3, 32, 32), width=8, blocks=1)
     conditional = R3GANDiscriminator((3, 32, 32), width=8, blocks=1, conditioning=Projection(10))
     conditional.load_state_dict(plain.state_dict(), strict=False)

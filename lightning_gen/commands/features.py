@@ -1,0 +1,85 @@
+"""The options of ``evaluate`` about features: the published network by which samples are compared, and with what."""
+
+import os
+
+import torch
+
+from lightning_gen.data import DataModule
+from lightning_gen.errors import InputError
+from lightning_gen.evaluation.fidelity import REFERENCES
+from lightning_gen.metrics import PretrainedFeatures, pretrained_features
+from lightning_gen.metrics.pretrained_features import FEATURES, available_features, name_of_weights, skip_reason
+from lightning_gen.spelling import suggest
+from lightning_gen.training import GenerativeModule
+
+
+def chosen_features(name: str | None, weights: str | None, device: str, default: bool) -> PretrainedFeatures | None:
+    """The network of a name, or else the one whose weights are given or found.
+
+    Args:
+        name: One of `FEATURES`, or None.
+        weights: The file of its weights, or None.
+        device: Where features are computed.
+        default: Whether a network is used that nothing names.
+
+    Returns:
+        None for the classifier, or where no network is named or available.
+
+    Raises:
+        InputError: There are no such features, a package or the weights are missing, the file holds something else, or
+            there is no such device.
+    """
+    if name is not None and name not in FEATURES:
+        choices = ", ".join(FEATURES)
+        raise InputError(f"there are no features '{name}'{suggest(name, FEATURES)}: the features are {choices}")
+    check_device(device)
+    if name is None:
+        name = name_of_weights(weights) if weights is not None else available_features() if default else None
+    if name is None or FEATURES[name] is None:
+        if weights is not None:
+            raise InputError(
+                f"--weights {weights} is for a published network, and the classifier is trained on the data: leave it "
+                "out, or take --features inception"
+            )
+        return None
+    return pretrained_features(name, weights, device)
+
+
+def check_device(device: str) -> None:
+    """Check the value of ``--device``.
+
+    Raises:
+        InputError: It is no device, or there is none here.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):  # torch raises either where a device is missing
+        here = "cpu" + (", cuda" if torch.cuda.is_available() else "")
+        raise InputError(f"there is no --device '{device}' here: give one of {here}, or leave it out") from None
+
+
+def check_reference(reference: str) -> None:
+    """Check the value of ``--reference``.
+
+    Raises:
+        InputError: There is no such split to compare with.
+    """
+    if reference not in REFERENCES:
+        raise InputError(
+            f"samples are not compared with a split '{reference}'{suggest(reference, REFERENCES)}: give "
+            f"{' or '.join(REFERENCES)}"
+        )
+
+
+def own_device(device: str) -> str:
+    """The device of this process: for ``cuda`` and several processes on a machine, the GPU of its number."""
+    local = os.environ.get("LOCAL_RANK")
+    return f"cuda:{local}" if device == "cuda" and local is not None else device
+
+
+def suits(module: GenerativeModule, data: DataModule, sampler: str | None) -> bool:
+    """Whether a published network that nobody asked for should measure a model: if it draws images, and for stacked
+    ones no modes are counted instead.
+    """
+    draws = module.has_prior or sampler is not None
+    return draws and data.singles is None and skip_reason(data.medium, data.shape) is None

@@ -1,0 +1,150 @@
+"""The command that trains a recipe on a folder of images within a given time."""
+
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+
+from lightning_gen.bench.run import Fit
+from lightning_gen.callbacks.run import python
+from lightning_gen.errors import InputError
+from lightning_gen.inspection.offers import EMBED, OFFERS, Offer
+from lightning_gen.inspection.survey import Survey
+from lightning_gen.inspection.timing import Cost, timed
+from lightning_gen.terminal import say
+
+LARGEST_BATCH = 64
+"""Images of a batch, if the training split has as many."""
+TIMED_SECONDS = 12.0
+"""Duration of the timed steps of the first recipe."""
+OTHERS_SECONDS = 4.0
+"""The same of the others."""
+MARGIN = 0.9
+"""Share of the given time that a run is planned for: other programs may slow it down."""
+RUNS = Path("runs")
+"""The default folder of all runs."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run.
+
+    Attributes:
+        offer: Its recipe and purpose.
+        argv: The command line after ``fit``, but for its length.
+        images: Its length in training images.
+        cost: What it costs on this machine.
+    """
+
+    offer: Offer
+    argv: Sequence[str]
+    images: int
+    cost: Cost
+
+    @property
+    def seconds(self) -> float:
+        """Its duration, from the command to its end."""
+        return self.cost.seconds(self.images)
+
+    @property
+    def words(self) -> list[str]:
+        """The command, which runs as it is."""
+        return [sys.executable, "-m", "lightning_gen", "fit", *self.argv, "--max_images", str(self.images)]
+
+    @property
+    def typed(self) -> str:
+        """The command as a user types it."""
+        return f"{python()} {shlex.join(self.words[1:])}"
+
+
+def plans(fit: Fit, survey: Survey, minutes: float) -> tuple[list[Plan], dict[str, str]]:
+    """Plan a run of each recipe that a folder and the environment allow; each is tried for some seconds.
+
+    Args:
+        fit: Runs ``fit`` with a command line.
+        survey: The content of the folder.
+        minutes: The time of a run.
+
+    Returns:
+        The runs in the order in which the recipes are offered, and what is missing for the other recipes.
+
+    Raises:
+        InputError: No recipe can be trained on the folder.
+    """
+    check_training(survey)
+    found: list[Plan] = []
+    missing: dict[str, str] = {}
+    for offer in OFFERS:
+        reason = offer.needs.missing(survey)
+        if reason is None:
+            seconds = OTHERS_SECONDS if found else TIMED_SECONDS
+            say(f"timing {offer.recipe} for about {seconds:.0f} s", sys.stderr)
+            try:
+                found.append(planned(fit, survey, offer, minutes, seconds))
+            except Exception as error:  # such as no memory: the other recipes are still offered
+                reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        if reason is not None:
+            missing[offer.recipe] = reason
+    if not found:
+        raise InputError(f"no recipe can be trained on {survey.folder}: {next(iter(missing.values()))}")
+    return found, missing
+
+
+def check_training(survey: Survey) -> None:
+    """Check that there are enough training images for any recipe.
+
+    Raises:
+        InputError: There are not; the message says how many make what possible.
+    """
+    embedding = min(offer.needs.images for offer in OFFERS if offer.purpose == EMBED)
+    drawing = min(offer.needs.images for offer in OFFERS if offer.purpose != EMBED)
+    if survey.training < min(embedding, drawing):
+        total = len(survey.names)
+        raise InputError(
+            f"{survey.folder} holds {total} readable image{'' if total == 1 else 's'}, {survey.training} of them for "
+            f"training, which a model could only learn by heart: add images, or cut large ones into parts; from "
+            f"{embedding} for training an autoencoder can reconstruct them, from {drawing} a GAN can draw others"
+        )
+
+
+def planned(fit: Fit, survey: Survey, offer: Offer, minutes: float, seconds: float) -> Plan:
+    """Plan a run of a recipe.
+
+    Args:
+        fit: Runs ``fit`` with a command line.
+        survey: The content of the folder.
+        offer: The recipe.
+        minutes: The time of the run.
+        seconds: Duration of the timed steps.
+
+    Raises:
+        InputError: The recipe cannot be trained on the folder.
+    """
+    argv = [*options(survey, offer), "--name", run_name(survey, offer)]
+    cost = timed(fit, argv, seconds)
+    return Plan(offer, argv, min(offer.most_images, cost.images_in(MARGIN * 60 * minutes)), cost)
+
+
+def options(survey: Survey, offer: Offer) -> list[str]:
+    """The options of ``fit`` for a recipe on a folder, but for the run's name and length."""
+    data = survey.data
+    batch = min(LARGEST_BATCH, 2 ** (survey.training.bit_length() - 1))
+    words = ["--config", offer.recipe, "--data", "ImageFolder", "--data.folder", str(survey.folder)]
+    words += ["--data.size", str(survey.side), "--data.channels", str(data.shape[0])]
+    words += ["--data.batch_size", str(batch)]
+    words += ["--data.pad", "true"] if data.pad else []
+    words += ["--data.on_error", "skip"] if data.skipped else []
+    for name, value in offer.options.items():
+        words += [f"--{name}", str(value(survey))]
+    return words
+
+
+def run_name(survey: Survey, offer: Offer) -> str:
+    """A name for a run that no run has, such as ``emoji-diffaugment``."""
+    folder = re.sub(r"[^\w.-]+", "_", survey.folder.name, flags=re.ASCII).strip("._-") or "images"
+    name = f"{folder[:80]}-{offer.recipe.rpartition('/')[2]}"
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(each for each in names if not (RUNS / each).exists())
