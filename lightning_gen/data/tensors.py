@@ -13,6 +13,8 @@ from lightning_gen.records import Shape
 
 MOST_CLASSES = 1_000_000
 CHECKED_AT_ONCE = 4096  # samples
+MEASURED = 10_000  # samples whose scale is measured
+LARGE = 10.0  # a standard deviation above which, or below whose inverse, points should be scaled
 FLOATS = (np.float16, np.float32, np.float64)
 
 
@@ -76,6 +78,19 @@ class Tensors(DataModule):
         _check_values(x, self.shape, self.medium.bounded, self.path)
         rows = split_rows(len(x), round(len(x) * self.val_fraction), round(len(x) * self.test_fraction), self.seed)
         return Splits(*(ArrayDataset(x, labels, part) for part in rows))
+
+    def contents(self) -> list[str]:
+        """Whether the columns of points have scales that are far from 1, or far from each other."""
+        x = self._whole.x
+        if self.medium.dimensions or not isinstance(x, np.ndarray):
+            return []
+        deviations = x[:MEASURED].astype(np.float64).std(0)
+        if not deviations.any() or (deviations.max() <= LARGE and deviations[deviations > 0].min() >= 1 / LARGE):
+            return []
+        return [
+            f"the columns have standard deviations from {deviations.min():.3g} to {deviations.max():.3g}, and losses "
+            "and metrics weigh them by these: save them scaled, (x - x.mean(0)) / x.std(0)"
+        ]
 
 
 def _samples(x: np.ndarray, path: str) -> np.ndarray:

@@ -134,9 +134,24 @@ def test_unfit_arrays_are_refused(tmp_path):
     images[3] = 1.5
     refused(tmp_path, images, "first in sample 3: save them as uint8")
     refused(tmp_path, np.full((4, 1, 8, 8), 255.0), r"outside of \[-1, 1\], first in sample 0: save them as uint8")
+    last = r"channels seem to come last: save x.transpose\(0, 3, 1, 2\)"
+    refused(tmp_path, np.zeros((5, 8, 8, 3), np.uint8), last)
+    refused(tmp_path, np.zeros((5, 8, 8, 1), np.float32), last)
     refused(tmp_path, IMAGES, "save one integer from 0 up for each of the 20 samples", labels=LABELS[:3])
     refused(tmp_path, IMAGES, "save one integer", labels=LABELS - 1)
     refused(tmp_path, IMAGES, "save one integer", labels=LABELS.astype(float))
+
+
+@pytest.mark.parametrize(
+    ("scales", "told"), [((1, 5), ""), ((1, 200), "from 1 to 200,"), ((0.01, 1), "from 0.01 to 1")]
+)
+def test_points_of_other_scales_are_told_of(tmp_path, scales, told):
+    np.save(tmp_path / "x.npy", np.array([[-1.0, -1.0], [1.0, 1.0]] * 50) * scales)
+    data = Tensors(str(tmp_path / "x.npy"))
+    data.setup()
+    said = data.contents()
+    assert bool(said) == bool(told)
+    assert told in "".join(said)
 
 
 def test_unfit_files_are_refused(tmp_path):
