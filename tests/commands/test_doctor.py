@@ -70,7 +70,7 @@ def test_the_report_and_the_command_of_a_folder_with_classes(capsys):
     assert not Path("runs").exists()
 
 
-@pytest.mark.parametrize("which", range(4))
+@pytest.mark.parametrize("which", [0, *(pytest.param(which, marks=pytest.mark.slow) for which in (1, 2, 3))])
 def test_the_commands_run_as_they_are(which):
     fill("pets/cat", 70)
     fill("pets/dog", 70, start=80)
@@ -83,6 +83,7 @@ def test_the_commands_run_as_they_are(which):
     assert GenerativeModule.load_from_checkpoint(last).images_seen == 64
 
 
+@pytest.mark.slow
 def test_as_processes():
     fill("pets", 30)
     words = [sys.executable, "-m", "lightning_gen", "doctor", "pets", "--output", "found.json", "--minutes", "0.01"]

@@ -125,18 +125,19 @@ def slowed(monkeypatch, name, seconds):
     monkeypatch.setattr(AutoencoderModule, name, slow)
 
 
-@pytest.mark.parametrize(("step", "validation"), [(0.03, 0.6), (0.15, 0.1)])
-def test_a_run_takes_as_long_as_is_foretold(step, validation, survey, monkeypatch):
-    """Steps and validations that sleep, so that a busy machine changes little."""
-    slowed(monkeypatch, "training_step", step)
-    slowed(monkeypatch, "validation_step", validation)
+def test_steps_and_validations_are_timed_apart(survey, monkeypatch):
+    """Both sleep, and no machine makes that shorter; the run as a whole is an upper bound."""
+    slowed(monkeypatch, "training_step", 0.03)
+    slowed(monkeypatch, "validation_step", 0.2)
     monkeypatch.setattr(timing, "STARTUP", 0.0)
     argv = [*options(survey(40), OFFERS[-1]), *SMALL, "--name", "x"]
-    cost = timed(fit, argv, 2.0)
-    assert (cost.images, cost.steps, cost.grid_images) == (32, 1, 25_000)
     since = time.perf_counter()
-    fit([*argv, "--max_images", "960"])
-    assert 1 / 1.5 < cost.seconds(960) / (time.perf_counter() - since) < 1.5
+    cost = timed(fit, argv, 1.0)
+    taken = time.perf_counter() - since
+    assert (cost.images, cost.steps, cost.grid_images) == (32, 1, 25_000)
+    assert cost.step + cost.validation >= 0.23
+    assert cost.end >= 0.2
+    assert cost.start + 2 * (cost.step + cost.validation) + cost.end < taken
 
 
 def test_long_epochs_are_timed_without_their_end(survey, monkeypatch):
