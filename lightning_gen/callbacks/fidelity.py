@@ -181,7 +181,7 @@ class Fidelity(Callback):
         count = min(self.samples, len(data.train_set))
         known = module.num_classes
         labels = None if known is None else drawn_classes(data, count, self.seed)
-        samples = NumberedSamples(partial(drawn, module), count, self.seed, labels)
+        samples = NumberedSamples(module.sample, count, self.seed, labels)
         parts = in_order(lambda index: network.outputs(rounded([samples.batch(index)], data.medium)), len(samples))
         if parts is None:
             return from_first(None)
@@ -211,8 +211,3 @@ class Fidelity(Callback):
     def state_key(self) -> str:
         """The name of its state in checkpoints, which differs for distances that cannot be compared."""
         return f"{type(self).__qualname__}(features={self.features}, samples={self.samples}, seed={self.seed})"
-
-
-def drawn(module: GenerativeModule, count: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
-    """Samples of a module; see `NumberedSamples`."""
-    return module.sample(count, labels, generator)

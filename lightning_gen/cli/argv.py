@@ -57,8 +57,8 @@ class CommandLine:
         self.recipes = [recipes.find(name) for name in names]
         self.settings: dict[str, Any] = {}
         self.arguments = Arguments()
-        for path in self.recipes:
-            content = recipes.load(path)
+        self.contents = [recipes.load(path) for path in self.recipes]
+        for path, content in zip(self.recipes, self.contents, strict=True):
             check_keys(path, content, known)
             self.settings |= content
 
@@ -164,7 +164,7 @@ class CommandLine:
         data = self.option("data")
         if isinstance(data, str) and is_array(data):  # the parser would read it as a recipe
             raise InputError(f"--data: there is no class '{data}': give --data Tensors --data.path {shlex.quote(data)}")
-        self.arguments = Arguments([*layers, *map(recipes.load, self.recipes)], self.options)
+        self.arguments = Arguments([*layers, *self.contents], self.options)
         model = self._model(layers)
         configs = [*map(as_json, layers), *(self._config(path, model) for path in self.recipes)]
         self.options = list(upgraded_options(self.options, model))
@@ -174,9 +174,9 @@ class CommandLine:
         """Print what recipes change of the model and the data of a run that is resumed."""
         found = [
             change
-            for path in self.recipes
+            for content in self.contents
             for name, part in parts.items()
-            if isinstance(given := recipes.load(path).get(name), Mapping)
+            if isinstance(given := content.get(name), Mapping)
             for change in changes(part, given, name)
         ]
         found = [each for each in unintended(found, self.options) if each.name != "model"]  # another class is refused
@@ -185,7 +185,7 @@ class CommandLine:
 
     def _model(self, layers: Sequence[dict[str, Any]]) -> type:
         """The class of the model that the command builds; `GenerativeModule` where it is not known."""
-        given = [layer.get("model") for layer in (*layers, *map(recipes.load, self.recipes))]
+        given = [layer.get("model") for layer in (*layers, *self.contents)]
         given += [self.option(name) for name in ("model", "model.class_path")]
         paths = [each.get("class_path") if isinstance(each, dict) else each for each in given]
         named = [path for path in paths if isinstance(path, str)]

@@ -89,9 +89,9 @@ def argument_meant(argument: str, known: Sequence[str], part: Argument | None, o
         return f"; did you mean {' or '.join(map(repr, own))}?"
     place = "" if part is None else part.name
     elsewhere = [each for each in same_word(f"{place}.{argument}", options) if each != f"{place}.{argument}"]
-    others = [] if part is None else [name for name, kind in part.choices.items() if argument in argument_names(kind)]
     if elsewhere or part is None:
         return listed(elsewhere)
+    others = [name for name, kind in part.choices.items() if argument in argument_names(kind)]
     if others:
         has = "has" if len(others) == 1 else "have"
         return f", which {' and '.join(others[:MOST])} {has}: give --{place} {others[0]} before it"
@@ -130,8 +130,9 @@ def class_meant(name: str, argument: Argument) -> str:
         return f": give {other}"
     known = argument.choices
     module, _, word = name.rpartition(".")
-    beside = [each for each, kind in vars(sys.modules.get(module, object)).items() if isinstance(kind, type)]
-    if module and (near := nearest(word, beside, 1)):
+    there = vars(sys.modules[module]) if module in sys.modules else {}
+    beside = [each for each, kind in there.items() if isinstance(kind, type)]
+    if near := nearest(word, beside, 1):
         return f"; did you mean '{module}.{near[0]}'?"
     meant = words.CLASSES.get(plain(name))
     near = [meant] if meant in known else nearest(name.rsplit(".")[-1], known, 1)

@@ -68,7 +68,7 @@ def evaluate(
     """
     with launched_group():
         rank, processes = rank_and_processes()
-        target = output_file(output, "evaluation.json")
+        target = output_file(output, "evaluation.json", "nearest")
         check_seed(seed)
         trained = Trained.open(checkpoint)
         data = data or trained.data()

@@ -26,12 +26,13 @@ class Shown(Protocol):
         """The report as text, for a terminal of so many columns."""
 
 
-def output_file(output: str | None, name: str) -> Path | None:
+def output_file(output: str | None, name: str, *pictures: str) -> Path | None:
     """The file of ``--output``, checked before anything is measured.
 
     Args:
         output: The option's value.
         name: A file name to suggest where `output` is a folder.
+        *pictures: Names of the images that are written beside it; see `beside`.
 
     Raises:
         InputError: It is a URL or a folder, does not end in ``.json``, or would replace a file that is no report.
@@ -44,7 +45,8 @@ def output_file(output: str | None, name: str) -> Path | None:
     if target.suffix != REPORT.ending:
         raise InputError(f"--output {target} is written as JSON: give a name that ends in .json, such as {name}")
     check_place(target, REPORT)
-    check_place(beside(target, "nearest"), PNG)
+    for picture in pictures:
+        check_place(beside(target, picture), PNG)
     return target
 
 

@@ -55,8 +55,7 @@ class ImageFolder(DataModule):
         on_error: What happens if images cannot be decoded: "raise" raises an error that names them, after all others
             were decoded; "skip" leaves them out and warns.
         mirror: Whether training images are flipped horizontally with probability 1/2, anew in each epoch.
-        skipped: Names of the images that were left out, after ``setup``.
-        reasons: Why each of them cannot be decoded, by name.
+        reasons: The images that were left out, each with the reason, after ``setup``.
 
     Raises:
         InputError: `size`, `channels` or a fraction is out of range. Later: the folder is missing or has no image,
@@ -99,8 +98,12 @@ class ImageFolder(DataModule):
         self.test_fraction = test_fraction
         self.cache_dir = cache_dir
         self.on_error = on_error
-        self.skipped: list[str] = []
         self.reasons: dict[str, str] = {}
+
+    @property
+    def skipped(self) -> list[str]:
+        """Names of the images that were left out, after ``setup``."""
+        return list(self.reasons)
 
     @cached_property
     def names(self) -> list[str]:
@@ -143,7 +146,7 @@ class ImageFolder(DataModule):
     def splits(self) -> Splits:
         """Map the cache and split it."""
         images = self._decode()
-        self.skipped, self.reasons = list(images.skipped), images.skipped
+        self.reasons = images.skipped
         if self.skipped:
             rank_zero_warn(
                 f"left out {len(self.skipped)} of {len(self.names)} images that cannot be decoded, such as "

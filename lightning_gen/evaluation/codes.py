@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from lightning_gen.data import DataModule
-from lightning_gen.evaluation.samples import BATCH, labelled, observed, picked, seeded
+from lightning_gen.data.reading import BATCH, labelled, picked
+from lightning_gen.evaluation.samples import observed, seeded
 from lightning_gen.metrics import (
     Comparison,
     Measurement,

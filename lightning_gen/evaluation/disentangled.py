@@ -7,8 +7,9 @@ from torch import Tensor
 
 from lightning_gen.data import DataModule
 from lightning_gen.data.known import KnownFactors
+from lightning_gen.data.reading import BATCH
 from lightning_gen.evaluation.codes import encoded
-from lightning_gen.evaluation.samples import BATCH, observed, seeded
+from lightning_gen.evaluation.samples import observed, seeded
 from lightning_gen.metrics import FactorCodes, Report, dci, factor_vae_score, mutual_information_gap
 from lightning_gen.metrics.dci import protocol as dci_protocol
 from lightning_gen.metrics.disentanglement import BINS, DEAD, EVAL_VOTES, TRAIN_VOTES, VARIANCE_SAMPLES, VOTE_SIZE

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 
 from lightning_gen.data import DataModule, StackedImages
-from lightning_gen.evaluation.samples import Source, class_draws, drawn, picks, real_images, rounded
+from lightning_gen.data.reading import picks, real_images, rounded
+from lightning_gen.evaluation.samples import Source, class_draws, drawn
 from lightning_gen.metrics import (
     Extractor,
     Measurement,

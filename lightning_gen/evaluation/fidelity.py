@@ -1,6 +1,5 @@
 """Metrics of samples in features of a published network, with those of training images, and copies among samples."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,12 +8,13 @@ import torch
 from torch import Tensor
 
 from lightning_gen.data import DataModule, Samples
-from lightning_gen.evaluation.samples import Source, class_draws, labelled, real_images, rounded, seeded
+from lightning_gen.data.reading import batches, real_images, rounded
+from lightning_gen.evaluation.samples import Source, class_draws, seeded
 from lightning_gen.metrics import Measurement, PretrainedFeatures, Report
 from lightning_gen.metrics.copies import Neighbours, digests, neighbours
 from lightning_gen.metrics.fidelity import PROTOCOL, compared, measurements, too_few
 from lightning_gen.metrics.pretrained_features import skip_reason
-from lightning_gen.training.sharding import NumberedSamples, from_first, in_order
+from lightning_gen.training.sharding import BATCH, NumberedSamples, from_first, in_order
 
 SEARCHED = 10_000
 """Training images among whose features those nearest to samples are searched, or as many as are compared."""
@@ -121,7 +121,7 @@ def report(
     real, other = (outputs[name][: counts[name]] for name in (reference.real, reference.other))
     found = compared(measured.outputs, real, features), compared(other, real, features)
     protocol = {
-        "samples": f"{len(measured.outputs)}, in batches of 64 with a seed each",
+        "samples": f"{len(measured.outputs)}, in batches of {BATCH} with a seed each",
         "real": f"{len(real)} of {reference.real}, {len(other)} of {reference.other} for floors and ceilings",
         **{key: value for key, value in PROTOCOL.items() if key != "inception_score" or features.kind.num_classes},
         "seed": seed,
@@ -137,7 +137,7 @@ def copies(
     """Copies of training images: in features, with a picture of the closest, and equal pixels."""
     width, suffix, count = features.num_features, features.names.suffix, len(test)
     found, reference = (neighbours(each[:, :width], train[:, :width]) for each in (measured.outputs, test))
-    known = set(digests(data.medium.to_stored(x) for x in images(data, data.train_set)))
+    known = set(digests(data.medium.to_stored(x) for x in batches(data, data.train_set)))
     held_out = digests(data.medium.to_stored(x) for x in real_images(data, data.test_set, count, seed))
     same = f"the same of {count} test images instead of samples of the model"
     figures = (
@@ -171,8 +171,3 @@ def beside(found: Neighbours, measured: Measured, data: DataModule, known: int, 
     order = torch.randperm(len(data.train_set), generator=seeded(seed))[:known]
     training = data.scaled(data.train_set.__getitems__(order[found.rows[rows]].tolist())).x
     return torch.stack([measured.samples.rows(rows), training.cpu()], dim=1).flatten(0, 1)
-
-
-def images(data: DataModule, split: Samples) -> Iterator[Tensor]:
-    """All images of a split in order, batch by batch."""
-    return (batch.x for batch in labelled(data, split))

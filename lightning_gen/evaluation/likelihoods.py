@@ -10,8 +10,9 @@ from torch import Tensor
 
 from lightning_gen.augmentations import Augmentation, Dequantization
 from lightning_gen.data import DataModule
+from lightning_gen.data.reading import BATCH, labelled, picked
 from lightning_gen.errors import InputError
-from lightning_gen.evaluation.samples import BATCH, labelled, observed, picked, seeded
+from lightning_gen.evaluation.samples import observed, seeded
 from lightning_gen.metrics import Measurement, Report
 from lightning_gen.modules import Autoencoder
 from lightning_gen.modules.autoencoder_base import repeated

@@ -1,7 +1,8 @@
 """Metrics of samples that need no classifier, with their floors."""
 
 from lightning_gen.data import DataModule
-from lightning_gen.evaluation.samples import Source, class_draws, draw, pick
+from lightning_gen.data.reading import pick
+from lightning_gen.evaluation.samples import Source, class_draws, draw
 from lightning_gen.metrics import Measurement, Report, mode_coverage, sliced_wasserstein
 
 COMPARED, PROJECTIONS = 2_000, 512

@@ -8,39 +8,12 @@ import torch
 from torch import Tensor
 
 from lightning_gen.data import DataModule
-from lightning_gen.data.reading import (
-    BATCH,
-    batches,
-    drawn_classes,
-    labelled,
-    pick,
-    picked,
-    picks,
-    real_images,
-    rounded,
-)
+from lightning_gen.data.reading import BATCH, drawn_classes
 from lightning_gen.errors import InputError
 from lightning_gen.modules import Autoencoder
 from lightning_gen.records import Batch
 from lightning_gen.samplers import LatentSampler
 from lightning_gen.training import GenerativeModule
-
-__all__ = [
-    "BATCH",
-    "Source",
-    "batches",
-    "class_draws",
-    "draw",
-    "drawn",
-    "labelled",
-    "observed",
-    "pick",
-    "picked",
-    "picks",
-    "real_images",
-    "rounded",
-    "seeded",
-]
 
 
 @dataclass(frozen=True)

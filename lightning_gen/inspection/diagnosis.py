@@ -52,11 +52,11 @@ class Diagnosis:
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data: ``figures``, ``recipe``, ``command``, ``seconds`` and more."""
         survey, copies = self.survey, self.survey.pixels.copies
-        names, splits = survey.names, survey.splits
+        names = survey.names
         pairs = {
             "exact_duplicates": copies.exact_pairs,
             "near_duplicates": copies.near_pairs,
-            "duplicates_between_splits": copies.between(splits),
+            "duplicates_between_splits": survey.leaks,
         }
         numbers = list(figures(survey))
         return {
@@ -169,7 +169,7 @@ def figures(survey: Survey) -> Iterator[Measurement]:
     yield Measurement("near_grey_share", survey.grey_share, "share of images without a colour that one sees, 0 to 1")
     yield Measurement("exact_duplicates", len(copies.exact_pairs), "images with the pixels of an earlier one")
     yield Measurement("near_duplicates", len(copies.near_pairs), "other images that look like an earlier one")
-    leaks = len(copies.between(survey.splits))
+    leaks = len(survey.leaks)
     meaning = "images for validation or test with an exact or near copy in another split"
     yield Measurement("duplicates_between_splits", leaks, meaning)
 

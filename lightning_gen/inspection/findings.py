@@ -137,7 +137,7 @@ def duplicates(survey: Survey) -> Iterator[str]:
 
 def leaks(survey: Survey) -> Iterator[str]:
     """Copies in other splits."""
-    if pairs := survey.pixels.copies.between(survey.splits):
+    if pairs := survey.leaks:
         first, second = pairs[0]
         yield (
             f"Of the images for validation and test {len(pairs):,} have a copy in another split, such as "

@@ -15,6 +15,7 @@ from lightning_gen.data import ArrayDataset, ImageFolder, Splits
 from lightning_gen.data.cache import progress, read_ahead
 from lightning_gen.data.folder import list_images
 from lightning_gen.data.headers import Header, read_header
+from lightning_gen.inspection.duplicates import Pair
 from lightning_gen.inspection.pixels import Pixels, inspect_pixels
 from lightning_gen.paths import expanded
 
@@ -104,6 +105,11 @@ class Survey:
         for name, split in zip(self.names, self.splits, strict=True):
             found[split][(self.data.classes and place[name].label) or ""] += 1
         return found
+
+    @cached_property
+    def leaks(self) -> list[Pair]:
+        """Images of the validation and test split with a copy in another split; see `Copies.between`."""
+        return self.pixels.copies.between(self.splits)
 
     @property
     def training(self) -> int:

@@ -7,8 +7,13 @@ from torch import Tensor
 
 from lightning_gen.metrics.frechet import frechet_distance
 from lightning_gen.metrics.inception_score import SPLITS, inception_score
-from lightning_gen.metrics.kernel_distance import kernel_distance
-from lightning_gen.metrics.precision_recall import DENSITY_NEIGHBOURS, density_coverage, precision_recall
+from lightning_gen.metrics.kernel_distance import SUBSET_SIZE, SUBSETS, kernel_distance
+from lightning_gen.metrics.precision_recall import (
+    DENSITY_NEIGHBOURS,
+    PRECISION_NEIGHBOURS,
+    density_coverage,
+    precision_recall,
+)
 from lightning_gen.metrics.pretrained_features import FigureNames, PretrainedFeatures
 from lightning_gen.metrics.report import Measurement
 
@@ -154,8 +159,11 @@ def too_few(count: int) -> str | None:
 
 
 PROTOCOL = {
-    "kid": "kernel (x y / d + 1)^3, 100 seeded subsets of 1,000, or of half of the images where there are fewer",
-    "precision_recall": "k = 3",
+    "kid": (
+        f"kernel (x y / d + 1)^3, {SUBSETS} seeded subsets of {SUBSET_SIZE:,}, or of half of the images where there "
+        "are fewer"
+    ),
+    "precision_recall": f"k = {PRECISION_NEIGHBOURS}",
     "density_coverage": f"k = {DENSITY_NEIGHBOURS}",
     "covariance": "divided by n - 1, float64",
     "inception_score": f"{SPLITS} parts in a seeded order, logits without bias",

@@ -12,7 +12,7 @@ from lightning_gen.networks.conditioning import ConditionalSequential, Generator
 from lightning_gen.networks.dcgan import init_weights
 from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.layers import Layers
-from lightning_gen.networks.pyramid import pyramid
+from lightning_gen.networks.pyramid import doubling, pyramid
 from lightning_gen.records import Shape
 
 DISTANCE = 4
@@ -49,8 +49,7 @@ class FastGANGenerator(Generator):
         self.growth = growth
         levels = pyramid(self, shape, width, growth)
         layers_of = levels.layers
-        # the image itself is the finest level here, and its map has `width` channels
-        channels = [width * min(2**i, growth) for i in range(len(levels.sizes))]
+        channels = doubling(width, len(levels.sizes), growth)
         top = (channels[-1], *levels.sizes[-1])
         self.first = ConditionalSequential(
             nn.Linear(self.input_dim, 2 * prod(top), bias=False),
@@ -100,7 +99,7 @@ class Excitation(nn.Module):
 
     def __init__(self, channels: int, excited: int, layers: Layers) -> None:
         super().__init__()
-        self.pool = getattr(nn, f"AdaptiveAvgPool{layers.dimensions}d")(4)
+        self.pool = layers.adaptive_average_pool(4)
         self.layers = nn.Sequential(
             layers.conv(channels, excited, 4),
             nn.LeakyReLU(0.1),

@@ -27,6 +27,7 @@ class Layers:
         instance_norm: InstanceNorm.
         average_pool: Average pooling.
         max_pool: Max pooling.
+        adaptive_average_pool: Average pooling to a given size.
         convolve: Convolution as a function.
         convolve_transposed: Transposed convolution as a function.
         interpolation: The mode of linear interpolation, for ``torch.nn.Upsample``.
@@ -40,6 +41,7 @@ class Layers:
     instance_norm: type[nn.InstanceNorm1d] | type[nn.InstanceNorm2d] | type[nn.InstanceNorm3d]
     average_pool: type[nn.AvgPool1d] | type[nn.AvgPool2d] | type[nn.AvgPool3d]
     max_pool: type[nn.MaxPool1d] | type[nn.MaxPool2d] | type[nn.MaxPool3d]
+    adaptive_average_pool: type[nn.AdaptiveAvgPool1d] | type[nn.AdaptiveAvgPool2d] | type[nn.AdaptiveAvgPool3d]
     convolve: Callable[..., Tensor]
     convolve_transposed: Callable[..., Tensor]
     interpolation: str
@@ -57,6 +59,7 @@ LAYERS = {
             nn.InstanceNorm1d,
             nn.AvgPool1d,
             nn.MaxPool1d,
+            nn.AdaptiveAvgPool1d,
             functional.conv1d,
             functional.conv_transpose1d,
             "linear",
@@ -70,6 +73,7 @@ LAYERS = {
             nn.InstanceNorm2d,
             nn.AvgPool2d,
             nn.MaxPool2d,
+            nn.AdaptiveAvgPool2d,
             functional.conv2d,
             functional.conv_transpose2d,
             "bilinear",
@@ -83,6 +87,7 @@ LAYERS = {
             nn.InstanceNorm3d,
             nn.AvgPool3d,
             nn.MaxPool3d,
+            nn.AdaptiveAvgPool3d,
             functional.conv3d,
             functional.conv_transpose3d,
             "trilinear",

@@ -79,7 +79,7 @@ class ProjectedDiscriminator(Discriminator):
         self.size = size
         self.batch_norm = batch_norm
         self.network = Frozen(Lite0)
-        self.mixing = Mixing(Lite0.widths, width)
+        self.mixing = Mixing(Lite0.widths, DEVIATIONS, width)
         sides = [(size or min(shape[1:])) // stride for stride in STRIDES]
         self.heads = nn.ModuleList(
             PositionHead(channels, 2 * width, side, batch_norm, self.make_head(2 * width))
@@ -118,11 +118,13 @@ class Mixing(nn.Module):
 
     Args:
         widths: Channels of the levels, from the finest on.
+        deviations: Standard deviations of the levels, by which they are divided.
         width: Channels of the finest mixture; each coarser one has twice as many.
     """
 
-    def __init__(self, widths: Sequence[int], width: int) -> None:
+    def __init__(self, widths: Sequence[int], deviations: Sequence[float], width: int) -> None:
         super().__init__()
+        self.deviations = deviations
         self.channels = [width * 2**i for i in range(len(widths))]
         for i, (channels, mixed) in enumerate(zip(widths, self.channels, strict=True)):
             self.register_buffer(f"channels{i}", random_weight(mixed, channels, 1))
@@ -131,7 +133,7 @@ class Mixing(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Map levels ``(n, widths[i], h, w)`` to mixtures ``(n, channels[i], h, w)``."""
-        scaled = [x / deviation for x, deviation in zip(maps, DEVIATIONS, strict=False)]
+        scaled = [x / deviation for x, deviation in zip(maps, self.deviations, strict=True)]
         mixed = [nn.functional.conv2d(x, self.get_buffer(f"channels{i}")) for i, x in enumerate(scaled)]
         for i in reversed(range(len(mixed) - 1)):
             coarser = nn.functional.interpolate(mixed[i + 1], mixed[i].shape[2:], mode="bilinear")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torchvision.models import vgg16
 
 from lightning_gen import private
 from lightning_gen.errors import InputError
+from lightning_gen.pretrained import Frozen
 from lightning_gen.records import Reconstruction
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import Term, at_least_float32
@@ -84,8 +86,7 @@ class LPIPS(Term):
         super().__init__(weight)
         self.vgg = vgg
         self.linear = linear
-        # in a tuple, so that nn.Module does not register it: its parameters are neither optimised nor stored
-        self._network: tuple[VGGFeatures, ...] = ()
+        self._network = Frozen(partial(stored_features, vgg, linear))
 
     def forward(self, record: Reconstruction) -> Tensor:
         """Return the mean distance over the batch, a scalar; gradients reach the decoder.
@@ -94,7 +95,7 @@ class LPIPS(Term):
             InputError: A file is missing or holds other weights, or the samples are not images that VGG16 can read.
         """
         x, samples = colour(record.x), colour(record.samples)
-        network = self.network(x)
+        network = self._network(x)
         with torch.no_grad():
             expected = network(x)
         given = network(samples)
@@ -103,17 +104,6 @@ class LPIPS(Term):
             for f, g, weights in zip(expected, given, network.weights, strict=True)
         ]
         return torch.stack(distances).sum(0).mean()
-
-    def network(self, x: Tensor) -> "VGGFeatures":
-        """The network, on the device and in the precision of the images.
-
-        Raises:
-            InputError: A file is missing or holds other weights.
-        """
-        with torch.inference_mode(False):  # weights that are read in a validation are used in training too
-            if not self._network:
-                self._network = (VGGFeatures(read_weights(self.vgg), read_weights(self.linear or private.LPIPS_VGG16)),)
-            return self._network[0].to(x)
 
 
 class VGGFeatures(nn.Module):
@@ -165,6 +155,15 @@ class VGGFeatures(nn.Module):
             x = part(x)
             features.append(x)
         return features
+
+
+def stored_features(vgg: str | os.PathLike[str], linear: str | os.PathLike[str] | None) -> VGGFeatures:
+    """The network of `LPIPS` with the weights in files; see its arguments.
+
+    Raises:
+        InputError: A file is missing or holds other weights.
+    """
+    return VGGFeatures(read_weights(vgg), read_weights(linear or private.LPIPS_VGG16))
 
 
 def levels(features: Any) -> Sequence[Tensor]:

@@ -8,7 +8,6 @@ from lightning_gen.pretrained.weights import (
     PublishedWeights,
     StoredWeights,
     downloaded,
-    read_published,
     read_weights,
     sha256_of,
 )
@@ -21,7 +20,6 @@ __all__ = [
     "PublishedWeights",
     "StoredWeights",
     "downloaded",
-    "read_published",
     "read_weights",
     "sha256_of",
 ]

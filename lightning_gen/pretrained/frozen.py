@@ -30,7 +30,10 @@ class Frozen(Generic[Network]):
             if self._network is None:
                 with torch.random.fork_rng(devices=[]):  # its random weights are replaced, and draw no numbers
                     self._network = self.make().eval().requires_grad_(False)
-            return self._network.to(x)
+            weight = next(self._network.parameters(), x)
+            if (weight.device, weight.dtype) != (x.device, x.dtype):  # moving goes through all weights
+                self._network.to(x)
+            return self._network
 
     def __deepcopy__(self, memo: object) -> "Frozen[Network]":
         """A copy shares the network."""

@@ -128,12 +128,3 @@ def _tensors(place: Path) -> dict[str, Tensor] | None:
     if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
         return None
     return dict(found)
-
-
-def read_published(path: str | os.PathLike[str], published: PublishedWeights) -> dict[str, Tensor]:
-    """The values of `read_weights` from a file of published weights alone.
-
-    Raises:
-        InputError: The file is missing, truncated, or holds something else.
-    """
-    return read_weights(path, published).values

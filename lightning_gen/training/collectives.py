@@ -10,16 +10,21 @@ from torch import Tensor, nn
 from lightning_gen import private
 
 
+def grouped() -> bool:
+    """Whether this process belongs to a group of processes."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
 def sum_over_devices(x: Tensor) -> Tensor:
     """The sum of a tensor over all processes, in place; unchanged with one process."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if grouped():
         torch.distributed.all_reduce(x)
     return x
 
 
 def min_over_devices(x: Tensor) -> Tensor:
     """The minimum of a tensor over all processes, in place; unchanged with one process."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if grouped():
         torch.distributed.all_reduce(x, torch.distributed.ReduceOp.MIN)
     return x
 
@@ -59,7 +64,7 @@ def all_reduce_mean(tensors: list[Tensor]) -> None:
 def averaged_buffers(module: nn.Module) -> Iterator[None]:
     """Let the buffers of a module, such as BatchNorm's statistics, be their averages over all processes for a while."""
     buffers = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()) or not buffers:
+    if not grouped() or not buffers:
         yield
         return
     own = [buffer.clone() for buffer in buffers]
@@ -73,7 +78,7 @@ def averaged_buffers(module: nn.Module) -> Iterator[None]:
 
 def of_all_devices(value: Any) -> list[Any]:
     """The value of each process, by rank; a list of one value with one process."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if not grouped():
         return [value]
     values: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(values, value)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lightning_gen.data.loader import seeded
 from lightning_gen.errors import InputError
+from lightning_gen.training.collectives import grouped
 
 BATCH = 64
 """Samples in a numbered batch."""
@@ -25,7 +26,7 @@ Draw = Callable[[int, Tensor | None, torch.Generator], Tensor]
 
 def rank_and_processes() -> tuple[int, int]:
     """The number of this process and the number of all; 0 and 1 where there is no group of processes."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if not grouped():
         return 0, 1
     return torch.distributed.get_rank(), torch.distributed.get_world_size()
 

@@ -12,8 +12,9 @@ from lightning_gen.augmentations import Binarization
 from lightning_gen.bottlenecks import FiniteScalarQuantizer, IdentityBottleneck, VectorQuantizer
 from lightning_gen.data import Digits, Grid, ImageFolder, Ring, Sprites, StackedDigits, Tensors
 from lightning_gen.data.cache import default_cache_dir
+from lightning_gen.data.reading import batches, labelled, rounded
 from lightning_gen.evaluation import assess, codes
-from lightning_gen.evaluation.samples import Source, batches, drawn, labelled, observed, rounded, seeded
+from lightning_gen.evaluation.samples import Source, drawn, observed, seeded
 from lightning_gen.media import Images
 from lightning_gen.metrics import ConvClassifier, Measurement, Report, fit_pca, probe_accuracy, sliced_wasserstein
 from lightning_gen.networks import (

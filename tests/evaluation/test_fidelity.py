@@ -10,9 +10,10 @@ from test_assessment import Shown, metrics, repeating
 
 from lightning_gen import InputError
 from lightning_gen.data import Digits, Ring, Tensors
+from lightning_gen.data.reading import pick, real_images
 from lightning_gen.evaluation import assess
 from lightning_gen.evaluation.fidelity import REFERENCES, fidelity
-from lightning_gen.evaluation.samples import Source, class_draws, drawn, pick, real_images
+from lightning_gen.evaluation.samples import Source, class_draws, drawn
 from lightning_gen.metrics import (
     density_coverage,
     frechet_distance,

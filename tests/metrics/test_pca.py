@@ -6,7 +6,7 @@ import torch
 
 from lightning_gen import InputError
 from lightning_gen.data import Digits, FashionMNIST
-from lightning_gen.evaluation.samples import batches
+from lightning_gen.data.reading import batches
 from lightning_gen.metrics import fit_pca, pca, reconstruction_error
 
 

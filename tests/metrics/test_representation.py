@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 
 from lightning_gen import InputError
 from lightning_gen.data import Digits, FashionMNIST
-from lightning_gen.evaluation.samples import labelled
+from lightning_gen.data.reading import labelled
 from lightning_gen.metrics import Vectors, fit_pca, neighbour_accuracy, probe_accuracy, representation
 
 

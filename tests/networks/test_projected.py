@@ -16,7 +16,7 @@ SHAPE = (3, 64, 64)
 
 
 def test_the_mixtures_are_two_convolutions_of_the_levels_by_hand():
-    mixing = Mixing((2, 3), 4)
+    mixing = Mixing((2, 3), DEVIATIONS[:2], 4)
     fine, coarse = torch.randn(2, 2, 8, 8), torch.randn(2, 3, 4, 4)
     channels, scales = mixing.channels0, mixing.scales0
     mixed = torch.einsum("oc,nchw->nohw", mixing.channels1[:, :, 0, 0], coarse / DEVIATIONS[1])
