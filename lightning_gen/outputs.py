@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from lightning_gen.errors import InputError
 from lightning_gen.files import replacing, require_replaceable
+from lightning_gen.system import FULL, REFUSALS
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def writing(target: Path, lasting: bool = True) -> Iterator[BinaryIO]:
         with replacing(target, lasting) as file:
             yield file
     except OSError as error:
+        full = error.errno is None or REFUSALS.get(error.errno) is FULL  # numpy gives no number
         raise InputError(
-            f"{target} could not be written ({error}): free some disk space or give another place; "
-            "an older file is intact"
+            f"{target} could not be written ({error.strerror or error}): {'free some disk space or ' if full else ''}"
+            "give another place; an older file is intact"
         ) from error

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 
 import pytest
 
@@ -59,3 +60,13 @@ def test_a_full_disk_is_said_and_leaves_the_older_file(tmp_path):
         write()
     assert os.listdir(tmp_path) == ["a.json"]
     assert target.read_text() == "older"
+
+
+def test_another_refusal_has_another_remedy(tmp_path):
+    def write():
+        with writing(tmp_path / "a.json"):
+            raise OSError(errno.ENOENT, "No such file or directory", ".a.json.partial")
+
+    sentence = "could not be written (No such file or directory): give another place"
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        write()

@@ -52,3 +52,16 @@ def test_a_model_checkpoint_writes_beside_those_of_the_run(here):
 def test_a_trial_run_takes_a_model_checkpoint_and_writes_nothing(here):
     main(["fit", *SMALL, "--trainer.callbacks+=ModelCheckpoint", "--trainer.fast_dev_run=1"])
     assert not (here / "runs").exists()
+
+
+def test_the_report_says_that_and_why_early_stopping_ended_a_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    stopping = ["EarlyStopping", "monitor=val/loss", "patience=1", "min_delta=1e9"]
+    words = [f"--trainer.callbacks+={stopping[0]}", *(f"--trainer.callbacks.{each}" for each in stopping[1:])]
+    small = ["--data.size=8", "--model.encoder.width=2", "--model.decoder.width=2", "--trainer.limit_train_batches=1"]
+    csv = "--trainer.logger=CSVLogger"
+    main(["fit", "--config=autoencoder/vae", *small, *words, csv, "--max_images=100_000", "--name=early"])
+    printed = capsys.readouterr().out
+    assert "EarlyStopping ended it: Monitored metric val/loss did not improve" in printed
+    (named,) = [line.split()[-1] for line in printed.splitlines() if line.startswith("  metrics ")]
+    assert (tmp_path / named).is_file()

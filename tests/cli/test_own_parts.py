@@ -125,6 +125,10 @@ def test_a_plain_generator_says_how_wide_its_latents_are(here, capsys):
             ["--model.generator=plain_parts.Nope"],
             "there is no class 'plain_parts.Nope': the classes are DCGANGen",
         ),
+        (
+            ["--model.generator=plain_parts.Nett"],
+            "there is no class 'plain_parts.Nett'; did you mean 'plain_parts.Net'?",
+        ),
         (["--model.generator=no_parts.Net"], "there is no class 'no_parts.Net': the classes are DCGANGenerator, Dense"),
         (["--model.generator=plain_parts.math"], "there is no class 'plain_parts.math': the classes are DCGANG"),
         (["--model.generator=DCGANDiscriminator"], "there is no class 'DCGANDiscriminator': the classes are DCGANG"),

@@ -226,6 +226,11 @@ def test_a_checkpoint_that_is_given_without_its_option_is_named(said, words, exp
     assert said("predict", *words)[0].endswith(expected)
 
 
+def test_the_folder_of_a_run_that_is_given_without_its_option_is_named(said, tmp_path):
+    (tmp_path / "mine").mkdir()
+    assert said("predict", str(tmp_path / "mine"))[0].endswith(f"--ckpt_path {tmp_path / 'mine'}")
+
+
 def test_names_are_compared_without_what_people_write_in_different_ways():
     assert nearest("fashion-mnist", ["MNIST", "FashionMNIST"], 1) == ["FashionMNIST"]
     assert nearest("encode", ["bench", "evaluate"]) == []
