@@ -50,7 +50,9 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
     Each batch passes the autoencoder once. The autoencoder is updated first, against the frozen discriminator; then the
     discriminator on the detached results of that pass. In this order the graph of one pass is freed before the next is
     built, so `accumulate` saves memory. Before `discriminator_start_images` the discriminator is
-    not run, and the autoencoder trains as `AutoencoderModule` does.
+    not run, and the autoencoder trains as `AutoencoderModule` does. Between it and `adversarial_start_images` the
+    discriminator is trained and costs the autoencoder nothing: the gradient of one that has not learned anything yet
+    spoils what the objective has settled.
 
     Args:
         encoder: Samples ``(n, *shape)`` to features ``(n, features)``, or to maps of them. Any module will do; see
@@ -77,6 +79,8 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         autoencoder_clip: Largest norm of the autoencoder's gradient, above 0; None for no clipping.
         discriminator_clip: The same for the discriminator.
         accumulate: Parts that each batch is split into to save memory, at least 1.
+        adversarial_start_images: Training images before the autoencoder's loss has its adversarial terms, not before
+            the discriminator starts; None for as soon as it does.
 
     Raises:
         InputError: The parts do not fit each other, no term is a likelihood, or a number is out of range.
@@ -116,11 +120,18 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         autoencoder_clip: float | None = None,
         discriminator_clip: float | None = None,
         accumulate: int = 1,
+        adversarial_start_images: int | None = None,
     ) -> None:
         super().__init__()
         self.split_batches(accumulate)
         if discriminator_start_images not in FROM_0:
             raise InputError(f"discriminator_start_images must be at least 0, not {discriminator_start_images}")
+        if adversarial_start_images is not None and not adversarial_start_images >= discriminator_start_images:
+            raise InputError(
+                f"adversarial_start_images {adversarial_start_images} is before discriminator_start_images "
+                f"{discriminator_start_images}, and a discriminator that has not started judges nothing: give at least "
+                f"{discriminator_start_images}, or leave it out to start both at once"
+            )
         check_clip(self, "autoencoder_clip", autoencoder_clip)
         check_clip(self, "discriminator_clip", discriminator_clip)
         if not isinstance(adversarial_weight, AdaptiveWeight):
@@ -137,6 +148,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         self.adversarial_terms = named(adversarial_terms or {})
         self.penalties = named(penalties or {})
         self.discriminator_start_images = discriminator_start_images
+        self.adversarial_start_images = adversarial_start_images
         self.autoencoder_optimizer = autoencoder_optimizer
         self.discriminator_optimizer = discriminator_optimizer
         self.autoencoder_scheduler = autoencoder_scheduler
@@ -189,7 +201,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         self._codes = []
 
     def autoencoder_loss(self, part: MicroBatch) -> Loss:
-        """The loss of the autoencoder: its objective and, once the discriminator is trained, the adversarial losses.
+        """The loss of the autoencoder: its objective and, from their start on, the adversarial losses.
 
         Leaves real and fake samples for the discriminator in the part's results.
         """
@@ -205,6 +217,8 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
             return loss
         pair = self.matching(record, self.decode, self.rng)
         part.results["pair"] = pair.detached()
+        if not self.started(self.adversarial_start_images or 0):
+            return loss
         found = self.losses.of_generator(pair.fake, pair.fake_labels, pair.real, pair.real_labels, record.images)
         weight = self._weight(total, found.adversarial, record.images)
         adversarial = found.adversarial
