@@ -29,6 +29,7 @@ from lightning_gen.terms import Term
 from lightning_gen.training.adversarial import AdversarialLosses
 from lightning_gen.training.alternating import AlternatingModule
 from lightning_gen.training.collectives import sum_over_devices
+from lightning_gen.training.ema import EMA
 from lightning_gen.training.module import named
 from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_clip
 from lightning_gen.training.stop_gradient import stop_gradient_at
@@ -81,6 +82,8 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         accumulate: Parts that each batch is split into to save memory, at least 1.
         adversarial_start_images: Training images before the autoencoder's loss has its adversarial terms, not before
             the discriminator starts; None for as soon as it does.
+        ema: Average of the weights of encoder, bottleneck and decoder that evaluation, `encode`, `decode`,
+            `reconstruct` and `sample` use; None to use the trained weights.
 
     Raises:
         InputError: The parts do not fit each other, no term is a likelihood, or a number is out of range.
@@ -121,6 +124,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         discriminator_clip: float | None = None,
         accumulate: int = 1,
         adversarial_start_images: int | None = None,
+        ema: EMA | None = None,
     ) -> None:
         super().__init__()
         self.split_batches(accumulate)
@@ -136,7 +140,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         check_clip(self, "discriminator_clip", discriminator_clip)
         if not isinstance(adversarial_weight, AdaptiveWeight):
             require(self, "adversarial_weight", adversarial_weight, FROM_0)
-        self.assemble(encoder, decoder, bottleneck, objective, corruption, input_transform, codes_per_sample)
+        self.assemble(encoder, decoder, bottleneck, objective, corruption, input_transform, codes_per_sample, ema)
         encoder = self.encoder
         discriminator = as_discriminator(
             discriminator, matching.discriminator_shape(tuple(encoder.shape), bottleneck.latent_dim)
@@ -215,7 +219,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         loss = Loss(total, {**terms, "loss": total})
         if not self.started(self.discriminator_start_images):
             return loss
-        pair = self.matching(record, self.decode, self.rng)
+        pair = self.matching(record, self._decode_trained, self.rng)
         part.results["pair"] = pair.detached()
         if not self.started(self.adversarial_start_images or 0):
             return loss
@@ -229,6 +233,10 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
             logged["adversarial_weight"] = torch.as_tensor(weight)
         return found.added_to(Loss(total + weight * adversarial, {**loss.terms, **logged}), "autoencoder")
 
+    def _decode_trained(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Samples from codes as `decode` gives them, by the decoder that is trained."""
+        return self.likelihood.mean(self.decoder(code, labels))
+
     def _weight(self, objective: Tensor, adversarial: Tensor, images: int) -> Tensor | float:
         if isinstance(self.adversarial_weight, AdaptiveWeight):
             parameter, dimensions = last_weight(self.decoder), prod(self.data_shape)
@@ -241,9 +249,10 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         return losses.of_discriminator(losses.passes(part.results.pop("pair"), self.rng), self.images_seen)
 
     def _after_autoencoder(self, images: int, loss: Loss) -> None:
-        """Update the codebook with the codes of the batch."""
+        """Update the codebook with the codes of the batch, and the averages."""
         codes, self._codes = self._codes, []
         self.bottleneck.update_codebook(concatenated(codes), self.rng, sum_over_devices)
+        self.move_average(images)
 
     def after_rollback(self) -> None:
         """Discard the codes of an update that was not made as well."""

@@ -392,7 +392,7 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole_from_one_pass_each(make
     table = torch.randn(16, 3)
     for module in modules:
         rows = itertools.cycle(table)  # the same draws, however many are asked for at a time
-        module.draw_codes = lambda n, generator=None, rows=rows: torch.stack(list(itertools.islice(rows, n)))
+        module.prior_codes = lambda _, n, generator, rows=rows: torch.stack(list(itertools.islice(rows, n)))
         trainer(max_epochs=1).fit(module, loader())
     torch.testing.assert_close(modules[0].state_dict(), modules[1].state_dict(), rtol=1e-4, atol=1e-6)
     assert calls == [4] * 8
