@@ -19,6 +19,7 @@ from lightning_gen.bottlenecks import (
     IdentityBottleneck,
     VectorQuantizer,
 )
+from lightning_gen.callbacks import StartingWeights
 from lightning_gen.networks import DenseDecoder, DenseDiscriminator, DenseEncoder
 from lightning_gen.objectives import GaussianLikelihood, Hinge
 from lightning_gen.priors import Normal
@@ -226,6 +227,18 @@ def test_a_checkpoint_from_before_there_were_averages_is_read(make, trainer, tmp
     assert loaded.ema is None
     assert torch.equal(loaded(x), module.eval()(x))
     assert not any("_ema" in name for name in checkpoints.read(tmp_path / "last.ckpt")["state_dict"])
+
+
+@every_module
+def test_averages_start_from_the_weights_of_a_model_without_them(make, trainer, tmp_path):
+    plain, module = twins(make)
+    for parameter in plain.parameters():
+        nn.init.normal_(parameter)
+    torch.save(plain.state_dict(), tmp_path / "weights.pth")
+    trainer(max_steps=0, callbacks=[StartingWeights(tmp_path / "weights.pth")]).fit(module, loader())
+    for name in NETWORKS:
+        for network in (module.averaged[name], getattr(module, name)):
+            torch.testing.assert_close(network.state_dict(), getattr(plain, name).state_dict(), rtol=0, atol=0)
 
 
 def test_the_vectors_of_spectral_norms_are_those_of_the_averages(trainer):
