@@ -192,12 +192,14 @@ class Quantization:
         vectors: The nearest codes, same shape; gradients reach the codebook if it is trained by gradient descent.
         indices: Indices of these codes, int64, ``(n,)`` or ``(n, h, w)``.
         size: Number of codes in the codebook.
+        codes: All codes, ``(size, width)``, with the gradients of `vectors`; None where they are not listed.
     """
 
     features: Tensor
     vectors: Tensor
     indices: Tensor
     size: int
+    codes: Tensor | None = None
 
 
 @dataclass(frozen=True)

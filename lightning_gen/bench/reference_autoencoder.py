@@ -48,6 +48,10 @@ def check(module: AutoencoderModule) -> None:
     codebooks = module.bottleneck.each_codebook() if isinstance(module.bottleneck, VectorQuantizer) else []
     if any(not isinstance(codebook, AveragedCodebook) for codebook in codebooks):
         raise NotImplementedError("the codebook of the reference loop learns by MovingAverage")
+    if any(codebook.normalized for codebook in codebooks):
+        raise NotImplementedError("the codes of the reference loop are not normalized")
+    if module.ema is not None:
+        raise NotImplementedError("the reference loop averages no weights")
     if module.codes_per_sample > 1:
         raise NotImplementedError("the reference loop draws one code for each sample")
 

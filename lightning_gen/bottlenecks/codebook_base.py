@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding
+from torch.nn.functional import embedding, normalize
 
 from lightning_gen.bottlenecks.shared_sampling import Total, one_hot, sampled
 from lightning_gen.errors import InputError
@@ -32,7 +32,9 @@ class Codebook(nn.Module, ABC):
         restart_below: Use, as a share of even use of all codes, below which a code is replaced; 0 for never.
 
     Attributes:
-        vectors: The codes, ``(codes, width)``.
+        vectors: What is learned, ``(codes, width)``: the codes, or vectors in their directions where they are
+            `normalized`.
+        normalized: Whether codes are divided by their norms; False unless the quantizer sets it.
         use: Running average of the number of features in a batch that are nearest to each code, ``(codes,)``.
     """
 
@@ -45,16 +47,22 @@ class Codebook(nn.Module, ABC):
         self.width = width
         self.decay = decay
         self.restart_below = restart_below
+        self.normalized = False
         self.register_buffer("use", torch.zeros(codes))
+
+    @property
+    def table(self) -> Tensor:
+        """All codes, ``(codes, width)``."""
+        return normalize(self.vectors, dim=1) if self.normalized else self.vectors
 
     def forward(self, indices: Tensor) -> Tensor:
         """Map indices ``(n, ...)`` to their codes ``(n, width, ...)``."""
-        return embedding(indices, self.vectors).movedim(-1, 1)
+        return embedding(indices, self.table).movedim(-1, 1)
 
     @torch.no_grad()
     def nearest(self, x: Tensor) -> Tensor:
         """Map features ``(n, width, ...)`` to the indices of their nearest codes, int64, ``(n, ...)``; in float32."""
-        codes = at_least_float32(self.vectors)
+        codes = at_least_float32(self.table)
         with torch.autocast(x.device.type, enabled=False):
             # |x|² is the same for all codes, and adding it would cost precision
             distances = torch.addmm(codes.square().sum(1), rows(x).to(codes.dtype), codes.mT, alpha=-2)

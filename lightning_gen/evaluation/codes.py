@@ -193,7 +193,8 @@ def reconstructed(module: Autoencoder, batch: Batch) -> Tensor:
 
 def quantized(module: Autoencoder, batch: Batch) -> tuple[Quantization, ...]:
     """The quantizations of a batch by each codebook; empty without a codebook."""
-    code: Code = module.bottleneck(module.encoder(batch.x, batch.labels), None)
+    encoder, bottleneck, _ = module.networks
+    code: Code = bottleneck(encoder(batch.x, batch.labels), None)
     return code.quantizations
 
 

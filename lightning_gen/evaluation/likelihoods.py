@@ -67,7 +67,7 @@ def likelihoods(
 def has_levels(module: Autoencoder, data: DataModule) -> bool:
     """Whether codes have a distribution."""
     batch = data.scaled(data.test_set.__getitems__([0]))
-    return bool(module.bottleneck(features_of(module, batch)).levels)
+    return bool(module.networks.bottleneck(features_of(module, batch)).levels)
 
 
 # the bound -----------------------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def active_units(module: Autoencoder, data: DataModule, seed: int) -> Report:
     """
     means = []
     for batch in held_out(module, data, seeded(seed)):
-        levels = module.bottleneck(features_of(module, batch)).levels
+        levels = module.networks.bottleneck(features_of(module, batch)).levels
         means.append(torch.cat([level.posterior.mean.flatten(1) for level in levels], 1))
     variances = torch.cat(means).var(0, correction=0)
     meaning = f"latent dimensions of {len(variances)} whose mean varies over the test split by more than {ACTIVE}"
@@ -236,7 +236,7 @@ def rows_at_once(module: Autoencoder) -> int:
 
 def features_of(module: Autoencoder, batch: Batch) -> Tensor:
     """The encoder's features of a batch; networks without classes ignore the labels."""
-    return module.encoder(batch.x, batch.labels)
+    return module.networks.encoder(batch.x, batch.labels)
 
 
 def coded(
@@ -244,5 +244,5 @@ def coded(
 ) -> Reconstruction:
     """A pass from the features on, with `draws` codes of each sample."""
     x, features, labels = (repeated(each, draws) for each in (batch.x, features, batch.labels))
-    code = module.bottleneck(features, generator)
-    return Reconstruction(x, code, module.decoder(code.sample, labels), codes_per_sample=draws)
+    code = module.networks.bottleneck(features, generator)
+    return Reconstruction(x, code, module.networks.decoder(code.sample, labels), codes_per_sample=draws)

@@ -29,6 +29,7 @@ from lightning_gen.terms import Term
 from lightning_gen.training.adversarial import AdversarialLosses
 from lightning_gen.training.alternating import AlternatingModule
 from lightning_gen.training.collectives import sum_over_devices
+from lightning_gen.training.ema import EMA
 from lightning_gen.training.module import named
 from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_clip
 from lightning_gen.training.stop_gradient import stop_gradient_at
@@ -50,7 +51,9 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
     Each batch passes the autoencoder once. The autoencoder is updated first, against the frozen discriminator; then the
     discriminator on the detached results of that pass. In this order the graph of one pass is freed before the next is
     built, so `accumulate` saves memory. Before `discriminator_start_images` the discriminator is
-    not run, and the autoencoder trains as `AutoencoderModule` does.
+    not run, and the autoencoder trains as `AutoencoderModule` does. Between it and `adversarial_start_images` the
+    discriminator is trained and costs the autoencoder nothing: the gradient of one that has not learned anything yet
+    spoils what the objective has settled.
 
     Args:
         encoder: Samples ``(n, *shape)`` to features ``(n, features)``, or to maps of them. Any module will do; see
@@ -77,6 +80,10 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         autoencoder_clip: Largest norm of the autoencoder's gradient, above 0; None for no clipping.
         discriminator_clip: The same for the discriminator.
         accumulate: Parts that each batch is split into to save memory, at least 1.
+        adversarial_start_images: Training images before the autoencoder's loss has its adversarial terms, not before
+            the discriminator starts; None for as soon as it does.
+        ema: Average of the weights of encoder, bottleneck and decoder that evaluation, `encode`, `decode`,
+            `reconstruct` and `sample` use; None to use the trained weights.
 
     Raises:
         InputError: The parts do not fit each other, no term is a likelihood, or a number is out of range.
@@ -116,16 +123,24 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         autoencoder_clip: float | None = None,
         discriminator_clip: float | None = None,
         accumulate: int = 1,
+        adversarial_start_images: int | None = None,
+        ema: EMA | None = None,
     ) -> None:
         super().__init__()
         self.split_batches(accumulate)
         if discriminator_start_images not in FROM_0:
             raise InputError(f"discriminator_start_images must be at least 0, not {discriminator_start_images}")
+        if adversarial_start_images is not None and not adversarial_start_images >= discriminator_start_images:
+            raise InputError(
+                f"adversarial_start_images {adversarial_start_images} is before discriminator_start_images "
+                f"{discriminator_start_images}, and a discriminator that has not started judges nothing: give at least "
+                f"{discriminator_start_images}, or leave it out to start both at once"
+            )
         check_clip(self, "autoencoder_clip", autoencoder_clip)
         check_clip(self, "discriminator_clip", discriminator_clip)
         if not isinstance(adversarial_weight, AdaptiveWeight):
             require(self, "adversarial_weight", adversarial_weight, FROM_0)
-        self.assemble(encoder, decoder, bottleneck, objective, corruption, input_transform, codes_per_sample)
+        self.assemble(encoder, decoder, bottleneck, objective, corruption, input_transform, codes_per_sample, ema)
         encoder = self.encoder
         discriminator = as_discriminator(
             discriminator, matching.discriminator_shape(tuple(encoder.shape), bottleneck.latent_dim)
@@ -137,6 +152,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         self.adversarial_terms = named(adversarial_terms or {})
         self.penalties = named(penalties or {})
         self.discriminator_start_images = discriminator_start_images
+        self.adversarial_start_images = adversarial_start_images
         self.autoencoder_optimizer = autoencoder_optimizer
         self.discriminator_optimizer = discriminator_optimizer
         self.autoencoder_scheduler = autoencoder_scheduler
@@ -189,7 +205,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         self._codes = []
 
     def autoencoder_loss(self, part: MicroBatch) -> Loss:
-        """The loss of the autoencoder: its objective and, once the discriminator is trained, the adversarial losses.
+        """The loss of the autoencoder: its objective and, from their start on, the adversarial losses.
 
         Leaves real and fake samples for the discriminator in the part's results.
         """
@@ -203,8 +219,10 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         loss = Loss(total, {**terms, "loss": total})
         if not self.started(self.discriminator_start_images):
             return loss
-        pair = self.matching(record, self.decode, self.rng)
+        pair = self.matching(record, self._decode_trained, self.rng)
         part.results["pair"] = pair.detached()
+        if not self.started(self.adversarial_start_images or 0):
+            return loss
         found = self.losses.of_generator(pair.fake, pair.fake_labels, pair.real, pair.real_labels, record.images)
         weight = self._weight(total, found.adversarial, record.images)
         adversarial = found.adversarial
@@ -214,6 +232,10 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         if not isinstance(self.adversarial_weight, (int, float)):
             logged["adversarial_weight"] = torch.as_tensor(weight)
         return found.added_to(Loss(total + weight * adversarial, {**loss.terms, **logged}), "autoencoder")
+
+    def _decode_trained(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Samples from codes as `decode` gives them, by the decoder that is trained."""
+        return self.likelihood.mean(self.decoder(code, labels))
 
     def _weight(self, objective: Tensor, adversarial: Tensor, images: int) -> Tensor | float:
         if isinstance(self.adversarial_weight, AdaptiveWeight):
@@ -227,9 +249,10 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         return losses.of_discriminator(losses.passes(part.results.pop("pair"), self.rng), self.images_seen)
 
     def _after_autoencoder(self, images: int, loss: Loss) -> None:
-        """Update the codebook with the codes of the batch."""
+        """Update the codebook with the codes of the batch, and the averages."""
         codes, self._codes = self._codes, []
         self.bottleneck.update_codebook(concatenated(codes), self.rng, sum_over_devices)
+        self.move_average(images)
 
     def after_rollback(self) -> None:
         """Discard the codes of an update that was not made as well."""

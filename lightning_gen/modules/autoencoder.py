@@ -16,6 +16,7 @@ from lightning_gen.networks import Decoder, Encoder
 from lightning_gen.records import Code, concatenated
 from lightning_gen.terms import Term
 from lightning_gen.training.collectives import sum_over_devices
+from lightning_gen.training.ema import EMA
 from lightning_gen.upgrades import ARGUMENTS
 
 
@@ -44,6 +45,8 @@ class AutoencoderModule(Autoencoder):
             `ImportanceWeightedBound` does.
         optimizer: Makes the optimizer; None for Adam with learning rate 1e-3.
         scheduler: Makes the learning-rate scheduler from the optimizer; stepped after each update.
+        ema: Average of the weights of encoder, bottleneck and decoder that evaluation, `encode`, `decode`,
+            `reconstruct` and `sample` use; None to use the trained weights.
 
     Raises:
         InputError: The parts do not fit each other, no term is a likelihood, or `codes_per_sample` is below 1.
@@ -61,13 +64,15 @@ class AutoencoderModule(Autoencoder):
         codes_per_sample: int = 1,
         optimizer: OptimizerCallable | None = None,
         scheduler: LRSchedulerCallable | None = None,
+        ema: EMA | None = None,
     ) -> None:
         super().__init__()
-        self.assemble(encoder, decoder, bottleneck, objective, corruption, input_transform, codes_per_sample)
+        self.assemble(encoder, decoder, bottleneck, objective, corruption, input_transform, codes_per_sample, ema)
         self.optimizer = optimizer
         self.scheduler = scheduler
         self._codes: list[Code] = []
         self._latest: dict[str, Tensor] = {}
+        self._update_images = 0  # of the batches since the last update
         self._evaluations: int | None = None  # evaluations of the loss in the current step; None outside of one
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
@@ -82,7 +87,7 @@ class AutoencoderModule(Autoencoder):
             return self.loss(replace(record, images=self.images_seen - self.batch_images))[0]
         total, terms = self.loss(record)
         self._codes.append(record.code.detached())
-        self.count(batch)
+        self._update_images += self.count(batch)
         if self.finiteness is not None:
             self.finiteness.add_loss("autoencoder", total, terms, self.images_seen)
         self._latest = {"loss": total.detach(), **{name: value.detach() for name, value in terms.items()}}
@@ -98,7 +103,7 @@ class AutoencoderModule(Autoencoder):
         return {**{f"train/{name}": value for name, value in self._latest.items()}, "train/learning_rate": rate}
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Make an update, then update the codebook with the codes of its batches, before a checkpoint is written."""
+        """Make an update, then update the codebook and the averages, before a checkpoint is written."""
         self._evaluations = 0
         try:
             super().optimizer_step(*args, **kwargs)
@@ -106,6 +111,8 @@ class AutoencoderModule(Autoencoder):
             self._evaluations = None
         codes, self._codes = self._codes, []
         self.bottleneck.update_codebook(concatenated(codes), self.rng, sum_over_devices)
+        images, self._update_images = self._update_images, 0
+        self.move_average(images)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the norm of the gradient, before clipping."""
@@ -123,11 +130,13 @@ class AutoencoderModule(Autoencoder):
     def after_rollback(self) -> None:
         """Discard the codes of an update that was not made, and its loss, as well."""
         super().after_rollback()
-        self._codes, self._latest = [], {}
+        self._codes, self._latest, self._update_images = [], {}, 0
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and the scheduler stepped after each update."""
-        optimizer = self.make_optimizer(self.optimizer or partial(torch.optim.Adam, lr=1e-3), self.parameters())
+        averages = {id(parameter) for network in self.averaged.values() for parameter in network.parameters()}
+        parameters = [parameter for parameter in self.parameters() if id(parameter) not in averages]
+        optimizer = self.make_optimizer(self.optimizer or partial(torch.optim.Adam, lr=1e-3), parameters)
         if self.scheduler is None:
             return optimizer
         return {

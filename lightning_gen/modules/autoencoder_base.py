@@ -15,6 +15,7 @@ from lightning_gen.contexts import evaluating, uncompiled
 from lightning_gen.deprecation import accepts_former
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link, Parts, num_classes, shape
+from lightning_gen.modules.averaged_networks import Networks
 from lightning_gen.modules.code_sampling import CodeSampling
 from lightning_gen.modules.compatibility import check_autoencoder, likelihood_of
 from lightning_gen.modules.objective import objective_lines
@@ -26,6 +27,7 @@ from lightning_gen.records import Batch, Code, Corrupted, Reconstruction, Shape
 from lightning_gen.schedules import at
 from lightning_gen.terms import Term
 from lightning_gen.training.capabilities import Preview
+from lightning_gen.training.ema import EMA
 from lightning_gen.training.first_batch import PixelsOnly
 from lightning_gen.training.module import END_OF_SCHEDULES, named
 from lightning_gen.upgrades import ARGUMENTS
@@ -75,6 +77,7 @@ class Autoencoder(CodeSampling):
         corruption: Corruption | None,
         input_transform: Augmentation | None,
         codes_per_sample: int,
+        ema: EMA | None = None,
     ) -> None:
         """Check and keep the parts; see `AutoencoderModule`.
 
@@ -94,6 +97,7 @@ class Autoencoder(CodeSampling):
         self.codes_per_sample = codes_per_sample
         self.dataset_size: int | None = None
         self._watches_input = any(term.watches_input for term in objective.values())
+        self.average_networks(ema)
 
     @property
     def data_shape(self) -> Shape:
@@ -133,7 +137,8 @@ class Autoencoder(CodeSampling):
     def encode(self, x: Any, labels: Tensor | None = None) -> Tensor:
         """Codes without noise, ``(n, latent_dim, *map_size)``, of samples ``(n, *shape)``, images in [-1, 1].
 
-        As `decode` and `reconstruct` it is differentiable; call it under ``torch.no_grad()`` if no gradient is needed.
+        As `decode` and `reconstruct` it uses the averaged weights where there are any, and is differentiable; call it
+        under ``torch.no_grad()`` if no gradient is needed.
 
         Args:
             x: Samples, or a batch as a DataLoader yields it: uint8, a pair with its labels, on any device.
@@ -143,11 +148,12 @@ class Autoencoder(CodeSampling):
             InputError: The batch is not understood.
         """
         x, labels = self._given(x, labels)
-        return self.bottleneck(self.encoder(x, labels), None).mean
+        encoder, bottleneck, _ = self.networks
+        return bottleneck(encoder(x, labels), None).mean
 
     def decode(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples ``(n, *shape)``, images in [-1, 1], from codes ``(n, latent_dim, *map_size)``."""
-        return self.likelihood.mean(self.decoder(code, labels))
+        return self.likelihood.mean(self.networks.decoder(code, labels))
 
     def reconstruct(self, x: Any, labels: Tensor | None = None) -> Tensor:
         """Reconstructions of samples ``(n, *shape)``, or of a batch as in `encode`."""
@@ -175,6 +181,7 @@ class Autoencoder(CodeSampling):
         generator: torch.Generator | None,
         corrupt: bool = False,
         labels: Tensor | None = None,
+        networks: Networks | None = None,
     ) -> Reconstruction:
         """One pass through the autoencoder; the encoder runs once a sample, however many codes are sampled.
 
@@ -183,23 +190,25 @@ class Autoencoder(CodeSampling):
             generator: Source of the bottleneck's noise and of the corruption; None for codes without noise.
             corrupt: Whether the encoder sees corrupted samples.
             labels: Their classes, for conditional models.
+            networks: The networks; None for those that are trained.
         """
+        encoder, bottleneck, decoder = networks = networks or self.trained_networks
         damaged = Corrupted(x)
         if corrupt and self.corruption is not None and generator is not None:
             damaged = self.corruption.corrupt(x, generator)
         seen = damaged.x.detach().requires_grad_() if self._watches_input else damaged.x
         with uncompiled(self._watches_input):
-            features = self.encoder(seen, labels)
+            features = encoder(seen, labels)
         parts, times = (x, features, labels, damaged.hidden), self.codes_per_sample
         x, features, labels, hidden = (repeated(each, times) for each in parts)
-        code: Code = self.bottleneck(features, generator)
+        code: Code = bottleneck(features, generator)
         draw_prior = None
         if self.has_prior and generator is not None:
-            draw_prior = partial(self.draw_codes, generator=generator)
+            draw_prior = partial(self.prior_codes, networks, generator=generator)
         return Reconstruction(
             x,
             code,
-            self.decoder(code.sample, labels),
+            decoder(code.sample, labels),
             seen,
             hidden,
             labels,
@@ -274,7 +283,7 @@ class Autoencoder(CodeSampling):
         return {**metrics, "mse": error * self.medium.error_scale}
 
     def _evaluation_loss(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
-        record = self.reconstruction(x, self.evaluation_rng, corrupt=True, labels=labels)
+        record = self.reconstruction(x, self.evaluation_rng, corrupt=True, labels=labels, networks=self.networks)
         return self.loss(replace(record, images=END_OF_SCHEDULES))
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:

@@ -7,17 +7,15 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
-from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.checkpoint.samplers import described, rebuilt, weights_key
 from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule, Loader
 from lightning_gen.errors import InputError
-from lightning_gen.networks import Encoder
+from lightning_gen.modules.averaged_networks import AveragedNetworks, Networks
 from lightning_gen.records import Batch
 from lightning_gen.reflection import class_path
 from lightning_gen.samplers import LatentSampler
 from lightning_gen.training.classes import sampled_classes
-from lightning_gen.training.module import GenerativeModule
 
 BATCH = 512
 """Samples that are encoded or decoded at a time."""
@@ -25,7 +23,7 @@ BATCH = 512
 Kind = TypeVar("Kind", bound=LatentSampler)
 
 
-class CodeSampling(GenerativeModule, ABC):
+class CodeSampling(AveragedNetworks, ABC):
     """A module with an encoder, a bottleneck and a decoder that samples by decoding codes.
 
     Attributes:
@@ -34,9 +32,6 @@ class CodeSampling(GenerativeModule, ABC):
     """
 
     sample_options: ClassVar[frozenset[str]] = frozenset({"sampler"})
-
-    encoder: Encoder
-    bottleneck: Bottleneck
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,9 +95,13 @@ class CodeSampling(GenerativeModule, ABC):
                     "module.fit_sampler(sampler, data)"
                 )
             code = sampler.draw(n, generator).view(n, self.bottleneck.latent_dim, *self.encoder.map_size)
-            return self.bottleneck.quantize(code.to(self.device))
+            return self.networks.bottleneck.quantize(code.to(self.device))
         self.check_prior()
-        return self.bottleneck.sample_prior(n, generator, self.encoder.map_size).to(self.device)
+        return self.prior_codes(self.networks, n, generator)
+
+    def prior_codes(self, networks: Networks, n: int, generator: torch.Generator) -> Tensor:
+        """Draw codes ``(n, latent_dim, *map_size)`` from the prior of the bottleneck among networks."""
+        return networks.bottleneck.sample_prior(n, generator, networks.encoder.map_size).to(self.device)
 
     @property
     def sampled_from(self) -> str:
@@ -159,17 +158,17 @@ class CodeSampling(GenerativeModule, ABC):
 
     def code_key(self) -> str:
         """A key of the weights that codes come from."""
-        return weights_key(self.encoder, self.bottleneck)
+        return weights_key(self.networks.encoder, self.networks.bottleneck)
 
     @torch.no_grad()
     def codes_of(self, data: DataModule | Iterable[Any], generator: torch.Generator) -> Tensor:
         """Flat codes ``(n, width)`` of training samples, from the posterior in evaluation mode, on the CPU."""
-        codes = []
+        codes, (encoder, bottleneck, _) = [], self.networks
         with evaluating(self):
             for batch in batches_of(data):
                 x, labels = batch.to(self.device)
                 x = self.transform_input(x, generator)
-                codes.append(self.bottleneck(self.encoder(x, labels), generator).sample.flatten(1).float().cpu())
+                codes.append(bottleneck(encoder(x, labels), generator).sample.flatten(1).float().cpu())
         return torch.cat(codes)
 
     def progress(self) -> dict[str, Any]:

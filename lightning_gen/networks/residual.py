@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from lightning_gen.deprecation import accepts_former
+from lightning_gen.networks.attention import SelfAttention
 from lightning_gen.networks.conditioning import Concatenation
 from lightning_gen.networks.convolutional import group_norm
 from lightning_gen.networks.decoder import Decoder
@@ -21,9 +22,10 @@ from lightning_gen.upgrades import ARGUMENTS
 class ResidualEncoder(Encoder):
     """Strided convolutions with residual blocks of GroupNorm and SiLU between them.
 
-    The features are a vector, or, with `downsamplings`, a map whose positions depend on their neighbourhoods alone. It
-    then accepts other sizes too: sides may differ from those of `shape` by multiples of 2 to the power of
-    `downsamplings`. GroupNorm instead of BatchNorm: a code does not depend on the other images of the batch.
+    The features are a vector, or, with `downsamplings`, a map whose positions depend on their neighbourhoods alone, or
+    with `attention` on the whole sample. It then accepts other sizes too: sides may differ from those of `shape` by
+    multiples of 2 to the power of `downsamplings`. GroupNorm instead of BatchNorm: a code does not depend on the other
+    images of the batch.
 
     Args:
         shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
@@ -33,6 +35,7 @@ class ResidualEncoder(Encoder):
         downsamplings: How often the sides are halved, rounded up, to the map of features; None for a vector, computed
             from the smallest map.
         conditioning: How it is conditioned on the class; None for an unconditional encoder.
+        attention: Whether the residual blocks of the smallest map are followed by `SelfAttention`.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or a number is below 1.
@@ -52,18 +55,21 @@ class ResidualEncoder(Encoder):
         blocks: int = 1,
         downsamplings: int | None = None,
         conditioning: Concatenation | None = None,
+        attention: bool = False,
     ) -> None:
         super().__init__(shape, features, conditioning)
         require_positive(self, "blocks", blocks)
         self.width = width
         self.blocks = blocks
         self.downsamplings = downsamplings
+        self.attention = attention
         levels = levels_of(self, self.input_shape, width, downsamplings)
         self._map_size = levels.sizes[-1] if downsamplings else ()
         layers: list[nn.Module] = []
         for i in levels.levels:
             layers += normalized(levels.channels[i]) if i > 0 else []
             layers += [levels.down(i), *residual_blocks(levels.channels[i + 1], blocks, levels.layers)]
+        layers += [SelfAttention(levels.channels[-1], levels.layers)] if attention else []
         layers += normalized(levels.channels[-1])
         if downsamplings:
             layers.append(levels.layers.conv(levels.channels[-1], features, 1))
@@ -97,6 +103,7 @@ class ResidualDecoder(Decoder):
         downsamplings: Those of the encoder: how often the sides are halved to the map of codes; None for vectors.
         outputs: Channels of the output; None for those of a sample.
         conditioning: How it is conditioned on the class; None for an unconditional decoder.
+        attention: Whether the residual blocks of the smallest map are followed by `SelfAttention`.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or a number is below 1.
@@ -117,12 +124,14 @@ class ResidualDecoder(Decoder):
         downsamplings: int | None = None,
         outputs: int | None = None,
         conditioning: Concatenation | None = None,
+        attention: bool = False,
     ) -> None:
         super().__init__(shape, latent_dim, outputs, conditioning)
         require_positive(self, "blocks", blocks)
         self.width = width
         self.blocks = blocks
         self.downsamplings = downsamplings
+        self.attention = attention
         levels = levels_of(self, self.output_shape, width, downsamplings)
         self._map_size = levels.sizes[-1] if downsamplings else ()
         layers: list[nn.Module] = []
@@ -132,6 +141,8 @@ class ResidualDecoder(Decoder):
             layers += [nn.Linear(self.input_dim, prod(levels.top)), nn.Unflatten(1, levels.top)]
         for i in reversed(levels.levels):
             layers += residual_blocks(levels.channels[i + 1], blocks, levels.layers)
+            smallest = i + 1 == len(levels.levels)
+            layers += [SelfAttention(levels.channels[-1], levels.layers)] if attention and smallest else []
             layers += [*normalized(levels.channels[i + 1]), levels.up(i)]
         self.layers = nn.Sequential(*layers)
 

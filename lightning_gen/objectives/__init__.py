@@ -21,7 +21,7 @@ from lightning_gen.objectives.auxiliary import (
 from lightning_gen.objectives.bound import ImportanceWeightedBound, log_weights
 from lightning_gen.objectives.learned_scale import PixelScaleGaussianLikelihood, SharedScaleGaussianLikelihood
 from lightning_gen.objectives.logistic import LogisticMixtureLikelihood
-from lightning_gen.objectives.perceptual import LPIPS, Perceptual
+from lightning_gen.objectives.perceptual import LPIPS, Lite0Perceptual, Perceptual, PerceptualTerm
 from lightning_gen.objectives.reconstruction import (
     BernoulliLikelihood,
     GaussianLikelihood,
@@ -47,10 +47,12 @@ __all__ = [
     "LayerwiseFeatureMatching",
     "LeastSquares",
     "Likelihood",
+    "Lite0Perceptual",
     "LogisticMixtureLikelihood",
     "Minimax",
     "NonSaturating",
     "Perceptual",
+    "PerceptualTerm",
     "PixelScaleGaussianLikelihood",
     "RelativisticAverage",
     "RelativisticPaired",

@@ -1,6 +1,7 @@
 """Distances between images in the features of a frozen network."""
 
 import os
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,50 @@ from torchvision.models import vgg16
 
 from lightning_gen import private
 from lightning_gen.errors import InputError
-from lightning_gen.pretrained import Frozen
+from lightning_gen.pretrained import Frozen, Lite0
+from lightning_gen.pretrained import lite0 as lite0_images
 from lightning_gen.records import Reconstruction
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import Term, at_least_float32
 
 
-class Perceptual(Term):
+class PerceptualTerm(Term):
+    """The base of distances of the expected samples from x in the features of a frozen network.
+
+    A distance is a mean over positions, about as large for an image of any size, and likelihoods are sums over a
+    sample's numbers. So a weight that suits one size is too small for larger images, unless it is `per_value`: with it
+    the distance is multiplied by the number of a sample's values, C·H·W, and its balance with a likelihood depends
+    neither on the size nor on the channels. The code of latent diffusion adds the distance to the absolute error of
+    each value and sums: there the weight is 1 beside `LaplaceLikelihood`. So does that of VQGAN, with a mean in the
+    place of the sum.
+
+    Papers: High-Resolution Image Synthesis with Latent Diffusion Models, https://arxiv.org/abs/2112.10752; Taming
+    Transformers for High-Resolution Image Synthesis, https://arxiv.org/abs/2012.09841
+
+    Args:
+        weight: Factor of the term in the objective, or a schedule of it.
+        per_value: Whether the distance counts once for each value of a sample, and not once for each sample.
+    """
+
+    def __init__(self, weight: float | Schedule = 1.0, per_value: bool = False) -> None:
+        super().__init__(weight)
+        self.per_value = per_value
+
+    def forward(self, record: Reconstruction) -> Tensor:
+        """Return the mean distance over the batch, a scalar; gradients reach the decoder.
+
+        Raises:
+            InputError: The network cannot read the samples, or its weights are missing.
+        """
+        distance = self.distances(record.x, record.samples).mean()
+        return distance * record.x[0].numel() if self.per_value else distance
+
+    @abstractmethod
+    def distances(self, x: Tensor, samples: Tensor) -> Tensor:
+        """Return the distance of each of the samples ``(n, *shape)`` from x, ``(n,)``."""
+
+
+class Perceptual(PerceptualTerm):
     """The distance of the expected samples from x in the features of a frozen network.
 
     E[Σ over levels of the mean over positions of Σ over channels (f(x) - f(samples))²], where the features f of each
@@ -37,10 +75,11 @@ class Perceptual(Term):
     Args:
         network: Maps samples ``(n, *shape)`` to features ``(n, channels, ...)``, or to several such levels.
         weight: Factor of the term in the objective, or a schedule of it.
+        per_value: Whether the distance counts once for each value of a sample; see `PerceptualTerm`.
     """
 
-    def __init__(self, network: nn.Module, weight: float | Schedule = 1.0) -> None:
-        super().__init__(weight)
+    def __init__(self, network: nn.Module, weight: float | Schedule = 1.0, per_value: bool = False) -> None:
+        super().__init__(weight, per_value)
         self.network = network.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> "Perceptual":
@@ -49,16 +88,64 @@ class Perceptual(Term):
         self.network.eval()
         return self
 
-    def forward(self, record: Reconstruction) -> Tensor:
-        """Return the mean distance over the batch, a scalar; gradients reach the decoder."""
+    def distances(self, x: Tensor, samples: Tensor) -> Tensor:
+        """Return the distance of each of the samples ``(n, *shape)`` from x, ``(n,)``."""
         with torch.no_grad():
-            expected = levels(self.network(at_least_float32(record.x)))
-        given = levels(self.network(at_least_float32(record.samples)))
-        distances = [squared_distance(f, g).sum(1).mean(1) for f, g in zip(expected, given, strict=True)]
-        return torch.stack(distances).sum(0).mean()
+            expected = levels(self.network(at_least_float32(x)))
+        return summed_distances(expected, levels(self.network(at_least_float32(samples))))
 
 
-class LPIPS(Term):
+class Lite0Perceptual(PerceptualTerm):
+    """The perceptual distance in features of EfficientNet-Lite0, which was trained on ImageNet: no file is needed.
+
+    It is `Perceptual` over the four levels of `Lite0.maps`. The extra ``features`` installs the network with its
+    weights. They are read when the distance is first computed, and are in no checkpoint, optimizer or average. Images
+    are in [-1, 1], at least 32 x 32, grey or colour.
+
+    Unlike LPIPS it is not fitted to what people find similar, and its scale is its own: two photographs that have
+    nothing in common are 6 to 8 apart, of at most 16, and less than 1 in LPIPS. So a weight of LPIPS means here about a
+    tenth of it. Judge the reconstructions by features of another network too.
+
+    Papers: The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, https://arxiv.org/abs/1801.03924,
+    equation 1; EfficientNet, https://arxiv.org/abs/1905.11946
+
+    Args:
+        weights: File of the weights of `Lite0`; None for the file of its package.
+        weight: Factor of the term in the objective, or a schedule of it.
+        per_value: Whether the distance counts once for each value of a sample; see `PerceptualTerm`.
+    """
+
+    SMALLEST = 32
+
+    def __init__(
+        self,
+        weights: str | os.PathLike[str] | None = None,
+        weight: float | Schedule = 1.0,
+        per_value: bool = False,
+    ) -> None:
+        super().__init__(weight, per_value)
+        self.weights = weights
+        self._network = Frozen(partial(Lite0, weights))
+
+    def distances(self, x: Tensor, samples: Tensor) -> Tensor:
+        """Return the distance of each of the images ``(n, 1 or 3, h, w)`` from x, ``(n,)``.
+
+        Raises:
+            InputError: The samples are not images of at least 32 x 32, or a package is missing.
+        """
+        x, samples = (at_least_float32(lite0_images.colour(each)) for each in (x, samples))
+        if min(x.shape[2:]) < self.SMALLEST:
+            raise InputError(
+                f"Lite0Perceptual compares images of at least {self.SMALLEST} x {self.SMALLEST}, not of "
+                f"{x.shape[2]} x {x.shape[3]}: set --data.size to {self.SMALLEST} or more, or leave the term out"
+            )
+        network = self._network(x)
+        with torch.no_grad():
+            expected = network.maps(x)
+        return summed_distances(expected, network.maps(samples))
+
+
+class LPIPS(PerceptualTerm):
     """The perceptual distance in features of VGG16, with weights that were fitted to human judgements of similarity.
 
     It is `Perceptual` with a weighted sum over channels. Features are those after the ReLUs 1_2, 2_2, 3_3, 4_3 and 5_3;
@@ -75,6 +162,7 @@ class LPIPS(Term):
         vgg: File with the weights of torchvision's VGG16, such as vgg16-397923af.pth.
         linear: File with the five linear layers of LPIPS for VGG16; None for the file in torchmetrics.
         weight: Factor of the term in the objective, or a schedule of it.
+        per_value: Whether the distance counts once for each value of a sample; see `PerceptualTerm`.
     """
 
     def __init__(
@@ -82,28 +170,24 @@ class LPIPS(Term):
         vgg: str | os.PathLike[str],
         linear: str | os.PathLike[str] | None = None,
         weight: float | Schedule = 1.0,
+        per_value: bool = False,
     ) -> None:
-        super().__init__(weight)
+        super().__init__(weight, per_value)
         self.vgg = vgg
         self.linear = linear
         self._network = Frozen(partial(stored_features, vgg, linear))
 
-    def forward(self, record: Reconstruction) -> Tensor:
-        """Return the mean distance over the batch, a scalar; gradients reach the decoder.
+    def distances(self, x: Tensor, samples: Tensor) -> Tensor:
+        """Return the distance of each of the images ``(n, 1 or 3, h, w)`` from x, ``(n,)``.
 
         Raises:
             InputError: A file is missing or holds other weights, or the samples are not images that VGG16 can read.
         """
-        x, samples = colour(record.x), colour(record.samples)
+        x, samples = colour(x), colour(samples)
         network = self._network(x)
         with torch.no_grad():
             expected = network(x)
-        given = network(samples)
-        distances = [
-            (squared_distance(f, g) * weights).sum(1).mean(1)
-            for f, g, weights in zip(expected, given, network.weights, strict=True)
-        ]
-        return torch.stack(distances).sum(0).mean()
+        return summed_distances(expected, network(samples), network.weights)
 
 
 class VGGFeatures(nn.Module):
@@ -169,6 +253,25 @@ def stored_features(vgg: str | os.PathLike[str], linear: str | os.PathLike[str] 
 def levels(features: Any) -> Sequence[Tensor]:
     """The output of a network as a sequence of levels."""
     return [features] if isinstance(features, Tensor) else features
+
+
+def summed_distances(
+    expected: Sequence[Tensor], given: Sequence[Tensor], weights: Sequence[Tensor] | None = None
+) -> Tensor:
+    """Sum the distances of two lists of features ``(n, channels, ...)`` over the levels.
+
+    Args:
+        expected: The features of x.
+        given: The features of the samples.
+        weights: Weights of the channels of each level, ``(channels, 1)``; None for 1.
+
+    Returns:
+        The distance of each sample, ``(n,)``.
+    """
+    squares = [squared_distance(f, g) for f, g in zip(expected, given, strict=True)]
+    if weights is not None:
+        squares = [square * weight for square, weight in zip(squares, weights, strict=True)]
+    return torch.stack([square.sum(1).mean(1) for square in squares]).sum(0)
 
 
 def squared_distance(first: Tensor, second: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from lightning_gen.regularizers.latent import Capacity, KLDivergence
 from lightning_gen.regularizers.lecam import LeCam
 from lightning_gen.regularizers.path_length import PathLength
 from lightning_gen.regularizers.penalty import GeneratorPenalty, LazyPenalty, Penalty
-from lightning_gen.regularizers.quantization import CodebookDistance, Commitment
+from lightning_gen.regularizers.quantization import CodebookDistance, CodebookEntropy, Commitment
 from lightning_gen.regularizers.sparsity import ActivitySparsity, L1Sparsity
 from lightning_gen.regularizers.total_correlation import (
     DimensionwiseKL,
@@ -38,6 +38,7 @@ __all__ = [
     "ActivitySparsity",
     "Capacity",
     "CodebookDistance",
+    "CodebookEntropy",
     "Commitment",
     "Consistency",
     "Constraint",

@@ -1,4 +1,4 @@
-"""Exponential moving average of a generator's weights, in images."""
+"""Exponential moving average of the weights of networks, in images."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from lightning_gen import AutoencoderModule
+from lightning_gen import EMA, AutoencoderModule
 from lightning_gen.augmentations import Masking
 from lightning_gen.bench.reference_autoencoder import ReferenceAutoencoder
 from lightning_gen.bottlenecks import (
@@ -86,6 +86,8 @@ def test_what_is_not_written_by_hand_is_refused(autoencoder):
         autoencoder(variational=True, objective={"reconstruction": BernoulliLikelihood(), "kl": KLDivergence(1, True)}),
         autoencoder(objective={"reconstruction": GaussianLikelihood(), "other": GaussianLikelihood()}),
         autoencoder(bottleneck=TopKBottleneck(3, 1)),
+        autoencoder(bottleneck=VectorQuantizer(3, 8, normalized=True)),
+        autoencoder(ema=EMA()),
     ):
         with pytest.raises(NotImplementedError, match="reference loop"):
             ReferenceAutoencoder(module, iter(()), torch.Generator())

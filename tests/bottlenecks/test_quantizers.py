@@ -3,6 +3,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
+from sklearn.cluster import KMeans
 
 from lightning_gen.bottlenecks import (
     FiniteScalarQuantizer,
@@ -16,18 +17,23 @@ from lightning_gen.bottlenecks.vector_quantizer import CHECK_EVERY
 from lightning_gen.errors import InputError
 from lightning_gen.networks import ResidualDecoder, ResidualEncoder
 from lightning_gen.records import Reconstruction
-from lightning_gen.regularizers import Commitment
+from lightning_gen.regularizers import CodebookDistance, Commitment
 
 QUANTIZERS = (
-    (VectorQuantizer, {"latent_dim": 4, "codes": 16, "learning": MovingAverage(decay=0.9)}),
-    (VectorQuantizer, {"latent_dim": 4, "codes": 16, "learning": GradientDescent()}),
+    (VectorQuantizer, {"latent_dim": 4, "codes": 16, "learning": MovingAverage(decay=0.9), "normalized": False}),
+    (VectorQuantizer, {"latent_dim": 4, "codes": 16, "learning": GradientDescent(), "normalized": False}),
     (ResidualQuantizer, {"latent_dim": 4, "codes": 16, "depth": 3, "learning": MovingAverage(decay=0.9)}),
     (ResidualQuantizer, {"latent_dim": 4, "codes": 16, "depth": 3, "learning": GradientDescent()}),
     (FiniteScalarQuantizer, {"levels": (8, 5, 3, 2)}),
+    (VectorQuantizer, {"latent_dim": 4, "codes": 16, "learning": MovingAverage(decay=0.9), "normalized": True}),
+    (VectorQuantizer, {"latent_dim": 4, "codes": 16, "learning": GradientDescent(), "normalized": True}),
 )
 IDS = [f"{cls.__name__}-{index}" for index, (cls, _) in enumerate(QUANTIZERS)]
 every_quantizer = pytest.mark.parametrize(("cls", "arguments"), QUANTIZERS, ids=IDS)
-every_codebook = pytest.mark.parametrize(("cls", "arguments"), QUANTIZERS[:4], ids=IDS[:4])
+every_codebook = pytest.mark.parametrize(
+    ("cls", "arguments"), [*QUANTIZERS[:4], *QUANTIZERS[5:]], ids=[*IDS[:4], *IDS[5:]]
+)
+normalized = pytest.mark.parametrize(("cls", "arguments"), QUANTIZERS[5:], ids=IDS[5:])
 
 
 def source(seed=0):
@@ -76,7 +82,11 @@ def test_a_code_lies_in_memory_as_the_features_do(cls, arguments):
 def test_the_gradient_goes_straight_through(cls, arguments):
     quantizer, x, weight = built(cls, arguments), torch.randn(5, 4).requires_grad_(), torch.randn(5, 4)
     (quantizer(x).sample * weight).sum().backward()
-    assert torch.equal(x.grad, weight)
+    if quantizer.normalized:  # to the direction of the features, not to their norm
+        (expected,) = torch.autograd.grad((x / x.norm(dim=1, keepdim=True) * weight).sum(), x)
+        torch.testing.assert_close(x.grad, expected)
+    else:
+        assert torch.equal(x.grad, weight)
     assert all(parameter.grad is None for parameter in quantizer.parameters())
 
 
@@ -112,7 +122,7 @@ def test_a_state_from_before_the_start_is_started_anew(cls, arguments):
         x = 100 + torch.randn(64, 4, generator=source(3))
         quantizer.update_codebook(quantizer(x).detached(), source(5), lambda x: x)
     assert all(torch.equal(value, ours.state_dict()[name]) for name, value in fresh.state_dict().items())
-    assert ours.quantize(x).mean() > 90
+    assert ours.quantize(x).mean() > (0.4 if ours.normalized else 90)
 
 
 @every_codebook
@@ -196,7 +206,7 @@ def test_there_is_no_prior(cls, arguments):
         quantizer.sample_prior(3, source())
 
 
-@pytest.mark.parametrize(("cls", "arguments"), [QUANTIZERS[index] for index in (0, 1, 4)])
+@pytest.mark.parametrize(("cls", "arguments"), [QUANTIZERS[index] for index in (0, 1, 4, 5, 6)])
 def test_snapping_is_a_projection_onto_the_codes(cls, arguments):
     quantizer = built(cls, arguments)
     codes = quantizer(torch.randn(64, 4, 3, 2)).sample.detach()
@@ -295,6 +305,60 @@ def test_numbers_that_cannot_work_are_refused(build, sentence):
 
 def test_the_base_is_only_a_contract():
     assert inspect.isabstract(Quantizer)
+
+
+# normalized codes ---------------------------------------------------------------------------------------------
+
+
+@normalized
+def test_normalized_codes_are_those_of_the_largest_cosine(cls, arguments):
+    """As in LlamaGen's quantizer: both are divided by their norms, then the nearest is taken."""
+    quantizer, x = built(cls, arguments), 3 * torch.randn(50, 4)
+    codes = quantizer.codebooks[0].vectors.detach()
+    cosines = torch.nn.functional.cosine_similarity(x[:, None], codes[None], dim=2)
+    code = quantizer(x)
+    assert torch.equal(code.quantizations[0].indices, cosines.argmax(1))
+    torch.testing.assert_close(code.sample, codes[cosines.argmax(1)] / codes[cosines.argmax(1)].norm(dim=1)[:, None])
+    torch.testing.assert_close(quantizer(0.01 * x).sample, code.sample)
+
+
+@normalized
+def test_normalized_codes_have_norm_1_from_the_first_to_the_last_batch(cls, arguments):
+    quantizer = cls(**arguments)
+    for step in range(30):
+        x = 5 * torch.randn(64, 4, generator=source(step))
+        code = quantizer(x)
+        torch.testing.assert_close(code.sample.norm(dim=1), torch.ones(64))
+        quantizer.update_codebook(code.detached(), source(step), lambda x: x)
+    assert quantizer.started
+
+
+@normalized
+def test_a_normalized_codebook_starts_about_as_well_as_it_can(cls, arguments):
+    """Beside k-means of scikit-learn, whose means are divided by their norms."""
+    quantizer, x = cls(**arguments), torch.randn(2000, 4, generator=source(2))
+    directions = x / x.norm(dim=1, keepdim=True)
+    quantizer.update_codebook(quantizer(x).detached(), source(), lambda x: x)
+    ours = (directions - quantizer(x).sample).square().sum()
+    means = torch.from_numpy(KMeans(16, n_init=3, random_state=0).fit(directions.numpy()).cluster_centers_)
+    theirs = torch.cdist(directions, means / means.norm(dim=1, keepdim=True)).min(1).values.square().sum()
+    assert ours < 1.1 * theirs
+
+
+@normalized
+def test_the_terms_of_a_codebook_compare_directions(cls, arguments):
+    quantizer, x = built(cls, arguments), 7 * torch.randn(20, 4)
+    code = quantizer(x)
+    expected = (2 - 2 * torch.nn.functional.cosine_similarity(x, code.sample, dim=1)).mean()
+    torch.testing.assert_close(Commitment()(Reconstruction(x, code, x)), expected)
+
+
+def test_a_normalized_codebook_that_learns_by_gradient_learns_directions():
+    quantizer, x = built(*QUANTIZERS[6]), torch.randn(20, 4)
+    vectors = quantizer.codebooks[0].vectors
+    (gradient,) = torch.autograd.grad(CodebookDistance()(Reconstruction(x, quantizer(x), x)), vectors)
+    assert gradient.abs().max() > 1e-3
+    torch.testing.assert_close((gradient * vectors).sum(1), torch.zeros(16), rtol=0, atol=1e-6)
 
 
 # finite scalar quantization -----------------------------------------------------------------------------------

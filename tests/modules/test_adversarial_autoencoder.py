@@ -284,6 +284,50 @@ def test_the_discriminator_is_neither_run_nor_charged_before_its_start(make, tra
 
 
 @every_module
+def test_nothing_is_charged_for_a_discriminator_that_only_trains(make, trainer):
+    module, terms = make(discriminator_start_images=16, adversarial_start_images=64), []
+    before = copy.deepcopy(module.discriminator.state_dict())
+    loss = module.autoencoder_loss
+    module.autoencoder_loss = lambda part: terms.append(found := loss(part)) or found
+    trainer(max_epochs=1).fit(module, loader(64))
+    assert module.updates == {"autoencoder": 4, "discriminator": 3}
+    assert any(not torch.equal(now, before[name]) for name, now in module.discriminator.state_dict().items())
+    for found in terms:
+        assert set(found.terms) == {*module.terms, "loss"}
+        assert torch.equal(found.total, found.terms["loss"])
+    trainer(max_epochs=1).fit(module, loader(64))
+    assert ["adversarial" in found.terms for found in terms] == [False] * 4 + [True] * 4
+
+
+def test_a_discriminator_that_only_trains_moves_no_bit_of_the_autoencoder(trainer):
+    ours = vq_gan(discriminator_start_images=16, adversarial_start_images=10**6)
+    alone = vq_gan(discriminator_start_images=10**6)
+    alone.load_state_dict(ours.state_dict())
+    for module in (ours, alone):
+        trainer(max_epochs=1).fit(module, loader(64))
+    for name in ("encoder", "decoder"):
+        states = [getattr(module, name).state_dict() for module in (ours, alone)]
+        torch.testing.assert_close(*states, rtol=0, atol=0)
+
+
+def test_without_a_start_of_its_own_the_adversarial_loss_starts_with_the_discriminator(trainer):
+    ours, theirs = (
+        vq_gan(discriminator_start_images=16),
+        vq_gan(discriminator_start_images=16, adversarial_start_images=16),
+    )
+    theirs.load_state_dict(ours.state_dict())
+    for module in (ours, theirs):
+        trainer(max_epochs=1).fit(module, loader(64))
+    torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("start", [0, 39, float("nan")])
+def test_an_adversarial_start_before_the_discriminators_is_refused(start):
+    with pytest.raises(InputError, match=r"is before discriminator_start_images 40, .*: give at least 40, or leave it"):
+        vq_gan(discriminator_start_images=40, adversarial_start_images=start)
+
+
+@every_module
 def test_before_the_start_it_trains_as_an_autoencoder_alone(make, trainer):
     module = make(discriminator_start_images=10**6)
     alone = AutoencoderModule(
@@ -348,7 +392,7 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole_from_one_pass_each(make
     table = torch.randn(16, 3)
     for module in modules:
         rows = itertools.cycle(table)  # the same draws, however many are asked for at a time
-        module.draw_codes = lambda n, generator=None, rows=rows: torch.stack(list(itertools.islice(rows, n)))
+        module.prior_codes = lambda _, n, generator, rows=rows: torch.stack(list(itertools.islice(rows, n)))
         trainer(max_epochs=1).fit(module, loader())
     torch.testing.assert_close(modules[0].state_dict(), modules[1].state_dict(), rtol=1e-4, atol=1e-6)
     assert calls == [4] * 8

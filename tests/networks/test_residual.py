@@ -1,8 +1,11 @@
 import pytest
 import torch
+from torch import nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks import Concatenation, ResidualDecoder, ResidualEncoder
+from lightning_gen.networks.attention import SelfAttention
+from lightning_gen.networks.layers import LAYERS
 
 SHAPES = ((1, 8, 8), (3, 9, 9), (1, 28, 28), (5, 17, 30), (3, 32, 32), (1, 9, 40))
 
@@ -99,3 +102,45 @@ def test_downsamplings_may_still_be_given_and_read_by_their_name_of_version_0_1(
     with pytest.warns(DeprecationWarning, match="halvings is downsamplings now"):
         assert network.halvings == network.downsamplings == 2
     assert network.map_size == (4, 4)
+
+
+# attention -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sides", [(5,), (4, 3), (2, 3, 2)])
+def test_attention_is_that_of_torch_with_one_head(sides):
+    ours, theirs = SelfAttention(6, LAYERS[len(sides)]), nn.MultiheadAttention(6, 1, batch_first=True)
+    nn.init.normal_(ours.last.weight)
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(ours.queries_keys_values.weight.flatten(1))
+        theirs.in_proj_bias.copy_(ours.queries_keys_values.bias)
+        theirs.out_proj.weight.copy_(ours.last.weight.flatten(1))
+        theirs.out_proj.bias.copy_(ours.last.bias)
+    x = torch.randn(2, 6, *sides)
+    sequence = ours.norm(x).flatten(2).mT
+    expected = x + theirs(sequence, sequence, sequence)[0].mT.reshape(x.shape)
+    torch.testing.assert_close(ours(x), expected)
+
+
+@pytest.mark.parametrize("downsamplings", [None, 2])
+def test_attention_follows_the_blocks_of_the_smallest_map_and_starts_as_the_identity(downsamplings):
+    options = {"width": 8, "blocks": 2, "downsamplings": downsamplings, "attention": True}
+    for network, before in (
+        (ResidualEncoder((1, 16, 16), 4, **options), "ResidualBlock"),
+        (ResidualDecoder((1, 16, 16), 4, **options), "ResidualBlock"),
+    ):
+        (place,) = (i for i, part in enumerate(network.layers) if isinstance(part, SelfAttention))
+        assert type(network.layers[place - 1]).__name__ == before
+        x = torch.randn(2, network.layers[place].norm.num_channels, 4, 4)
+        shift = network.layers[place].last.bias.view(1, -1, 1, 1)
+        torch.testing.assert_close(network.layers[place](x) - x, shift.expand_as(x))
+        widest = max(part.num_channels for part in network.modules() if isinstance(part, nn.GroupNorm))
+        assert network.layers[place].norm.num_channels == widest
+
+
+def test_with_attention_other_sizes_are_accepted_as_well():
+    encoder = ResidualEncoder((1, 16, 16), 4, width=8, downsamplings=2, attention=True)
+    decoder = ResidualDecoder((1, 16, 16), 4, width=8, downsamplings=2, attention=True)
+    code = encoder(torch.randn(1, 1, 24, 20))
+    assert code.shape == (1, 4, 6, 5)
+    assert decoder(code).shape == (1, 1, 24, 20)

@@ -1,5 +1,6 @@
 import copy
 import inspect
+import sys
 
 import pytest
 import torch
@@ -9,7 +10,15 @@ from torchmetrics.functional.image.lpips import _LPIPS
 from lightning_gen import AutoencoderModule
 from lightning_gen.data import Digits
 from lightning_gen.errors import InputError
-from lightning_gen.objectives import LPIPS, BernoulliLikelihood, Perceptual
+from lightning_gen.objectives import (
+    LPIPS,
+    BernoulliLikelihood,
+    GaussianLikelihood,
+    LaplaceLikelihood,
+    Lite0Perceptual,
+    Perceptual,
+)
+from lightning_gen.pretrained import Lite0
 from lightning_gen.private import LPIPS_VGG16
 from lightning_gen.records import Code, Reconstruction
 
@@ -133,6 +142,105 @@ def test_a_network_without_a_class_of_its_own_is_asked_for_again(autoencoder, tr
     assert torch.equal(loaded.terms["perceptual"](record(x, output)), module.terms["perceptual"](record(x, output)))
 
 
+# one balance at every size -------------------------------------------------------------------------------------------
+
+
+def enlarged(x, times):
+    """The same picture, each pixel as a square of pixels."""
+    return x.repeat_interleave(times, 2).repeat_interleave(times, 3)
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_per_value_the_balance_with_a_likelihood_is_that_of_any_size(times):
+    """Features of single positions are as far apart in an enlarged picture; the pixels' sum grows with their number."""
+    x, output = pictures(channels=3)
+    small, large = record(x, output), record(enlarged(x, times), enlarged(output, times))
+    term, plain = Perceptual(nn.Identity(), per_value=True), Perceptual(nn.Identity())
+    pixels = GaussianLikelihood()
+    nothing = record(x, x), record(enlarged(x, times), enlarged(x, times))  # the constant of the density
+    errors = [pixels(each) - pixels(none) for each, none in zip((small, large), nothing, strict=True)]
+    torch.testing.assert_close(term(large) / errors[1], term(small) / errors[0])
+    torch.testing.assert_close(plain(large) / errors[1], plain(small) / errors[0] / times**2)
+
+
+def test_per_value_it_is_the_sum_over_values_of_latent_diffusion():
+    """``rec_loss = |x - y| + weight * p_loss``, of each value, then summed over a sample: contperceptual.py."""
+    x, output = pictures(channels=3)
+    network = Features().eval()
+    network.first[0] = nn.Conv2d(3, 3, 3)
+    distance = Perceptual(network).distances(x, output)
+    by_hand = ((x - output).abs() + 0.7 * distance.view(-1, 1, 1, 1)).sum() / len(x)
+    found = (x - output).abs().sum() / len(x) + 0.7 * Perceptual(network, per_value=True)(record(x, output))
+    torch.testing.assert_close(found, by_hand)
+
+
+# EfficientNet-Lite0 --------------------------------------------------------------------------------------------------
+
+
+class Maps(nn.Module):
+    """Lite0's levels as the output of a module."""
+
+    def __init__(self):
+        super().__init__()
+        pytest.importorskip("timm")
+        self.lite0 = Lite0()
+
+    def forward(self, x):
+        return self.lite0.maps(x.expand(-1, 3, -1, -1))
+
+
+@pytest.fixture(scope="module")
+def maps():
+    return Maps()
+
+
+@pytest.mark.parametrize(("channels", "size"), [(3, 32), (1, 40)])
+def test_the_distance_of_lite0_is_that_of_any_network_over_its_maps(maps, channels, size):
+    given = record(*pictures(channels=channels, size=size))
+    torch.testing.assert_close(Lite0Perceptual()(given), Perceptual(maps)(given))
+    values = channels * size**2
+    torch.testing.assert_close(Lite0Perceptual(per_value=True)(given), values * Perceptual(maps)(given))
+
+
+def test_lite0_is_in_no_list_and_passes_gradients(maps):
+    term, (x, output) = Lite0Perceptual(), pictures(channels=3, size=32)
+    output.requires_grad_()
+    state = torch.get_rng_state()
+    with torch.inference_mode():
+        before = term(record(x, output))
+    value = term.train()(record(x, output))
+    assert torch.equal(value, before)
+    assert torch.equal(torch.get_rng_state(), state), "random numbers were drawn"
+    assert torch.autograd.grad(value, output)[0].abs().sum() > 0
+    assert not [*term.parameters(), *term.state_dict()]
+    assert term(record(x.double(), output.double())).dtype == torch.float64
+
+
+def test_the_balance_of_lite0_is_alike_at_two_sizes(maps):
+    """Of a photograph and itself with less contrast; features of other scales differ, so that it is not equal."""
+    data = pytest.importorskip("skimage.data")
+    photograph = torch.from_numpy(data.astronaut()).permute(2, 0, 1)[None] / 127.5 - 1
+    small = nn.functional.interpolate(photograph, (64, 64), mode="area")
+    term, pixels, ratios = Lite0Perceptual(per_value=True), LaplaceLikelihood(), []
+    for times in (1, 2, 4):
+        x, output = enlarged(small, times), enlarged(0.8 * small, times)
+        ratios.append(term(record(x, output)) / (pixels(record(x, output)) - pixels(record(x, x))))
+    assert max(ratios) / min(ratios) < 1.25, "16 times as many pixels"
+
+
+def test_pictures_that_lite0_cannot_compare(maps):
+    with pytest.raises(InputError, match=r"at least 32 x 32, not of 31 x 32: set --data\.size to 32"):
+        Lite0Perceptual()(record(torch.zeros(2, 3, 31, 32), torch.zeros(2, 3, 31, 32)))
+    with pytest.raises(InputError, match="reads grey and colour images"):
+        Lite0Perceptual()(record(torch.zeros(2, 2, 32, 32), torch.zeros(2, 2, 32, 32)))
+
+
+def test_lite0_without_its_packages(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm.models", None)
+    with pytest.raises(InputError, match=r"pip install 'lightning_gen\[features\]'"):
+        Lite0Perceptual()(record(*pictures(size=32)))
+
+
 # LPIPS --------------------------------------------------------------------------------------------------------------
 
 
@@ -222,9 +330,14 @@ def test_pictures_that_vgg_cannot_read(vgg, shape):
 
 
 @pytest.mark.parametrize(
-    ("cls", "arguments"), [(Perceptual, {"network": nn.Flatten()}), (LPIPS, {"vgg": "a.pth", "linear": "b.pth"})]
+    ("cls", "arguments"),
+    [
+        (Perceptual, {"network": nn.Flatten()}),
+        (Lite0Perceptual, {"weights": "a.pth"}),
+        (LPIPS, {"vgg": "a.pth", "linear": "b.pth"}),
+    ],
 )
 def test_constructor_arguments_are_attributes(cls, arguments):
-    values = {**arguments, "weight": 0.3}
+    values = {**arguments, "weight": 0.3, "per_value": True}
     assert set(inspect.signature(cls).parameters) == set(values)
     assert {name: getattr(cls(**values), name) for name in values} == values
