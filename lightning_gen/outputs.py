@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from lightning_gen.errors import InputError
 from lightning_gen.files import replacing, require_replaceable
-from lightning_gen.system import FULL, REFUSALS
+from lightning_gen.system import may_be_full
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def writing(target: Path, lasting: bool = True) -> Iterator[BinaryIO]:
         with replacing(target, lasting) as file:
             yield file
     except OSError as error:
-        full = error.errno is None or REFUSALS.get(error.errno) is FULL  # numpy gives no number
+        room = "free some disk space or " if may_be_full(error) else ""
         raise InputError(
-            f"{target} could not be written ({error.strerror or error}): {'free some disk space or ' if full else ''}"
-            "give another place; an older file is intact"
+            f"{target} could not be written ({error.strerror or error}): {room}give another place; an older file is "
+            "intact"
         ) from error

@@ -10,8 +10,10 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     """A path with ``~`` replaced by the home folder.
 
     Raises:
-        InputError: There is no home folder, or no path can have these characters.
+        InputError: It is empty, there is no home folder, or no path can have these characters.
     """
+    if not os.fspath(path):
+        raise InputError("a path is empty: give one, or leave out the option that it belongs to")
     if "\0" in os.fspath(path):
         raise InputError(f"{path} holds a character that no path can have: give another path")
     try:

@@ -68,6 +68,12 @@ OTHERS = Refusal("cannot be read or written", "give another path")
 """The refusal of a path with another number."""
 
 
+def may_be_full(error: Exception) -> bool:
+    """Whether a file could not be written because the disk may be full; libraries say so without a number."""
+    number = getattr(error, "errno", None)
+    return number is None or REFUSALS.get(number) is FULL
+
+
 def explanation(error: OSError, remedy: str | None = None) -> str | None:
     """Why the system refused something, in one sentence with the remedy.
 

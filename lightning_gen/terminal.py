@@ -5,6 +5,8 @@ import io
 import os
 import sys
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any, TextIO
 
 
@@ -66,7 +68,20 @@ def outliving(stream: TextIO | None) -> TextIO:
 
 
 def prepare() -> None:
-    """Replace this process's streams by `outliving` ones, and make warnings `printable`."""
+    """Replace this process's streams by `outliving` ones, and print warnings by `warning_line`."""
     sys.stdout, sys.stderr = outliving(sys.stdout), outliving(sys.stderr)
-    warn = warnings.formatwarning
-    warnings.formatwarning = lambda *args, **options: printable(warn(*args, **options))
+    warnings.formatwarning = partial(warning_line, warnings.formatwarning)
+
+
+def warning_line(usual: Callable[..., str], message: Warning | str, category: Any, file: str, *place: Any) -> str:
+    """A warning as it is printed, `printable`: one of this package without its place, which says nothing to users.
+
+    Args:
+        usual: How those of others are printed.
+        message: The warning.
+        category: Its class.
+        file: The file that it is from.
+        place: The line in the file, and its text.
+    """
+    own = file.startswith(os.path.dirname(__file__))
+    return printable(f"warning: {message}\n" if own else usual(message, category, file, *place))

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -42,9 +43,22 @@ def test_a_place_without_a_folder_is_refused_at_once(tmp_path):
     for parent in ("file", "nowhere"):
         with pytest.raises(InputError, match=f"{parent} is no folder, and .*a.json cannot be written into it"):
             check_place(tmp_path / parent / "deep" / "a.json", REPORT)
+    with pytest.raises(
+        InputError, match=r"^/dev/null is no folder, and /dev/null/x\.png cannot be written into it: give"
+    ):
+        check_place(Path("/dev/null/x.png"), PNG)
     os.mkfifo(tmp_path / "pipe.json")
     with pytest.raises(InputError, match="is a device or a pipe"):
         check_place(tmp_path / "pipe.json", REPORT)
+
+
+@pytest.mark.parametrize("place", ["x.png", "new/folder/x.png"])
+def test_a_folder_that_may_not_be_written_to_is_refused_at_once(tmp_path, monkeypatch, place):
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    with pytest.raises(
+        InputError, match=f"you may not write into {tmp_path}: give another place than {tmp_path}/{place}"
+    ):
+        check_place(tmp_path / place, PNG)
 
 
 def test_a_full_disk_is_said_and_leaves_the_older_file(tmp_path):

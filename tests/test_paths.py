@@ -44,5 +44,12 @@ def test_a_name_stays_in_the_folder_of_all_runs(name):
         paths.run_name(name)
 
 
+@pytest.mark.parametrize("read", [paths.local, paths.written, paths.expanded])
+def test_an_empty_path_is_not_the_current_folder(read):
+    """It comes from a variable of the shell that is not set."""
+    with pytest.raises(InputError, match="a path is empty: give one, or leave out the option that it belongs to"):
+        read("")
+
+
 def test_names_may_have_folders():
     assert paths.run_name("vae/first") == "vae/first"

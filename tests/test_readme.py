@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from lightning_gen.data.decoder import EXTENSIONS
+
 HERE = Path(__file__).parents[1]
 PAGES = [
     HERE / page
@@ -45,6 +47,12 @@ def test_the_line_that_tests_is_the_only_one_of_its_kind():
     """`.ci/run` runs it."""
     lines = [line for line in PAGES[0].read_text().splitlines() if "pip install -e '.[test]'" in line]
     assert lines == [".venv/bin/pip install -e '.[test]' && .venv/bin/pytest -n auto"]
+
+
+def test_the_first_page_names_the_formats_that_are_read():
+    (said,) = re.findall(r"A folder holds ([^:]*):", PAGES[0].read_text())
+    words = said.replace("JPEG 2000", "JPEG2000").upper()
+    assert [kind for kind in EXTENSIONS if kind not in words] == ["PPM"], "which hardly anybody has"
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from torch import nn
 
 from lightning_gen import GANModule
 from lightning_gen.checkpoint import Undescribable, describe
+from lightning_gen.data import Digits
 from lightning_gen.networks import DenseDiscriminator, Generator
 from lightning_gen.objectives import Hinge, NonSaturating
 from lightning_gen.recording import Recorded, built, recorded
@@ -98,6 +99,32 @@ def test_a_module_with_arguments_of_its_own_is_rebuilt(trainer, tmp_path):
     assert (loaded.hparams.width, loaded.hparams.learning_rate) == (6, 0.5)
     state = loaded.state_dict()
     assert all(torch.equal(tensor, state[name]) for name, tensor in module.state_dict().items())
+
+
+class Renamed(GANModule):
+    """Keeps no argument, and does not know of ``save_hyperparameters``."""
+
+    def __init__(self, depth, width=4):
+        super().__init__(Careless(SHAPE, width=width), DenseDiscriminator(SHAPE, widths=(width,)), NonSaturating())
+
+
+class RenamedDigits(Digits):
+    """Likewise, of data."""
+
+    def __init__(self, side, share=0.5):
+        super().__init__(size=2 * side, val_fraction=share / 5)
+
+
+def test_a_module_and_data_that_keep_no_argument_are_rebuilt(trainer, tmp_path):
+    run = trainer(max_steps=1)
+    module = Renamed(3, width=6)
+    run.fit(module, torch.utils.data.DataLoader(torch.rand(16, 4), batch_size=8))
+    run.save_checkpoint(tmp_path / "own.ckpt")
+    loaded = Renamed.load_from_checkpoint(tmp_path / "own.ckpt")
+    assert describe(loaded) == describe(module)
+    assert loaded.generator.width == 12
+    assert dict(RenamedDigits(4, 0.25).hparams)["side"] == 4
+    assert describe(RenamedDigits(4, 0.25))["init_args"] == {"side": 4, "share": 0.25}
 
 
 def test_an_objective_of_ones_own(tmp_path):

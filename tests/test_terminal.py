@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 
-from lightning_gen.terminal import printable, say
+from lightning_gen import terminal
+from lightning_gen.terminal import printable, say, warning_line
 
 PRINTS = """
 import sys, warnings
@@ -32,6 +34,15 @@ def test_what_a_terminal_would_obey_is_written_out(capsys):
 def test_what_can_be_read_is_left_alone():
     text = "Fréchet distance ≤ 3 µm, 数字\n  runs/dcgan  100 %"
     assert printable(text) == text
+
+
+def test_a_warning_of_this_package_is_its_sentence_alone():
+    usual, text = warnings.formatwarning, "left out \x1b[2J.png"
+    own = warning_line(usual, text, UserWarning, terminal.__file__, 3)
+    assert own == "warning: left out \\x1b[2J.png\n"
+    others = warning_line(usual, text, UserWarning, os.__file__, 3)
+    assert os.__file__ in others
+    assert "left out \\x1b[2J.png" in others
 
 
 def run(tmp_path, **options):

@@ -21,6 +21,8 @@ from lightning_gen.training.module import GenerativeModule
 
 REFRESH_SECONDS = 0.5
 LINE_SECONDS = 10.0
+ONE = {"images": "image", "batches": "batch"}
+"""The words for one of what is counted."""
 
 
 class HostCopy:
@@ -188,7 +190,7 @@ class ImageProgress(ProgressBar):
             self._bar.update(self._task, completed=done, total=total)
         else:
             of = f" of {total:,}" if total is not None else ""
-            say(f"{done:,}{of} {unit}  {text}".rstrip(), sys.stderr)
+            say(f"{done:,}{of} {unit if done != 1 or of else ONE[unit]}  {text}".rstrip(), sys.stderr)
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -28,8 +28,8 @@ from lightning_gen.terminal import say
 
 CONFIG = "config.yaml"
 """File name of a run's configuration in its folder."""
-
-
+VALIDATION = "val/"
+"""The beginning of the names of metrics that validation logs."""
 UNSET = "none"
 """The value of a setting that is not set. TensorBoard compares only values, so each run writes all of its settings."""
 OF_THE_FOLDER = ("name", "runs_dir", "ckpt_path", "model", "data")
@@ -195,6 +195,18 @@ class Report(Callback):
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._start = (0.0, 0)
+
+    def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print what callbacks wait for in vain so far; that it never comes is known after the first validation."""
+        logged = {name for name in trainer.callback_metrics if name.startswith(VALIDATION)}
+        for callback in trainer.callbacks if trainer.is_global_zero else ():  # type: ignore[attr-defined]
+            monitor = getattr(callback, "monitor", None) or ""
+            if monitor.startswith(VALIDATION) and monitor not in logged:
+                say(
+                    f"{type(callback).__name__} waits for '{monitor}', which the first batches of validation did not "
+                    f"log: they logged {', '.join(sorted(logged)) or 'nothing'}",
+                    sys.stderr,
+                )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the networks, the data and the device."""

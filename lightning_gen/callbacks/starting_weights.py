@@ -47,7 +47,8 @@ class StartingWeights(Callback):
             raise InputError(
                 f"--init_from {self.path} has no weights of this {type(pl_module).__name__}: its names begin with "
                 f"{', '.join(dict.fromkeys(name.split('.')[0] for name in weights))}, those of the model with "
-                f"{', '.join(dict.fromkeys(name.split('.')[0] for name in pl_module.state_dict()))}"
+                f"{', '.join(dict.fromkeys(name.split('.')[0] for name in pl_module.state_dict()))}: give weights of "
+                "such a model"
             )
         pl_module.load_state_dict(found.taken, strict=False)
         lists = {"missing there": found.missing, "of another shape": found.other_shapes, "left over": found.left}

@@ -19,7 +19,7 @@ from lightning_gen.checkpoint.rebuilding import rebuild
 from lightning_gen.contents import PICKLE, ZIP, content_of, start_of
 from lightning_gen.errors import InputError
 from lightning_gen.networks.layers import MEMORY_FORMATS, set_memory_format
-from lightning_gen.system import explaining, shortened
+from lightning_gen.system import explaining, may_be_full, shortened
 from lightning_gen.upgrades import upgraded, upgraded_checkpoint
 
 FOLDER, LAST = "checkpoints", "last.ckpt"
@@ -260,9 +260,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 check_archive(file.name)
         except (OSError, RuntimeError, Damaged) as error:
             # torch's zip writer reports a full disk as a RuntimeError
+            remedy = "free some disk space" if may_be_full(error) else "allow it"
             raise InputError(
-                f"the checkpoint {path} could not be written ({error}): free some disk space or choose another "
-                "folder with --runs_dir; earlier checkpoints are intact"
+                f"the checkpoint {path} could not be written ({getattr(error, 'strerror', None) or error}): {remedy} "
+                "or choose another folder, with --runs_dir or as dirpath of a ModelCheckpoint; earlier checkpoints are "
+                "intact"
             ) from error
 
     def load_checkpoint(self, path: str | Path, *args: Any, **options: Any) -> dict[str, Any]:

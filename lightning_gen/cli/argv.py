@@ -121,7 +121,7 @@ class CommandLine:
         """
         given = self.option("ckpt_path")
         if not self.resumes:
-            return checkpoints.located(paths.local(given)) if given else None
+            return None if given is None else checkpoints.located(paths.local(given))
         last = self.folder / "checkpoints" / "last.ckpt"
         if last.exists() or self.command != "fit":
             return last

@@ -1,8 +1,11 @@
 """Settings of a run that recipes change when it is resumed, which a user who names the recipe again may not intend."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+from lightning_gen.cli.part_help import written
 
 NAMED = 4
 """Number of changes that are listed."""
@@ -24,7 +27,7 @@ class Change:
 
     def __str__(self) -> str:
         """``data ImageFolder -> Digits``."""
-        return f"{self.name} {self.before} -> {self.now}"
+        return f"{self.name} {written(self.before)} -> {written(self.now)}"
 
 
 def changes(described: Mapping[str, Any], recipe: Mapping[str, Any], place: str) -> Iterator[Change]:
@@ -39,14 +42,26 @@ def changes(described: Mapping[str, Any], recipe: Mapping[str, Any], place: str)
     if now is not None and now != before:
         yield Change(place, before, now)
         return
-    arguments = described.get("init_args") or {}
-    for name, value in (recipe.get("init_args") or {}).items():
-        had = arguments.get(name)
-        if isinstance(had, Mapping) and "class_path" in had:
-            given = value if isinstance(value, Mapping) else {"class_path": value}
-            yield from changes(had, given, f"{place}.{name}")
-        elif name in arguments and isinstance(had, (int, float, str, list, tuple)) and plain(had) != plain(value):
-            yield Change(f"{place}.{name}", had, value)
+    yield from changed_arguments(described.get("init_args") or {}, recipe.get("init_args") or {}, place)
+
+
+def changed_arguments(arguments: Mapping[str, Any], given: Mapping[str, Any], place: str) -> Iterator[Change]:
+    """The arguments of a part, or the parts of several by their names, that a recipe changes.
+
+    Args:
+        arguments: What the part had; those that it lacks have come with a later version.
+        given: What the recipe gives.
+        place: The dotted name of the part.
+    """
+    for name, value in given.items():
+        had, inside = arguments.get(name), f"{place}.{name}"
+        if isinstance(had, Mapping) and "class_path" in had and value is not None:
+            yield from changes(had, value if isinstance(value, Mapping) else {"class_path": value}, inside)
+        elif isinstance(had, Mapping) and isinstance(value, Mapping) and "class_path" not in had:
+            parts = value.get("init_args") or {} if "class_path" in value else value
+            yield from changed_arguments(dict.fromkeys(parts) | dict(had), parts, inside)
+        elif name in arguments and plain(had) != plain(value):
+            yield Change(inside, plain(had), plain(value))
 
 
 def class_name(path: Any) -> str | None:
@@ -55,8 +70,13 @@ def class_name(path: Any) -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """A value for comparison: tuples are lists."""
-    return list(value) if isinstance(value, tuple) else value
+    """A value for comparison: parts are the names of their classes, tuples lists, and texts such as 1e-3 numbers."""
+    if isinstance(value, Mapping):
+        return class_name(value.get("class_path")) or {name: plain(each) for name, each in value.items()}
+    if isinstance(value, str):
+        with suppress(ValueError):  # YAML reads 1e-3 as a text, and the parser as a number
+            return float(value)
+    return [*map(plain, value)] if isinstance(value, (list, tuple)) else value
 
 
 def unintended(found: Sequence[Change], options: Sequence[str]) -> list[Change]:

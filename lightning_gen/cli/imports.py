@@ -10,6 +10,9 @@ from lightning_gen import checkpoint as checkpoints
 from lightning_gen import signals
 from lightning_gen.errors import InputError
 
+IMPORTING = ("<", os.path.dirname(importlib.__file__), __file__)
+"""The beginnings of the names of files that import others, in which a module that cannot be read fails."""
+
 
 def import_named(argv: list[str]) -> list[str]:
     """Import the modules that ``--import`` names, and let checkpoints name their classes.
@@ -76,5 +79,5 @@ def place_of(error: BaseException) -> str:
         places = [(error.filename, error.lineno)]
     else:
         places = [(each.filename, each.lineno) for each in traceback.extract_tb(error.__traceback__)]
-    known = [(file, line) for file, line in places if file and line and not file.startswith("<")]
+    known = [(file, line) for file, line in places if file and line and not file.startswith(IMPORTING)]
     return f" in {known[-1][0]}, line {known[-1][1]}," if known else ""

@@ -189,5 +189,6 @@ def wrong_value(message: str) -> str | None:
     )
     value = given[-1].split(". Got value")[0].strip()
     whole = re.fullmatch(r"(\d+)\.0", value) if "int" in wanted.split(" or ") else None
-    remedy = f": write {whole[1]}" if whole else ""
+    several = re.search(r"\b(Sequence|list|tuple)\b", wanted) and re.fullmatch(r"[\w.-]+", value)
+    remedy = f": write {whole[1]}" if whole else f": write [{value}]" if several else ""
     return f"{option_of(message)}expected {wanted} and got {value}{remedy}"

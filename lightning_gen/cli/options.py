@@ -7,7 +7,7 @@ from lightning_gen import paths
 RUN_TITLE = "Run"
 """The title of the options of a run in ``--help``."""
 COUNTS = {
-    "max_images": (None, "Stop after this number of training images, over all devices."),
+    "max_images": (None, "Stop with the batch that reaches this many images, over all devices."),
     "checkpoint_every_images": (
         50_000,
         "Write checkpoints/last.ckpt at this interval in images, and at the end. best.ckpt is the best in "

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from lightning_gen import private
 from lightning_gen.data.mirrored import Mirrored
 from lightning_gen.data.readable import Samples
-from lightning_gen.data.workers import check_room
+from lightning_gen.data.workers import check_number, check_room
 from lightning_gen.errors import InputError
 from lightning_gen.records import Batch
 from lightning_gen.signals import leave_to_parent
@@ -245,7 +245,11 @@ def loading(num_workers: int, seed: int) -> dict[str, Any]:
     """How torch's loaders load: in worker processes, with pinned memory for a GPU and a generator of their own.
 
     Without the generator torch would draw a number from the global one in every epoch.
+
+    Raises:
+        InputError: The worker processes are too many for this machine.
     """
+    check_number(num_workers)
     return {
         "num_workers": num_workers,
         "persistent_workers": num_workers > 0,

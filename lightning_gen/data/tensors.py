@@ -122,10 +122,12 @@ def _samples(x: np.ndarray, path: str) -> np.ndarray:
 
 
 def _class_indices(labels: np.ndarray, count: int, path: str) -> np.ndarray:
-    if labels.shape != (count,) or labels.dtype.kind not in "iu" or labels.min() < 0:
+    integers = labels.shape == (count,) and labels.dtype.kind in "iu"
+    if not integers or labels.min() < 0:
+        below = f" and go down to {labels.min()}" if integers else ""
         raise InputError(
-            f"the labels in {path} are {labels.dtype} of shape {labels.shape}: save one integer from 0 up for each of "
-            f"the {count} samples"
+            f"the labels in {path} are {labels.dtype} of shape {labels.shape}{below}: save one integer from 0 up for "
+            f"each of the {count} samples"
         )
     if labels.max() >= MOST_CLASSES:
         raise InputError(

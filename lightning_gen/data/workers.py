@@ -1,5 +1,6 @@
 """Worker processes that load batches: the shared memory that they need, and explanations of their failures."""
 
+import os
 import re
 import shutil
 import traceback
@@ -13,6 +14,8 @@ SHARED = Path("/dev/shm")
 """Shared memory on Linux; in a container it is often 64 MB."""
 AHEAD = 2
 """Batches that each worker prefetches by torch's default."""
+MOST = 32
+"""The most workers for each processor of this machine; thousands would take its memory from all other programs."""
 REMEDY = "lower --data.num_workers (with 0 the process that trains loads batches itself)"
 FAILURES = {
     r"bus error|shared memory|unable to (mmap|write|open|resize)": (
@@ -24,6 +27,20 @@ FAILURES = {
     ),
 }
 """Explanations of torch's errors, by patterns of their messages."""
+
+
+def check_number(num_workers: int) -> None:
+    """Check that a machine can run so many workers.
+
+    Raises:
+        InputError: They are too many for its processors.
+    """
+    processors = os.cpu_count() or 1
+    if num_workers > MOST * processors:
+        raise InputError(
+            f"--data.num_workers {num_workers} would start as many processes on the {processors} processors of this "
+            f"machine: set it to {MOST * processors} or less; more than {processors} are seldom faster"
+        )
 
 
 def check_room(batch_bytes: int, num_workers: int) -> None:

@@ -79,7 +79,7 @@ def test_a_run_without_a_known_end_shows_no_length(gan, trainer, capsys):
 def test_validation_alone_counts_batches(gan, trainer, capsys):
     runner = trainer(callbacks=[ImageProgress()], enable_progress_bar=True)
     runner.validate(gan(), Digits(8, batch_size=64), verbose=False)
-    assert capsys.readouterr().err.splitlines() == ["1 batches", "2 batches", "3 batches"]
+    assert capsys.readouterr().err.splitlines() == ["1 batch", "2 batches", "3 batches"]
 
 
 CONTROL = r"[\x00-\x09\x0b-\x1f\x7f]"

@@ -382,6 +382,15 @@ def test_what_a_dead_process_left_half_written_goes_and_what_a_living_one_writes
     assert target.read_bytes() == b"", "the other process has ended its writing after this one"
 
 
+def test_a_folder_that_may_not_be_written_has_another_remedy_than_a_full_disk(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("lightning_gen.files.replacing", refuse)
+    with pytest.raises(InputError, match=r"written \(Permission denied\): allow it or choose another folder, with"):
+        checkpoints.AtomicCheckpointIO().save_checkpoint({"x": torch.ones(3)}, tmp_path / "last.ckpt")
+
+
 @pytest.mark.skipif(resource is None, reason="needs a system that limits the size of files")
 def test_a_disk_that_is_full_is_one_sentence_and_leaves_the_last_checkpoint(tmp_path):
     """The system itself refuses to write on: a file may have 40 KB here, as many as are left on a full disk."""

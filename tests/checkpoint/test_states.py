@@ -18,6 +18,7 @@ from lightning_gen import AutoencoderModule, GANModule, InputError
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.callbacks import ImageCheckpoint
 from lightning_gen.cli import main
+from lightning_gen.commands.sample import sample
 from lightning_gen.data import Digits
 from lightning_gen.networks import DenseGenerator
 from lightning_gen.objectives import BernoulliLikelihood, Perceptual
@@ -238,8 +239,14 @@ class Plain(nn.Module):
 
 def test_arguments_that_a_plain_module_does_not_keep_are_asked_for_again(gan, trainer, tmp_path):
     warned = pytest.warns(UserWarning, match=r"does not keep its argument 'width'.*generator=\.\.\.")
-    with warned, pytest.raises(InputError, match="'generator'"):
+    sentence = (
+        r"does not hold 'generator': give it again when loading, GANModule\.load_from_checkpoint\(path, generator="
+    )
+    with warned, pytest.raises(InputError, match=sentence) as error:
         saved(gan(generator=Plain(3)), trainer, tmp_path)
+    assert "add it to the command or to the recipe" not in str(error.value)
+    with pytest.raises(InputError, match=sentence):
+        sample(str(tmp_path / "last.ckpt"), out=str(tmp_path / "x.png"))
     GANModule.load_from_checkpoint(tmp_path / "last.ckpt", generator=Plain(3))
 
 

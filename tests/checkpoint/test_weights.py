@@ -71,6 +71,13 @@ def test_arguments_in_a_file_win_over_those_in_the_checkpoint(saved, tmp_path):
         assert both.discriminator_updates == 2
 
 
+def test_weights_come_to_the_device_that_is_named(saved):
+    module, path = saved()
+    for place in ("cpu", torch.device("cpu")):
+        loaded = GANModule.load_from_checkpoint(path, map_location=place)
+        assert all(torch.equal(each, module.state_dict()[name]) for name, each in loaded.state_dict().items())
+
+
 @pytest.mark.parametrize("text", ["[1, 2]", "{", "model: 3"])
 def test_a_file_without_arguments(saved, tmp_path, text):
     _, path = saved()

@@ -124,6 +124,7 @@ def test_a_mistake_is_one_sentence(capsys, words, expected):
         ("modle:\n  class_path: GANModule\n", "has the key 'modle', which is no setting; did you mean 'model'"),
         ("max_image: 3\n", "did you mean 'max_images'"),
         ("zzz: 3\n", "the settings are"),
+        ("ckpt_path: 5\n", "the checkpoint 5 does not exist: give the path of a .ckpt file"),
         ("trainer:\n  max_epoch: 3\n", "did you mean --trainer.max_epochs?"),
         (
             "model:\n  class_path: GANModule\n  init_args: {discriminator_update: 3}\n",

@@ -18,6 +18,7 @@ from lightning_gen.cli.help import COMMAND_HELP
 from lightning_gen.cli.parser import first_line
 from lightning_gen.commands import COMMANDS
 from lightning_gen.data import Digits
+from lightning_gen.errors import InputError
 
 TINY = ["--data.size=8", "--model.generator.width=4", "--model.discriminator.width=4", "--model.generator.latent_dim=8"]
 QUIET = ["--trainer.limit_val_batches=1", "--trainer.num_sanity_val_steps=0"]
@@ -175,6 +176,15 @@ def test_later_recipes_and_options_are_laid_over_earlier_ones(capsys, here):
 def test_a_run_is_called_after_its_recipes(words, name):
     known = ["name", "model", "data", "trainer", "max_images"]
     assert CommandLine(words, known).name == name
+
+
+def test_a_run_whose_name_is_a_number_is_resumed_by_it(here):
+    (here / "mine.yaml").write_text("name: 2024\n")
+    command = CommandLine(["fit", "--config", "mine.yaml", "--ckpt_path", "last"], ["name", "ckpt_path"])
+    assert command.name == "2024"
+    assert command.folder == Path("runs/2024")
+    with pytest.raises(InputError, match="there is no run in runs/2024 to resume: name a recipe to start one"):
+        command.checkpoint()
 
 
 def test_another_class_of_data_replaces_the_recipes_own():

@@ -1,12 +1,15 @@
 """``--import`` of a module that does not exist or whose code fails is a sentence that says where and why."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from lightning_gen import signals
 from lightning_gen.cli.imports import import_named
 from lightning_gen.errors import InputError
+
+UNREADABLE = "/proc/self/mem"
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +52,13 @@ def test_a_module_that_cannot_be_imported_is_a_sentence(here, name, code, expect
     with pytest.raises(InputError) as refused:
         import_named(["fit", f"--import={name}"])
     assert expected in str(refused.value)
+
+
+@pytest.mark.skipif(not Path(UNREADABLE).exists(), reason="needs a file that nobody can read from its start")
+def test_a_module_that_cannot_be_read_has_no_line(here):
+    (here / "mine.py").symlink_to(UNREADABLE)
+    with pytest.raises(InputError, match=r"^--import mine fails with OSError: \[Errno 5\].*; correct it, `python -c"):
+        import_named(["fit", "--import=mine"])
 
 
 def test_a_name_must_follow():

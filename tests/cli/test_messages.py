@@ -35,6 +35,10 @@ from lightning_gen.cli.messages import explain
             "    - Expected a <class 'NoneType'>\n  Given value type: <class 'float'>\n  Given value: 100000.0",
             "--max_images: expected int and got 100000.0: write 100000",
         ),
+        (
+            'Parser key "widths":\n  Expected a Sequence. Got value: 5',
+            "--widths: expected Sequence and got 5: write [5]",
+        ),
         ("something else\nthat nobody foresaw", "that nobody foresaw"),
     ],
 )

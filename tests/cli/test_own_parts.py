@@ -96,7 +96,11 @@ def test_the_average_starts_from_weights_without_one(here, capsys):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ({"a.weight": torch.zeros(2)}, "has no weights of this GANModule: its names begin with a, those"),
+        (
+            {"a.weight": torch.zeros(2)},
+            "has no weights of this GANModule: its names begin with a, those",
+        ),
+        ({"a.weight": torch.zeros(2)}, "generator, discriminator, generator_ema: give weights of such a model"),
         ({"state_dict": {}}, "holds no weights: give a checkpoint, or a file"),
         ([torch.zeros(2)], "holds no weights: give a checkpoint, or a file"),
         (None, "other.pt does not exist"),

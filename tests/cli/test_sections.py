@@ -1,10 +1,14 @@
 """Odd recipes: each mistake is one sentence that names the place, and what means something is taken."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
 from lightning_gen.cli import recipes
 from lightning_gen.errors import InputError
+
+UNREADABLE = "/proc/self/mem"
 
 
 @pytest.fixture
@@ -63,6 +67,7 @@ def test_a_setting_of_another_kind_is_refused(read, text, expected):
     [
         ("", {}),
         ("# nothing\n", {}),
+        ("name: null\n", {}),
         ("null\n", {}),
         ("name:\nruns_dir:\ntrainer:\nmodel:\ndata:\nmax_images: 5\n", {"max_images": 5}),
         ("log_every_images:\n", {"log_every_images": None}),
@@ -80,6 +85,15 @@ def test_a_setting_of_another_kind_is_refused(read, text, expected):
 )
 def test_what_means_something_is_taken(read, text, expected):
     assert read(text) == expected
+
+
+@pytest.mark.skipif(not Path(UNREADABLE).exists(), reason="needs a file that nobody can read from its start")
+def test_a_file_that_cannot_be_read_is_not_called_another_kind(tmp_path):
+    (tmp_path / "mine.yaml").symlink_to(UNREADABLE)
+    with pytest.raises(
+        InputError, match=r"mine\.yaml cannot be read \(.*\): make it readable or give another --config$"
+    ):
+        recipes.read(tmp_path / "mine.yaml")
 
 
 def test_a_recipe_of_the_package_is_read_as_it_is_written():

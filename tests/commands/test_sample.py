@@ -194,6 +194,7 @@ def test_arrays_of_a_conditional_model_hold_as_many_samples_as_asked_for_of_all_
     ("options", "sentence"),
     [
         ({"labels": 10}, "the classes are 0 to 9"),
+        ({"labels": 10**12}, "the classes are 0 to 9 and not 1000000000000: give labels among them"),
         ({"labels": -1}, "the classes are 0 to 9"),
         ({"labels": []}, "--labels is empty"),
         ({"n": 0}, "at least 1"),
@@ -287,6 +288,8 @@ def test_a_full_disk_leaves_the_older_samples(checkpoint, tmp_path, monkeypatch,
         ({"n": 0}, "at least 1"),
         ({"labels": [1, 2]}, "leave out the labels"),
         ({"out": "grid.jpg"}, "give a .png or .npy file, or a folder"),
+        ({"seed": 10**20}, r"--seed must be a whole number from -2\^63 to 2\^64 - 1, not 100000000000000000000"),
+        ({"out": ""}, "a path is empty: give one"),
     ],
 )
 def test_what_cannot_be_done_is_refused(checkpoint, options, remedy, tmp_path, monkeypatch):

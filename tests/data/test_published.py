@@ -161,6 +161,28 @@ def test_celeba_has_the_published_splits_and_the_central_square(tmp_path):
         CelebA(data_dir=str(tmp_path), download=False).setup()
 
 
+def test_a_broken_image_of_celeba_has_a_remedy_that_works(tmp_path):
+    """CelebA cannot leave images out: its splits are published."""
+    pictures = tmp_path / "celeba" / "img_align_celeba"
+    pictures.mkdir(parents=True)
+    for index in range(3):
+        Image.new("RGB", (178, 218), (index, 0, 0)).save(pictures / f"{index}.jpg")
+    (tmp_path / "celeba" / "list_eval_partition.txt").write_text("0.jpg 0\n1.jpg 1\n2.jpg 2\n")
+    whole = (pictures / "1.jpg").read_bytes()
+    (pictures / "1.jpg").write_bytes(whole[:300])
+
+    def decoded():
+        CelebA(size=8, data_dir=str(tmp_path), download=False, cache_dir=str(tmp_path / "cache")).setup()
+
+    with pytest.raises(
+        InputError, match=r"1\.jpg cannot be decoded .*: replace it by that of CelebA's archive"
+    ) as error:
+        decoded()
+    assert "on_error" not in str(error.value)
+    (pictures / "1.jpg").write_bytes(whole)
+    decoded()
+
+
 def test_celeba_says_which_package_downloads_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gdown", None)
     with pytest.raises(InputError, match=r"could not be downloaded \(.*pip install gdown"):

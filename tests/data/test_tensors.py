@@ -138,6 +138,7 @@ def test_unfit_arrays_are_refused(tmp_path):
     refused(tmp_path, np.zeros((5, 8, 8, 3), np.uint8), last)
     refused(tmp_path, np.zeros((5, 8, 8, 1), np.float32), last)
     refused(tmp_path, IMAGES, "save one integer from 0 up for each of the 20 samples", labels=LABELS[:3])
+    refused(tmp_path, IMAGES, r"\(20,\) and go down to -1: save one integer from 0 up", labels=np.full(20, -1))
     refused(tmp_path, IMAGES, "save one integer", labels=LABELS - 1)
     refused(tmp_path, IMAGES, "save one integer", labels=LABELS.astype(float))
 

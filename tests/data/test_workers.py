@@ -1,11 +1,14 @@
 """A process that loads batches and was killed, or has no room, is said in one sentence."""
 
+import os
 import shutil
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
 from lightning_gen.data import Digits, Loader, workers
+from lightning_gen.data.loader import stream
 from lightning_gen.errors import InputError
 
 
@@ -28,6 +31,16 @@ def test_no_room_in_shared_memory_is_refused(monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
     with pytest.raises(InputError, match=r"--data.num_workers 2 needs .* MB left"):
         next(iter(Loader(Digits(size=8).splits().train, 64, num_workers=2)))
+
+
+@pytest.mark.parametrize("make", [Loader, partial(stream, drop_last=True, seed=0, world_size=1)])
+def test_more_workers_than_a_machine_can_run_are_refused(monkeypatch, make):
+    """Thousands took all the memory of the machine, and programs of others were killed."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    samples = Digits(size=8).splits().train
+    make(samples, 64, num_workers=64)
+    with pytest.raises(InputError, match=r"--data\.num_workers 65 would start .* on the 2 processors .*: set it to 64"):
+        make(samples, 64, num_workers=65)
 
 
 def test_other_errors_are_left_alone():
