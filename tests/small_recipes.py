@@ -19,6 +19,7 @@ DIFFERENT = (
 """Recipes that differ in kind: one a module, and one for what a run of that module keeps beside its networks."""
 STAND_IN = ["--data={class_path: Digits, init_args: {size: 8, batch_size: 8, mirror: true}}"]
 """Data in the place of those that a test does not have."""
+SMALLEST_OF_LITE0 = ["--data={class_path: Digits, init_args: {size: 32, batch_size: 8}}"]
 SMALL = {
     "DCGANGenerator": ["--model.generator.width=4"],
     "DCGANDiscriminator": ["--model.discriminator.width=4"],
@@ -36,7 +37,8 @@ SMALL = {
     "R3GANDiscriminator": ["--model.discriminator.width=4", "--model.discriminator.blocks=1"],
     "class_path: CIFAR10": STAND_IN,
     "class_path: ImageFolder": STAND_IN,
-    "Lite0Perceptual": ["--data={class_path: Digits, init_args: {size: 32, batch_size: 8}}"],  # the smallest it reads
+    "Lite0Perceptual": SMALLEST_OF_LITE0,
+    "ProjectedDiscriminator": SMALLEST_OF_LITE0,
 }
 
 

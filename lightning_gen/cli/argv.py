@@ -82,6 +82,11 @@ class CommandLine:
         return part in self.settings or any(re.match(rf"--{part}(\.class_path)?(=|$)", word) for word in self.options)
 
     @property
+    def default(self) -> str:
+        """The recipe where the user names no model."""
+        return recipes.DEFAULT_OF_DATA if self.chooses("data") else recipes.DEFAULT
+
+    @property
     def resumes(self) -> bool:
         """Whether the run in the folder is resumed from its last state."""
         return self.option("ckpt_path") == "last"
@@ -91,7 +96,7 @@ class CommandLine:
         """The name of the run: the user's, else that of its recipes, else that of its checkpoint."""
         stems = [path.stem for path in self.recipes if path.parent.name != "trainer"]
         given = None if self.resumes else self.option("ckpt_path")
-        start = Path(given).stem if given else recipes.DEFAULT.rsplit("/")[-1]
+        start = Path(given).stem if given else self.default.rsplit("/")[-1]
         return self.option("name") or "-".join(stems) or start
 
     @property
@@ -134,7 +139,7 @@ class CommandLine:
             raise InputError(
                 f"there is no run in {self.folder} to resume: "
                 + (f"the runs in {self.runs_dir} are {there}; " if there else "")
-                + f"name a recipe to start one, such as --config {recipes.DEFAULT}"
+                + f"name a recipe to start one, such as --config {self.default}"
             )
         rank_zero_only(say)(f"{last} does not exist yet: starting from the beginning", sys.stderr)
         return None
@@ -158,7 +163,7 @@ class CommandLine:
             config = self.folder / CONFIG
             layers += [self._run_settings(config), self._parts(configured_parts(config), config)]
         elif not self.chooses("model"):
-            layers.append(recipes.load(recipes.find(recipes.DEFAULT)))
+            layers.append(recipes.load(recipes.find(self.default)))
         if self.command == "fit":
             layers.append(self._place(checkpoint))
         data = self.option("data")

@@ -68,19 +68,19 @@ examples:
   another recipe, on other data, for longer
     {PROGRAM} fit --config autoencoder/vae --config data/fashion_mnist --max_images 500_000
   your own images
-    {PROGRAM} fit --data ImageFolder --data.folder PATH --data.size 64
+    {PROGRAM} fit --config gan/projected --data.folder PATH --data.size 64
   what is in your folder of images, and the command that suits it and an hour of this machine
     {PROGRAM} doctor PATH
   one part or number changed
     {PROGRAM} fit --config gan/dcgan --model.objective Hinge --model.generator.width 64
   resume a run where it stopped
-    {PROGRAM} fit --name dcgan --ckpt_path last
+    {PROGRAM} fit --name projection --ckpt_path last
   draw samples from a trained model
-    {PROGRAM} sample runs/dcgan/checkpoints/last.ckpt --n 64
+    {PROGRAM} sample runs/projection/checkpoints/last.ckpt --n 64
   how fast a recipe trains on this machine, and what would make it faster
     {PROGRAM} bench gan/dcgan
   a checkpoint that holds a class of your own, defined in my_parts.py
-    {PROGRAM} sample runs/dcgan/checkpoints/last.ckpt --import my_parts
+    {PROGRAM} sample runs/projection/checkpoints/last.ckpt --import my_parts
 
 recipes and parts for --config:
 {textwrap.fill(", ".join(recipes.names()), 110, initial_indent="  ", subsequent_indent="  ")}

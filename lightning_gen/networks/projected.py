@@ -35,8 +35,13 @@ class ProjectedDiscriminator(Discriminator):
     of Lite0 is in part what it was trained on (The Role of ImageNet Classes in Fréchet Inception Distance,
     https://arxiv.org/abs/2203.06026).
 
+    The features say little of exact colours and of the finest detail, and BatchNorm hides the mean colour of a batch:
+    in trials all drawings of a generator had one palette, and a grid of dots. With `pixels` a fifth small discriminator
+    reads the image itself, without BatchNorm, as beside the features of Ensembling Off-the-shelf Models for GAN
+    Training, https://arxiv.org/abs/2112.09130, section 3.1.
+
     It returns n · p logits for n images, the p of one image next to each other: one for each position of the maps of
-    all four. Gradient penalties need one logit for each sample and cannot be combined with it.
+    all its small discriminators. Gradient penalties need one logit for each sample and cannot be combined with it.
 
     With BatchNorm, as in the authors' code, real and fake images are normalized apart. Without it the discriminator won
     within a hundred updates in trials on drawings, since the mean of its features already told the two kinds apart.
@@ -49,7 +54,8 @@ class ProjectedDiscriminator(Discriminator):
         width: Channels of the finest mixture; each coarser one has twice as many. The paper's is 64.
         size: Images are resized to this many pixels a side before the network reads them; None for their own. The
             paper's is 224.
-        batch_norm: Whether the hidden maps of the small discriminators are normalized over the batch.
+        batch_norm: Whether the hidden maps of the small discriminators of features are normalized over the batch.
+        pixels: Whether a fifth small discriminator reads the image itself.
         conditioning: `Projection` on the class, or None for an unconditional discriminator.
 
     Raises:
@@ -63,6 +69,7 @@ class ProjectedDiscriminator(Discriminator):
         width: int = 64,
         size: int | None = None,
         batch_norm: bool = True,
+        pixels: bool = False,
         conditioning: Projection | None = None,
     ) -> None:
         super().__init__(shape, conditioning=conditioning)
@@ -78,6 +85,7 @@ class ProjectedDiscriminator(Discriminator):
         self.width = width
         self.size = size
         self.batch_norm = batch_norm
+        self.pixels = pixels
         self.network = Frozen(Lite0)
         self.mixing = Mixing(Lite0.widths, DEVIATIONS, width)
         sides = [(size or min(shape[1:])) // stride for stride in STRIDES]
@@ -85,6 +93,9 @@ class ProjectedDiscriminator(Discriminator):
             PositionHead(channels, 2 * width, side, batch_norm, self.make_head(2 * width))
             for channels, side in zip(self.mixing.channels, sides, strict=True)
         )
+        if pixels:
+            head = self.make_head(2 * width)
+            self.heads.append(PositionHead(shape[0], 2 * width, min(shape[1:]), False, head))
         normalize_spectrally(self.heads)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
@@ -96,8 +107,10 @@ class ProjectedDiscriminator(Discriminator):
         Raises:
             InputError: The images have another shape, or it is conditional and the classes are missing.
         """
-        maps = self.mixtures(self.prepare(x, self.shape, "shape", labels))
-        logits = [head(features, labels) for head, features in zip(self.heads, maps, strict=True)]
+        x = self.prepare(x, self.shape, "shape", labels)
+        maps = self.mixtures(x)
+        read = [*maps, x] if self.pixels else maps
+        logits = [head(each, labels) for head, each in zip(self.heads, read, strict=True)]
         return DiscriminatorOutput(torch.cat(logits, 1).flatten(), maps[-1].flatten(1), labels)
 
     def features(self, x: Tensor) -> Tensor:

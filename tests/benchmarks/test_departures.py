@@ -146,6 +146,16 @@ PUBLISHED = {
         "model.bottleneck.codes": 1024,
         "model.autoencoder_optimizer.betas": [0.5, 0.9],
     },
+    "gan/projected": both("lr", 0.0002)
+    | both("betas", [0.0, 0.99])
+    | {
+        "model.objective": "Hinge",
+        "model.generator.latent_dim": 256,
+        "model.discriminator.width": 64,
+        "model.discriminator.size": 224,
+        "model.ema.half_life_images": 20_000,  # 10,000 for batches of 32
+        "data.batch_size": 64,
+    },
     "autoencoder/kl_f8": {
         "model.encoder.downsamplings": 3,
         "model.encoder.blocks": 2,

@@ -610,7 +610,7 @@ BLAMED = "the discriminator's loss became nan in the batch up to 448 images"
 @pytest.mark.slow
 def test_two_processes_act_after_the_same_batch_with_the_same_sentence(tmp_path):
     (tmp_path / "turning.py").write_text(TURNING)
-    last = Path("runs/dcgan/checkpoints/last.ckpt")
+    last = Path("runs/projection/checkpoints/last.ckpt")
     run = partial(subprocess.run, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     done = run([sys.executable, "-m", "lightning_gen", *TWO])
     assert done.returncode == 1

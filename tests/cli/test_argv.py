@@ -21,7 +21,7 @@ def layers(command):
 def test_the_default_recipe_lies_under_options_that_name_no_model():
     found, words = layers(CommandLine(["fit", "--model.generator.width", "8", "--max_images", "5"], KNOWN))
     assert found[0] == recipes.load(recipes.find(recipes.DEFAULT))
-    assert found[1] == {"name": "dcgan"}
+    assert found[1] == {"name": "projection"}
     assert words[-4:] == ["--model.generator.width", "8", "--max_images", "5"]
 
 

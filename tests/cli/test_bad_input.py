@@ -160,18 +160,18 @@ def test_a_deep_mistake_in_a_recipe_names_the_part(capsys, here):
 
 @pytest.fixture
 def trained(capsys):
-    """A run in runs/dcgan."""
+    """A run in runs/projection."""
     main(["fit", *TINY])
-    return Path("runs/dcgan/checkpoints/last.ckpt")
+    return Path("runs/projection/checkpoints/last.ckpt")
 
 
 def test_a_folder_that_holds_a_run_is_left_alone(capsys, trained):
     sentence = refused(capsys, "fit", *TINY)
     assert "--ckpt_path last" in sentence
-    assert "--name dcgan-2" in sentence
-    assert "already holds a run" in refused(capsys, "fit", "--config", "autoencoder/vae", "--name", "dcgan")
-    main(["fit", *TINY, "--name", "dcgan-2"])
-    assert Path("runs/dcgan-2/checkpoints/last.ckpt").exists()
+    assert "--name projection-2" in sentence
+    assert "already holds a run" in refused(capsys, "fit", "--config", "autoencoder/vae", "--name", "projection")
+    main(["fit", *TINY, "--name", "projection-2"])
+    assert Path("runs/projection-2/checkpoints/last.ckpt").exists()
 
 
 def test_a_damaged_checkpoint_is_refused_by_every_verb(capsys, here, trained):

@@ -37,13 +37,13 @@ def last(name):
 
 def test_fit_alone_trains_the_default_recipe_into_one_folder(capsys):
     main(["fit", *TINY, *QUIET, "--max_images=256", "--sample_every_images=128"])
-    run = Path("runs/dcgan")
+    run = Path("runs/projection")
     found = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert {"config.yaml", "checkpoints/last.ckpt", "checkpoints/best.ckpt"} <= found
     assert {"samples/samples-000000128.png", "samples/samples-000000256.png"} <= found
     assert any("tfevents" in name for name in found)
     printed = capsys.readouterr().out
-    for path in (run / "samples/samples-000000256.png", last("dcgan"), run):
+    for path in (run / "samples/samples-000000256.png", last("projection"), run):
         assert str(path) in printed
     assert "lightning_gen sample" in printed
     assert "tensorboard" in printed
@@ -54,7 +54,7 @@ def test_the_length_is_in_images(batch_size):
     main(
         ["fit", *TINY, *QUIET, "--max_images=600", f"--data.batch_size={batch_size}", "--model.discriminator_updates=3"]
     )
-    assert GenerativeModule.load_from_checkpoint(last("dcgan")).images_seen == -(-600 // batch_size) * batch_size
+    assert GenerativeModule.load_from_checkpoint(last("projection")).images_seen == -(-600 // batch_size) * batch_size
 
 
 @pytest.mark.parametrize(("recipe", "stop"), [("gan/dcgan", 640), ("autoencoder/vae", 1408)])
@@ -73,24 +73,24 @@ def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(recipe, stop):
 def test_resuming_a_finished_run_trains_nothing():
     fit = ["fit", *TINY, *QUIET, "--max_images=256"]
     main(fit)
-    before = checkpoints.read(last("dcgan"))
+    before = checkpoints.read(last("projection"))
     main([*fit, "--ckpt_path", "last"])
-    after = checkpoints.read(last("dcgan"))
+    after = checkpoints.read(last("projection"))
     torch.testing.assert_close(after["state_dict"], before["state_dict"], rtol=0, atol=0)
 
 
 def test_a_run_that_died_before_its_first_checkpoint_starts_anew():
     main(["fit", *TINY, *QUIET, "--max_images=64"])
-    for state in last("dcgan").parent.iterdir():
+    for state in last("projection").parent.iterdir():
         state.unlink()
     main(["fit", *TINY, *QUIET, "--max_images=64", "--ckpt_path=last"])
-    assert last("dcgan").exists()
+    assert last("projection").exists()
 
 
 def test_the_saved_configuration_of_a_resumed_run_starts_a_new_one():
     main(["fit", *TINY, *QUIET, "--max_images=64"])
     main(["fit", *TINY, *QUIET, "--max_images=128", "--ckpt_path=last"])
-    main(["fit", "--config=runs/dcgan/config.yaml", "--name=again", "--max_images=64"])
+    main(["fit", "--config=runs/projection/config.yaml", "--name=again", "--max_images=64"])
     assert checkpoints.read(last("again"))["lightning_gen"]["images_seen"] == 64
 
 
@@ -100,7 +100,7 @@ def test_a_changed_learning_rate_is_the_one_that_is_used():
     main(["fit", *TINY, *QUIET, *schedule, "--max_images=128"])
     rates = ["--model.discriminator_optimizer.lr=0.125", f"{linear}.end_images=1024"]
     main(["fit", *QUIET, *rates, "--max_images=256", "--ckpt_path=last"])
-    discriminator, generator = checkpoints.read(last("dcgan"))["optimizer_states"]
+    discriminator, generator = checkpoints.read(last("projection"))["optimizer_states"]
     assert discriminator["param_groups"][0]["lr"] == 0.125
     assert generator["param_groups"][0]["lr"] == pytest.approx(4e-4 * (1 - 256 / 1024))
 
@@ -118,21 +118,21 @@ def test_a_run_goes_on_by_its_name_alone_and_keeps_its_length():
 def test_a_run_that_goes_on_keeps_as_many_states_as_before():
     main(["fit", *TINY, *QUIET, "--max_images=192", "--checkpoint_every_images=64", "--keep_checkpoints=2"])
     main(["fit", "--ckpt_path=last", "--max_images=320"])
-    kept = sorted(path.name for path in last("dcgan").parent.glob("images-*"))
+    kept = sorted(path.name for path in last("projection").parent.glob("images-*"))
     assert kept == ["images-000000256.ckpt", "images-000000320.ckpt"]
 
 
 def test_last_before_the_first_checkpoint_starts_from_the_beginning(capsys):
     main(["fit", *TINY, *QUIET, "--max_images=64", "--ckpt_path=last"])
     assert "starting from the beginning" in capsys.readouterr().err
-    assert last("dcgan").exists()
+    assert last("projection").exists()
 
 
 def test_what_the_user_says_wins_over_what_the_checkpoint_says():
     main(["fit", *TINY, *QUIET, "--max_images=128"])
     optimizer = "--model.generator_optimizer.lr=0.125"
-    main(["fit", "--ckpt_path", str(last("dcgan")), optimizer, *QUIET, "--max_images=256"])
-    stored = checkpoints.read(last("dcgan"))
+    main(["fit", "--ckpt_path", str(last("projection")), optimizer, *QUIET, "--max_images=256"])
+    stored = checkpoints.read(last("projection"))
     assert stored["hyper_parameters"]["generator_optimizer"]["init_args"]["lr"] == 0.125
     assert stored["hyper_parameters"]["generator"]["init_args"]["width"] == 4, "the rest comes from the checkpoint"
     assert stored["lightning_gen"]["images_seen"] == 256
@@ -142,7 +142,7 @@ def test_what_the_user_says_wins_over_what_the_checkpoint_says():
 def test_the_other_commands_need_the_checkpoint_alone(command, capsys):
     main(["fit", *TINY, *QUIET, "--max_images=128"])
     files = sorted(Path("runs").rglob("*"))
-    main([command, "--ckpt_path", str(last("dcgan"))])
+    main([command, "--ckpt_path", str(last("projection"))])
     written = [path.name for path in sorted(Path("runs").rglob("*")) if path not in files]
     assert written == (["predictions.npy"] if command == "predict" else [])
     if command != "predict":
@@ -163,7 +163,7 @@ def test_later_recipes_and_options_are_laid_over_earlier_ones(capsys, here):
 @pytest.mark.parametrize(
     ("words", "name"),
     [
-        (["fit"], "dcgan"),
+        (["fit"], "projection"),
         (["fit", "--config", "autoencoder/vae"], "vae"),
         (
             ["fit", "--config", "gan/wgan_gp", "--config=data/fashion_mnist", "-c", "trainer/smoke"],
@@ -210,13 +210,13 @@ def test_the_trainers_debug_flags_work(flag):
 )
 def test_one_callback_one_plugin_and_barebones_work(option):
     main(["fit", *TINY, "--max_images=128", f"--trainer.{option}"])
-    assert last("dcgan").exists() == (option != "barebones=true")
+    assert last("projection").exists() == (option != "barebones=true")
 
 
 @pytest.mark.parametrize("flag", ["max_epochs=1", "max_steps=6", "max_time=00:00:00:02"])
 def test_the_trainers_own_lengths_work(flag):
     main(["fit", *TINY, *QUIET, "--max_images=null", f"--trainer.{flag}"])
-    module = GANModule.load_from_checkpoint(last("dcgan"))
+    module = GANModule.load_from_checkpoint(last("projection"))
     if flag == "max_steps=6":
         assert module.images_seen == 3 * 64, "max_steps counts the steps of both optimizers"
     if flag == "max_epochs=1":
@@ -225,8 +225,8 @@ def test_the_trainers_own_lengths_work(flag):
 
 def test_without_a_logger_or_checkpoints_it_works_too():
     main(["fit", *TINY, *QUIET, "--max_images=128", "--trainer.logger=false", "--trainer.enable_checkpointing=false"])
-    assert not last("dcgan").exists()
-    assert list(Path("runs/dcgan/samples").glob("*.png"))
+    assert not last("projection").exists()
+    assert list(Path("runs/projection/samples").glob("*.png"))
 
 
 def run(*words, **options):
@@ -293,13 +293,13 @@ def test_two_processes_train_one_run():
     two = ["--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
     done = run("fit", *TINY, *QUIET, *two, "--max_images=640", "--log_every_images=64", timeout=300)
     assert done.returncode == 0, done.stderr
-    stored = checkpoints.read(last("dcgan"))["lightning_gen"]
+    stored = checkpoints.read(last("projection"))["lightning_gen"]
     assert stored["images_seen"] == 640
     assert len(stored["processes"]) == 2
     assert not torch.equal(stored["processes"][0]["rng"], stored["processes"][1]["rng"])
     done = run("fit", *two, "--ckpt_path=last", "--max_images=1280", timeout=300)
     assert done.returncode == 0, done.stderr
-    assert checkpoints.read(last("dcgan"))["lightning_gen"]["images_seen"] == 1280
+    assert checkpoints.read(last("projection"))["lightning_gen"]["images_seen"] == 1280
 
 
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
@@ -355,13 +355,13 @@ def test_a_part_of_ones_own_trains_and_its_checkpoint_is_read_once_its_module_is
     assert "last.ckpt --import my_own_part\n" in capsys.readouterr().out
     sys.modules.pop("my_own_part")
     with pytest.raises(SystemExit):
-        main(["sample", str(last("dcgan"))])
+        main(["sample", str(last("projection"))])
     assert "import the module that defines it first, --import my_own_part" in capsys.readouterr().err
-    main(["sample", str(last("dcgan")), "--import", "my_own_part"])
+    main(["sample", str(last("projection")), "--import", "my_own_part"])
     assert Path("samples.png").exists()
     sys.modules.pop("my_own_part")
     with pytest.raises(SystemExit):
-        main(["sample", str(last("dcgan")), "--import", "no_such_module"])
+        main(["sample", str(last("projection")), "--import", "no_such_module"])
     assert "--import no_such_module: No module named" in capsys.readouterr().err
 
 

@@ -21,10 +21,10 @@ def here(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["Timer", "ModelCheckpoint", "LearningRateMonitor", "TQDMProgressBar"])
 def test_a_run_with_a_callback_of_lightning_is_described_and_goes_on(name, here):
     main(["fit", *SMALL, *QUIET, f"--trainer.callbacks+={name}"])
-    (described,) = yaml.safe_load((here / "runs/dcgan/config.yaml").read_text())["trainer"]["callbacks"]
+    (described,) = yaml.safe_load((here / "runs/projection/config.yaml").read_text())["trainer"]["callbacks"]
     assert described["class_path"] == f"lightning.pytorch.callbacks.{name}"
     main(["fit", "--ckpt_path=last", "--max_images=192"])
-    main(["validate", "--config=runs/dcgan/config.yaml", "--ckpt_path=runs/dcgan/checkpoints/last.ckpt"])
+    main(["validate", "--config=runs/projection/config.yaml", "--ckpt_path=runs/projection/checkpoints/last.ckpt"])
 
 
 def test_a_configuration_with_a_default_that_is_no_plain_word_is_printed(capsys):
@@ -44,7 +44,7 @@ def test_a_progress_bar_of_ones_own_takes_the_place_of_the_runs(name, capsys):
 
 def test_a_model_checkpoint_writes_beside_those_of_the_run(here):
     main(["fit", *SMALL, *QUIET, "--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.every_n_train_steps=2"])
-    names = {path.name for path in (here / "runs/dcgan/checkpoints").iterdir()}
+    names = {path.name for path in (here / "runs/projection/checkpoints").iterdir()}
     assert {"last.ckpt", "best.ckpt"} < names
     assert any(name.startswith("epoch=") for name in names)
 

@@ -85,7 +85,7 @@ def test_a_checkpoint_from_elsewhere_names_its_run(capsys):
     assert images(state("from_a_friend")) == 192
     main(["fit", "--ckpt_path=from_a_friend.ckpt", "--name=again", "--trainer.max_steps=3"])
     assert images(state("again")) == 192, "the length is not that of a file beside the checkpoint"
-    assert not Path("runs/dcgan").exists()
+    assert not Path("runs/projection").exists()
 
 
 def test_a_checkpoint_that_was_copied_into_a_folder_is_not_trained_over(capsys):

@@ -80,7 +80,8 @@ def test_few_images_are_told_with_what_more_would_allow(survey):
 
 def test_the_options_follow_from_the_folder(survey):
     found = survey(18, broken=2)
-    words = options(found, Offer(EMBED, "autoencoder/vae", Needs(1), 1, {"model.bottleneck.latent_dim": code_size}))
+    follows = {"model.bottleneck.latent_dim": code_size}
+    words = options(found, Offer(EMBED, "autoencoder/vae", Needs(1), 1, options=follows))
     given = dict(zip(words[::2], words[1::2], strict=True))
     assert given == {
         "--config": "autoencoder/vae",
@@ -96,9 +97,9 @@ def test_the_options_follow_from_the_folder(survey):
 
 def test_a_run_has_a_name_that_is_free(survey, tmp_path):
     found, offer = survey(18), OFFERS[0]
-    assert run_name(found, offer) == "my_images-rpgan"
-    (tmp_path / "runs/my_images-rpgan").mkdir(parents=True)
-    assert run_name(found, offer) == "my_images-rpgan-2"
+    assert run_name(found, offer) == "my_images-projected"
+    (tmp_path / "runs/my_images-projected").mkdir(parents=True)
+    assert run_name(found, offer) == "my_images-projected-2"
 
 
 COST = Cost(start=5.0, step=0.5, validation=2.0, end=3.0, images=10, steps=20, grid_images=1000)
@@ -161,7 +162,7 @@ def test_timing_leaves_no_files(survey, tmp_path):
 
 def test_a_recipe_that_cannot_be_trained_is_left_out_with_the_reason(survey, monkeypatch):
     monkeypatch.setattr(plans, "TIMED_SECONDS", 0.05)
-    wrong = Offer(GENERATE, "gan/dcgan", Needs(1), 500, {"model.generator.latent_dim": lambda survey: -1})
+    wrong = Offer(GENERATE, "gan/dcgan", Needs(1), 500, options={"model.generator.latent_dim": lambda survey: -1})
     monkeypatch.setattr(plans, "OFFERS", (wrong, offers.OFFERS[-1]))
     found, missing = plans.plans(fit, survey(20), 1)
     assert [type(plan) for plan in found] == [Plan]

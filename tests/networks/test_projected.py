@@ -86,6 +86,19 @@ def test_with_classes_a_logit_adds_the_inner_product_with_the_class():
         discriminator(x)
 
 
+def test_logits_of_pixels_depend_on_their_image_alone_and_those_of_features_on_the_batch():
+    discriminator = ProjectedDiscriminator(SHAPE, width=4, pixels=True)
+    x = torch.randn(3, *SHAPE, requires_grad=True)
+    logits = discriminator(x).logits.view(3, -1)
+    of_features, of_pixels = logits[0, :-16], logits[0, -16:]
+    assert of_features.shape == ProjectedDiscriminator(SHAPE, width=4)(x[:1]).logits.shape
+    (alone,) = torch.autograd.grad(of_pixels.sum(), x, retain_graph=True)
+    (together,) = torch.autograd.grad(of_features.sum(), x)
+    assert alone[0].abs().max() > 0
+    assert not alone[1:].any()
+    assert together[1:].abs().max() > 0
+
+
 def test_size_is_that_at_which_the_network_reads():
     discriminator = ProjectedDiscriminator(SHAPE, width=4, size=96)
     assert discriminator.mixtures(torch.randn(2, *SHAPE))[0].shape[2:] == (24, 24)
