@@ -197,11 +197,15 @@ class Report(Callback):
         self._start = (0.0, 0)
 
     def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print what callbacks wait for in vain so far; that it never comes is known after the first validation."""
+        """Print what callbacks wait for in vain so far; that it never comes is known after the first validation.
+
+        The module's own metric is missing only where there is no validation split, which is no mistake.
+        """
         logged = {name for name in trainer.callback_metrics if name.startswith(VALIDATION)}
+        known = {*logged, counted(pl_module).monitor}
         for callback in trainer.callbacks if trainer.is_global_zero else ():  # type: ignore[attr-defined]
             monitor = getattr(callback, "monitor", None) or ""
-            if monitor.startswith(VALIDATION) and monitor not in logged:
+            if monitor.startswith(VALIDATION) and monitor not in known:
                 say(
                     f"{type(callback).__name__} waits for '{monitor}', which the first batches of validation did not "
                     f"log: they logged {', '.join(sorted(logged)) or 'nothing'}",

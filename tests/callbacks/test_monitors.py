@@ -3,6 +3,7 @@
 import pytest
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
+from lightning_gen.callbacks.checkpoints import BestCheckpoint
 from lightning_gen.callbacks.run import Report
 from lightning_gen.data import Digits
 
@@ -25,3 +26,11 @@ def test_what_is_waited_for_in_vain(autoencoder, trainer, tmp_path, capsys, call
     told = capsys.readouterr().err
     assert said in told
     assert ("waits for" in told) is bool(said)
+
+
+def test_without_a_validation_split_nothing_waits_in_vain(autoencoder, trainer, tmp_path, capsys):
+    callbacks = [Report(tmp_path), BestCheckpoint("val/loss", tmp_path)]
+    trainer(max_steps=0, num_sanity_val_steps=1, enable_checkpointing=True, callbacks=callbacks).fit(
+        autoencoder(), Digits(8, val_fraction=0)
+    )
+    assert "waits for" not in capsys.readouterr().err
