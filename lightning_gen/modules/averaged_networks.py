@@ -8,8 +8,8 @@ from torch import nn
 
 from lightning_gen.bottlenecks import Bottleneck
 from lightning_gen.networks import Decoder, Encoder
-from lightning_gen.training.ema import EMA, Tensors, update_singular_vectors
-from lightning_gen.training.module import GenerativeModule
+from lightning_gen.training.averaging import AveragingModule
+from lightning_gen.training.ema import EMA
 
 
 class Networks(NamedTuple):
@@ -26,13 +26,12 @@ class Networks(NamedTuple):
     decoder: Decoder
 
 
-class AveragedNetworks(GenerativeModule, ABC):
+class AveragedNetworks(AveragingModule, ABC):
     """A module with an encoder, a bottleneck and a decoder, and averages of their weights where it has an EMA.
 
     Parameters are averaged and buffers copied, among them the codes of a codebook that learns by `MovingAverage`.
 
     Attributes:
-        ema: How the averages follow; None for no averages.
         encoder_ema: The averaged encoder in float32, or None.
         bottleneck_ema: The averaged bottleneck, or None.
         decoder_ema: The averaged decoder, or None.
@@ -47,10 +46,7 @@ class AveragedNetworks(GenerativeModule, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ema: EMA | None = None
         self.encoder_ema, self.bottleneck_ema, self.decoder_ema = None, None, None
-        self._trained_tensors, self._averaged_tensors = Tensors([], []), Tensors([], [])
-        self._average_complete = True
 
     def average_networks(self, ema: EMA | None) -> None:
         """Make the averages of the networks, which start as copies of them; none without an EMA."""
@@ -69,7 +65,7 @@ class AveragedNetworks(GenerativeModule, ABC):
         """The networks that encode and decode for a user and in evaluation: the averages where there are any."""
         if self.ema is None:
             return self.trained_networks
-        self._complete_average()
+        self.complete_average()
         return Networks(**cast(Any, self.averaged))
 
     @property
@@ -83,37 +79,3 @@ class AveragedNetworks(GenerativeModule, ABC):
     def protocol(self) -> dict[str, Any]:
         """That the networks are averages, where they are."""
         return {**super().protocol, **({} if self.ema is None else {"ema": True})}
-
-    def on_fit_start(self) -> None:
-        """Collect the tensors of the averages, which are on their final device now."""
-        super().on_fit_start()
-        if self.ema is not None:
-            self._trained_tensors = Tensors.of(nn.ModuleList(self.trained_networks))
-            self._averaged_tensors = Tensors.of(nn.ModuleList(self.averaged.values()))
-
-    def move_average(self, images: int) -> None:
-        """Move the averages after an update of the networks and of the codebooks.
-
-        Args:
-            images: Images that the update used, over all devices.
-        """
-        if self.ema is not None:
-            self.ema.update(self._averaged_tensors, self._trained_tensors, images, self.images_seen)
-            self._average_complete = False
-
-    def _complete_average(self) -> None:
-        """Update the averages' singular vectors, if they have moved since the last call; see `GANModule`."""
-        if not self._average_complete:
-            for network in self.averaged.values():
-                update_singular_vectors(network)
-        self._average_complete = True
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store the averages as they are used; the checkpoint's weights are the module's own tensors."""
-        self._complete_average()
-        super().on_save_checkpoint(checkpoint)
-
-    def after_rollback(self) -> None:
-        """The averages are as they were stored, with their singular vectors."""
-        super().after_rollback()
-        self._average_complete = True

@@ -26,16 +26,17 @@ from lightning_gen.records import Batch, RealFakePair, Shape
 from lightning_gen.regularizers import Constraint, GeneratorPass, GeneratorPenalty, LazyPenalty, Penalty
 from lightning_gen.training.adversarial import AdversarialLosses, generator_penalties, mean, outputs_of
 from lightning_gen.training.alternating import AlternatingModule
+from lightning_gen.training.averaging import AveragingModule
 from lightning_gen.training.batch_norm import measure_statistics
 from lightning_gen.training.classes import sampled_classes
 from lightning_gen.training.collectives import all_reduce_mean
-from lightning_gen.training.ema import EMA, Tensors, update_singular_vectors
+from lightning_gen.training.ema import EMA
 from lightning_gen.training.first_batch import PixelsOnly
 from lightning_gen.training.module import named
 from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_clip
 
 
-class GANModule(AlternatingModule):
+class GANModule(AveragingModule, AlternatingModule):
     """A generator that is trained against a discriminator.
 
     ``latent → generator → augment(real), augment(fake) → discriminator
@@ -156,8 +157,6 @@ class GANModule(AlternatingModule):
         self.discriminator_updates = discriminator_updates
         self.ema = ema
         self.generator_ema = copy.deepcopy(generator).requires_grad_(False).eval() if ema else None
-        self._averaged: Tensors | None = None
-        self._average_complete = True
         self.distance = SlicedWasserstein()
         adapts = isinstance(augmentation, AdaptiveAugmentation) and augmentation.reads_signs
         if adapts and objective.judges_differences:
@@ -195,18 +194,8 @@ class GANModule(AlternatingModule):
     @property
     def sampler(self) -> Generator:
         """The network that sampling uses: the averaged generator if there is one, else the generator."""
-        self._complete_average()
+        self.complete_average()
         return self.generator if self.generator_ema is None else self.generator_ema
-
-    def _complete_average(self) -> None:
-        """Update the average's singular vectors, if the average has moved since the last call.
-
-        The next update of the generator copies the buffers again, so training does not depend on how often the average
-        is used.
-        """
-        if not self._average_complete and self.generator_ema is not None:
-            update_singular_vectors(self.generator_ema)
-        self._average_complete = True
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples ``(n, *shape)`` from latents ``(n, latent_dim)``, with the averaged weights where there are any."""
@@ -370,12 +359,6 @@ class GANModule(AlternatingModule):
         update, found = self.updates.get(phase, 0), cast(Mapping[str, LazyPenalty], penalties)
         return {name: each for name, each in found.items() if update % each.every == 0 and not self._is_separate(each)}
 
-    def configure_optimizers(self) -> Any:
-        """As in `AlternatingModule`; also collect the tensors of the average, which are on their final device now."""
-        self._trained = Tensors.of(self.generator)
-        self._averaged = None if self.generator_ema is None else Tensors.of(self.generator_ema)
-        return super().configure_optimizers()
-
     def split_batches(self, accumulate: int) -> None:
         """Set the number of parts that each batch is split into.
 
@@ -462,19 +445,7 @@ class GANModule(AlternatingModule):
 
     def _after_generator(self, images: int, loss: Loss) -> None:
         """Move the average of the weights."""
-        if self.ema is not None and self._averaged is not None:
-            self.ema.update(self._averaged, self._trained, images, self.images_seen)
-            self._average_complete = False
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store the average as sampling uses it; the checkpoint's weights are the module's own tensors."""
-        self._complete_average()
-        super().on_save_checkpoint(checkpoint)
-
-    def after_rollback(self) -> None:
-        """The average is as it was stored, with its singular vectors."""
-        super().after_rollback()
-        self._average_complete = True
+        self.move_average(images)
 
     @property
     def averaged(self) -> dict[str, nn.Module]:

@@ -17,8 +17,6 @@ from lightning_gen.pretrained import Frozen, Lite0
 from lightning_gen.pretrained.lite0 import colour, resized
 from lightning_gen.records import DiscriminatorOutput, Shape
 
-STRIDES = (4, 8, 16, 32)
-"""Pixels of the image for one of the features of `Lite0.maps`, in each direction."""
 DEVIATIONS = (11.0, 10.0, 8.0, 4.0)
 """Standard deviations of `Lite0.maps`, about those of photographs and of drawings at 64 x 64."""
 LARGEST = 4
@@ -76,10 +74,10 @@ class ProjectedDiscriminator(Discriminator):
         require_positive(self, "width", width)
         if size is not None:
             require_positive(self, "size", size)
-        least = size or (min(shape[1:]) if len(shape) == 3 else 0)
-        if len(shape) != 3 or shape[0] not in (1, 3) or least < STRIDES[-1]:
+        side, least = size or (min(shape[1:]) if len(shape) == 3 else 0), Lite0.strides[-1]
+        if len(shape) != 3 or shape[0] not in (1, 3) or side < least:
             raise InputError(
-                f"ProjectedDiscriminator reads grey or colour images of at least {STRIDES[-1]} x {STRIDES[-1]}, not "
+                f"ProjectedDiscriminator reads grey or colour images of at least {least} x {least}, not "
                 f"samples of shape {tuple(shape)}: give such images, or set --model.discriminator.size to resize them"
             )
         self.width = width
@@ -88,7 +86,7 @@ class ProjectedDiscriminator(Discriminator):
         self.pixels = pixels
         self.network = Frozen(Lite0)
         self.mixing = Mixing(Lite0.widths, DEVIATIONS, width)
-        sides = [(size or min(shape[1:])) // stride for stride in STRIDES]
+        sides = [side // stride for stride in Lite0.strides]
         self.heads = nn.ModuleList(
             PositionHead(channels, 2 * width, side, batch_norm, self.make_head(2 * width))
             for channels, side in zip(self.mixing.channels, sides, strict=True)

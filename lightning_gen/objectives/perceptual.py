@@ -115,8 +115,6 @@ class Lite0Perceptual(PerceptualTerm):
         per_value: Whether the distance counts once for each value of a sample; see `PerceptualTerm`.
     """
 
-    SMALLEST = 32
-
     def __init__(
         self,
         weights: str | os.PathLike[str] | None = None,
@@ -134,10 +132,11 @@ class Lite0Perceptual(PerceptualTerm):
             InputError: The samples are not images of at least 32 x 32, or a package is missing.
         """
         x, samples = (at_least_float32(lite0_images.colour(each)) for each in (x, samples))
-        if min(x.shape[2:]) < self.SMALLEST:
+        least = Lite0.strides[-1]
+        if min(x.shape[2:]) < least:
             raise InputError(
-                f"Lite0Perceptual compares images of at least {self.SMALLEST} x {self.SMALLEST}, not of "
-                f"{x.shape[2]} x {x.shape[3]}: set --data.size to {self.SMALLEST} or more, or leave the term out"
+                f"Lite0Perceptual compares images of at least {least} x {least}, not of {x.shape[2]} x {x.shape[3]}: "
+                f"set --data.size to {least} or more, or leave the term out"
             )
         network = self._network(x)
         with torch.no_grad():

@@ -34,6 +34,9 @@ class Lite0(nn.Module):
     widths = (24, 40, 112, 320)
     """Channels of the `maps`."""
 
+    strides = (4, 8, 16, 32)
+    """Pixels of an image for one feature of each of the `maps`, in each direction; the last is the least side."""
+
     num_features = 1280
     """Number of pooled features."""
 
@@ -54,7 +57,7 @@ class Lite0(nn.Module):
         self.eval().requires_grad_(False)
 
     def maps(self, x: Tensor) -> Sequence[Tensor]:
-        """Features after `STAGES`, ``(n, widths[i], h / s, w / s)`` with strides s of 4, 8, 16 and 32."""
+        """Features after `STAGES`, ``(n, widths[i], h / s, w / s)`` with the `strides` s."""
         x = self.network.bn1(self.network.conv_stem(x))
         found = []
         for index, group in enumerate(self.network.blocks, start=1):
