@@ -9,7 +9,7 @@ import lightning_gen
 
 PACKAGE = Path(lightning_gen.__file__).parent
 ORDER = (
-    *("__main__", "cli", "commands", "inspection", "bench", "evaluation", "callbacks"),
+    *("__main__", "cli", "commands", "inspection", "bench", "applications", "evaluation", "callbacks"),
     *("__init__", "modules", "training", "metrics", "data", "media", "checkpoint"),
     *("samplers", "adversaries", "regularizers", "augmentations", "objectives", "bottlenecks", "networks"),
     "pretrained",

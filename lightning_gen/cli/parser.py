@@ -16,7 +16,7 @@ from lightning_gen.cli.help import IMPORT, PROGRAM, HelpFormatter
 from lightning_gen.cli.loggers import PLACE
 from lightning_gen.cli.messages import NO_ARGUMENTS, explain
 from lightning_gen.errors import InputError
-from lightning_gen.reflection import argument_names
+from lightning_gen.reflection import argument_names, required_arguments, resolved
 
 GIVEN: set[str | int] = {"fit"}
 """Arguments of a command that are not options: `dispatch.run` passes the function that runs `fit`."""
@@ -91,7 +91,14 @@ def command_parser(name: str, command: Callable[..., None]) -> Parser:
     """The parser of a command that needs no Trainer; the arguments in `GIVEN` are no options."""
     options: dict[str, Any] = {"allow_abbrev": False, "formatter_class": HelpFormatter}
     parser = Parser(prog=f"{PROGRAM} {name}", description=first_line(command), epilog=IMPORT, **options)
-    parser.add_function_arguments(command, as_group=False, as_positional=True, skip=GIVEN)
+    lists = {each for each in required_arguments(command) if resolved(command, each) == list[str]}
+    parser.add_function_arguments(command, as_group=False, as_positional=True, skip={*GIVEN, *lists})
+    if lists:  # words one after another, and not a list in brackets
+        whole = Parser()
+        whole.add_function_arguments(command, as_group=False, as_positional=True, skip=GIVEN)
+        for action in private.options(whole):
+            if action.dest in lists:
+                parser.add_argument(action.dest, nargs="+", type=str, help=action.help)
     return parser
 
 

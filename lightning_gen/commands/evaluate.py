@@ -1,10 +1,10 @@
 """The command ``evaluate``: metrics of a trained model on the test split, with floors, ceilings and protocols."""
 
+from lightning_gen.applications.trained import Trained
 from lightning_gen.commands.features import check_reference, chosen_features, own_device, suits
 from lightning_gen.commands.output import output_file, show
 from lightning_gen.commands.samplers import chosen_sampler
 from lightning_gen.commands.seeds import check_seed
-from lightning_gen.commands.trained import Trained
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation import assess

@@ -2,8 +2,7 @@
 
 import os
 
-import torch
-
+from lightning_gen.applications.trained import checked_device
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.fidelity import REFERENCES
@@ -32,7 +31,7 @@ def chosen_features(name: str | None, weights: str | None, device: str, default:
     if name is not None and name not in FEATURES:
         choices = ", ".join(FEATURES)
         raise InputError(f"there are no features '{name}'{suggest(name, FEATURES)}: the features are {choices}")
-    check_device(device)
+    device = checked_device(device)
     if name is None:
         name = name_of_weights(weights) if weights is not None else available_features() if default else None
     if name is None or FEATURES[name] is None:
@@ -43,19 +42,6 @@ def chosen_features(name: str | None, weights: str | None, device: str, default:
             )
         return None
     return pretrained_features(name, weights, device)
-
-
-def check_device(device: str) -> None:
-    """Check the value of ``--device``.
-
-    Raises:
-        InputError: It is no device, or there is none here.
-    """
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):  # torch raises either where a device is missing
-        here = "cpu" + (", cuda" if torch.cuda.is_available() else "")
-        raise InputError(f"there is no --device '{device}' here: give one of {here}, or leave it out") from None
 
 
 def check_reference(reference: str) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from lightning_gen.applications.trained import Trained
 from lightning_gen.commands.samplers import chosen_sampler
 from lightning_gen.commands.seeds import check_seed
-from lightning_gen.commands.trained import Trained
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium

@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen.commands.trained import Trained
+from lightning_gen.applications.trained import Trained
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import harmless
 from lightning_gen.errors import InputError

@@ -238,6 +238,18 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         """Lines about the data that are printed at the start of a run, in addition to its size; after ``setup``."""
         return []
 
+    def sample_names(self, split: str) -> list[str]:
+        """A name for each sample of a split, ``train``, ``val`` or ``test``, in its order: ``test/000012``; after
+        ``setup``.
+
+        Raises:
+            InputError: The split has no length.
+        """
+        known = sized_len(getattr(self, f"{split}_set"))
+        if known is None:
+            raise InputError(f"the {split} split of {type(self).__name__} has no length: name files instead")
+        return [f"{split}/{index:06d}" for index in range(known)]
+
     def train_dataloader(self) -> Loader | DataLoader[Any]:
         """Batches of the training split, in a new order every epoch, without the incomplete last one.
 

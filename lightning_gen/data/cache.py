@@ -49,6 +49,7 @@ READ_AHEAD = 64  # files
 BLOCK = 2**18  # bytes that are read at a time
 SILENT_SECONDS = 2.0  # after which a line says how far reading is
 LISTED = 20  # images that a message names
+KEPT = "; all other images are decoded and kept"
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -215,7 +216,7 @@ def decode(
             current = _decode(folder, stamps, shape, pad, array, earlier, title)
     skipped = current.skipped
     if skipped and on_error == "raise":
-        raise _broken(folder, skipped, len(names), remedy)
+        raise broken(folder, skipped, len(names), remedy + KEPT)
     if len(skipped) == len(names):
         raise InputError(
             f"none of the {len(names)} images in {folder} can be decoded: look at them, or name another folder"
@@ -408,10 +409,17 @@ def _write_header(file: BinaryIO, shape: Shape) -> None:
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
-def _broken(folder: Path, skipped: Skipped, count: int, remedy: str) -> InputError:
-    """The error for images that cannot be decoded."""
+def broken(folder: Path, skipped: Skipped, count: int, remedy: str) -> InputError:
+    """The error for images that cannot be decoded.
+
+    Args:
+        folder: The folder of the images.
+        skipped: Their names, each with the reason.
+        count: Number of all images.
+        remedy: What to do about them, ``{them}``.
+    """
     one = len(skipped) == 1
-    remedy = remedy.format(them="it" if one else "them") + "; all other images are decoded and kept"
+    remedy = remedy.format(them="it" if one else "them")
     if one:
         (name, problem), *_ = skipped.items()
         return InputError(f"the image {folder / name} cannot be decoded ({problem}): {remedy}")

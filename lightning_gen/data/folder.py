@@ -99,6 +99,7 @@ class ImageFolder(DataModule):
         self.cache_dir = cache_dir
         self.on_error = on_error
         self.reasons: dict[str, str] = {}
+        self._decoded_names: list[str] = []
 
     @property
     def skipped(self) -> list[str]:
@@ -147,6 +148,7 @@ class ImageFolder(DataModule):
         """Map the cache and split it."""
         images = self._decode()
         self.reasons = images.skipped
+        self._decoded_names = [self.names[index] for index in images.indices]
         if self.skipped:
             rank_zero_warn(
                 f"left out {len(self.skipped)} of {len(self.names)} images that cannot be decoded, such as "
@@ -177,6 +179,11 @@ class ImageFolder(DataModule):
             source = self.layout.source(split)
             order = rows if source == "train" else split_rows(len(own[source]), 0, 0, self.seed)[0]
             yield own[source][order]
+
+    def sample_names(self, split: str) -> list[str]:
+        """Paths of the images of a split relative to the folder, in its order; after ``setup``."""
+        rows = getattr(self, f"{split}_set").rows
+        return [self._decoded_names[row] for row in rows.tolist()]
 
     def contents(self) -> list[str]:
         """The origin and size of the splits, the number of training samples of each class, and other files."""

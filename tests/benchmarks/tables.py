@@ -23,8 +23,8 @@ import gallery
 import torch
 from torch.nn.functional import interpolate
 
+from lightning_gen.applications.trained import Trained
 from lightning_gen.cli import recipes
-from lightning_gen.commands.trained import Trained
 from lightning_gen.media.files import save
 from lightning_gen.media.images import image_grid
 

@@ -1,5 +1,6 @@
 """A trained model, rebuilt once from its checkpoint for a command."""
 
+import os
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -32,17 +33,18 @@ class Trained:
     device: torch.device
 
     @classmethod
-    def open(cls, path: str, device: str | torch.device = "cpu") -> "Trained":
+    def open(cls, path: str | os.PathLike[str], device: str | torch.device = "cpu") -> "Trained":
         """Read a checkpoint and build its model; a file that holds code is refused.
 
         Args:
             path: The checkpoint, such as ``runs/dcgan/checkpoints/last.ckpt``, or the folder of its run.
-            device: The model's device.
+            device: The model's device; ``auto`` is a GPU if there is one.
 
         Raises:
-            InputError: The file is not a complete checkpoint of a known module.
+            InputError: The file is not a complete checkpoint of a known module, or there is no such device.
         """
-        given, path = path, str(checkpoints.located(path))
+        device = checked_device(str(device))
+        given, path = os.fspath(path), str(checkpoints.located(path))
         if path != given:
             say(f"the last state in {given} is {path}", sys.stderr)
         stored = checkpoints.read(path)
@@ -76,3 +78,19 @@ class Trained:
         if (line := origin(described, self.path)) is not None:
             say(line, sys.stderr)
         return checkpoints.rebuild(kind, harmless(described), self.path)
+
+
+def checked_device(device: str) -> str:
+    """The device of the value of ``--device``: ``auto`` is a GPU if there is one, else the CPU.
+
+    Raises:
+        InputError: It is no device, or there is none here.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):  # torch raises either where a device is missing
+        here = "cpu" + (", cuda" if torch.cuda.is_available() else "")
+        raise InputError(f"there is no --device '{device}' here: give one of {here}, or leave it out") from None
+    return device
