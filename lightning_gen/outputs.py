@@ -75,7 +75,7 @@ def check_product(target: Path, kind: Kind | None, overwrite: bool) -> None:
         there = target.is_dir() and any(target.iterdir())
     if there and not overwrite:
         what = "exists" if kind is not None else "holds files"
-        raise InputError(f"{target} {what}: give another --out, or --overwrite true to replace what is there")
+        raise InputError(f"{target} {what}: give another --out, or add --overwrite to replace what is there")
 
 
 @contextmanager

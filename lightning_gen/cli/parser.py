@@ -99,6 +99,9 @@ def command_parser(name: str, command: Callable[..., None]) -> Parser:
         for action in private.options(whole):
             if action.dest in lists:
                 parser.add_argument(action.dest, nargs="+", type=str, help=action.help)
+    for action in private.options(parser):
+        if action.default is False and action.option_strings:  # --overwrite alone means true
+            action.nargs, action.const = "?", True
     return parser
 
 

@@ -1,0 +1,38 @@
+"""Words of commands of their own: several inputs one after another, and flags without a value."""
+
+import pytest
+
+from lightning_gen.cli.parser import command_parser
+
+
+def command(checkpoint: str, inputs: list[str], out: str = "out.npz", overwrite: bool = False) -> None:
+    """Apply a model.
+
+    Args:
+        checkpoint: The model.
+        inputs: What it is applied to.
+        out: The product.
+        overwrite: Whether it may replace a file.
+    """
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["a.ckpt", "x"], {"inputs": ["x"], "overwrite": False}),
+        (["a.ckpt", "x", "y", "--overwrite"], {"inputs": ["x", "y"], "overwrite": True}),
+        (["a.ckpt", "--overwrite", "--out", "z", "x"], {"inputs": ["x"], "overwrite": True, "out": "z"}),
+        (["a.ckpt", "x", "--overwrite", "false"], {"inputs": ["x"], "overwrite": False}),
+    ],
+)
+def test_inputs_follow_each_other_and_a_flag_needs_no_value(words, found):
+    parsed = vars(command_parser("apply", command).parse_args(words))
+    assert {**parsed, **found} == parsed
+
+
+def test_the_help_says_what_inputs_are(capsys):
+    with pytest.raises(SystemExit):
+        command_parser("apply", command).parse_args(["--help"])
+    shown = capsys.readouterr().out
+    assert "inputs [inputs ...]" in shown
+    assert "What it is applied to." in shown
