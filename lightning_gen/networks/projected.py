@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks.conditioning import Projection
+from lightning_gen.networks.dcgan import DCGANDiscriminator
 from lightning_gen.networks.discriminator import Discriminator, normalize_spectrally
 from lightning_gen.networks.heads import Head
 from lightning_gen.networks.requirements import require_positive
@@ -34,12 +35,13 @@ class ProjectedDiscriminator(Discriminator):
     https://arxiv.org/abs/2203.06026).
 
     The features say little of exact colours and of the finest detail, and BatchNorm hides the mean colour of a batch:
-    in trials all drawings of a generator had one palette, and a grid of dots. With `pixels` a fifth small discriminator
-    reads the image itself, without BatchNorm, as beside the features of Ensembling Off-the-shelf Models for GAN
-    Training, https://arxiv.org/abs/2112.09130, section 3.1.
+    in trials all drawings of a generator had one palette, and a grid of dots. With `pixel_width` a whole discriminator
+    of DCGAN reads the image itself, with spectral normalization and without BatchNorm, as the trained discriminator
+    beside those of features in Ensembling Off-the-shelf Models for GAN Training, https://arxiv.org/abs/2112.09130,
+    section 3.1. Its one logit stands as often as there are positions of features, so that both weigh the same.
 
     It returns n · p logits for n images, the p of one image next to each other: one for each position of the maps of
-    all its small discriminators. Gradient penalties need one logit for each sample and cannot be combined with it.
+    all its small discriminators, and the repeated one. Gradient penalties need one logit for each sample and cannot be combined with it.
 
     With BatchNorm, as in the authors' code, real and fake images are normalized apart. Without it the discriminator won
     within a hundred updates in trials on drawings, since the mean of its features already told the two kinds apart.
@@ -53,7 +55,7 @@ class ProjectedDiscriminator(Discriminator):
         size: Images are resized to this many pixels a side before the network reads them; None for their own. The
             paper's is 224.
         batch_norm: Whether the hidden maps of the small discriminators of features are normalized over the batch.
-        pixels: Whether a fifth small discriminator reads the image itself.
+        pixel_width: Width of the discriminator of DCGAN that reads the image itself; None for none.
         conditioning: `Projection` on the class, or None for an unconditional discriminator.
 
     Raises:
@@ -67,7 +69,7 @@ class ProjectedDiscriminator(Discriminator):
         width: int = 64,
         size: int | None = None,
         batch_norm: bool = True,
-        pixels: bool = False,
+        pixel_width: int | None = None,
         conditioning: Projection | None = None,
     ) -> None:
         super().__init__(shape, conditioning=conditioning)
@@ -83,7 +85,7 @@ class ProjectedDiscriminator(Discriminator):
         self.width = width
         self.size = size
         self.batch_norm = batch_norm
-        self.pixels = pixels
+        self.pixel_width = pixel_width
         self.network = Frozen(Lite0)
         self.mixing = Mixing(Lite0.widths, DEVIATIONS, width)
         sides = [side // stride for stride in Lite0.strides]
@@ -91,10 +93,11 @@ class ProjectedDiscriminator(Discriminator):
             PositionHead(channels, 2 * width, side, batch_norm, self.make_head(2 * width))
             for channels, side in zip(self.mixing.channels, sides, strict=True)
         )
-        if pixels:
-            head = self.make_head(2 * width)
-            self.heads.append(PositionHead(shape[0], 2 * width, min(shape[1:]), False, head))
         normalize_spectrally(self.heads)
+        self.image = None
+        if pixel_width is not None:
+            require_positive(self, "pixel_width", pixel_width)
+            self.image = DCGANDiscriminator(shape, pixel_width, False, True, conditioning=conditioning)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         """Map images ``(n, *shape)``, of classes ``(n,)`` where it is conditional, to the logits of their positions.
@@ -107,9 +110,11 @@ class ProjectedDiscriminator(Discriminator):
         """
         x = self.prepare(x, self.shape, "shape", labels)
         maps = self.mixtures(x)
-        read = [*maps, x] if self.pixels else maps
-        logits = [head(each, labels) for head, each in zip(self.heads, read, strict=True)]
-        return DiscriminatorOutput(torch.cat(logits, 1).flatten(), maps[-1].flatten(1), labels)
+        logits = torch.cat([head(each, labels) for head, each in zip(self.heads, maps, strict=True)], 1)
+        if self.image is not None:
+            whole = self.image(x, labels).logits.unsqueeze(1)
+            logits = torch.cat((logits, whole.expand_as(logits)), 1)
+        return DiscriminatorOutput(logits.flatten(), maps[-1].flatten(1), labels)
 
     def features(self, x: Tensor) -> Tensor:
         """Map images ``(n, *shape)`` to the coarsest mixture, ``(n, channels, height, width)``."""

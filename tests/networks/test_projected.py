@@ -86,14 +86,14 @@ def test_with_classes_a_logit_adds_the_inner_product_with_the_class():
         discriminator(x)
 
 
-def test_logits_of_pixels_depend_on_their_image_alone_and_those_of_features_on_the_batch():
-    discriminator = ProjectedDiscriminator(SHAPE, width=4, pixels=True)
+def test_half_of_the_logits_are_that_of_the_image_alone_and_the_others_depend_on_the_batch():
+    discriminator = ProjectedDiscriminator(SHAPE, width=4, pixel_width=4)
     x = torch.randn(3, *SHAPE, requires_grad=True)
-    logits = discriminator(x).logits.view(3, -1)
-    of_features, of_pixels = logits[0, :-16], logits[0, -16:]
-    assert of_features.shape == ProjectedDiscriminator(SHAPE, width=4)(x[:1]).logits.shape
-    (alone,) = torch.autograd.grad(of_pixels.sum(), x, retain_graph=True)
-    (together,) = torch.autograd.grad(of_features.sum(), x)
+    of_features, of_image = discriminator(x).logits.view(3, 2, -1).unbind(1)
+    torch.testing.assert_close(of_image, discriminator.eval().image(x).logits[:, None].expand_as(of_image))
+    assert of_features.shape[1] == 3 * 4 * 4 + 2 * 2
+    (alone,) = torch.autograd.grad(of_image[0].sum(), x, retain_graph=True)
+    (together,) = torch.autograd.grad(of_features[0].sum(), x)
     assert alone[0].abs().max() > 0
     assert not alone[1:].any()
     assert together[1:].abs().max() > 0
