@@ -64,11 +64,11 @@ IGNORED = {
     "iterations": r"probe_accuracy",
     "factor_vae_score": r"disentanglement",
     "codes": r"disentanglement",
-    **dict.fromkeys(("batch_size", "num_workers", "mirror"), r"data\.init_args"),
+    **dict.fromkeys(("batch_size", "num_workers", "mirror", "cache_dir", "on_error"), r"data\.init_args"),
 }
 """Names in a card that tell no protocols apart, with patterns of the places where they stand: seeds of a measurement,
-but not that of the data, which decides on the test split; what follows from the model; how training batches were
-read."""
+but not that of the data, which decides on the test split; what follows from the model; how the data are read for
+training."""
 
 PREFIXES = {"pca_": "PCA", "raw_": "raw data"}
 SUFFIXES = {"_floor": "real data", "_ceiling": "real data", "_real": "real data"}
@@ -169,8 +169,11 @@ class ComparedEvaluations:
         }
         for shared in dict.fromkeys(models.values()):
             columns = [column for column, found in models.items() if found == shared]
-            rows = [row for row in range(len(self.rows)) if any((row, column) in self.cells for column in columns)]
-            yield rows, columns
+            yield self.rows_of(columns), columns
+
+    def rows_of(self, columns: Sequence[int]) -> list[int]:
+        """The rows that have a number in one of some columns."""
+        return [row for row in range(len(self.rows)) if any((row, column) in self.cells for column in columns)]
 
     def change(self, row: int, column: int) -> float | None:
         """By how much a model's figure differs from that of the baseline; None for others and without one."""
@@ -351,7 +354,8 @@ def with_differences(columns: Sequence[Column]) -> Iterator[Column]:
         differing = [name for name in names if len({protocol.get(name) for protocol in others}) > 1]
         # a meaning repeats in words what other entries say in numbers
         shown = [name for name in differing if name != "meaning"] or differing
-        yield replace(column, differences={short(name, shown): column.protocol.get(name, "none") for name in shown})
+        own = {short(name, shown): column.protocol[name] for name in shown if name in column.protocol}
+        yield replace(column, differences=own or {short(name, shown): "none" for name in shown})
 
 
 def short(name: str, among: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ ARROWS = {min: "↓", max: "↑", None: ""}
 """What the head of a column says of the better direction."""
 FOOT = (
     "± is the standard deviation over runs, or over the evaluations of one run. Bold is better than every other model "
-    "of the column: their 95 % intervals (Student's t) do not overlap. A single evaluation has no interval and no rank. "
+    "of the column: their 95 % intervals (Student's t) do not overlap. One evaluation has no interval and no rank. "
     "Figures that were measured in different ways stand in different columns."
 )
 PAGE = """<!doctype html>
@@ -74,36 +74,36 @@ def row_lines(found: ComparedEvaluations, row: int) -> list[str]:
 def to_text(found: ComparedEvaluations, width: int) -> str:
     """The tables for a terminal, cut between columns into as many as lines of so many letters need."""
     parts = []
-    for rows, columns in found.tables():
-        first = ["", *(", ".join(row_lines(found, row)) for row in rows)]
-        blocks: list[tuple[list[str], list[list[str]]]] = []
+    for _, columns in found.tables():
+        blocks: list[list[int]] = []
         for column in columns:
-            head, *more = head_lines(found, column)
-            cells = [head, *(cell_text(found, row, column) + "*" * is_best(found, row, column) for row in rows)]
-            if not blocks or more != blocks[-1][0] or length([first, *blocks[-1][1], cells]) > width:
-                blocks.append((more, []))
-            blocks[-1][1].append(cells)
-        parts += ["\n".join([*more, *aligned(first, block)]) for more, block in blocks]
+            same = bool(blocks) and head_lines(found, column)[1:] == head_lines(found, blocks[-1][0])[1:]
+            if not same or len(max(table_lines(found, [*blocks[-1], column]), key=len)) > width:
+                blocks.append([])
+            blocks[-1].append(column)
+        for block in blocks:
+            above = [line for name in head_lines(found, block[0])[1:] for line in wrapped(name, width)]
+            parts.append("\n".join([*above, *table_lines(found, block)]))
     return "\n\n".join([*parts, "\n".join(wrapped(FOOT.replace("Bold", "*"), width))])
+
+
+def table_lines(found: ComparedEvaluations, columns: list[int]) -> list[str]:
+    """Aligned columns, with the rows that have numbers in them: names to the left and numbers to the right."""
+    rows = found.rows_of(columns)
+    cells = [["", *(", ".join(row_lines(found, row)) for row in rows)]]
+    for column in columns:
+        numbers = (cell_text(found, row, column) + "*" * is_best(found, row, column) for row in rows)
+        cells.append([head_lines(found, column)[0], *numbers])
+    widths = [max(map(len, column)) for column in cells]
+    return [
+        "  ".join([name.ljust(widths[0]), *map(str.rjust, numbers, widths[1:])]).rstrip()
+        for name, *numbers in zip(*cells, strict=True)
+    ]
 
 
 def is_best(found: ComparedEvaluations, row: int, column: int) -> bool:
     """Whether a cell is the best of its column for certain."""
     return (row, column) in found.cells and found.cells[row, column].best
-
-
-def length(columns: list[list[str]]) -> int:
-    """The letters in a line of aligned columns."""
-    return sum(max(map(len, column)) + 2 for column in columns)
-
-
-def aligned(first: list[str], columns: list[list[str]]) -> list[str]:
-    """Lines of columns, the first one to the left and numbers to the right."""
-    widths = [max(map(len, column)) for column in columns]
-    return [
-        "  ".join([name.ljust(max(map(len, first))), *map(str.rjust, cells, widths)]).rstrip()
-        for name, *cells in zip(first, *columns, strict=True)
-    ]
 
 
 # files ----------------------------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def picture_html(path: Path) -> str:
         return ""
     name = html.escape(path.name)
     coded = base64.b64encode(content).decode()
-    return f'<img alt="{name}" title="{name}" src="data:image/png;base64,{coded}">'
+    return f'<img alt="{name}" src="data:image/png;base64,{coded}"><small>{name}</small>'
 
 
 WRITERS: dict[str, Callable[[ComparedEvaluations], str]] = {".md": to_markdown, ".csv": to_csv, ".html": to_html}

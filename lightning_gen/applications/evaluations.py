@@ -19,8 +19,8 @@ CONFIGURATION = "config.yaml"
 """The file in the folder of a run that holds its settings."""
 OF_A_RUN = ("seed_everything", "name", "runs_dir", "ckpt_path", "config")
 """Settings that runs of one configuration do not share."""
-GRIDS = ("samples.png", "samples/samples*.png")
-"""Pictures of a model's samples in the folder of its run."""
+GRIDS = ("samples.png", "samples/samples*.png", "samples/reconstructions*.png")
+"""Pictures of what a model makes in the folder of its run, the first of which that are there is shown."""
 
 
 @dataclass(frozen=True, eq=False)
