@@ -287,11 +287,7 @@ def run_program(content: bytes) -> Run:
     """Run a program of ``torch.export``."""
     program = torch.export.load(io.BytesIO(content)).module()
 
-    def run(arguments: Sequence[Tensor]) -> Sequence[Tensor]:
-        with torch.no_grad():
-            return program(*arguments)
-
-    return run
+    return lambda arguments: program(*arguments)
 
 
 def difference(part: Part, run: Run) -> Difference:
@@ -324,8 +320,9 @@ def results(part: Part, run: Run, arguments: Sequence[Tensor], size: int) -> lis
     """The results of a program in batches of a size; see `difference`."""
     batches = list(zip(*(each.split(size) for each in arguments), strict=True))
     try:
-        found = [run(batch) for batch in batches]
-        again = run(batches[0])
+        with torch.no_grad():
+            found = [run(batch) for batch in batches]
+            again = run(batches[0])
     except Exception as error:  # any of onnxruntime's
         reason = " ".join(str(error).split())[:200]
         raise InputError(

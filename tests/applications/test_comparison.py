@@ -213,7 +213,7 @@ def test_bad_input_gets_a_sentence(tmp_path, monkeypatch, words, sentence):
 
 
 def test_a_baseline_that_is_no_row_is_refused(tmp_path):
-    with pytest.raises(InputError, match="there is no row 'on'.*one"):
+    with pytest.raises(InputError, match=r"there is no row 'on'.*one"):
         table(card(tmp_path, "one", {"mse": 1.0}), baseline="on")
 
 

@@ -74,7 +74,7 @@ def test_missing_other_and_changed_weights_are_named(gan, tmp_path):
     name, value = next(iter(torch_file.load_file(tmp_path / "model.safetensors").items()))
     for change, sentence in (
         (lambda weights: weights.pop(name), f"lacks {name}: export the model again"),
-        (lambda weights: weights.update({name: value, "more": value}), "has for another model more"),
+        (lambda weights: weights.update({name: value, "more": value.clone()}), "has for another model more"),
         (lambda weights: (weights.pop("more"), weights.update({name: value[:1]})), f"in another shape {name}"),
         (lambda weights: weights.update({name: value + 1}), "holds other weights than"),
         (lambda weights: weights.update({name: value * torch.nan}), "not finite"),
