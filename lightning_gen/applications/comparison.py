@@ -70,6 +70,9 @@ IGNORED = {
 but not that of the data, which decides on the test split; what follows from the model; how the data are read for
 training."""
 
+QUALIFIED = {"bits_per_dim": "elbo_nats", "nll_nats": "elbo_nats"}
+"""Figures that another one's meaning speaks of too: whether they are likelihoods."""
+
 PREFIXES = {"pca_": "PCA", "raw_": "raw data"}
 SUFFIXES = {"_floor": "real data", "_ceiling": "real data", "_real": "real data"}
 """Beginnings and ends of the names of floors and ceilings, and the rows that these are shown in."""
@@ -312,7 +315,8 @@ def protocol_of(evaluation: Evaluation, figure: str) -> Protocol:
         for topic, value in evaluation.card.items()
         if topic not in (*MODEL, *RESULTS) and concerns(topic, figure)
     }
-    found = {"meaning": evaluation.meaning(figure)} if evaluation.meaning(figure) else {}
+    meanings = [evaluation.meaning(name) for name in (figure, QUALIFIED.get(figure)) if name is not None]
+    found = {"meaning": "; ".join(filter(None, meanings))} if any(meanings) else {}
     return {**found, **dict(flat(topics, ""))}
 
 

@@ -90,6 +90,17 @@ def test_a_meaning_that_says_what_is_not_to_be_compared_separates(tmp_path):
     assert [column.figure for column in table(one, two).columns] == ["mse", "precision", "mse"]
 
 
+def test_likelihoods_and_cross_entropies_are_kept_apart_in_all_their_units(tmp_path):
+    figures = {"elbo_nats": -1.0, "bits_per_dim": 1.0, "nll_nats": 1.0, "mse": 1.0}
+    words = [
+        card(tmp_path, name, figures, meanings=MEANINGS | {"elbo_nats": f"a bound{note}"})
+        for name, note in (("gaussian", ""), ("bernoulli", "; a cross-entropy"))
+    ]
+    assert [column.figure for column in table(*words).columns].count("nll_nats") == 2
+    assert [column.figure for column in table(*words).columns].count("bits_per_dim") == 2
+    assert [column.figure for column in table(*words).columns].count("mse") == 1
+
+
 def test_runs_of_one_configuration_are_a_row_with_mean_and_deviation(tmp_path):
     values = [0.5, 0.25, 0.125]
     words = [run(tmp_path, f"vae_{seed}", "a", {"mse": value}, seed) for seed, value in enumerate(values)]
