@@ -31,6 +31,15 @@ class Kind:
 PNG = Kind("PNG image", ".png", re.compile(rb"\x89PNG\r\n\x1a\n"))
 ARRAY = Kind("array of numpy", ".npy", re.compile(rb"\x93NUMPY"))
 REPORT = Kind("report of metrics", ".json", re.compile(rb'\s*\{\s*"figures"'))
+SAFETENSORS = Kind("file of safetensors", ".safetensors", re.compile(rb".{8}\{", re.S))
+ONNX = Kind("ONNX model", ".onnx", re.compile(rb"\x08"))
+PROGRAM = Kind("program of torch.export", ".pt2", re.compile(rb"PK\x03\x04"))
+TABLES = {
+    ".md": Kind("table in Markdown", ".md", re.compile(rb"\| \| ")),
+    ".csv": Kind("table of a comparison", ".csv", re.compile(rb"row,kind,figure,")),
+    ".html": Kind("page of a comparison", ".html", re.compile(rb"<!doctype html>\s*<html[^>]*><head>.{0,40}", re.S)),
+}
+"""The tables of a comparison, by their endings."""
 
 
 def check_place(target: Path, kind: Kind) -> None:

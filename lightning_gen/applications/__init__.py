@@ -1,6 +1,24 @@
 """What a trained model is used for; a command in `lightning_gen.commands` for each."""
 
+from lightning_gen.applications.comparison import ComparedEvaluations, compared
+from lightning_gen.applications.evaluations import Evaluation, read_evaluations
 from lightning_gen.applications.inputs import Inputs, read_inputs
+from lightning_gen.applications.interchange import load, save_file, save_folder
+from lightning_gen.applications.programs import parts_of, to_onnx, to_program
 from lightning_gen.applications.trained import Trained
 
-__all__ = ["Inputs", "Trained", "read_inputs"]
+__all__ = [
+    "ComparedEvaluations",
+    "Evaluation",
+    "Inputs",
+    "Trained",
+    "compared",
+    "load",
+    "parts_of",
+    "read_evaluations",
+    "read_inputs",
+    "save_file",
+    "save_folder",
+    "to_onnx",
+    "to_program",
+]

@@ -115,6 +115,11 @@ class Autoencoder(CodeSampling):
         return likelihood_of(self.terms)
 
     @property
+    def applied_networks(self) -> dict[str, nn.Module]:
+        """Encoder, bottleneck, decoder and likelihood."""
+        return {**self.networks._asdict(), "likelihood": self.likelihood}
+
+    @property
     def has_prior(self) -> bool:
         """Whether the bottleneck has a prior to sample from."""
         return self.bottleneck.has_prior

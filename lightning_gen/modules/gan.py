@@ -183,6 +183,11 @@ class GANModule(AveragingModule, AlternatingModule):
         return self.generator.num_classes
 
     @property
+    def applied_networks(self) -> dict[str, nn.Module]:
+        """The generator."""
+        return {"generator": self.sampler}
+
+    @property
     def pixels_only(self) -> PixelsOnly | None:
         """The module itself, if its samples are images: they are treated as pixels everywhere."""
         if not self.medium.bounded:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.links import Link
@@ -87,6 +87,13 @@ class Capabilities(ABC):
     @property
     def protocol(self) -> dict[str, Any]:
         """The module's entries in a report's protocol beside its class, as plain data."""
+        return {}
+
+    @property
+    def applied_networks(self) -> dict[str, nn.Module]:
+        """What of the module is needed to apply it after training, the averages where there are any: modules by the
+        names of the attributes that hold the trained ones.
+        """
         return {}
 
     # sampling --------------------------------------------------------------------------------------------------------
