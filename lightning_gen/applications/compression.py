@@ -20,11 +20,14 @@ from lightning_gen.checkpoint.added import NotAdded, add
 from lightning_gen.checkpoint.samplers import weights_key
 from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule
+from lightning_gen.data.base import BatchedDataset
 from lightning_gen.data.cache import progress
+from lightning_gen.data.loader import Samples
 from lightning_gen.errors import InputError
 from lightning_gen.metrics.reconstruction import ReconstructionError, reconstruction_error
 from lightning_gen.metrics.report import Measurement, Report
 from lightning_gen.modules.autoencoder_base import Autoencoder
+from lightning_gen.records import Batch
 
 COUNTED = 2**22
 """Maximum number of indices of the training split that tables are fitted to."""
@@ -114,7 +117,8 @@ def kept_tables(trained: Trained) -> IndexTables | None:
 @torch.no_grad()
 def indices_of(trained: Trained, inputs: Inputs, title: str) -> tuple[Tensor, tuple[int, ...]]:
     """The indices of samples, int32 ``(n, codebooks, height, width)``, and the codes of each codebook."""
-    module, found, sizes = quantizing(trained), [], ()
+    module, found = quantizing(trained), []
+    sizes: tuple[int, ...] = ()
     with evaluating(module):
         for batch in inputs.batches(title):
             quantizations = module.quantizations_of(batch)
@@ -153,12 +157,31 @@ def fit_tables(trained: Trained, data: DataModule | None = None, seed: int = 0) 
     return tables
 
 
+class Part(BatchedDataset):
+    """Some of the samples of another data set.
+
+    Args:
+        samples: All samples.
+        rows: Those that it has.
+    """
+
+    def __init__(self, samples: Samples, rows: list[int]) -> None:
+        self.samples = samples
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        return self.samples.__getitems__([self.rows[index] for index in indices])
+
+
 def part_of(inputs: Inputs, rows: Tensor) -> Inputs:
-    """Some of the samples."""
+    """Some of the samples, in their order."""
     chosen = rows.sort().values.tolist()
     names = [inputs.names[row] for row in chosen]
     labels = None if inputs.labels is None else inputs.labels[chosen]
-    return replace(inputs, names=names, samples=torch.utils.data.Subset(inputs.samples, chosen), labels=labels)
+    return replace(inputs, names=names, samples=Part(inputs.samples, chosen), labels=labels)
 
 
 # writing and reading --------------------------------------------------------------------------------------------------
@@ -266,6 +289,11 @@ def read_compressed(path: Path, trained: Trained) -> Content:
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): give a file that compress wrote") from error
     header, payload = unpacked(data, path)
+    if not trained.module.quantizes:
+        raise InputError(
+            f"{path} was written by an autoencoder with a quantizer, which {trained.path} is not: give the checkpoint "
+            "that wrote it"
+        )
     module = quantizing(trained)
     if not same_key(header.weights, key := decoding_key(module)):
         raise InputError(
@@ -281,7 +309,9 @@ def read_compressed(path: Path, trained: Trained) -> Content:
         )
     if (header.map_size, header.sizes, header.shape) != (tables.map_size, tables.sizes, tuple(module.data_shape)):
         raise damaged(path, "its sizes are not those of the model")
-    if (header.labels is None) != (module.num_classes is None) or max(header.labels or (0,)) >= (module.num_classes or 1):
+    if (header.labels is None) != (module.num_classes is None) or max(header.labels or (0,)) >= (
+        module.num_classes or 1
+    ):
         raise damaged(path, "its classes are not those of the model")
     try:
         maps = decoded(payload, header.count, tables)

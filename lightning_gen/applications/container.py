@@ -1,9 +1,9 @@
 r"""The file format ``.lgz``: what it takes to decode the indices in it, and to notice that it cannot be done.
 
-A file is ``prefix | header | payload | checksum``. The prefix has the same 26 bytes in every format, little-endian: magic,
-number of the format, length of the header, length of the payload, CRC-32 of these. The header is JSON, deflated by zlib;
-the payload is of the range coder; the checksum is the CRC-32 of all before it. So each byte is covered, and a file that
-was cut says by how much.
+A file is ``prefix | header | payload | checksum``. The prefix has the same 26 bytes in every format, little-endian:
+magic, number of the format, length of the header, length of the payload, CRC-32 of these. The header is JSON, deflated
+by zlib; the payload is of the range coder; the checksum is the CRC-32 of all before it. So each byte is covered, and a
+file that was cut says by how much.
 """
 
 import json

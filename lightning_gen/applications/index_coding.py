@@ -75,7 +75,7 @@ def walk(maps: np.ndarray, tables: IndexTables, step: Step) -> None:
 
 
 def range_coder() -> tuple[Any, Any]:
-    """constriction's module of streams and its family of categorical distributions.
+    """Constriction's module of streams and its family of categorical distributions.
 
     ``perfect`` is part of the format: with another value the same weights give other bits.
 

@@ -61,9 +61,9 @@ class Codebook:
     """The tables of one codebook: log₂ p(k) ∝ Σ neighbour vectors · vector of k + bias of k.
 
     Attributes:
-        neighbours: What each index at each neighbour says, int16 ``(neighbours, codes + 1, rank)``; the last one is that
-            of places outside of the map. Neighbours are those of `NEIGHBOURS` in each codebook, then the same place in
-            the codebooks before this one.
+        neighbours: What each index at each neighbour says, int16 ``(neighbours, codes + 1, rank)``; the last one is
+            that of places outside of the map. Neighbours are those of `NEIGHBOURS` in each codebook, then the same
+            place in the codebooks before this one.
         places: What the place says, int16 ``(places, rank)``.
         vectors: What each code is compared by, int16 ``(rank, codes)``.
         bias: Logarithms of the smoothed counts of codes, int32 ``(codes,)``.
@@ -83,9 +83,10 @@ class Codebook:
 class IndexTables:
     """A log-linear model of indices, in whole numbers.
 
-    The index at a place is given by those left of it and above it in all codebooks, by those of the codebooks before its
-    own at the same place, and by the place itself. It starts from smoothed counts and is fitted to the training split by
-    gradient descent on the code length; then it is rounded to whole numbers, in which it is evaluated.
+    The index at a place is predicted from those left of it and above it in all codebooks, from those of the codebooks
+    before its own at the same place, and from the place itself. The model starts from smoothed counts and is fitted to
+    the training split by gradient descent on the code length; then it is rounded to whole numbers, in which it is
+    evaluated.
 
     Attributes:
         encoded_by: Key of the weights that gave the indices.
@@ -178,7 +179,7 @@ class IndexTables:
         maps = indices.long()
         height, width = maps.shape[2:]
         books = []
-        for depth, size in enumerate(sizes):
+        for depth in range(len(sizes)):
             title = "fitting tables" if len(sizes) == 1 else f"fitting tables {depth + 1} of {len(sizes)}"
             books.append(Fit(maps, sizes, depth, seed).run(title))
         return cls(encoded_by, (height, width), tuple(books))

@@ -1,8 +1,10 @@
-"""The commands that do not run a Trainer themselves: `sample`, `evaluate`, `bench` and `doctor`, a file each."""
+"""The commands that do not run a Trainer themselves, a file each."""
 
 from collections.abc import Callable
 
 from lightning_gen.commands.bench import bench
+from lightning_gen.commands.compress import compress
+from lightning_gen.commands.decompress import decompress
 from lightning_gen.commands.doctor import doctor
 from lightning_gen.commands.evaluate import evaluate
 from lightning_gen.commands.sample import sample
@@ -10,6 +12,8 @@ from lightning_gen.commands.sample import sample
 COMMANDS: dict[str, Callable[..., None]] = {
     "sample": sample,
     "evaluate": evaluate,
+    "compress": compress,
+    "decompress": decompress,
     "bench": bench,
     "doctor": doctor,
 }

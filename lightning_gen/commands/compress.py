@@ -3,7 +3,8 @@
 import os
 import sys
 
-from lightning_gen.applications import Trained, compress as compressed, fit_tables, kept_tables, read_inputs
+from lightning_gen.applications import Trained, fit_tables, kept_tables, read_inputs
+from lightning_gen.applications import compress as compressed
 from lightning_gen.applications.compression import quantizing
 from lightning_gen.applications.container import LGZ
 from lightning_gen.applications.index_coding import range_coder
@@ -30,8 +31,8 @@ def compress(
 
     The file holds the indices of the codes, by a range coder whose probabilities are tables of whole numbers, so that
     every machine reads the same indices. The tables are fitted to the training split when they are first used, which
-    takes a minute or two, and are stored in the checkpoint: it alone, or a copy made later, reads the file. Of the file,
-    the bits per pixel are printed, and of the pictures that it gives back the error.
+    takes up to two minutes, and are stored in the checkpoint: it alone, or a copy made later, reads the file. Printed
+    are the bits of the file per pixel, and the error of the pictures that it gives back.
 
     Args:
         checkpoint: A checkpoint, such as runs/vq_vae/checkpoints/last.ckpt, or the folder of its run, runs/vq_vae.

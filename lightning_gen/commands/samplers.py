@@ -89,7 +89,9 @@ def store(samplers: dict[str, Any], stored: dict[str, Any], path: str) -> str:
     try:
         add({"samplers": samplers}, stored, path)
     except NotAdded as error:
-        return f"{error}: the sampler is not stored there" if error.overtaken else (
-            f"it will be fitted again at the next call: {error}"
+        return (
+            f"{error}: the sampler is not stored there"
+            if error.overtaken
+            else (f"it will be fitted again at the next call: {error}")
         )
     return f"it is stored in {path}, so the next call needs no data, until a run rewrites that file"
