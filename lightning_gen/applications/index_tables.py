@@ -30,11 +30,15 @@ BITS = 24
 """Logarithm to the base of 2 of the greatest weight, and the precision of the range coder."""
 NUMBERS = 2**21
 """Maximum number of weights at a time."""
-UPDATES, CHECKS, PASSES = 1200, 8, 30
-"""Maximum number of updates of a fit, how often the held-out part is measured, and maximum passes over the indices."""
+BATCH = 4096
+"""Maximum number of indices of an update."""
+LEAST, UPDATES, PASSES = 200, 1200, 30
+"""Least and largest number of updates of a fit, and passes over the indices between these."""
+CHECKS = 8
+"""How often the held-out part is measured."""
 HELD_OUT = 10
 """One picture of so many is held out of a fit, to choose the best of its states."""
-RATE, DECAY = 0.01, 1e-4
+RATE, DECAY = 0.02, 0.01
 """The learning rate of a fit, which falls to 0, and its weight decay."""
 
 
@@ -218,15 +222,14 @@ class Fit:
             torch.randn(RANK, self.size, generator=self.source) / RANK**0.5,
             (counts / counts.sum()).log().float(),
         ]
-        # a batch has so many pictures that its logits are NUMBERS
-        self.batch = max(1, NUMBERS // (places * self.size))
+        self.batch = max(1, min(BATCH, NUMBERS // self.size) // places)
 
     def run(self, title: str) -> Codebook:
         """The tables of the state that codes held-out pictures in the fewest bits."""
         for each in self.parameters:
             each.requires_grad_()
         per_pass = ceil(len(self.kept) / self.batch)
-        updates = min(UPDATES, PASSES * per_pass)
+        updates = min(UPDATES, max(LEAST, PASSES * per_pass))
         optimizer = torch.optim.AdamW(self.parameters, lr=RATE, weight_decay=DECAY)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
         best, least = self.rounded(), self.bits_held_out()
