@@ -2,6 +2,7 @@
 
 from lightning_gen.applications.comparison import ComparedEvaluations, compared
 from lightning_gen.applications.evaluations import Evaluation, read_evaluations
+from lightning_gen.applications.compression import Compressed, compress, fit_tables, kept_tables, read_compressed
 from lightning_gen.applications.inputs import Inputs, read_inputs
 from lightning_gen.applications.interchange import load, save_file, save_folder
 from lightning_gen.applications.programs import parts_of, to_onnx, to_program
@@ -21,4 +22,9 @@ __all__ = [
     "save_folder",
     "to_onnx",
     "to_program",
+    "Compressed",
+    "compress",
+    "fit_tables",
+    "kept_tables",
+    "read_compressed",
 ]

@@ -19,8 +19,12 @@ class Bottleneck(Recorded, FormerNames, nn.Module, ABC):
 
     Args:
         latent_dim: Width of the code.
+
+    Attributes:
+        quantizes: Whether a code is given by whole numbers, the indices of its quantizations, as `Quantizer` gives it.
     """
 
+    quantizes: ClassVar[bool] = False
     former_names: ClassVar[Mapping[str, str]] = {"snap": "quantize", "adapt": "update_codebook"}
 
     def __init__(self, latent_dim: int) -> None:

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ class Quantizer(Bottleneck):
     Args:
         latent_dim: Width of the code, and of the features.
     """
+
+    quantizes: ClassVar[bool] = True
 
     @property
     def features(self) -> int:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from lightning_gen.commands.bench import bench
 from lightning_gen.commands.compare import compare
+from lightning_gen.commands.compress import compress
+from lightning_gen.commands.decompress import decompress
 from lightning_gen.commands.doctor import doctor
 from lightning_gen.commands.evaluate import evaluate
 from lightning_gen.commands.export import export
@@ -14,6 +16,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "compare": compare,
     "export": export,
+    "compress": compress,
+    "decompress": decompress,
     "bench": bench,
     "doctor": doctor,
 }

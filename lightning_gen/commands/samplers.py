@@ -1,18 +1,13 @@
 """Samplers of an autoencoder's codes: fitted when they are first used, and stored in the checkpoint."""
 
-import os
-from pathlib import Path
 from typing import Any, cast
 
-import torch
-
-from lightning_gen import checkpoint as checkpoints
 from lightning_gen.applications.trained import Trained
+from lightning_gen.checkpoint.added import NotAdded, add
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import harmless
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.compatibility import check_shape
-from lightning_gen.files import replacing
 from lightning_gen.modules.code_sampling import CodeSampling
 from lightning_gen.samplers import SAMPLERS, LatentSampler
 from lightning_gen.spelling import suggest
@@ -91,40 +86,12 @@ def store(samplers: dict[str, Any], stored: dict[str, Any], path: str) -> str:
     Returns:
         A sentence for the user: whether they were stored.
     """
-    target = Path(path).resolve()  # a link stays a link
-    meanwhile = f"{path} was rewritten by its run meanwhile: the sampler is not stored there"
     try:
-        before = identity(target)
-        latest = checkpoints.read(path)
-        if not same_state(latest, stored):
-            return meanwhile
-        latest["lightning_gen"] = {**latest.get("lightning_gen", {}), "samplers": samplers}
-        with replacing(target) as file:
-            torch.save(latest, file)
-            file.flush()
-            os.fsync(file.fileno())
-            if identity(target) != before:  # checked last: its run may have written it meanwhile
-                raise Overtaken
-    except Overtaken:
-        return meanwhile
-    except (InputError, OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as a RuntimeError
-        return f"it will be fitted again at the next call: {error}"
+        add({"samplers": samplers}, stored, path)
+    except NotAdded as error:
+        return (
+            f"{error}: the sampler is not stored there"
+            if error.overtaken
+            else (f"it will be fitted again at the next call: {error}")
+        )
     return f"it is stored in {path}, so the next call needs no data, until a run rewrites that file"
-
-
-class Overtaken(Exception):
-    """Another process has written the file that would be replaced."""
-
-
-def identity(path: Path) -> tuple[int, ...]:
-    """Numbers of a file of which one changes when it is replaced or written to."""
-    found = path.stat()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def same_state(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two checkpoints have the same weights and the same count of images."""
-    counts = [each.get("lightning_gen", {}).get("images_seen") for each in (one, other)]
-    first, second = one["state_dict"], other["state_dict"]
-    same = first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-    return same and counts[0] == counts[1]

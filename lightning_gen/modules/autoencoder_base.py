@@ -1,6 +1,6 @@
 """The base of autoencoders, however they are trained: their parts, a pass over a batch, encoding and decoding."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, cast
@@ -10,7 +10,7 @@ from lightning.fabric.utilities.data import sized_len
 from torch import Tensor, nn
 
 from lightning_gen.augmentations import Augmentation, Corruption
-from lightning_gen.bottlenecks import Bottleneck
+from lightning_gen.bottlenecks import Bottleneck, Quantizer
 from lightning_gen.contexts import evaluating, uncompiled
 from lightning_gen.deprecation import accepts_former
 from lightning_gen.errors import InputError
@@ -23,7 +23,7 @@ from lightning_gen.networks import Decoder, Encoder
 from lightning_gen.networks.wrapped import as_autoencoder
 from lightning_gen.objectives import Likelihood
 from lightning_gen.ranges import COUNT
-from lightning_gen.records import Batch, Code, Corrupted, Reconstruction, Shape
+from lightning_gen.records import Batch, Code, Corrupted, Quantization, Reconstruction, Shape
 from lightning_gen.schedules import at
 from lightning_gen.terms import Term
 from lightning_gen.training.capabilities import Preview
@@ -125,6 +125,11 @@ class Autoencoder(CodeSampling):
         return self.bottleneck.has_prior
 
     @property
+    def quantizes(self) -> bool:
+        """Whether the bottleneck is a `Quantizer`, so that `quantizations_of` and `decode_indices` work."""
+        return self.bottleneck.quantizes
+
+    @property
     def num_classes(self) -> int | None:
         """Number of classes that `sample` can be asked for, or None."""
         return self.decoder.num_classes
@@ -159,6 +164,24 @@ class Autoencoder(CodeSampling):
     def decode(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples ``(n, *shape)``, images in [-1, 1], from codes ``(n, latent_dim, *map_size)``."""
         return self.likelihood.mean(self.networks.decoder(code, labels))
+
+    def quantizations_of(self, x: Any, labels: Tensor | None = None) -> tuple[Quantization, ...]:
+        """What each codebook makes of samples ``(n, *shape)``, or of a batch as in `encode`; none without a codebook.
+
+        Their ``indices``, int64 ``(n, *map_size)``, are all of a code: `decode_indices` gives its reconstruction.
+        """
+        x, labels = self._given(x, labels)
+        encoder, bottleneck, _ = self.networks
+        return bottleneck(encoder(x, labels), None).quantizations
+
+    def decode_indices(self, indices: Sequence[Tensor], labels: Tensor | None = None) -> Tensor:
+        """Samples ``(n, *shape)`` from the indices of their code; the same bits as `reconstruct`.
+
+        Args:
+            indices: Int64 ``(n, *map_size)``, one tensor for each codebook.
+            labels: Their classes ``(n,)``.
+        """
+        return self.decode(cast(Quantizer, self.networks.bottleneck).codes_of(indices), labels)
 
     def reconstruct(self, x: Any, labels: Tensor | None = None) -> Tensor:
         """Reconstructions of samples ``(n, *shape)``, or of a batch as in `encode`."""

@@ -29,6 +29,8 @@ class CodeSampling(AveragedNetworks, ABC):
     Attributes:
         samplers: The samplers from `fit_sampler`, as plain data by the path of their class; kept in checkpoints as long
             as encoder and bottleneck have the weights to which the sampler was fitted.
+        index_tables: Tables of a quantizer's indices, as plain data with their ``encoded_by``; kept in the same way.
+            Empty without any.
     """
 
     sample_options: ClassVar[frozenset[str]] = frozenset({"sampler"})
@@ -36,6 +38,7 @@ class CodeSampling(AveragedNetworks, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.samplers: dict[str, dict[str, Any]] = {}
+        self.index_tables: dict[str, Any] = {}
 
     @abstractmethod
     def transform_input(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -172,15 +175,17 @@ class CodeSampling(AveragedNetworks, ABC):
         return torch.cat(codes)
 
     def progress(self) -> dict[str, Any]:
-        """The samplers that belong to the weights, and what other bases keep."""
-        key = self.code_key() if self.samplers else None
+        """The samplers and tables that belong to the weights, and what other bases keep."""
+        key = self.code_key() if self.samplers or self.index_tables else None
         kept = {name: stored for name, stored in self.samplers.items() if stored["encoded_by"] == key}
-        return {**super().progress(), "samplers": kept}
+        tables = {"index_tables": self.index_tables} if self.index_tables.get("encoded_by", "") == key else {}
+        return {**super().progress(), "samplers": kept, **tables}
 
     def load_progress(self, progress: dict[str, Any]) -> None:
-        """The samplers, and what other bases keep."""
+        """The samplers and tables, and what other bases keep."""
         super().load_progress(progress)
         self.samplers = dict(progress.get("samplers", {}))
+        self.index_tables = dict(progress.get("index_tables", {}))
 
 
 def batches_of(data: DataModule | Iterable[Any]) -> Iterator[Batch]:

@@ -85,6 +85,11 @@ class Capabilities(ABC):
         return class_indices(self.num_classes, labels, self.class_names).tolist()
 
     @property
+    def quantizes(self) -> bool:
+        """Whether it encodes samples as whole numbers, as an `Autoencoder` with a `Quantizer` does."""
+        return False
+
+    @property
     def protocol(self) -> dict[str, Any]:
         """The module's entries in a report's protocol beside its class, as plain data."""
         return {}

@@ -1,0 +1,70 @@
+"""The command ``decompress``: a file of ``compress`` back to pictures."""
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+from torch import Tensor
+
+from lightning_gen.applications import Trained, read_compressed
+from lightning_gen.applications.index_coding import range_coder
+from lightning_gen.applications.inputs import product_names
+from lightning_gen.errors import InputError
+from lightning_gen.outputs import ARRAY, PNG, check_product, writing
+from lightning_gen.paths import expanded, written
+from lightning_gen.terminal import say
+
+
+def decompress(
+    file: str, checkpoint: str | None = None, out: str = "decompressed", device: str = "auto", overwrite: bool = False
+) -> None:
+    """Write the pictures of a file of ``compress`` as PNG, under their names: the model's reconstructions.
+
+    The indices in the file are read exactly on every machine. The pixels are the same on the same kind of machine and
+    device; where they are not, a warning counts the pictures.
+
+    Args:
+        file: A file that compress wrote, ending in .lgz.
+        checkpoint: The checkpoint that wrote it, or the folder of its run: the same file, with the tables in it.
+        out: A folder, or a file that ends in .npy for an array of all samples.
+        device: Where the network runs, such as cpu or cuda; auto is a GPU if there is one.
+        overwrite: Whether older files are replaced.
+
+    Raises:
+        InputError: The file is damaged or of other weights, tables or formats, or the output cannot be written.
+    """
+    if checkpoint is None:
+        raise InputError(
+            f"{file} holds indices, which only the checkpoint that wrote them turns into samples: add --checkpoint FILE"
+        )
+    target = written(out)
+    single = target.suffix == ARRAY.ending
+    check_product(target, ARRAY if single else None, overwrite)
+    range_coder()
+    trained = Trained.open(checkpoint, device)
+    if not single and trained.medium.single is None:
+        raise InputError(f"{trained.medium.noun} have no files of their own: give an --out that ends in {ARRAY.ending}")
+    content = read_compressed(expanded(file), trained)
+    medium, header, differing = trained.medium, content.header, 0
+
+    def samples() -> Iterator[Tensor]:
+        nonlocal differing
+        for x, same in content.batches("decompressing"):
+            differing += 0 if same else len(x)
+            yield x
+
+    if single:
+        with writing(target) as array:
+            np.save(array, np.concatenate([medium.to_stored(x).numpy() for x in samples()]))
+    else:
+        names = iter(product_names(header.listed_names(), PNG.ending))
+        for x in samples():
+            for sample in x:
+                medium.write_single(sample[None], target / next(names))
+    if differing:
+        say(
+            f"warning: {differing:,} of {header.count:,} are in batches whose values differ somewhere from those "
+            "of the machine that compressed them, as other processors and devices round differently",
+            sys.stderr,
+        )
+    say(f"{header.count:,} {medium.noun} in {target}")
