@@ -1,15 +1,17 @@
-"""The commands that do not run a Trainer themselves: `sample`, `evaluate`, `bench` and `doctor`, a file each."""
+"""The commands that do not run a Trainer themselves, such as `sample`, `evaluate` and `embed`, a file each."""
 
 from collections.abc import Callable
 
 from lightning_gen.commands.bench import bench
 from lightning_gen.commands.doctor import doctor
+from lightning_gen.commands.embed import embed
 from lightning_gen.commands.evaluate import evaluate
 from lightning_gen.commands.sample import sample
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "sample": sample,
     "evaluate": evaluate,
+    "embed": embed,
     "bench": bench,
     "doctor": doctor,
 }
