@@ -38,6 +38,7 @@ class Embedding:
         labels: Class indices, int64 ``(n,)``; None if some sample has no class.
         classes: The names of the classes; None where they have none.
         card: How the codes were made, as plain data.
+        dimensions: Which of the code's numbers these are, int64 ``(d,)``; None for all.
     """
 
     codes: NDArray[np.float32]
@@ -45,6 +46,7 @@ class Embedding:
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...] | None
     card: dict[str, Any]
+    dimensions: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -66,8 +68,9 @@ class Embedding:
                 f"none of the {self.codes.shape[1]:,} dimensions has a variance of {ACTIVE} or more over these "
                 "samples: give more samples, or leave --active out"
             )
-        card = {**self.card, "dimensions": kept.tolist(), "active": f"variance of at least {ACTIVE} over the samples"}
-        return replace(self, codes=np.ascontiguousarray(self.codes[:, kept]), card=card)
+        said = f"{len(kept)} of {self.codes.shape[1]} numbers, with a variance of at least {ACTIVE} over the samples"
+        codes = np.ascontiguousarray(self.codes[:, kept])
+        return replace(self, codes=codes, card={**self.card, "active": said}, dimensions=kept)
 
     @property
     def card_json(self) -> str:

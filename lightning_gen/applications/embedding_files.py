@@ -25,7 +25,10 @@ ROWS = 4096
 
 
 def write_archive(embedding: Embedding, target: Path) -> None:
-    """Write ``codes``, ``names``, ``card`` and, where there are some, ``labels`` and ``classes``; no Python objects."""
+    """Write ``codes``, ``names`` and ``card``; ``labels``, ``classes`` and ``dimensions`` where there are some.
+
+    It holds no Python objects, so that ``numpy.load`` reads it with ``allow_pickle=False``.
+    """
     arrays = {
         "codes": embedding.codes,
         "names": np.array(embedding.names, dtype=np.str_),
@@ -35,6 +38,8 @@ def write_archive(embedding: Embedding, target: Path) -> None:
         arrays["labels"] = embedding.labels
     if embedding.classes is not None:
         arrays["classes"] = np.array(embedding.classes, dtype=np.str_)
+    if embedding.dimensions is not None:
+        arrays["dimensions"] = embedding.dimensions
     with writing(target) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 

@@ -147,8 +147,8 @@ def drawn_map(embedding: Embedding, inputs: Inputs, method: Method, seed: int = 
     if len(rows) > MAPPED:
         rows = np.sort(np.random.default_rng(seed).choice(len(rows), MAPPED, replace=False))
     points, said = method.place(embedding.codes[rows], seed)
-    of = f" {len(rows):,} of {len(embedding):,} samples, at random" if len(rows) < len(embedding) else ""
-    caption = f"{said}{of and of + '.'}"
+    some = f" These are {len(rows):,} of {len(embedding):,} samples, chosen at random."
+    caption = said + (some if len(rows) < len(embedding) else "")
     if embedding.labels is None and has_thumbnails(inputs):
         return scattered(points, thumbnails(inputs, rows.tolist(), THUMBNAIL), caption)
     return scatter(points, None if embedding.labels is None else embedding.labels[rows], embedding.classes, caption)

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from math import ceil, sqrt
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -85,14 +86,15 @@ def write_events(embedding: Embedding, sheet: torch.Tensor | None, folder: str) 
     """Write the files of the projector by torch."""
     from torch.utils.tensorboard import SummaryWriter
 
-    header, rows = ["name"], [[cell(name)] for name in embedding.names]
+    names = [cell(name) for name in embedding.names]
+    metadata: list[Any] = names  # a table of one column has no header: TensorBoard would count it as a sample
     if embedding.labels is not None:
-        header.append("class")
-        for row, label in zip(rows, embedding.labels.tolist(), strict=True):
-            row.append(cell(class_name(label, embedding.classes)))
+        classes = [cell(class_name(label, embedding.classes)) for label in embedding.labels.tolist()]
+        metadata = [list(row) for row in zip(names, classes, strict=True)]
+    header = None if embedding.labels is None else ["name", "class"]
     with SummaryWriter(folder) as writer:
         writer.add_embedding(
-            torch.from_numpy(embedding.codes), metadata=rows, metadata_header=header, label_img=sheet, tag="codes"
+            torch.from_numpy(embedding.codes), metadata=metadata, metadata_header=header, label_img=sheet, tag="codes"
         )
 
 

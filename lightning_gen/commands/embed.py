@@ -1,5 +1,6 @@
 """The command ``embed``: the codes of samples in a file, with their names."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,7 +104,7 @@ def embed(
     files = ", ".join(str(path) for path in made)
     say(f"\ncodes of {count:,} {trained.medium.noun}, {width:,} numbers each, in {files}")
     if folder is not None:
-        say(f"tensorboard --logdir {folder} shows them: choose Projector at the upper right")
+        say(f"tensorboard --logdir {shlex.quote(str(folder))} shows them at http://localhost:6006/#projector")
 
 
 def png_file(option: str, given: str | None, overwrite: bool) -> Path | None:

@@ -79,7 +79,7 @@ def scattered(points: NDArray[np.floating], pictures: Tensor, caption: str) -> T
     for index in np.flatnonzero(shown):
         x, y = corner(at[index], side)
         plot.paste(Image.fromarray(pictures[index].permute(1, 2, 0).numpy()), (x, y))
-    left = f"; {int((~shown).sum()):,} of {len(points):,} are grey points, as a picture would cover another"
+    left = f" {int((~shown).sum()):,} of {len(points):,} are grey points, where a picture would cover another."
     return finished(plot, caption + (left if not shown.all() else ""), {})
 
 
@@ -119,7 +119,7 @@ def finished(plot: Image.Image, caption: str, legend: dict[str, tuple[int, int, 
     """A plot with a frame, a legend of names and their colours at its right, and a caption below."""
     width = SIDE + (LEGEND if legend else 0)
     font = lettering(caption)
-    letters = int((width - 2 * MARGIN) / font.getlength("n"))
+    letters = int((width - 3 * MARGIN) / font.getlength(caption) * len(caption))
     lines = textwrap.wrap(caption, letters)
     canvas = Image.new("RGB", (width, SIDE + (len(lines) + 1) * round(1.5 * TEXT)), PAPER)
     canvas.paste(plot, (0, 0))
