@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import lightning_gen
 from lightning_gen.applications.inputs import Inputs
 from lightning_gen.applications.trained import Trained
+from lightning_gen.checkpoint.samplers import weights_key
 from lightning_gen.contexts import evaluating
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.samples import observed, seeded
@@ -180,6 +181,7 @@ def card_of(trained: Trained, shape: Shape, seed: int) -> dict[str, Any]:
         "module": type(module).__name__,
         "bottleneck": type(module.bottleneck).__name__,
         "images_seen": module.images_seen,
+        "weights": weights_key(module),
         **module.protocol,
         "mode": "evaluation: BatchNorm uses its running statistics, dropout is off",
         "codes": "without noise and corruption",
