@@ -64,6 +64,7 @@ COMMAND_MEANINGS: tuple[tuple[str, str], ...] = (
     ("resume continue restart", "fit --ckpt_path last"),
     ("generate gen draw samples infer inference", "sample"),
     ("reconstruct reconstruction reconstructions", "predict"),
+    ("encode embedding embeddings features codes", "embed"),
     ("eval evaluation metrics score fid measure", "evaluate"),
     ("benchmark profile speed time", "bench"),
     ("check inspect diagnose stats analyze analyse advise recommend", "doctor"),
@@ -76,7 +77,6 @@ COMMANDS = {word: command for words, command in COMMAND_MEANINGS for word in wor
 """The command that each word means."""
 
 OTHER_MEANINGS: tuple[tuple[str, str], ...] = (
-    ("encode embed embeddings features codes", "in Python, AutoencoderModule.encode(x)"),
     ("decode", "in Python, AutoencoderModule.decode(codes)"),
     ("tensorboard", "python -m tensorboard.main --logdir runs"),
 )

@@ -1,4 +1,5 @@
 """The commands that do not run a Trainer themselves, a file each."""
+"""The commands that do not run a Trainer themselves, such as `sample`, `evaluate` and `embed`, a file each."""
 
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ from lightning_gen.commands.compare import compare
 from lightning_gen.commands.compress import compress
 from lightning_gen.commands.decompress import decompress
 from lightning_gen.commands.doctor import doctor
+from lightning_gen.commands.embed import embed
 from lightning_gen.commands.evaluate import evaluate
 from lightning_gen.commands.export import export
 from lightning_gen.commands.sample import sample
@@ -18,6 +20,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export,
     "compress": compress,
     "decompress": decompress,
+    "embed": embed,
     "bench": bench,
     "doctor": doctor,
 }
