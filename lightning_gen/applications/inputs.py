@@ -300,11 +300,12 @@ def classes_by_folder(
     own = sorted({label for label in labels if label is not None})
     if None in labels or not own:
         return None, None
-    folders, classes = tuple(own), tuple(own)
-    for listed in (known, class_folders(len(known), known)) if known is not None else ():
-        if set(own) <= set(listed):
-            folders, classes = listed, known
-            break
+    folders = classes = tuple(own)
+    if known is not None:
+        for names_of_folders in (known, class_folders(len(known), known)):
+            if set(own) <= set(names_of_folders):
+                folders, classes = names_of_folders, known
+                break
     index = {name: number for number, name in enumerate(folders)}
     return torch.tensor([index[label] for label in labels if label is not None]), classes
 

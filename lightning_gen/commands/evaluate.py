@@ -91,8 +91,17 @@ def evaluate(
         fitted = chosen_sampler(trained, sampler, data)
         if rank == 0:
             found = assess(
-                *(trained.module, data, seed, samples, draws, extractor, trained.path, fitted, network, reference),
-                useful=usefulness,
+                trained.module,
+                data,
+                seed,
+                samples,
+                draws,
+                extractor,
+                trained.path,
+                fitted,
+                network,
+                reference,
+                usefulness,
             )
             show(found, target, found.pictures)
         elif network is not None:

@@ -81,7 +81,7 @@ def usefulness(source: Source, data: DataModule, seed: int) -> Report:
         "takes minutes",
         sys.stderr,
     )
-    real = list_stored(data, ((batch.x, batch.labels) for batch in picked(data, data.train_set, count, seeded(seed))))
+    real = in_memory(data, ((batch.x, batch.labels) for batch in picked(data, data.train_set, count, seeded(seed))))
     labels = real.labels
     assert labels is not None
     samples = drawn(source, count, seed, labels)
@@ -108,7 +108,7 @@ def measured(name: str, training: ArrayDataset, data: DataModule, meaning: str) 
     return Measurement(name, fmean(found), meaning, (min(found), max(found)))
 
 
-def list_stored(data: DataModule, batches: Iterable[tuple[Tensor, Tensor | None]]) -> ArrayDataset:
+def in_memory(data: DataModule, batches: Iterable[tuple[Tensor, Tensor | None]]) -> ArrayDataset:
     """Labelled samples in memory, rounded as files are."""
     pairs = [(data.medium.to_stored(x), labels) for x, labels in batches]
     labels = [each for _, each in pairs if each is not None]
