@@ -56,6 +56,11 @@ def check_usefulness(module: GenerativeModule, data: DataModule, has_sampler: bo
             f"the model knows {known} classes and {name} has {data.num_classes}: leave --usefulness out, or give the "
             "data that it was trained on with --data"
         )
+    if None not in (module.class_names, data.classes) and module.class_names != data.classes:
+        raise InputError(
+            f"the classes of {name} are not those of the model, by name or by order: leave --usefulness out, or give "
+            "the data that it was trained on with --data"
+        )
 
 
 def usefulness(source: Source, data: DataModule, seed: int) -> Report:

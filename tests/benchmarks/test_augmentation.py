@@ -92,7 +92,12 @@ def test_differences_are_those_of_a_paired_t_test():
 
 @pytest.mark.parametrize(
     ("mean", "half", "words"),
-    [(0.1, 0.2, "no difference shown"), (-0.3, 0.2, "does not help, it harms"), (0.3, 0.2, "helps")],
+    [
+        (0.1, 0.2, "no difference shown"),
+        (-0.3, 0.2, "does not help, it harms"),
+        (0.3, 0.2, "helps"),
+        (0.3, float("inf"), "one subset has no interval"),
+    ],
 )
 def test_a_difference_is_said_in_words(mean, half, words):
     assert verdict(mean, half) == words

@@ -49,7 +49,7 @@ class Bars(DataModule):
 class Drawn:
     """A model whose samples are given by their classes."""
 
-    num_classes, has_prior = 4, True
+    num_classes, has_prior, class_names = 4, True, None
 
     def __init__(self, images_of):
         self.images_of, self.asked = images_of, []
@@ -160,6 +160,10 @@ def test_what_no_classifier_can_be_trained_on_is_refused_before_anything_is_meas
         check_usefulness(conditional(gan, 25, (2,)), Grid(count=1000))
     with pytest.raises(InputError, match="the model knows 5 classes and Digits has 10: leave --usefulness out"):
         check_usefulness(conditional(gan, 5), Digits(size=8))
+    renamed = conditional(gan)
+    renamed.class_names = tuple("1234567890")
+    with pytest.raises(InputError, match="the classes of Digits are not those of the model, by name or by order"):
+        check_usefulness(renamed, Digits(size=8))
     unlabelled = Digits(size=8)
     unlabelled.num_classes = None
     with pytest.raises(InputError, match="but Digits has no classes"):
