@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lightning_gen.errors import InputError
-from lightning_gen.files import replacing, require_replaceable
+from lightning_gen.files import PARTIAL, replacing, require_replaceable
 from lightning_gen.system import may_be_full
 
 
@@ -103,3 +105,47 @@ def writing(target: Path, lasting: bool = True) -> Iterator[BinaryIO]:
             f"{target} could not be written ({error.strerror or error}): {room}give another place; an older file is "
             "intact"
         ) from error
+
+
+def check_new_folder(target: Path) -> None:
+    """Check that a folder can be made whose files shall not be mixed with others.
+
+    Raises:
+        InputError: It is a file, holds files, or cannot be written.
+    """
+    if target.exists() and not target.is_dir():
+        raise InputError(f"--out {target} is a file and would be a folder: give another name, or remove it first")
+    check_place(target / "x", PNG)  # whether a file can be written into it
+    if target.is_dir() and any(target.iterdir()):
+        raise InputError(
+            f"--out {target} holds files, with which others would be mixed: give another folder, or empty it"
+        )
+
+
+@contextmanager
+def filling(target: Path) -> Iterator[Path]:
+    """Make a folder that gets its name when it is complete, and is removed if something goes wrong before.
+
+    Args:
+        target: The folder, which is missing or empty.
+
+    Yields:
+        The folder beside it to write into.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    place = Path(os.path.realpath(target))
+    partial = place.with_name(f".{place.name[:100]}.{uuid.uuid4().hex}{PARTIAL}")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if place.exists():
+            place.rmdir()  # Windows renames no folder to one that exists
+        partial.rename(place)
+    except OSError as error:
+        raise InputError(
+            f"the folder {target} could not be made ({error.strerror or error}): give another place"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -18,6 +18,7 @@ from lightning_gen.data import DataModule
 from lightning_gen.data.arrays import read_arrays
 from lightning_gen.data.base import ArrayDataset, Splits
 from lightning_gen.data.cache import LISTED, OnError, broken, decode, progress
+from lightning_gen.data.class_folders import class_folders
 from lightning_gen.data.decoder import MODES, extensions, read_image, reason
 from lightning_gen.data.folder import list_images
 from lightning_gen.data.headers import read_header
@@ -286,7 +287,8 @@ def classes_by_folder(
 
     Args:
         names: Relative paths.
-        known: The names of the model's classes, whose indices are taken if all sub-folders are among them.
+        known: The names of the model's classes, whose indices are taken if all sub-folders are named as they are, or
+            as `class_folders` names them.
 
     Returns:
         Class indices and the names of the classes; None for both if some picture is in no sub-folder.
@@ -298,8 +300,13 @@ def classes_by_folder(
     own = sorted({label for label in labels if label is not None})
     if None in labels or not own:
         return None, None
-    classes = known if known is not None and set(own) <= set(known) else tuple(own)
-    index = {name: number for number, name in enumerate(classes)}
+    folders = classes = tuple(own)
+    if known is not None:
+        for names_of_folders in (known, class_folders(len(known), known)):
+            if set(own) <= set(names_of_folders):
+                folders, classes = names_of_folders, known
+                break
+    index = {name: number for number, name in enumerate(folders)}
     return torch.tensor([index[label] for label in labels if label is not None]), classes
 
 

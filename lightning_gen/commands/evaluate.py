@@ -10,6 +10,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.evaluation import assess
 from lightning_gen.evaluation.assessment import assess_share, check_numbers
 from lightning_gen.evaluation.compatibility import check_shape
+from lightning_gen.evaluation.usefulness import check_usefulness
 from lightning_gen.training.sharding import launched_group, rank_and_processes
 
 
@@ -26,6 +27,7 @@ def evaluate(
     weights: str | None = None,
     device: str = "cpu",
     reference: str = "test",
+    usefulness: bool = False,
 ) -> None:
     """Measure a trained model on the test split and print the metrics with their protocol.
 
@@ -62,6 +64,8 @@ def evaluate(
         reference: The split with which the network compares samples: test, or train, which has more images and is
             what most papers take. As many samples are drawn as it has images, at most 5,000 for lite0, 10,000 for
             dinov2 and 50,000 for inception.
+        usefulness: Whether to train classifiers on samples of a model with classes alone, and others on as many
+            training images, and to give their accuracies on the test split, which takes minutes.
 
     Raises:
         InputError: The checkpoint or the data cannot be read, or do not fit each other.
@@ -82,10 +86,22 @@ def evaluate(
                 "several processes share the samples of a published network: take --features lite0 and no --sampler, "
                 "or start one process"
             )
+        if usefulness:
+            check_usefulness(trained.module, data, sampler not in (None, "prior"))
         fitted = chosen_sampler(trained, sampler, data)
         if rank == 0:
             found = assess(
-                trained.module, data, seed, samples, draws, extractor, trained.path, fitted, network, reference
+                trained.module,
+                data,
+                seed,
+                samples,
+                draws,
+                extractor,
+                trained.path,
+                fitted,
+                network,
+                reference,
+                usefulness,
             )
             show(found, target, found.pictures)
         elif network is not None:

@@ -3,11 +3,13 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from lightning_gen.applications.class_folders import folders_of, write_class_folders
 from lightning_gen.applications.trained import Trained
 from lightning_gen.commands.samplers import chosen_sampler
 from lightning_gen.commands.seeds import check_seed
@@ -16,7 +18,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.media import Medium
 from lightning_gen.media.rows import ROWS, Rows, class_name, rows_of
 from lightning_gen.memory import available
-from lightning_gen.outputs import PNG, check_place
+from lightning_gen.outputs import PNG, check_new_folder, check_place
 from lightning_gen.paths import written
 from lightning_gen.records import Shape
 from lightning_gen.samplers import SAMPLERS
@@ -25,11 +27,13 @@ from lightning_gen.training import GenerativeModule
 
 COPIES = 3
 """Maximum number of copies of the samples in memory at a time, between the decoder and the file."""
+COUNT = 64
+"""Number of samples, if none is given."""
 
 
 def sample(
     checkpoint: str,
-    n: int = 64,
+    n: int | None = None,
     out: str = "samples.png",
     seed: int = 0,
     labels: int | list[int | str] | str | None = None,
@@ -37,6 +41,7 @@ def sample(
     standing_batches: int = 0,
     sampler: str | None = None,
     data: DataModule | None = None,
+    per_class: int | None = None,
 ) -> None:
     """Draw samples from a trained model; only the checkpoint is needed.
 
@@ -44,7 +49,7 @@ def sample(
 
     Args:
         checkpoint: A checkpoint, such as runs/dcgan/checkpoints/last.ckpt, or the folder of its run, runs/dcgan.
-        n: Number of samples.
+        n: Number of samples; 64 if left out.
         out: A file ending in .png for one image of all samples, in .npy for an array; else a folder for PNG files.
         seed: The same seed draws the same samples.
         labels: Class or classes to draw, by number or name, such as 3, cats or '[cats, dogs]', for models with classes;
@@ -55,19 +60,27 @@ def sample(
             fitted to its codes, so that models without a prior can draw samples too.
         data: The data whose codes a sampler is fitted to; the training data if left out. Its options alone, such as
             --data.folder, change those of the training data.
+        per_class: Number of samples of each class, in place of --n and --labels, for images of models with classes:
+            --out is a new folder with a sub-folder for each class, on which ImageFolder trains a classifier or a model.
 
     Raises:
         InputError: The checkpoint cannot be read, or the model cannot draw these samples.
     """
     target = written(out)
     check_seed(seed)
+    if per_class is not None:
+        check_alone(per_class, n, labels, target)
+    n = COUNT if n is None else n
     trained = Trained.open(checkpoint)
     module, medium = trained.module, trained.medium
-    replaced = check_target(target, medium, n, trained.described_data)
+    if per_class is None:
+        replaced = check_target(target, medium, n, trained.described_data)
+        check_memory(module.data_shape, medium, n, target)
+    else:
+        check_class_folders(target, trained)
     check_draw(module, n, labels, truncation, standing_batches)
     if data is not None and (sampler is None or SAMPLERS.get(sampler, sampler) is None):
         raise InputError("--data are what a sampler is fitted to: add --sampler gmm or flow, or leave --data out")
-    check_memory(module.data_shape, medium, n, target)
     asked = None if labels is None else module.class_indices(labels)
     explain_numbers(labels, module.class_names or ())
     rows = rows_in(target, module, n, asked)
@@ -77,6 +90,10 @@ def sample(
     generator = torch.Generator().manual_seed(seed)
     if standing_batches:
         module.recalibrate(standing_batches, generator=torch.Generator().manual_seed(seed))
+    if per_class is not None:
+        folders = write_class_folders(module, per_class, target, seed, partial(module.sample, **options))
+        say(f"{per_class * len(folders)} samples, {per_class} of each of {len(folders)} classes, in {target}")
+        return
     samples = module.sample(n, labels=wanted, generator=generator, **options)
     if rows is None or len(set(rows.labels.tolist())) == 1:
         medium.write(samples, target)
@@ -144,6 +161,42 @@ def check_memory(shape: Shape, medium: Medium, n: int, target: Path) -> None:
         )
 
 
+def check_alone(per_class: int, n: int | None, labels: int | list[int | str] | str | None, target: Path) -> None:
+    """Check the options beside ``--per_class``.
+
+    Raises:
+        InputError: It is below 1, or another option says how many samples of which class, or names a file.
+    """
+    if per_class < 1:
+        raise InputError(f"--per_class must be at least 1, not {per_class}")
+    beside = [name for name, value in (("--n", n), ("--labels", labels)) if value is not None]
+    if beside:
+        raise InputError(
+            f"--per_class says how many samples are drawn, of every class: leave {' and '.join(beside)} out"
+        )
+    if target.suffix:
+        raise InputError(
+            f"--per_class writes a folder with a sub-folder for each class, and {target} is the name of a file: give "
+            f"--out a folder, such as {target.with_suffix('')}"
+        )
+
+
+def check_class_folders(target: Path, trained: Trained) -> None:
+    """Check that a model has classes, and that a folder for them can be made.
+
+    Raises:
+        InputError: It has none, or the folder holds files or lies in the training data.
+    """
+    folders_of(trained.module)
+    check_new_folder(target)
+    for place in places_of(trained.described_data):
+        if place in (target.resolve(), *target.resolve().parents):
+            raise InputError(
+                f"{target} lies in the data that the model was trained on, {place}, and would become part of them: "
+                "give another --out"
+            )
+
+
 def check_target(target: Path, medium: Medium, n: int, data: Mapping[str, Any]) -> list[Path]:
     """Check that samples can be written to a file or folder.
 
@@ -186,7 +239,11 @@ def check_data(file: Path, data: Mapping[str, Any]) -> None:
     Raises:
         InputError: It is.
     """
-    places = [Path(value).resolve() for value in data.values() if isinstance(value, str) and os.path.exists(value)]
-    for place in places if file.exists() else ():
+    for place in places_of(data) if file.exists() else ():
         if place in (file.resolve(), *file.resolve().parents):
             raise InputError(f"{file} is part of the data that the model was trained on, {place}: give another --out")
+
+
+def places_of(data: Mapping[str, Any]) -> list[Path]:
+    """The files and folders that a description of data names."""
+    return [Path(value).resolve() for value in data.values() if isinstance(value, str) and os.path.exists(value)]

@@ -18,6 +18,7 @@ from lightning_gen.evaluation.fidelity import REFERENCES, Reference, fidelity
 from lightning_gen.evaluation.likelihoods import likelihoods
 from lightning_gen.evaluation.measures import coverage, distance
 from lightning_gen.evaluation.samples import Source, class_draws
+from lightning_gen.evaluation.usefulness import check_usefulness, usefulness
 from lightning_gen.metrics import PretrainedFeatures, Report
 from lightning_gen.metrics.report import compact
 from lightning_gen.modules import Autoencoder
@@ -41,6 +42,7 @@ def assess(
     sampler: LatentSampler | None = None,
     network: PretrainedFeatures | None = None,
     reference: str = "test",
+    useful: bool = False,
 ) -> Report:
     """Compute all metrics that apply to the model and the data.
 
@@ -55,10 +57,11 @@ def assess(
         sampler: Distribution of the codes of samples, for autoencoders; None for the prior.
         network: A published network in whose features samples are compared too, on its device; or None.
         reference: The split with which the network compares them, one of `REFERENCES`.
+        useful: Whether to train classifiers on samples too, see `usefulness`, which takes minutes.
 
     Raises:
-        InputError: Model and data differ in shape, the test split is empty, a split has no length, or the model's
-            outputs are not finite.
+        InputError: Model and data differ in shape, the test split is empty, a split has no length, the model's outputs
+            are not finite, or no classifier can be trained on its samples.
     """
     check_numbers(samples, draws)
     check_shape(module, data)
@@ -69,6 +72,8 @@ def assess(
             raise InputError(f"the {name} split has no length: give data that have one with --data")
     if not len(data.test_set):
         raise InputError("the test split is empty: set --data.test_fraction above 0, or give other data with --data")
+    if useful:
+        check_usefulness(module, data, sampler is not None)
     report = Report(card=protocol_of(module, data, checkpoint))
     with evaluating(module):
         if module.reconstructs:
@@ -77,6 +82,8 @@ def assess(
             report += generation(
                 Source(module, sampler), data, seed, samples, extractor, network, REFERENCES[reference]
             )
+        if useful:
+            report += usefulness(Source(module, sampler), data, seed)
         report += Report(omitted=unmeasured(module, sampler))
     return report
 

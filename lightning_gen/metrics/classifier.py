@@ -1,8 +1,9 @@
 """A small classifier of a data set's own classes; it trains in seconds to minutes on one core, without a download."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from math import prod
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,10 @@ IMAGES, MOST_EPOCHS = 165_000, 12
 """Number of training images seen, and the largest number of epochs."""
 
 BATCH, LEARNING_RATE = 64, 2e-3
+
+Augment: TypeAlias = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+"""Changes images ``(n, *shape)`` in [-1, 1] with their classes ``(n,)`` by random numbers of a generator; it returns
+images with classes, or with probabilities of classes ``(n, num_classes)``."""
 
 
 class ConvClassifier(nn.Module):
@@ -78,16 +83,26 @@ def training_steps(samples: int) -> int:
 
 
 @torch.enable_grad()
-def fit_classifier(samples: Samples, shape: Shape, num_classes: int, seed: int = 0) -> ConvClassifier:
+def fit_classifier(
+    samples: Samples,
+    shape: Shape,
+    num_classes: int,
+    seed: int = 0,
+    steps: int | None = None,
+    augment: Augment | None = None,
+) -> ConvClassifier:
     """Train a classifier on the CPU; the same images, seed and number of threads give the same weights, bit for bit.
 
-    AdamW with one cycle of the learning rate, no augmentation.
+    AdamW with one cycle of the learning rate.
 
     Args:
         samples: Images with labels, at least 64.
         shape: Shape of one image, ``(channels, height, width)``.
         num_classes: Number of classes.
-        seed: Seed of the initial weights and of the order of the images; the global random state is unchanged.
+        seed: Seed of the initial weights, of the order of the images and of the augmentation; the global random state
+            is unchanged.
+        steps: Number of updates, at least 1; None for `training_steps`.
+        augment: Changes each batch before it is read; None for no augmentation.
 
     Returns:
         The classifier, in evaluation mode.
@@ -100,13 +115,15 @@ def fit_classifier(samples: Samples, shape: Shape, num_classes: int, seed: int =
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)  # torch.manual_seed would seed all devices
         network = ConvClassifier(shape, num_classes)
-    steps = training_steps(len(samples))
+    steps = training_steps(len(samples)) if steps is None else steps
+    generator = torch.Generator().manual_seed(seed)
     optimizer = AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
     scheduler = OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     for x, labels in islice(_endless(Loader(samples, BATCH, shuffle=True, drop_last=True, seed=seed)), steps):
         assert labels is not None
+        x, targets = (x, labels) if augment is None else augment(x, labels, generator)
         optimizer.zero_grad()
-        cross_entropy(network(x), labels).backward()
+        cross_entropy(network(x), targets).backward()
         optimizer.step()
         scheduler.step()
     return network.eval().requires_grad_(False)

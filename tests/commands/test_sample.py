@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ from lightning_gen import AutoencoderModule, GANModule, InputError
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
 from lightning_gen.commands.sample import sample
-from lightning_gen.data import Digits, Ring, Tensors
+from lightning_gen.data import Digits, ImageFolder, Ring, Tensors
 from lightning_gen.media import preview
 from lightning_gen.media.images import to_uint8
 from lightning_gen.networks import Concatenation, DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
 from lightning_gen.samplers import FlowSampler, GaussianMixtureSampler
+from lightning_gen.training.sharding import NumberedSamples
 
 command = sys.modules[sample.__module__]
 
@@ -330,6 +332,75 @@ def test_as_many_as_the_sentence_names_are_drawn(checkpoint, tmp_path, monkeypat
         sample(path, n=11, out=str(tmp_path / "x.npy"))
     sample(path, n=10, out=str(tmp_path / "x.npy"))
     assert len(np.load(tmp_path / "x.npy")) == 10
+
+
+# classes in sub-folders ---------------------------------------------------------------------------------------------
+
+
+def test_each_class_has_a_folder_of_its_name(named, tmp_path, capsys):
+    out = tmp_path / "samples"
+    main(["sample", named, "--per_class", "3", "--out", str(out), "--seed", "5", "--truncation", "0.7"])
+    assert capsys.readouterr().out == f"30 samples, 3 of each of 10 classes, in {out}\n"
+    assert sorted(path.name for path in out.iterdir()) == sorted(CLASSES)
+    module = GANModule.load_from_checkpoint(named)
+    labels = torch.arange(10).repeat_interleave(3)
+    drawn = NumberedSamples(partial(module.sample, truncation=0.7), 30, 5, labels)
+    for row, x in enumerate(to_uint8(torch.cat(list(drawn)))):
+        with Image.open(out / CLASSES[row // 3] / f"{row % 3:06d}.png") as image:
+            assert np.array_equal(np.asarray(image), x[0].numpy())
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--per_class 0 --out x", "--per_class must be at least 1, not 0"),
+        ("--per_class 2", "samples.png is the name of a file: give --out a folder, such as samples"),
+        ("--per_class 2 --out x.npy", "x.npy is the name of a file: give --out a folder, such as x"),
+        ("--per_class 2 --out x --n 5", "--per_class says how many samples are drawn, of every class: leave --n out"),
+        ("--per_class 2 --out x --labels 3", "of every class: leave --labels out"),
+        ("--per_class 2 --out x --n 64 --labels [1,2]", "of every class: leave --n and --labels out"),
+        ("--per_class 2 --out used", "--out used holds files, with which others would be mixed: give another folder"),
+        ("--per_class 2 --out used/notes", "--out used/notes is a file and would be a folder"),
+        ("--per_class 2 --out x --truncation -1", "--truncation must be above 0"),
+    ],
+)
+def test_what_cannot_be_put_into_folders_is_refused(named, tmp_path, monkeypatch, capsys, words, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "notes").write_text("notes")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SystemExit) as exit_info:
+        main(["sample", named, *words.split()])
+    assert exit_info.value.code == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_models_without_classes_or_images_have_no_folders_of_classes(checkpoint, tmp_path):
+    with pytest.raises(InputError, match="this model was trained without classes: give --n, or train a recipe with"):
+        sample(checkpoint(), per_class=2, out=str(tmp_path / "x"))
+    path = checkpoint(
+        Ring(count=1000),
+        generator=DenseGenerator((2,), 4, (8,), bounded=False, conditioning=Concatenation(8)),
+        discriminator=DenseDiscriminator((2,), (8,), conditioning=Concatenation(8)),
+    )
+    with pytest.raises(InputError, match=r"points go into one file: give --n and --labels, and --out a \.npy file"):
+        sample(path, per_class=2, out=str(tmp_path / "x"))
+
+
+def test_samples_do_not_become_training_data(checkpoint, tmp_path):
+    pictures = tmp_path / "pictures"
+    for name in "ab":
+        (pictures / name).mkdir(parents=True)
+        for index in range(100):
+            Image.new("L", (8, 8), index).save(pictures / name / f"{index}.png")
+    path = conditional(checkpoint, data=ImageFolder(str(pictures), size=8, channels=1, cache_dir=str(tmp_path / "c")))
+    with pytest.raises(InputError, match=r"lies in the data that the model was trained on, .* give another --out"):
+        sample(path, per_class=2, out=str(pictures / "more"))
+    assert not (pictures / "more").exists()
+    sample(path, per_class=2, out=str(tmp_path / "more"))
 
 
 # samplers of codes --------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lightning_gen import InputError
-from lightning_gen.data import ArrayDataset, DataModule, Digits, FashionMNIST, Ring, Splits
+from lightning_gen.data import ArrayDataset, DataModule, Digits, FashionMNIST, Loader, Ring, Splits
 from lightning_gen.metrics import ConvClassifier, fit_classifier, trained_extractor
 from lightning_gen.metrics import extractor as extractors
 
@@ -120,6 +120,52 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
     assert not torch.equal(weights(first), weights(other))
     with torch.no_grad():  # whoever asks may have switched gradients off
         assert torch.equal(weights(fit_classifier(data.train_set, data.shape, 2)), weights(first))
+
+
+def by_hand(data, seed, steps, change):
+    """The training written out: each gradient is of its own batch alone, and nothing could add them up."""
+    torch.manual_seed(seed)
+    network = ConvClassifier(data.shape, 2)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.01)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
+    generator = torch.Generator().manual_seed(seed)
+    loader = Loader(data.train_set, 64, shuffle=True, drop_last=True, seed=seed)
+    batches = [data.scaled(batch) for _ in range(steps) for batch in loader][:steps]
+    for x, labels in batches:
+        x, labels = change(x, labels, generator)
+        log_probabilities = network(x).log_softmax(1)
+        loss = -log_probabilities[torch.arange(64), labels].mean()
+        for parameter, gradient in zip(
+            network.parameters(), torch.autograd.grad(loss, list(network.parameters())), strict=True
+        ):
+            parameter.grad = gradient
+        optimizer.step()
+        scheduler.step()
+    return network.eval()
+
+
+def noisy(x, labels, generator):
+    return x + torch.randn(x.shape, generator=generator), labels
+
+
+@pytest.mark.parametrize("augment", [None, noisy])
+def test_the_gradient_of_each_update_is_that_of_its_batch_alone(augment):
+    data = Stripes()
+    data.setup()
+    trained = fit_classifier(data.train_set, data.shape, 2, seed=3, steps=7, augment=augment)
+    expected = by_hand(data, 3, 7, augment or (lambda x, labels, generator: (x, labels)))
+    torch.testing.assert_close(weights(trained), weights(expected))
+
+
+def test_a_class_and_all_of_its_probability_train_the_same():
+    data = Stripes()
+    data.setup()
+
+    def certain(x, labels, generator):
+        return x, torch.nn.functional.one_hot(labels, 2).float()
+
+    plain, soft = (fit_classifier(data.train_set, data.shape, 2, steps=5, augment=each) for each in (None, certain))
+    torch.testing.assert_close(weights(plain), weights(soft))
 
 
 def test_it_is_trained_once_for_the_same_pictures(trainings, tmp_path, capsys):
