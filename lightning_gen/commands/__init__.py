@@ -1,8 +1,9 @@
-"""The commands that do not run a Trainer themselves: `sample`, `evaluate`, `bench` and `doctor`, a file each."""
+"""The commands that do not run a Trainer themselves, such as `sample` and `evaluate`: a file each."""
 
 from collections.abc import Callable
 
 from lightning_gen.commands.bench import bench
+from lightning_gen.commands.detect import detect
 from lightning_gen.commands.doctor import doctor
 from lightning_gen.commands.evaluate import evaluate
 from lightning_gen.commands.sample import sample
@@ -10,6 +11,7 @@ from lightning_gen.commands.sample import sample
 COMMANDS: dict[str, Callable[..., None]] = {
     "sample": sample,
     "evaluate": evaluate,
+    "detect": detect,
     "bench": bench,
     "doctor": doctor,
 }
