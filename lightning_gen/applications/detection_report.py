@@ -23,7 +23,7 @@ from lightning_gen.metrics.pca import skip_reason
 from lightning_gen.modules import Autoencoder
 from lightning_gen.records import Batch
 
-COLUMNS = ("auroc", "average_precision")
+COLUMNS = ("auroc", "auroc_low", "auroc_high", "average_precision")
 """Metrics in which a detector is compared with its baselines."""
 
 

@@ -43,7 +43,7 @@ class Detection(Measured):
     abnormal: int
 
     def measurements(self, prefix: str = "", by: str = "") -> tuple[Measurement, ...]:
-        """The numbers with their meanings; the spread of the area is its interval.
+        """The numbers with their meanings.
 
         Args:
             prefix: Prefix of each name.
@@ -51,12 +51,15 @@ class Detection(Measured):
         """
         area = (
             "area under the ROC curve: probability that an abnormal sample has a higher score than a normal one"
-            f"{by}, 0.5 without information; spread: {CONFIDENCE:.0%} interval"
+            f"{by}, 0.5 without information"
         )
+        end = f"end of its {CONFIDENCE:.0%} interval"
         floor = self.abnormal / (self.normal + self.abnormal)
         precision = f"mean precision over the abnormal samples{by}, {floor:.3f} without information"
         return (
-            Measurement(f"{prefix}auroc", self.auroc, area, (self.low, self.high)),
+            Measurement(f"{prefix}auroc", self.auroc, area),
+            Measurement(f"{prefix}auroc_low", self.low, f"lower {end}"),
+            Measurement(f"{prefix}auroc_high", self.high, f"upper {end}"),
             Measurement(f"{prefix}average_precision", self.average_precision, precision),
         )
 
