@@ -28,7 +28,11 @@ HEAD = ("name", "score", "p_value", "flagged")
 """The columns of the table."""
 TABLE = Kind("table of anomaly scores", ".csv", re.compile(",".join(HEAD).encode()))
 DEFAULT, SIMPLEST = "combined", "reconstruction"
-"""The score that is taken if none is named, and the one where codes have no density."""
+"""The score that is taken if none is named, and the one where codes have no density.
+
+The default finds what either of its parts finds. It was chosen without test pictures, on the training part of one class
+of Fashion-MNIST (``tests/benchmarks/anomaly.py --choose``): AUROC .865, and .823 by the reconstruction alone.
+"""
 
 
 def detect(
