@@ -6,6 +6,7 @@ from lightning_gen.applications.compression import Compressed, compress, fit_tab
 from lightning_gen.applications.codes import Codes
 from lightning_gen.applications.embedding import Embedding, embed
 from lightning_gen.applications.class_folders import write_class_folders
+from lightning_gen.applications.detector import Detector
 from lightning_gen.applications.inputs import Inputs, read_inputs
 from lightning_gen.applications.interchange import load, save_file, save_folder
 from lightning_gen.applications.programs import parts_of, to_onnx, to_program
@@ -33,3 +34,4 @@ __all__ = [
 ]
 __all__ = ["Codes", "Embedding", "Inputs", "Trained", "embed", "read_inputs"]
 __all__ = ["Inputs", "Trained", "read_inputs", "write_class_folders"]
+__all__ = ["Detector", "Inputs", "Trained", "read_inputs"]

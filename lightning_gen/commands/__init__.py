@@ -1,5 +1,6 @@
 """The commands that do not run a Trainer themselves, a file each."""
 """The commands that do not run a Trainer themselves, such as `sample`, `evaluate` and `embed`, a file each."""
+"""The commands that do not run a Trainer themselves, such as `sample` and `evaluate`: a file each."""
 
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ from lightning_gen.commands.bench import bench
 from lightning_gen.commands.compare import compare
 from lightning_gen.commands.compress import compress
 from lightning_gen.commands.decompress import decompress
+from lightning_gen.commands.detect import detect
 from lightning_gen.commands.doctor import doctor
 from lightning_gen.commands.embed import embed
 from lightning_gen.commands.evaluate import evaluate
@@ -21,6 +23,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compress": compress,
     "decompress": decompress,
     "embed": embed,
+    "detect": detect,
     "bench": bench,
     "doctor": doctor,
 }
