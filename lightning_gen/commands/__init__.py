@@ -1,4 +1,4 @@
-"""The commands that do not run a Trainer themselves: `sample`, `evaluate`, `bench` and `doctor`, a file each."""
+"""The commands that do not run a Trainer themselves, a file each."""
 
 from collections.abc import Callable
 
@@ -6,10 +6,12 @@ from lightning_gen.commands.bench import bench
 from lightning_gen.commands.doctor import doctor
 from lightning_gen.commands.evaluate import evaluate
 from lightning_gen.commands.sample import sample
+from lightning_gen.commands.traverse import traverse
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "sample": sample,
     "evaluate": evaluate,
+    "traverse": traverse,
     "bench": bench,
     "doctor": doctor,
 }
