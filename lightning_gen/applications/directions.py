@@ -49,7 +49,7 @@ def directions(
             directions.
 
     Raises:
-        InputError: The directions are not finite, or a layer of the network has no forward derivative.
+        InputError: The directions are not finite, or forward derivatives cannot be computed.
     """
     with evaluating(module):
         weight = (
@@ -136,19 +136,19 @@ def of_jacobian(decode: Callable[..., Tensor], latents: Tensor, basis: Tensor) -
         basis: Orthonormal vectors ``(k, *latent_shape)`` that span the directions to search among.
 
     Raises:
-        InputError: A layer has no forward derivative.
+        InputError: Forward derivatives cannot be computed, or are not finite.
     """
     basis = basis.to(latents)
     total = torch.zeros(len(basis), len(basis), dtype=torch.float64)
     for index, latent in enumerate(latents):
         parts = []
         for tangents in basis.split(TANGENTS):
-            at = latent.expand_as(tangents)
+            at = latent.expand_as(tangents).clone()
             try:
                 changes = torch.func.jvp(partial(decode, index=index), (at,), (tangents,))[1]
-            except NotImplementedError as error:  # raised by torch for layers without a formula
+            except RuntimeError as error:  # raised by torch for layers without a formula
                 raise InputError(
-                    f"a layer of the model has no forward derivative ({str(error).splitlines()[0]}): take --along "
+                    f"forward derivatives of the model cannot be computed ({str(error).splitlines()[0]}): take --along "
                     "dimensions or a direction of your own, --along FILE.npy"
                 ) from error
             parts.append(changes.flatten(1).double().cpu())

@@ -1,5 +1,6 @@
 """Latents that a user names, by seeds or by pictures, and the codes of data."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from lightning_gen.applications.inputs import LARGEST_BATCH, NUMBERS, check_shap
 from lightning_gen.applications.trained import Trained
 from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule
+from lightning_gen.data.base import Splits
 from lightning_gen.data.reading import labelled, picked
 from lightning_gen.errors import InputError
 from lightning_gen.modules import Autoencoder
+from lightning_gen.paths import expanded
 from lightning_gen.records import Batch, Code
 
 SAMPLES = 10_000
@@ -72,12 +75,13 @@ def named_latents(trained: Trained, words: Sequence[str], label: int | None = No
 
     Args:
         trained: The model.
-        words: Whole numbers, the seeds of latents as ``sample --n 1 --seed`` draws them; or files, one sample each.
+        words: Whole numbers, the seeds of latents as ``sample --n 1 --seed`` draws them; or what `read_inputs` reads,
+            such as files of pictures, which may be named several times.
         label: The class of all, for conditional models.
 
     Raises:
-        InputError: Seeds and files are mixed, a file cannot be read or has several samples, there is no prior to draw
-            from, or the model cannot encode.
+        InputError: Seeds and files are mixed, a file cannot be read, there is no prior to draw from, or the model
+            cannot encode.
     """
     seeds = [seed_of(word) for word in words]
     numbers = [seed for seed in seeds if seed is not None]
@@ -103,20 +107,19 @@ def of_seeds(trained: Trained, seeds: Sequence[int]) -> Named:
 
 
 def of_pictures(trained: Trained, words: Sequence[str], label: int | None) -> Named:
-    """The codes of files, one sample each.
+    """The codes of samples in the order of their names, or of the files that are given.
 
     Raises:
-        InputError: A file cannot be read or has several samples, or the model cannot encode.
+        InputError: A file cannot be read, or the model cannot encode.
     """
     check_encodes(trained)
-    found = [read_inputs(trained, [word]) for word in words]
-    for word, inputs in zip(words, found, strict=True):
-        if len(inputs) != 1:
-            raise InputError(f"{word} holds {len(inputs):,} samples and one is needed: name single files")
-    x = torch.cat([batch.x for inputs in found for batch in inputs.batches()])
-    codes = encoded(trained, Batch(x, labels_of(trained, label, len(x))))
-    notes = dict.fromkeys(note for inputs in found for note in inputs.notes)
-    return Named(tuple(inputs.names[0] for inputs in found), codes, drawn=False, notes=tuple(notes))
+    given = [word if word in Splits._fields else os.path.abspath(expanded(word)) for word in words]
+    different = list(dict.fromkeys(given))
+    inputs = read_inputs(trained, different)
+    batches = (Batch(batch.x, labels_of(trained, label, len(batch.x))) for batch in inputs.batches())
+    codes = torch.cat([encoded(trained, batch) for batch in batches])
+    order = [different.index(each) for each in given] if len(inputs) == len(different) else list(range(len(inputs)))
+    return Named(tuple(inputs.names[place] for place in order), codes[order], drawn=False, notes=inputs.notes)
 
 
 def check_encodes(trained: Trained) -> None:

@@ -48,6 +48,7 @@ VIDEOS = (".mp4", ".webm", ".mov", ".mkv", ".avi")
 """Endings of videos, which ffmpeg makes of frames."""
 UNSAFE = re.compile(r"[^\w.-]+")
 """What a name of a folder does not have."""
+ONE_END = "a path has two ends or more: give --between 1 2, or --between a.png b.png"
 MOST = 100_000
 """Maximum number of samples in all rows."""
 
@@ -76,7 +77,7 @@ def traverse(
     Args:
         checkpoint: A checkpoint, such as runs/vae/checkpoints/last.ckpt, or the folder of its run, runs/vae.
         between: Two or more ends of a path, one after another: seeds, such as 1 2 3, where 2 is what sample --n 1
-            --seed 2 draws; or for autoencoders pictures, such as a.png b.png.
+            --seed 2 draws; or for autoencoders pictures, such as a.png b.png, a folder of them or an array.
         along: What a path through one latent follows: dimensions of the code of an autoencoder, by falling divergence
             from the prior, else variance, or the principal components of codes that are maps; directions in which
             samples change most, found without labels; classes, the mean code of each class minus that of all, or for a
@@ -123,7 +124,7 @@ def traverse(
     WRITERS[kind](module.medium, traversal, samples_of(module, traversal), target, fps)
     for line in lines:
         say(line)
-    count = len(traversal.latents) * traversal.latents.shape[1]
+    count = len(files) if kind is None else traversal.latents.shape[0] * traversal.latents.shape[1]
     say(f"{count} samples in {len(traversal.names)} {'row' if len(traversal.names) == 1 else 'rows'} in {target}")
     if kind is None:
         tell_others(files)
@@ -192,8 +193,8 @@ def check_between(ends: Sequence[str], start: int | str | None, steps: int, data
     Raises:
         InputError: There is one end alone, an option is for other paths, or a number is out of range.
     """
-    if len(ends) < 2:
-        raise InputError("a path has two ends or more: give --between 1 2, or --between a.png b.png")
+    if len(ends) == 1 and seed_of(ends[0]) is not None:
+        raise InputError(ONE_END)
     if start is not None or data is not None:
         raise InputError("--start and --data are for --along: leave them out")
     if steps < 2:
@@ -265,6 +266,9 @@ def ends_joined(trained: Trained, words: Sequence[str], asked: Asked) -> tuple[T
     """
     require_label(trained, asked.label)
     ends = told_of(named_latents(trained, words, asked.label))
+    if len(ends.names) < 2:
+        raise InputError(ONE_END)
+    check_count(asked.steps * len(ends.names))
     arc = ends.drawn and trained.module.spherical_prior
     path = path_between(trained.module, ends.latents, ends.names, asked.steps, arc, asked.label, asked.loop)
     return path, ["along an arc, as the prior lies near a sphere" if arc else "along a straight line"]
@@ -317,7 +321,10 @@ def started(trained: Trained, asked: Asked, data: DataModule | None) -> tuple[Na
         return first_of_data(trained, data or trained.data(), asked.label)
     require_label(trained, asked.label)
     word = "0" if asked.start is None else str(asked.start)
-    return told_of(named_latents(trained, [word], asked.label)), asked.label
+    start = told_of(named_latents(trained, [word], asked.label))
+    if len(start.names) > 1:
+        raise InputError(f"{word} holds {len(start.names):,} samples and the start is one: name a file with --start")
+    return start, asked.label
 
 
 def each_class(trained: Trained, asked: Asked, data: DataModule | None) -> Traversal:
