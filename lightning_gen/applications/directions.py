@@ -1,5 +1,6 @@
 """Directions of latents in which the samples of a trained model change most, found without labels."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -145,7 +146,9 @@ def of_jacobian(decode: Callable[..., Tensor], latents: Tensor, basis: Tensor) -
         for tangents in basis.split(TANGENTS):
             at = latent.expand_as(tangents).clone()
             try:
-                changes = torch.func.jvp(partial(decode, index=index), (at,), (tangents,))[1]
+                with warnings.catch_warnings():  # torch warns of its own torch.jit.script when it is first used
+                    warnings.simplefilter("ignore", FutureWarning)
+                    changes = torch.func.jvp(partial(decode, index=index), (at,), (tangents,))[1]
             except RuntimeError as error:  # raised by torch for layers without a formula
                 raise InputError(
                     f"forward derivatives of the model cannot be computed ({str(error).splitlines()[0]}): take --along "

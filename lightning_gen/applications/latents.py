@@ -119,7 +119,8 @@ def of_pictures(trained: Trained, words: Sequence[str], label: int | None) -> Na
     batches = (Batch(batch.x, labels_of(trained, label, len(batch.x))) for batch in inputs.batches())
     codes = torch.cat([encoded(trained, batch) for batch in batches])
     order = [different.index(each) for each in given] if len(inputs) == len(different) else list(range(len(inputs)))
-    return Named(tuple(inputs.names[place] for place in order), codes[order], drawn=False, notes=inputs.notes)
+    names = [os.path.splitext(name)[0] for name in inputs.names]
+    return Named(tuple(names[place] for place in order), codes[order], drawn=False, notes=inputs.notes)
 
 
 def check_encodes(trained: Trained) -> None:

@@ -139,8 +139,8 @@ def test_dimensions_are_ordered_by_divergence_and_span_quantiles_of_encoded_data
 def test_codes_that_are_maps_are_traversed_along_their_components(saved, autoencoder, tmp_path, capsys):
     bottleneck = FiniteScalarQuantizer((5, 3))
     module = autoencoder(
-        encoder=ResidualEncoder((1, 8, 8), 2, width=4),
-        decoder=ResidualDecoder((1, 8, 8), 2, width=4),
+        encoder=ResidualEncoder((1, 8, 8), 2, width=4, downsamplings=1),
+        decoder=ResidualDecoder((1, 8, 8), 2, width=4, downsamplings=1),
         bottleneck=bottleneck,
     )
     assert len(module.latent_shape) == 3, "codes are maps"
