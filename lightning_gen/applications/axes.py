@@ -126,7 +126,7 @@ def direction_axes(
     labels = None if label is None else torch.full((len(latents),), label, device=module.device)
     found = directions(module, latents, labels, basis)
     return [
-        spanning(f"dir {index}", vector, codes.values, start, scale, f"{share:.1%} of the {found.source}")
+        spanning(f"dir {index}", vector, codes.values, start, scale, f"share {share:.1%} ({found.source})")
         for index, (vector, share) in enumerate(zip(found.vectors, found.shares.tolist(), strict=True))
     ][:count]
 

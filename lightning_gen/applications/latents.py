@@ -116,7 +116,7 @@ def of_pictures(trained: Trained, words: Sequence[str], label: int | None) -> Na
     given = [word if word in Splits._fields else os.path.abspath(expanded(word)) for word in words]
     different = list(dict.fromkeys(given))
     inputs = read_inputs(trained, different)
-    batches = (Batch(batch.x, labels_of(trained, label, len(batch.x))) for batch in inputs.batches())
+    batches = (Batch(batch.x, same_label(trained, label, len(batch.x))) for batch in inputs.batches())
     codes = torch.cat([encoded(trained, batch) for batch in batches])
     order = [different.index(each) for each in given] if len(inputs) == len(different) else list(range(len(inputs)))
     names = [os.path.splitext(name)[0] for name in inputs.names]
@@ -154,7 +154,7 @@ def first_of_data(trained: Trained, data: DataModule, label: int | None = None) 
         if batch.labels is None:
             raise InputError("the model was trained with classes and these data have none: name one with --label")
         label = int(batch.labels[0])
-    codes = encoded(trained, Batch(batch.x, labels_of(trained, label, 1)))
+    codes = encoded(trained, Batch(batch.x, same_label(trained, label, 1)))
     return Named((str(name),), codes, drawn=False), label
 
 
@@ -169,7 +169,7 @@ def prepare(trained: Trained, data: DataModule) -> None:
     data.setup()
 
 
-def labels_of(trained: Trained, label: int | None, count: int) -> Tensor | None:
+def same_label(trained: Trained, label: int | None, count: int) -> Tensor | None:
     """One class for each of some samples, ``(count,)``; None for None."""
     return None if label is None else torch.full((count,), label, device=trained.device)
 

@@ -22,6 +22,7 @@ from lightning_gen.applications.latents import (
 from lightning_gen.applications.trained import Trained
 from lightning_gen.applications.traversal import (
     Traversal,
+    check_room,
     frames,
     path_between,
     paths_along,
@@ -44,6 +45,8 @@ from lightning_gen.terminal import say
 
 KINDS = {kind.ending: kind for kind in (PNG, APNG, GIF, ARRAY)}
 """The files that can be written, by their endings."""
+ANIMATED = (APNG, GIF)
+"""Those of them that are animations."""
 VIDEOS = (".mp4", ".webm", ".mov", ".mkv", ".avi")
 """Endings of videos, which ffmpeg makes of frames."""
 UNSAFE = re.compile(r"[^\w.-]+")
@@ -105,18 +108,20 @@ def traverse(
     target = written(out)
     kind = check_target(target, overwrite)
     check_options(between, along, start, steps, rows, scale, data)
+    if kind in ANIMATED:
+        check_animation(steps, fps)
     trained = Trained.open(checkpoint, device)
     module = trained.module
-    module.latent_shape  # noqa: B018 - raises an error where there is none
     if not module.medium.tiled and kind is not ARRAY:
         raise InputError(f"{module.medium.noun} have no pictures of their own: give --out a name that ends in .npy")
+    check_room(steps * (rows if between is None else len(between)), module)
     chosen = None if label is None else module.class_indices([label])[0]
     asked = Asked(start, chosen, steps, rows, scale, loop)
     if between is not None:
         traversal, lines = ends_joined(trained, between, asked)
     else:
         traversal, lines = followed(trained, str(along), asked, data)
-    if kind in (APNG, GIF):
+    if kind in ANIMATED:
         check_animation(len(traversal.frames), fps)
     files = list(files_of(target, traversal).values()) if kind is None else [target]
     for file in files:

@@ -134,10 +134,7 @@ class Capabilities(ABC):
         Raises:
             InputError: The module does not say what it draws samples from.
         """
-        raise InputError(
-            f"{type(self).__name__} does not say what its latents are: define latent_shape, draw_latents and "
-            "from_latents in it"
-        )
+        raise without_latents(self)
 
     @property
     def spherical_prior(self) -> bool:
@@ -150,14 +147,14 @@ class Capabilities(ABC):
         Raises:
             InputError: There is no prior.
         """
-        raise NotImplementedError
+        raise without_latents(self)
 
     def from_latents(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples ``(n, *shape)`` from latents ``(n, *latent_shape)``, and classes ``(n,)`` where it is conditional.
 
         It uses the averaged weights where there are any, and is differentiable.
         """
-        raise NotImplementedError
+        raise without_latents(self)
 
     def nearest_latents(self, latents: Tensor) -> Tensor:
         """The latents that the module can have, nearest to any ``(n, *latent_shape)``: those, if not discrete."""
@@ -215,3 +212,11 @@ class Capabilities(ABC):
         Raises:
             InputError: One of them is set.
         """
+
+
+def without_latents(module: Capabilities) -> InputError:
+    """The error of a module that does not say what it draws samples from."""
+    return InputError(
+        f"{type(module).__name__} does not say what its latents are: define latent_shape, draw_latents and "
+        "from_latents in it"
+    )
