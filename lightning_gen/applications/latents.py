@@ -21,6 +21,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.modules import Autoencoder
 from lightning_gen.paths import expanded
 from lightning_gen.records import Batch, Code
+from lightning_gen.training.classes import check_classes
 
 SAMPLES = 10_000
 """Maximum number of samples of data that are encoded."""
@@ -151,20 +152,20 @@ def first_of_data(trained: Trained, data: DataModule, label: int | None = None) 
         raise InputError(f"the test split of {type(data).__name__} is empty: name a picture with --start")
     batch = next(labelled(data, data.test_set, 1)).to(trained.device)
     if trained.module.num_classes is not None and label is None:
-        if batch.labels is None:
-            raise InputError("the model was trained with classes and these data have none: name one with --label")
-        label = int(batch.labels[0])
+        label = int(cast(Tensor, batch.labels)[0])
     codes = encoded(trained, Batch(batch.x, same_label(trained, label, 1)))
     return Named((str(name),), codes, drawn=False), label
 
 
 def prepare(trained: Trained, data: DataModule) -> None:
-    """Check the shape of data, and make its splits.
+    """Check the shape and the classes of data, and make its splits.
 
     Raises:
-        InputError: They have another shape than the model's.
+        InputError: They have another shape than the model's, or no classes or more where it is conditional.
     """
     check_shape(trained, tuple(data.shape), type(data).__name__)
+    if trained.module.num_classes is not None:
+        check_classes(trained.module.num_classes, data.num_classes)
     data.prepare_data()
     data.setup()
 

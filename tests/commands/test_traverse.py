@@ -13,7 +13,7 @@ from lightning_gen.bottlenecks import FiniteScalarQuantizer
 from lightning_gen.cli import main
 from lightning_gen.commands.sample import sample
 from lightning_gen.commands.traverse import traverse
-from lightning_gen.data import Digits, Ring
+from lightning_gen.data import Digits, Ring, Tensors
 from lightning_gen.media.images import to_uint8
 from lightning_gen.networks import (
     Concatenation,
@@ -311,6 +311,13 @@ def test_what_a_gan_cannot_do_is_said(saved, gan, tmp_path):
         traverse(path, between=["a.png", "b.png"], out=out)
     with pytest.raises(InputError, match="a GAN encodes no --data"):
         traverse(path, along="directions", data=Digits(size=8), out=out)
+
+
+def test_data_without_the_classes_of_a_conditional_autoencoder_are_refused(saved, autoencoder, tmp_path):
+    path = saved(conditional_autoencoder(autoencoder))
+    np.save(tmp_path / "x.npy", np.zeros((40, 1, 8, 8), np.uint8))
+    with pytest.raises(InputError, match="the data have no labels"):
+        traverse(path, along="dimensions", data=Tensors(str(tmp_path / "x.npy")), out=str(tmp_path / "x.png"))
 
 
 def test_what_other_models_cannot_do_is_said(saved, gan, autoencoder, tmp_path):
