@@ -16,6 +16,7 @@ from lightning_gen.applications.trained import Trained
 from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule
 from lightning_gen.data.base import Splits
+from lightning_gen.data.cache import OnError
 from lightning_gen.data.reading import labelled, picked
 from lightning_gen.errors import InputError
 from lightning_gen.modules import Autoencoder
@@ -71,7 +72,9 @@ def seed_of(word: str) -> int | None:
     return int(word) if re.fullmatch(r"[+-]?\d+", word) else None
 
 
-def named_latents(trained: Trained, words: Sequence[str], label: int | None = None) -> Named:
+def named_latents(
+    trained: Trained, words: Sequence[str], label: int | None = None, on_error: OnError = "raise"
+) -> Named:
     """The latents of seeds, or the codes of pictures.
 
     Args:
@@ -79,6 +82,7 @@ def named_latents(trained: Trained, words: Sequence[str], label: int | None = No
         words: Whole numbers, the seeds of latents as ``sample --n 1 --seed`` draws them; or what `read_inputs` reads,
             such as files of pictures, which may be named several times.
         label: The class of all, for conditional models.
+        on_error: What happens if pictures cannot be decoded; see `read_inputs`.
 
     Raises:
         InputError: Seeds and files are mixed, a file cannot be read, there is no prior to draw from, or the model
@@ -91,7 +95,7 @@ def named_latents(trained: Trained, words: Sequence[str], label: int | None = No
     if numbers:
         file = words[seeds.index(None)]
         raise InputError(f"{numbers[0]} is a seed and {file} a picture: give ends of one kind")
-    return of_pictures(trained, words, label)
+    return of_pictures(trained, words, label, on_error)
 
 
 def of_seeds(trained: Trained, seeds: Sequence[int]) -> Named:
@@ -107,7 +111,7 @@ def of_seeds(trained: Trained, seeds: Sequence[int]) -> Named:
     return Named(tuple(map(str, seeds)), torch.cat(drawn), drawn=True)
 
 
-def of_pictures(trained: Trained, words: Sequence[str], label: int | None) -> Named:
+def of_pictures(trained: Trained, words: Sequence[str], label: int | None, on_error: OnError) -> Named:
     """The codes of samples in the order of their names, or of the files that are given.
 
     Raises:
@@ -116,7 +120,7 @@ def of_pictures(trained: Trained, words: Sequence[str], label: int | None) -> Na
     check_encodes(trained)
     given = [word if word in Splits._fields else os.path.abspath(expanded(word)) for word in words]
     different = list(dict.fromkeys(given))
-    inputs = read_inputs(trained, different)
+    inputs = read_inputs(trained, different, on_error)
     batches = (Batch(batch.x, same_label(trained, label, len(batch.x))) for batch in inputs.batches())
     codes = torch.cat([encoded(trained, batch) for batch in batches])
     order = [different.index(each) for each in given] if len(inputs) == len(different) else list(range(len(inputs)))

@@ -33,6 +33,7 @@ from lightning_gen.applications.traversal import (
 from lightning_gen.commands.sample import check_data
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data import DataModule
+from lightning_gen.data.cache import OnError
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium
 from lightning_gen.media.animations import APNG, GIF, check_animation, save_animation
@@ -69,6 +70,7 @@ def traverse(
     loop: bool = False,
     fps: float = 10.0,
     data: DataModule | None = None,
+    on_error: OnError = "raise",
     device: str = "auto",
     overwrite: bool = False,
 ) -> None:
@@ -99,6 +101,7 @@ def traverse(
         fps: Samples that an animation shows in a second, from 1 to 50.
         data: The data that are encoded; the training data if left out. Its options alone, such as --data.folder, change
             those of the training data.
+        on_error: What happens to pictures that cannot be decoded: raise names them all, skip leaves them out.
         device: Where the model runs: auto, cpu or cuda.
         overwrite: Whether what is at --out may be replaced.
 
@@ -116,7 +119,7 @@ def traverse(
         raise InputError(f"{module.medium.noun} have no pictures of their own: give --out a name that ends in .npy")
     check_room(steps * (rows if between is None else len(between)), module)
     chosen = None if label is None else module.class_indices([label])[0]
-    asked = Asked(start, chosen, steps, rows, scale, loop)
+    asked = Asked(start, chosen, steps, rows, scale, loop, on_error)
     if between is not None:
         traversal, lines = ends_joined(trained, between, asked)
     else:
@@ -261,6 +264,7 @@ class Asked:
     rows: int
     scale: float
     loop: bool
+    on_error: OnError
 
 
 def ends_joined(trained: Trained, words: Sequence[str], asked: Asked) -> tuple[Traversal, list[str]]:
@@ -270,7 +274,7 @@ def ends_joined(trained: Trained, words: Sequence[str], asked: Asked) -> tuple[T
         InputError: The ends cannot be had, or the class of a conditional model is missing.
     """
     require_label(trained, asked.label)
-    ends = told_of(named_latents(trained, words, asked.label))
+    ends = told_of(named_latents(trained, words, asked.label, asked.on_error))
     if len(ends.names) < 2:
         raise InputError(ONE_END)
     check_count(asked.steps * len(ends.names))
@@ -326,7 +330,7 @@ def started(trained: Trained, asked: Asked, data: DataModule | None) -> tuple[Na
         return first_of_data(trained, data or trained.data(), asked.label)
     require_label(trained, asked.label)
     word = "0" if asked.start is None else str(asked.start)
-    start = told_of(named_latents(trained, [word], asked.label))
+    start = told_of(named_latents(trained, [word], asked.label, asked.on_error))
     if len(start.names) > 1:
         raise InputError(f"{word} holds {len(start.names):,} samples and the start is one: name a file with --start")
     return start, asked.label

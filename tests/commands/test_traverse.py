@@ -111,6 +111,17 @@ def test_all_pictures_of_a_folder_are_ends_in_the_order_of_names(coder, tmp_path
     assert np.array_equal(np.load(tmp_path / "folder.npy"), np.load(tmp_path / "files.npy"))
 
 
+def test_a_broken_picture_of_a_folder_is_named_or_left_out(coder, tmp_path, capsys):
+    files, _ = pictures(tmp_path / "in", 2)
+    (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"bad.png cannot be decoded .*--on_error skip"):
+        traverse(coder, between=[str(tmp_path / "in")], out=str(tmp_path / "x.npy"))
+    main(["traverse", coder, "--between", str(tmp_path / "in"), "--on_error=skip", "--out", str(tmp_path / "x.npy")])
+    assert "left out 1 of 3 pictures" in capsys.readouterr().err
+    traverse(coder, between=files, out=str(tmp_path / "y.npy"))
+    assert np.array_equal(np.load(tmp_path / "x.npy"), np.load(tmp_path / "y.npy"))
+
+
 # along ----------------------------------------------------------------------------------------------------------------
 
 
