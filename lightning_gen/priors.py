@@ -1,6 +1,7 @@
 """Priors: the distributions of a generator's latents."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -11,7 +12,13 @@ from lightning_gen.recording import Recorded
 
 
 class LatentPrior(Recorded, ABC):
-    """A distribution of latents."""
+    """A distribution of latents.
+
+    Attributes:
+        spherical: Whether nearly all latents lie near a sphere around 0, so that a path between two of them follows it.
+    """
+
+    spherical: ClassVar[bool] = False
 
     @abstractmethod
     def draw(self, n: int, latent_dim: int, generator: torch.Generator) -> Tensor:
@@ -28,6 +35,8 @@ class LatentPrior(Recorded, ABC):
 
 class Normal(LatentPrior):
     """N(0, I), the usual prior."""
+
+    spherical: ClassVar[bool] = True
 
     def draw(self, n: int, latent_dim: int, generator: torch.Generator) -> Tensor:
         """Sample from N(0, I)."""
@@ -64,6 +73,8 @@ class Hypersphere(LatentPrior):
     Papers: Sampling Generative Networks, https://arxiv.org/abs/1609.04468; A Style-Based Generator Architecture,
     https://arxiv.org/abs/1812.04948, which normalises its latents in this way
     """
+
+    spherical: ClassVar[bool] = True
 
     def draw(self, n: int, latent_dim: int, generator: torch.Generator) -> Tensor:
         """Sample directions and scale them to the norm √latent_dim."""

@@ -10,7 +10,19 @@ from lightning_gen.applications.detector import Detector
 from lightning_gen.applications.inputs import Inputs, read_inputs
 from lightning_gen.applications.interchange import load, save_file, save_folder
 from lightning_gen.applications.programs import parts_of, to_onnx, to_program
+from lightning_gen.applications.axes import Axis
+from lightning_gen.applications.directions import Directions, directions
+from lightning_gen.applications.latents import Codes, codes_of_data, named_latents
 from lightning_gen.applications.trained import Trained
+from lightning_gen.applications.traversal import (
+    Traversal,
+    linear,
+    path_between,
+    paths_along,
+    paths_by_class,
+    samples_of,
+    spherical,
+)
 
 __all__ = [
     "ComparedEvaluations",
@@ -35,3 +47,16 @@ __all__ = [
 __all__ = ["Codes", "Embedding", "Inputs", "Trained", "embed", "read_inputs"]
 __all__ = ["Inputs", "Trained", "read_inputs", "write_class_folders"]
 __all__ = ["Detector", "Inputs", "Trained", "read_inputs"]
+    "Axis",
+    "Codes",
+    "Directions",
+    "Traversal",
+    "codes_of_data",
+    "directions",
+    "linear",
+    "named_latents",
+    "path_between",
+    "paths_along",
+    "paths_by_class",
+    "samples_of",
+    "spherical",

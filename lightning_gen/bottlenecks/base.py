@@ -39,6 +39,11 @@ class Bottleneck(Recorded, FormerNames, nn.Module, ABC):
         return False
 
     @property
+    def spherical_prior(self) -> bool:
+        """Whether nearly all codes of the prior lie near a sphere around 0."""
+        return False
+
+    @property
     @abstractmethod
     def features(self) -> int:
         """Width of the features that the bottleneck reads: the encoder's output must be as wide."""

@@ -30,6 +30,11 @@ class GaussianBottleneck(Bottleneck):
         return True
 
     @property
+    def spherical_prior(self) -> bool:
+        """True: the norm of a code is near √latent_dim."""
+        return True
+
+    @property
     def features(self) -> int:
         """Width of the features that it reads: 2 `latent_dim`."""
         return 2 * self.latent_dim

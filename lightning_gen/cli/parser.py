@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from enum import Enum
+from inspect import signature
 from typing import Any, NoReturn
 
 import yaml
@@ -16,7 +17,7 @@ from lightning_gen.cli.help import IMPORT, PROGRAM, HelpFormatter
 from lightning_gen.cli.loggers import PLACE
 from lightning_gen.cli.messages import NO_ARGUMENTS, explain
 from lightning_gen.errors import InputError
-from lightning_gen.reflection import argument_names, required_arguments, resolved
+from lightning_gen.reflection import argument_names, members, required_arguments, resolved
 
 GIVEN: set[str | int] = {"fit"}
 """Arguments of a command that are not options: `dispatch.run` passes the function that runs `fit`."""
@@ -91,14 +92,15 @@ def command_parser(name: str, command: Callable[..., None]) -> Parser:
     """The parser of a command that needs no Trainer; the arguments in `GIVEN` are no options."""
     options: dict[str, Any] = {"allow_abbrev": False, "formatter_class": HelpFormatter}
     parser = Parser(prog=f"{PROGRAM} {name}", description=first_line(command), epilog=IMPORT, **options)
-    lists = {each for each in required_arguments(command) if resolved(command, each) == list[str]}
+    lists = {each for each in signature(command).parameters if members(resolved(command, each))[0] == list[str]}
     parser.add_function_arguments(command, as_group=False, as_positional=True, skip={*GIVEN, *lists})
     if lists:  # words one after another, and not a list in brackets
         whole = Parser()
         whole.add_function_arguments(command, as_group=False, as_positional=True, skip=GIVEN)
         for action in private.options(whole):
             if action.dest in lists:
-                parser.add_argument(action.dest, nargs="+", type=str, help=action.help)
+                name = action.dest if action.dest in required_arguments(command) else f"--{action.dest}"
+                parser.add_argument(name, nargs="+", type=str, help=action.help)
     for action in private.options(parser):
         if action.default is False and action.option_strings:  # --overwrite alone means true
             action.nargs, action.const = "?", True

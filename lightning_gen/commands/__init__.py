@@ -14,6 +14,7 @@ from lightning_gen.commands.embed import embed
 from lightning_gen.commands.evaluate import evaluate
 from lightning_gen.commands.export import export
 from lightning_gen.commands.sample import sample
+from lightning_gen.commands.traverse import traverse
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "sample": sample,
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "decompress": decompress,
     "embed": embed,
     "detect": detect,
+    "traverse": traverse,
     "bench": bench,
     "doctor": doctor,
 }

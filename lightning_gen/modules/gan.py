@@ -222,6 +222,24 @@ class GANModule(AveragingModule, AlternatingModule):
             return prior.draw(n, self.generator.latent_dim, source).to(self.device)
         return prior.truncated(n, self.generator.latent_dim, source, truncation).to(self.device)
 
+    @property
+    def latent_shape(self) -> Shape:
+        """Shape of one latent, ``(latent_dim,)``."""
+        return (self.generator.latent_dim,)
+
+    @property
+    def spherical_prior(self) -> bool:
+        """Whether the prior's latents lie near a sphere around 0."""
+        return (self.prior or Normal()).spherical
+
+    def draw_latents(self, n: int, generator: torch.Generator) -> Tensor:
+        """The same as `latents`, without truncation."""
+        return self.latents(n, generator)
+
+    def from_latents(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The same as `forward`."""
+        return self(latents, labels)
+
     @torch.no_grad()
     def sample(
         self,

@@ -137,6 +137,41 @@ class Capabilities(ABC):
         """
         raise InputError(f"{type(self).__name__} does not recalibrate BatchNorm: leave it out")
 
+    # latents ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def latent_shape(self) -> Shape:
+        """Shape of one latent, ``(latent_dim,)`` or ``(latent_dim, height, width)``.
+
+        Raises:
+            InputError: The module does not say what it draws samples from.
+        """
+        raise without_latents(self)
+
+    @property
+    def spherical_prior(self) -> bool:
+        """Whether nearly all latents of the prior lie near a sphere around 0, so that paths follow it."""
+        return False
+
+    def draw_latents(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw latents ``(n, *latent_shape)`` from the prior, on the module's device.
+
+        Raises:
+            InputError: There is no prior.
+        """
+        raise without_latents(self)
+
+    def from_latents(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Samples ``(n, *shape)`` from latents ``(n, *latent_shape)``, and classes ``(n,)`` where it is conditional.
+
+        It uses the averaged weights where there are any, and is differentiable.
+        """
+        raise without_latents(self)
+
+    def nearest_latents(self, latents: Tensor) -> Tensor:
+        """The latents that the module can have, nearest to any ``(n, *latent_shape)``: those, if not discrete."""
+        return latents
+
     # training --------------------------------------------------------------------------------------------------------
 
     def previews(self, held_out: Batch | None, count: int, seed: int) -> dict[str, Preview]:
@@ -189,3 +224,11 @@ class Capabilities(ABC):
         Raises:
             InputError: One of them is set.
         """
+
+
+def without_latents(module: Capabilities) -> InputError:
+    """The error of a module that does not say what it draws samples from."""
+    return InputError(
+        f"{type(module).__name__} does not say what its latents are: define latent_shape, draw_latents and "
+        "from_latents in it"
+    )

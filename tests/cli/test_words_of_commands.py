@@ -5,12 +5,19 @@ import pytest
 from lightning_gen.cli.parser import command_parser
 
 
-def command(checkpoint: str, inputs: list[str], out: str = "out.npz", overwrite: bool = False) -> None:
+def command(
+    checkpoint: str,
+    inputs: list[str],
+    ends: list[str] | None = None,
+    out: str = "out.npz",
+    overwrite: bool = False,
+) -> None:
     """Apply a model.
 
     Args:
         checkpoint: The model.
         inputs: What it is applied to.
+        ends: What is joined.
         out: The product.
         overwrite: Whether it may replace a file.
     """
@@ -23,6 +30,9 @@ def command(checkpoint: str, inputs: list[str], out: str = "out.npz", overwrite:
         (["a.ckpt", "x", "y", "--overwrite"], {"inputs": ["x", "y"], "overwrite": True}),
         (["a.ckpt", "--overwrite", "--out", "z", "x"], {"inputs": ["x"], "overwrite": True, "out": "z"}),
         (["a.ckpt", "x", "--overwrite", "false"], {"inputs": ["x"], "overwrite": False}),
+        (["a.ckpt", "x"], {"ends": None}),
+        (["a.ckpt", "x", "y", "--ends", "1", "-2", "3"], {"inputs": ["x", "y"], "ends": ["1", "-2", "3"]}),
+        (["--ends", "a.png", "--out", "z", "a.ckpt", "x"], {"ends": ["a.png"], "inputs": ["x"], "out": "z"}),
     ],
 )
 def test_inputs_follow_each_other_and_a_flag_needs_no_value(words, found):
@@ -36,3 +46,5 @@ def test_the_help_says_what_inputs_are(capsys):
     shown = capsys.readouterr().out
     assert "inputs [inputs ...]" in shown
     assert "What it is applied to." in shown
+    assert "--ends ENDS [ENDS ...]" in shown
+    assert "What is joined." in shown
