@@ -1,15 +1,17 @@
-"""The commands that do not run a Trainer themselves: `sample`, `evaluate`, `bench` and `doctor`, a file each."""
+"""The commands that do not run a Trainer themselves, a file each."""
 
 from collections.abc import Callable
 
 from lightning_gen.commands.bench import bench
 from lightning_gen.commands.doctor import doctor
 from lightning_gen.commands.evaluate import evaluate
+from lightning_gen.commands.reconstruct import reconstruct
 from lightning_gen.commands.sample import sample
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "sample": sample,
     "evaluate": evaluate,
+    "reconstruct": reconstruct,
     "bench": bench,
     "doctor": doctor,
 }

@@ -12,7 +12,7 @@ from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule, Loader
 from lightning_gen.errors import InputError
 from lightning_gen.modules.averaged_networks import AveragedNetworks, Networks
-from lightning_gen.records import Batch
+from lightning_gen.records import Batch, Shape
 from lightning_gen.reflection import class_path
 from lightning_gen.samplers import LatentSampler
 from lightning_gen.training.classes import sampled_classes
@@ -98,6 +98,15 @@ class CodeSampling(AveragedNetworks, ABC):
             return self.networks.bottleneck.quantize(code.to(self.device))
         self.check_prior()
         return self.prior_codes(self.networks, n, generator)
+
+    @property
+    def latent_shape(self) -> Shape:
+        """Shape of one code, ``(latent_dim, *map_size)``."""
+        return (self.bottleneck.latent_dim, *self.encoder.map_size)
+
+    def from_latents(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The same as `decode`."""
+        return self.decode(latents, labels)
 
     def prior_codes(self, networks: Networks, n: int, generator: torch.Generator) -> Tensor:
         """Draw codes ``(n, latent_dim, *map_size)`` from the prior of the bottleneck among networks."""
