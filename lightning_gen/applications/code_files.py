@@ -5,7 +5,8 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from math import prod
+from pathlib import Path, PurePath
 from typing import BinaryIO, TypeAlias, cast
 
 import numpy as np
@@ -93,6 +94,8 @@ def read_codes(path: Path, trained: Trained) -> Codes:
     except (*DAMAGES, OSError) as error:
         raise InputError(f"{path} is damaged and its codes cannot be read: write it again with --codes") from error
     codes, wanted = found["codes"], tuple(trained.module.latent_shape)
+    if codes.shape[1:] == (prod(wanted),):  # flattened, channels first, as `embed` writes maps
+        codes = codes.reshape(-1, *wanted)
     if codes.dtype.kind != "f" or codes.shape[1:] != wanted or not len(codes):
         raise InputError(
             f"{path} has codes of shape {codes.shape} and type {codes.dtype}, and the model reads "
@@ -111,6 +114,10 @@ def read_codes(path: Path, trained: Trained) -> Codes:
     ):
         raise InputError(f"{path} has no labels from 0 to {known - 1}, which the model needs: write it with --codes")
     names = [str(name) for name in found.get("names", [f"{index:06d}" for index in range(len(codes))])]
+    if any(PurePath(name).is_absolute() or ".." in PurePath(name).parts for name in names) or len(set(names)) < len(
+        names
+    ):
+        raise InputError(f"{path} has names that cannot be those of files in a folder: write it with --codes")
     if len(names) != len(codes) or (labels is not None and len(labels) != len(codes)):
         raise InputError(f"{path} has {len(codes)} codes and not as many names and labels: write it with --codes")
     return Codes(torch.from_numpy(codes).float(), names, None if known is None else labels)

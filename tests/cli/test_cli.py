@@ -257,6 +257,7 @@ def test_help_names_every_command_and_recipe(capsys):
             "predict",
             "sample",
             "evaluate",
+            "reconstruct",
             "doctor",
             "gan/dcgan",
             "autoencoder/vae",
@@ -273,7 +274,7 @@ def test_help_names_every_command_and_recipe(capsys):
         assert word in text
 
 
-@pytest.mark.parametrize("command", ["fit", "sample", "evaluate", "bench", "doctor"])
+@pytest.mark.parametrize("command", ["fit", "sample", "evaluate", "reconstruct", "bench", "doctor"])
 def test_the_help_of_a_command_describes_it_once_and_names_import(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])

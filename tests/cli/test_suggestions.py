@@ -186,6 +186,7 @@ def test_the_words_that_are_named_work(said, recipe, words):
         ("bech", "; did you mean 'bench'? the commands are"),
         ("inspect", "; did you mean 'doctor'? the commands are"),
         ("resume", "; did you mean 'fit --ckpt_path last'? the commands are"),
+        ("invert", "; did you mean 'reconstruct'? the commands are"),
         ("encode", ": in Python, AutoencoderModule.encode(x) does it; the commands are"),
         ("list", "; did you mean '--help'? the commands are"),
         ("tensorboard", ": python -m tensorboard.main --logdir runs does it; the commands are"),
