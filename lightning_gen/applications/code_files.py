@@ -98,8 +98,8 @@ def read_codes(path: Path, trained: Trained) -> Codes:
         codes = codes.reshape(-1, *wanted)
     if codes.dtype.kind != "f" or codes.shape[1:] != wanted or not len(codes):
         raise InputError(
-            f"{path} has codes of shape {codes.shape} and type {codes.dtype}, and the model reads "
-            f"{('n', *wanted)} of floats: give the model that wrote it"
+            f"{path} has codes of shape {codes.shape} and type {codes.dtype}, and the model reads floats of shape "
+            f"(n, {', '.join(map(str, wanted))}): give the model that wrote it"
         )
     written, own = str(found.get("weights", "")), weights_key(trained.module)
     if written and written != own:

@@ -210,7 +210,7 @@ def check_model(trained: Trained, given: Iterable[str]) -> None:
             "autoencoder or of a GAN"
         )
     if module.reconstructs and (options := [f"--{each}" for each in given]):
-        raise InputError(f"{' and '.join(options)} are for GANs, and an autoencoder has an encoder: leave them out")
+        raise InputError(f"an autoencoder has an encoder and searches nothing: leave out {' and '.join(options)}")
 
 
 def source_of(trained: Trained, inputs: list[str], search: Search, on_error: OnError) -> Source:
@@ -296,7 +296,7 @@ def beside(trained: Trained, source: Source, every: ErrorTable, of_mean: Sequenc
     own = ErrorTable(every.names[:n], own_errors(trained, source.inversion, n, source.told_classes), every.medium)
     return own.report(
         "own_", f"{n} samples of the model itself, which are searched in the same way", "its own samples"
-    ) + mean.report("mean_", "the mean of the model's samples in place of each reconstruction", "their mean")
+    ) + mean.report("mean_", "the mean of the model's samples in place of each reconstruction", "mean of its samples")
 
 
 def not_inverted(

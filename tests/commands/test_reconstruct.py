@@ -173,7 +173,10 @@ def altered(path, **changes):
     ("changes", "sentence"),
     [
         ({"codes": np.zeros((4, 5), np.float32)}, r"codes of shape \(4, 5\) and type float32, and the model reads"),
-        ({"codes": np.zeros((4, 3), np.int64)}, "of floats: give the model that wrote it"),
+        (
+            {"codes": np.zeros((4, 3), np.int64)},
+            r"type int64, and the model reads floats of shape \(n, 3\): give the model that wrote it",
+        ),
         ({"names": np.array(["a", "b"])}, "4 codes and not as many names"),
         ({"names": np.array(["../a", "b", "c", "d"])}, "names that cannot be those of files in a folder"),
         ({"names": np.array(["/a", "b", "c", "d"])}, "names that cannot be those of files in a folder"),
@@ -277,7 +280,7 @@ def test_broken_pictures_are_named_or_left_out(coder, pictures, tmp_path, capsys
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--steps=5"], "--steps are for GANs, and an autoencoder has an encoder: leave them out"),
+        (["--steps=5"], "an autoencoder has an encoder and searches nothing: leave out --steps"),
         (["--out=x.jpg"], "cannot hold reconstructions of images: give a name that ends in .npy or .png, or a folder"),
         (["--codes=x.npy"], "--codes x.npy is a file of arrays: give a name that ends in .npz"),
         (["--errors=x.txt"], "--errors x.txt is a table of errors: give a name that ends in .csv"),
