@@ -65,13 +65,14 @@ def check_place(target: Path, kind: Kind) -> None:
         raise InputError(f"you may not write into {folder}: give another place than {target}")
 
 
-def check_product(target: Path, kind: Kind | None, overwrite: bool) -> None:
+def check_product(target: Path, kind: Kind | None, overwrite: bool, option: str = "out") -> None:
     """Check the place of a product that took long to make, before it is made: it replaces nothing unasked.
 
     Args:
         target: A file, or a folder if `kind` is None.
         kind: The kind of the file.
         overwrite: Whether a file of the same kind, or files in the folder, may be replaced.
+        option: The option that names it.
 
     Raises:
         InputError: Something is there and may not be replaced, or the place cannot be written.
@@ -81,12 +82,14 @@ def check_product(target: Path, kind: Kind | None, overwrite: bool) -> None:
         there = target.exists()
     else:
         if target.exists() and not target.is_dir():
-            raise InputError(f"--out {target} is a file and would be a folder: give another name, or remove it first")
+            raise InputError(
+                f"--{option} {target} is a file and would be a folder: give another name, or remove it first"
+            )
         check_place(target / "x", PNG)  # whether a file can be written into it
         there = target.is_dir() and any(target.iterdir())
     if there and not overwrite:
         what = "exists" if kind is not None else "holds files"
-        raise InputError(f"{target} {what}: give another --out, or add --overwrite to replace what is there")
+        raise InputError(f"{target} {what}: give another --{option}, or add --overwrite to replace what is there")
 
 
 @contextmanager

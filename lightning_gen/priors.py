@@ -32,6 +32,17 @@ class LatentPrior(Recorded, ABC):
         """
         raise InputError(f"{type(self).__name__} is equally dense everywhere: leave out the truncation, or use Normal")
 
+    def energy(self, latents: Tensor) -> Tensor:
+        """The negative log density of latents ``(n, latent_dim)`` up to a constant, in nats, ``(n,)``.
+
+        It is 0 for a prior that is equally dense everywhere.
+        """
+        return latents.new_zeros(len(latents))
+
+    def nearest(self, latents: Tensor) -> Tensor:
+        """The latents ``(n, latent_dim)`` that the prior can draw and that are nearest to given ones: all of R^d."""
+        return latents
+
 
 class Normal(LatentPrior):
     """N(0, I), the usual prior."""
@@ -58,6 +69,10 @@ class Normal(LatentPrior):
         latent = torch.special.ndtri((1 - inside) + u * (2 * inside - 1))
         return latent.to(torch.float32).clamp(-truncation, truncation)  # rounding may exceed the bound
 
+    def energy(self, latents: Tensor) -> Tensor:
+        """Half the squared norm."""
+        return latents.square().sum(1) / 2
+
 
 class Uniform(LatentPrior):
     """Uniform on [-1, 1] in every coordinate, as in the DCGAN paper."""
@@ -65,6 +80,10 @@ class Uniform(LatentPrior):
     def draw(self, n: int, latent_dim: int, generator: torch.Generator) -> Tensor:
         """Sample from U(-1, 1)."""
         return 2 * torch.rand(n, latent_dim, generator=generator, device=generator.device) - 1
+
+    def nearest(self, latents: Tensor) -> Tensor:
+        """Every coordinate clipped to [-1, 1]."""
+        return latents.clamp(-1, 1)
 
 
 class Hypersphere(LatentPrior):
@@ -78,5 +97,8 @@ class Hypersphere(LatentPrior):
 
     def draw(self, n: int, latent_dim: int, generator: torch.Generator) -> Tensor:
         """Sample directions and scale them to the norm √latent_dim."""
-        latent = torch.randn(n, latent_dim, generator=generator, device=generator.device)
-        return normalize(latent, dim=1) * latent_dim**0.5
+        return self.nearest(torch.randn(n, latent_dim, generator=generator, device=generator.device))
+
+    def nearest(self, latents: Tensor) -> Tensor:
+        """The same directions, with the norm √latent_dim."""
+        return normalize(latents, dim=1) * latents.shape[1] ** 0.5

@@ -78,3 +78,20 @@ def test_a_prior_of_ones_own_needs_only_to_draw():
     assert Zero().draw(2, 3, source()).shape == (2, 3)
     with pytest.raises(InputError, match="Zero is equally dense"):
         Zero().truncated(2, 3, source(), 1.0)
+
+
+@every_prior
+def test_energies_are_log_densities_up_to_a_constant(cls):
+    prior, latents = cls(), cls().draw(50, 16, source())
+    energy = prior.energy(latents).double().numpy()
+    expected = -stats.norm().logpdf(latents.double()).sum(1) if cls is Normal else np.zeros(50)
+    np.testing.assert_allclose(energy - energy[0], expected - expected[0], atol=1e-5)
+
+
+@every_prior
+def test_the_nearest_latents_are_those_that_the_prior_can_draw(cls):
+    prior, drawn, far = cls(), cls().draw(2000, 3, source()), 3 * torch.randn(40, 3, generator=source(1))
+    torch.testing.assert_close(prior.nearest(drawn), drawn)
+    nearest = prior.nearest(far)
+    torch.testing.assert_close(prior.nearest(nearest), nearest)
+    assert ((nearest - far).norm(dim=1) <= torch.cdist(far, drawn).min(1).values + 1e-6).all()

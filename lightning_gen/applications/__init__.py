@@ -13,6 +13,9 @@ from lightning_gen.applications.programs import parts_of, to_onnx, to_program
 from lightning_gen.applications.axes import Axis
 from lightning_gen.applications.directions import Directions, directions
 from lightning_gen.applications.latents import Codes, codes_of_data, named_latents
+from lightning_gen.applications.code_files import Codes, read_codes
+from lightning_gen.applications.inversion import Inversion, Inverted, Search
+from lightning_gen.applications.reconstruction import Reconstructed, by_search, from_codes, through_code
 from lightning_gen.applications.trained import Trained
 from lightning_gen.applications.traversal import (
     Traversal,
@@ -60,3 +63,11 @@ __all__ = ["Detector", "Inputs", "Trained", "read_inputs"]
     "paths_by_class",
     "samples_of",
     "spherical",
+    "Inversion",
+    "Inverted",
+    "Reconstructed",
+    "Search",
+    "by_search",
+    "from_codes",
+    "read_codes",
+    "through_code",

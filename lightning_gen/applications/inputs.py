@@ -67,7 +67,7 @@ class Inputs:
     @property
     def batch_size(self) -> int:
         """Samples in a batch: always as many, so that the same samples give the same bits."""
-        return max(1, min(LARGEST_BATCH, NUMBERS // prod(self.trained.module.data_shape)))
+        return batch_size(tuple(self.trained.module.data_shape))
 
     def batches(self, title: str = "") -> Iterator[Batch]:
         """All samples in order, as the model sees them, on its device.
@@ -107,6 +107,11 @@ class Inputs:
                 f"the labels go up to {int(self.labels.max())} and the model was trained with {known} classes, from 0 "
                 f"to {known - 1}: give the labels of its training data"
             )
+
+
+def batch_size(shape: Shape) -> int:
+    """Samples of a shape in a batch."""
+    return max(1, min(LARGEST_BATCH, NUMBERS // prod(shape)))
 
 
 def read_inputs(trained: Trained, given: str | Sequence[str], on_error: OnError = "raise") -> Inputs:

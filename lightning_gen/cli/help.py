@@ -18,7 +18,8 @@ COMMAND_HELP = {
     "fit": "Train a model.",
     "validate": "Measure a checkpoint on the validation split, as training does.",
     "test": "Measure a checkpoint on the test split, as training does.",
-    "predict": "Write what a checkpoint predicts for the test split: reconstructions, or samples of a GAN.",
+    "predict": "Write what a checkpoint predicts for the test split: reconstructions, or samples of a GAN. The command "
+    "`reconstruct` takes any pictures, keeps their names and measures their errors.",
 }
 
 RUN = {"name", "runs_dir"}

@@ -63,7 +63,7 @@ COMMAND_MEANINGS: tuple[tuple[str, str], ...] = (
     ("train training run start", "fit"),
     ("resume continue restart", "fit --ckpt_path last"),
     ("generate gen draw samples infer inference", "sample"),
-    ("reconstruct reconstruction reconstructions", "predict"),
+    ("reconstruction reconstructions rebuild invert inversion project projector", "reconstruct"),
     ("encode embedding embeddings features codes", "embed"),
     ("eval evaluation metrics score fid measure", "evaluate"),
     ("benchmark profile speed time", "bench"),

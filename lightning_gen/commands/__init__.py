@@ -13,6 +13,7 @@ from lightning_gen.commands.doctor import doctor
 from lightning_gen.commands.embed import embed
 from lightning_gen.commands.evaluate import evaluate
 from lightning_gen.commands.export import export
+from lightning_gen.commands.reconstruct import reconstruct
 from lightning_gen.commands.sample import sample
 from lightning_gen.commands.traverse import traverse
 
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "embed": embed,
     "detect": detect,
     "traverse": traverse,
+    "reconstruct": reconstruct,
     "bench": bench,
     "doctor": doctor,
 }

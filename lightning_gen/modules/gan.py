@@ -89,6 +89,7 @@ class GANModule(AveragingModule, AlternatingModule):
     """
 
     former_names: ClassVar[Mapping[str, str]] = {"standing_statistics": "recalibrate"}
+    inverts: ClassVar[bool] = True
     recalibrates: ClassVar[bool] = True
     sample_options: ClassVar[frozenset[str]] = frozenset({"truncation"})
     links: ClassVar[tuple[Link, ...]] = (
@@ -206,6 +207,28 @@ class GANModule(AveragingModule, AlternatingModule):
         """Samples ``(n, *shape)`` from latents ``(n, latent_dim)``, with the averaged weights where there are any."""
         return self.sampler(latent, labels)
 
+    @property
+    def latent_prior(self) -> LatentPrior:
+        """The prior of the latents."""
+        return self.prior or Normal()
+
+    def features(self, x: Tensor, labels: Tensor | None = None) -> Tensor | None:
+        """The features from which the discriminator computes its logits, ``(n, features)``; differentiable.
+
+        Args:
+            x: Samples ``(n, *shape)``; images in [-1, 1].
+            labels: Their classes ``(n,)``, for a conditional discriminator.
+
+        Returns:
+            None where the discriminator reads several samples at a time, so that none has features of its own.
+        """
+        if self.discriminator.packing > 1:
+            return None
+        found = [output.features.reshape(len(x), -1) for output in outputs_of(self.discriminator(x, labels))]
+        if getattr(self.discriminator, "minibatch_std", False):
+            found = [each[:, :-1] for each in found]  # the last one is the deviation over the batch
+        return torch.cat(found, 1)
+
     def latents(self, n: int, generator: torch.Generator | None = None, truncation: float | None = None) -> Tensor:
         """Draw latents from the prior, ``(n, latent_dim)``, on the module's device.
 
@@ -217,7 +240,7 @@ class GANModule(AveragingModule, AlternatingModule):
         Raises:
             InputError: The prior cannot be truncated.
         """
-        prior, source = self.prior or Normal(), generator or self.rng
+        prior, source = self.latent_prior, generator or self.rng
         if truncation is None:
             return prior.draw(n, self.generator.latent_dim, source).to(self.device)
         return prior.truncated(n, self.generator.latent_dim, source, truncation).to(self.device)

@@ -40,6 +40,8 @@ class Capabilities(ABC):
         links: Arguments of its parts that follow from the data and from other parts; the command line fills them in.
         monitor: Logged name of the value that ``best.ckpt`` minimizes.
         reconstructs: Whether it encodes and reconstructs samples, as `Autoencoder` does.
+        inverts: Whether latents of given samples can be searched, as those of `GANModule`; see
+            `lightning_gen.applications.inversion`.
         redraws: Whether an update generates new samples although it could share those of the previous one, by
             ``shared_samples``.
         batches_at_once: Batches that a training step reads, as one of as many times their size. Only the first is
@@ -53,6 +55,7 @@ class Capabilities(ABC):
     links: ClassVar[tuple[Link, ...]] = ()
     monitor: ClassVar[str] = "val/sliced_wasserstein"
     reconstructs: ClassVar[bool] = False
+    inverts: ClassVar[bool] = False
     redraws: bool = False
     batches_at_once: int = 1
     recalibrates: ClassVar[bool] = False

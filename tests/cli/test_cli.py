@@ -258,6 +258,7 @@ def test_help_names_every_command_and_recipe(capsys):
             "sample",
             "evaluate",
             "embed",
+            "reconstruct",
             "doctor",
             "gan/dcgan",
             "autoencoder/vae",
@@ -274,7 +275,7 @@ def test_help_names_every_command_and_recipe(capsys):
         assert word in text
 
 
-@pytest.mark.parametrize("command", ["fit", "sample", "evaluate", "embed", "bench", "doctor"])
+@pytest.mark.parametrize("command", ["fit", "sample", "evaluate", "embed", "reconstruct", "bench", "doctor"])
 def test_the_help_of_a_command_describes_it_once_and_names_import(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])

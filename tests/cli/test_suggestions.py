@@ -188,6 +188,7 @@ def test_the_words_that_are_named_work(said, recipe, words):
         ("resume", "; did you mean 'fit --ckpt_path last'? the commands are"),
         ("encode", "; did you mean 'embed'? the commands are"),
         ("decode", ": in Python, AutoencoderModule.decode(codes) does it; the commands are"),
+        ("invert", "; did you mean 'reconstruct'? the commands are"),
         ("list", "; did you mean '--help'? the commands are"),
         ("tensorboard", ": python -m tensorboard.main --logdir runs does it; the commands are"),
         ("gan/dcgan", "; did you mean 'fit --config gan/dcgan'?"),
