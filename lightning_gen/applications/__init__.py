@@ -1,20 +1,20 @@
 """What a trained model is used for; a command in `lightning_gen.commands` for each."""
 
-from lightning_gen.applications.comparison import ComparedEvaluations, compared
-from lightning_gen.applications.evaluations import Evaluation, read_evaluations
-from lightning_gen.applications.compression import Compressed, compress, fit_tables, kept_tables, read_compressed
-from lightning_gen.applications.codes import Codes
-from lightning_gen.applications.embedding import Embedding, embed
+from lightning_gen.applications.axes import Axis
 from lightning_gen.applications.class_folders import write_class_folders
+from lightning_gen.applications.code_files import read_codes
+from lightning_gen.applications.codes import Codes
+from lightning_gen.applications.comparison import ComparedEvaluations, compared
+from lightning_gen.applications.compression import Compressed, compress, fit_tables, kept_tables, read_compressed
 from lightning_gen.applications.detector import Detector
+from lightning_gen.applications.directions import Directions, directions
+from lightning_gen.applications.embedding import Embedding, embed
+from lightning_gen.applications.evaluations import Evaluation, read_evaluations
 from lightning_gen.applications.inputs import Inputs, read_inputs
 from lightning_gen.applications.interchange import load, save_file, save_folder
-from lightning_gen.applications.programs import parts_of, to_onnx, to_program
-from lightning_gen.applications.axes import Axis
-from lightning_gen.applications.directions import Directions, directions
-from lightning_gen.applications.latents import Codes, codes_of_data, named_latents
-from lightning_gen.applications.code_files import Codes, read_codes
 from lightning_gen.applications.inversion import Inversion, Inverted, Search
+from lightning_gen.applications.latents import codes_of_data, named_latents
+from lightning_gen.applications.programs import parts_of, to_onnx, to_program
 from lightning_gen.applications.reconstruction import Reconstructed, by_search, from_codes, through_code
 from lightning_gen.applications.trained import Trained
 from lightning_gen.applications.traversal import (
@@ -28,46 +28,47 @@ from lightning_gen.applications.traversal import (
 )
 
 __all__ = [
-    "ComparedEvaluations",
-    "Evaluation",
-    "Inputs",
-    "Trained",
-    "compared",
-    "load",
-    "parts_of",
-    "read_evaluations",
-    "read_inputs",
-    "save_file",
-    "save_folder",
-    "to_onnx",
-    "to_program",
-    "Compressed",
-    "compress",
-    "fit_tables",
-    "kept_tables",
-    "read_compressed",
-]
-__all__ = ["Codes", "Embedding", "Inputs", "Trained", "embed", "read_inputs"]
-__all__ = ["Inputs", "Trained", "read_inputs", "write_class_folders"]
-__all__ = ["Detector", "Inputs", "Trained", "read_inputs"]
     "Axis",
     "Codes",
+    "ComparedEvaluations",
+    "Compressed",
+    "Detector",
     "Directions",
-    "Traversal",
-    "codes_of_data",
-    "directions",
-    "linear",
-    "named_latents",
-    "path_between",
-    "paths_along",
-    "paths_by_class",
-    "samples_of",
-    "spherical",
+    "Embedding",
+    "Evaluation",
+    "Inputs",
     "Inversion",
     "Inverted",
     "Reconstructed",
     "Search",
+    "Trained",
+    "Traversal",
     "by_search",
+    "codes_of_data",
+    "compared",
+    "compress",
+    "directions",
+    "embed",
+    "fit_tables",
     "from_codes",
+    "kept_tables",
+    "linear",
+    "load",
+    "named_latents",
+    "parts_of",
+    "path_between",
+    "paths_along",
+    "paths_by_class",
     "read_codes",
+    "read_compressed",
+    "read_evaluations",
+    "read_inputs",
+    "samples_of",
+    "save_file",
+    "save_folder",
+    "spherical",
     "through_code",
+    "to_onnx",
+    "to_program",
+    "write_class_folders",
+]

@@ -1,5 +1,3 @@
-"""The commands that do not run a Trainer themselves, a file each."""
-"""The commands that do not run a Trainer themselves, such as `sample`, `evaluate` and `embed`, a file each."""
 """The commands that do not run a Trainer themselves, such as `sample` and `evaluate`: a file each."""
 
 from collections.abc import Callable
@@ -20,14 +18,14 @@ from lightning_gen.commands.traverse import traverse
 COMMANDS: dict[str, Callable[..., None]] = {
     "sample": sample,
     "evaluate": evaluate,
-    "compare": compare,
-    "export": export,
+    "embed": embed,
+    "reconstruct": reconstruct,
+    "traverse": traverse,
+    "detect": detect,
     "compress": compress,
     "decompress": decompress,
-    "embed": embed,
-    "detect": detect,
-    "traverse": traverse,
-    "reconstruct": reconstruct,
+    "export": export,
+    "compare": compare,
     "bench": bench,
     "doctor": doctor,
 }

@@ -41,7 +41,8 @@ class ProjectedDiscriminator(Discriminator):
     section 3.1. Its one logit stands as often as there are positions of features, so that both weigh the same.
 
     It returns n · p logits for n images, the p of one image next to each other: one for each position of the maps of
-    all its small discriminators, and the repeated one. Gradient penalties need one logit for each sample and cannot be combined with it.
+    all its small discriminators, and the repeated one. Gradient penalties need one logit for each sample and cannot be
+    combined with it.
 
     With BatchNorm, as in the authors' code, real and fake images are normalized apart. Without it the discriminator won
     within a hundred updates in trials on drawings, since the mean of its features already told the two kinds apart.
