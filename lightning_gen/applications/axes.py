@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from lightning_gen.applications.directions import CODES, directions
-from lightning_gen.applications.latents import Codes
+from lightning_gen.applications.latents import DrawnCodes
 from lightning_gen.errors import InputError
 from lightning_gen.media.files import read_array
 from lightning_gen.media.rows import class_name
@@ -62,12 +62,12 @@ def spanning(name: str, vector: Tensor, codes: Tensor, start: Tensor, scale: flo
     return Axis(name, vector, low, high, f"{about}, from {own + low:.3g} to {own + high:.3g}, start at {own:.3g}")
 
 
-Axes = Callable[[GenerativeModule, Tensor, Codes, int, float, int | None], list[Axis]]
+Axes = Callable[[GenerativeModule, Tensor, DrawnCodes, int, float, int | None], list[Axis]]
 """The model, the latent ``(*latent_shape)``, codes, the number of axes, the scale and the class to axes."""
 
 
 def dimension_axes(
-    module: GenerativeModule, start: Tensor, codes: Codes, count: int, scale: float, label: int | None = None
+    module: GenerativeModule, start: Tensor, codes: DrawnCodes, count: int, scale: float, label: int | None = None
 ) -> list[Axis]:
     """The dimensions of a code by falling mean divergence from the prior, or by falling variance where there is none.
 
@@ -93,7 +93,7 @@ def dimension_axes(
     ]
 
 
-def worth(codes: Codes, variance: Tensor, index: int) -> str:
+def worth(codes: DrawnCodes, variance: Tensor, index: int) -> str:
     """How much a dimension of a code tells, in words."""
     if codes.divergence is None:
         return f"variance {float(variance[index]):.3g}"
@@ -108,7 +108,7 @@ def components(codes: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return vectors.view(-1, *codes.shape[1:]), torch.from_numpy(pca.explained_variance_ratio_)
 
 
-def component_axes(start: Tensor, codes: Codes, count: int, scale: float) -> list[Axis]:
+def component_axes(start: Tensor, codes: DrawnCodes, count: int, scale: float) -> list[Axis]:
     """The principal components of codes, the one with the greatest variance first."""
     vectors, shares = components(codes.values, count)
     return [
@@ -118,7 +118,7 @@ def component_axes(start: Tensor, codes: Codes, count: int, scale: float) -> lis
 
 
 def direction_axes(
-    module: GenerativeModule, start: Tensor, codes: Codes, count: int, scale: float, label: int | None = None
+    module: GenerativeModule, start: Tensor, codes: DrawnCodes, count: int, scale: float, label: int | None = None
 ) -> list[Axis]:
     """The directions in which samples change most; see `directions`. Those of maps are searched among components."""
     basis = components(codes.values, COMPONENTS)[0] if len(module.latent_shape) > 1 else None
@@ -132,7 +132,7 @@ def direction_axes(
 
 
 def class_axes(
-    module: GenerativeModule, start: Tensor, codes: Codes, count: int, scale: float, label: int | None = None
+    module: GenerativeModule, start: Tensor, codes: DrawnCodes, count: int, scale: float, label: int | None = None
 ) -> list[Axis]:
     """The mean code of each class minus the mean of all codes, from minus to plus the whole difference.
 
@@ -148,7 +148,7 @@ def class_axes(
     return [class_axis(codes, each, scale) for each in present]
 
 
-def class_axis(codes: Codes, label: int, scale: float) -> Axis:
+def class_axis(codes: DrawnCodes, label: int, scale: float) -> Axis:
     """The axis of one class."""
     chosen = codes.values[codes.labels == label]
     vector = chosen.mean(0) - codes.values.mean(0)

@@ -31,7 +31,7 @@ WriteCodes: TypeAlias = Callable[[Tensor, Tensor | None], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Codes:
+class StoredCodes:
     """The codes in a file.
 
     Attributes:
@@ -81,7 +81,7 @@ def holds_codes(path: Path) -> bool:
     return MEMBER in names and "x.npy" not in names
 
 
-def read_codes(path: Path, trained: Trained) -> Codes:
+def read_codes(path: Path, trained: Trained) -> StoredCodes:
     """The codes in a file that `code_file` wrote, or in one of ``codes`` and, if it likes, ``names`` and ``labels``.
 
     Raises:
@@ -120,4 +120,4 @@ def read_codes(path: Path, trained: Trained) -> Codes:
         raise InputError(f"{path} has names that cannot be those of files in a folder: write it with --codes")
     if len(names) != len(codes) or (labels is not None and len(labels) != len(codes)):
         raise InputError(f"{path} has {len(codes)} codes and not as many names and labels: write it with --codes")
-    return Codes(torch.from_numpy(codes).float(), names, None if known is None else labels)
+    return StoredCodes(torch.from_numpy(codes).float(), names, None if known is None else labels)

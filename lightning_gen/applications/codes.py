@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
 from lightning_gen.applications.embedding import codes_of, require_encoder
-from lightning_gen.applications.inputs import LARGEST_BATCH, NUMBERS
+from lightning_gen.applications.inputs import batch_size
 from lightning_gen.applications.trained import Trained
 from lightning_gen.contexts import evaluating
 from lightning_gen.errors import InputError
@@ -86,7 +86,7 @@ class Codes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 f"the codes have {codes.shape[1]} numbers and those of the model {self._n_features_out}: give what "
                 "transform returned"
             )
-        model, size = self._model, self._batch_size
+        model, size = self._model, batch_size(tuple(self._model.module.data_shape))
         found = np.empty((len(codes), self.n_features_in_), np.float32)
         with evaluating(model.module):
             for start in range(0, len(codes), size):
@@ -118,10 +118,6 @@ class Codes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _autoencoder(self) -> Autoencoder:
         return cast(Autoencoder, self._model.module)
 
-    @property
-    def _batch_size(self) -> int:
-        return max(1, min(LARGEST_BATCH, NUMBERS // self.n_features_in_))
-
     def _given(self, X: ArrayLike) -> NDArray[Any]:
         """Samples ``(n, *shape)``, checked."""
         shape = tuple(self._model.module.data_shape)
@@ -143,7 +139,7 @@ class Codes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _batches(self, x: NDArray[Any]) -> Iterator[Batch]:
         """Samples as the model sees them, on its device."""
-        model, size = self._model, self._batch_size
+        model, size = self._model, batch_size(tuple(self._model.module.data_shape))
         for start in range(0, len(x), size):
             part: Tensor = torch.from_numpy(np.ascontiguousarray(x[start : start + size]))
             yield Batch.of(part, to_model=model.medium.to_model).to(model.device)

@@ -50,7 +50,7 @@ class Named:
 
 
 @dataclass(frozen=True, eq=False)
-class Codes:
+class DrawnCodes:
     """Codes of data, or latents of the prior.
 
     Attributes:
@@ -199,7 +199,7 @@ def code_of(trained: Trained, batch: Batch, generator: torch.Generator) -> Code:
         return bottleneck(encoder(module.transform_input(batch.x, generator), batch.labels), None)
 
 
-def codes_of_data(trained: Trained, data: DataModule, count: int = SAMPLES) -> Codes:
+def codes_of_data(trained: Trained, data: DataModule, count: int = SAMPLES) -> DrawnCodes:
     """Codes of random training samples without noise, and their mean divergence from the prior.
 
     Args:
@@ -226,7 +226,7 @@ def codes_of_data(trained: Trained, data: DataModule, count: int = SAMPLES) -> C
         raise InputError("some codes are not finite: the training diverged, take an earlier checkpoint")
     known = [each for each in labels if each is not None]
     classes = torch.cat(known).cpu() if len(known) == len(labels) else None
-    return Codes(codes, classes, data.classes, total / len(codes) if total.ndim else None)
+    return DrawnCodes(codes, classes, data.classes, total / len(codes) if total.ndim else None)
 
 
 def divergence(code: Code) -> Tensor:
@@ -238,7 +238,7 @@ def divergence(code: Code) -> Tensor:
     return torch.cat(levels) if levels else torch.zeros(())
 
 
-def codes_of_prior(trained: Trained, count: int = SAMPLES) -> Codes:
+def codes_of_prior(trained: Trained, count: int = SAMPLES) -> DrawnCodes:
     """Latents of the prior of a model without an encoder."""
     count = min(count, max(2, VALUES // prod(trained.module.latent_shape)))
-    return Codes(trained.module.draw_latents(count, torch.Generator().manual_seed(OBSERVED)).float().cpu())
+    return DrawnCodes(trained.module.draw_latents(count, torch.Generator().manual_seed(OBSERVED)).float().cpu())

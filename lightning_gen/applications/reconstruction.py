@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_gen.applications.code_files import Codes
+from lightning_gen.applications.code_files import StoredCodes
 from lightning_gen.applications.inputs import Inputs, batch_size
 from lightning_gen.applications.inversion import Inversion
 from lightning_gen.applications.trained import Trained
@@ -71,7 +71,7 @@ def by_search(inputs: Inputs, inversion: Inversion, told_classes: bool) -> Itera
             done += len(batch.x)
 
 
-def from_codes(codes: Codes, trained: Trained) -> Iterator[Reconstructed]:
+def from_codes(codes: StoredCodes, trained: Trained) -> Iterator[Reconstructed]:
     """Decode codes in the batches in which they were made, so that the samples are equal to the bit.
 
     Raises:

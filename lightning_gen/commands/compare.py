@@ -1,11 +1,11 @@
 """The command ``compare``: evaluations of several models beside each other."""
 
 import shutil
-import sys
 
 from lightning_gen.applications.comparison import compared
 from lightning_gen.applications.comparison_tables import WRITERS, to_text
 from lightning_gen.applications.evaluations import read_evaluations
+from lightning_gen.commands.output import tell
 from lightning_gen.errors import InputError
 from lightning_gen.metrics.report import WIDTH
 from lightning_gen.outputs import TABLES, check_product, writing
@@ -38,8 +38,7 @@ def compare(
             raise InputError(f"--out {target} is a table: give a name that ends in {', '.join(WRITERS)}")
         check_product(target, TABLES[target.suffix], overwrite)
     found = compared(read_evaluations(evaluations), baseline)
-    for note in found.notes:
-        say(note, sys.stderr)
+    tell(found.notes)
     say(to_text(found, shutil.get_terminal_size((WIDTH, 0)).columns))
     if target is not None:
         with writing(target) as file:

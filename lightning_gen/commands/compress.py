@@ -8,7 +8,7 @@ from lightning_gen.applications import compress as compressed
 from lightning_gen.applications.compression import quantizing
 from lightning_gen.applications.container import LGZ
 from lightning_gen.applications.index_coding import range_coder
-from lightning_gen.commands.output import output_file, show
+from lightning_gen.commands.output import output_file, show, tell
 from lightning_gen.data import DataModule
 from lightning_gen.data.cache import OnError
 from lightning_gen.errors import InputError
@@ -65,8 +65,7 @@ def compress(
         )
     found = read_inputs(trained, inputs, on_error)
     found.require_labels()
-    for note in found.notes:
-        say(note, sys.stderr)
+    tell(found.notes)
     if tables is None:
         check_stored(trained.path)
         say("fitting tables to the indices of the training split, for this checkpoint once", sys.stderr)

@@ -3,14 +3,14 @@
 import sys
 from collections.abc import Iterator
 
-import numpy as np
 from torch import Tensor
 
 from lightning_gen.applications import Trained, read_compressed
 from lightning_gen.applications.index_coding import range_coder
 from lightning_gen.applications.inputs import product_names
+from lightning_gen.applications.products import array, folder
 from lightning_gen.errors import InputError
-from lightning_gen.outputs import ARRAY, PNG, check_product, writing
+from lightning_gen.outputs import ARRAY, PNG, check_product
 from lightning_gen.paths import expanded, written
 from lightning_gen.terminal import say
 
@@ -53,14 +53,10 @@ def decompress(
             differing += 0 if same else len(x)
             yield x
 
-    if single:
-        with writing(target) as array:
-            np.save(array, np.concatenate([medium.to_stored(x).numpy() for x in samples()]))
-    else:
-        names = iter(product_names(header.listed_names(), PNG.ending))
+    names = product_names(header.listed_names(), PNG.ending)
+    with array(target, header.count) if single else folder(target, names, medium) as write:
         for x in samples():
-            for sample in x:
-                medium.write_single(sample[None], target / next(names))
+            write(None, medium.to_stored(x))
     if differing:
         say(
             f"warning: {differing:,} of {header.count:,} are in batches whose values differ somewhere from those "

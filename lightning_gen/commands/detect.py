@@ -14,7 +14,7 @@ from lightning_gen.applications.detector import Detector, check_count, check_rat
 from lightning_gen.applications.error_maps import check_maps, write_maps
 from lightning_gen.applications.inputs import Inputs, read_inputs
 from lightning_gen.applications.trained import Trained
-from lightning_gen.commands.output import output_file, show
+from lightning_gen.commands.output import output_file, show, tell
 from lightning_gen.commands.samplers import check_sampler, chosen_sampler
 from lightning_gen.data.cache import OnError
 from lightning_gen.errors import InputError
@@ -130,8 +130,7 @@ def detect(
 
 def told(inputs: Inputs) -> Inputs:
     """Samples, after what was done to them was printed."""
-    for note in inputs.notes:
-        say(note, sys.stderr)
+    tell(inputs.notes)
     return inputs
 
 

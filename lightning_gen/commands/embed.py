@@ -1,7 +1,6 @@
 """The command ``embed``: the codes of samples in a file, with their names."""
 
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from lightning_gen.applications.maps import check_mapped, chosen_method, drawn_m
 from lightning_gen.applications.neighbours import check_neighbours, neighbour_sheet
 from lightning_gen.applications.projector import check_projector, side_of, write_projector
 from lightning_gen.applications.thumbnails import has_thumbnails
-from lightning_gen.commands.output import beside, output_file, show
+from lightning_gen.commands.output import beside, output_file, show, tell
 from lightning_gen.commands.sample import check_data
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data.cache import OnError
@@ -84,8 +83,7 @@ def embed(
         check_data(file, trained.described_data)
     found = read_inputs(trained, inputs, on_error)
     found.require_labels()
-    for note in found.notes:
-        say(note, sys.stderr)
+    tell(found.notes)
     check_pictures(found, plot, neighbours, folder)
     result = embedded(found, seed, "embedding")
     result = result.active() if active else result

@@ -2,7 +2,8 @@
 
 import shlex
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +25,12 @@ class Shown(Protocol):
 
     def to_text(self, width: int) -> str:
         """The report as text, for a terminal of so many columns."""
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Print what was done to inputs on stderr."""
+    for note in notes:
+        say(note, sys.stderr)
 
 
 def output_file(output: str | None, name: str, *pictures: str) -> Path | None:

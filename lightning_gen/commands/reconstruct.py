@@ -25,7 +25,7 @@ from lightning_gen.applications.reconstruction import (
     squared_errors,
     through_code,
 )
-from lightning_gen.commands.output import output_file, show
+from lightning_gen.commands.output import output_file, show, tell
 from lightning_gen.commands.sample import check_data
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data.cache import LISTED, OnError
@@ -224,8 +224,7 @@ def source_of(trained: Trained, inputs: list[str], search: Search, on_error: OnE
         codes = read_codes(path, trained)
         return Source(codes.names, from_codes(codes, trained), {"reconstruction": "decoded from codes"}, measured=False)
     found = read_inputs(trained, inputs, on_error)
-    for note in found.notes:
-        say(note, sys.stderr)
+    tell(found.notes)
     compared = {"samples": len(found), "compared_as": f"{medium.compared_as}, as they are written"}
     if module.reconstructs:
         found.require_labels()

@@ -30,6 +30,7 @@ from lightning_gen.applications.traversal import (
     samples_of,
     sheet,
 )
+from lightning_gen.commands.output import tell
 from lightning_gen.commands.sample import check_data
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data import DataModule
@@ -354,8 +355,7 @@ def each_class(trained: Trained, asked: Asked, data: DataModule | None) -> Trave
 
 def told_of(latents: Named) -> Named:
     """Latents, after saying what was done to their pictures."""
-    for line in latents.notes:
-        say(line, sys.stderr)
+    tell(latents.notes)
     return latents
 
 
