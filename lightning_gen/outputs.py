@@ -81,12 +81,7 @@ def check_product(target: Path, kind: Kind | None, overwrite: bool, option: str 
         check_place(target, kind)
         there = target.exists()
     else:
-        if target.exists() and not target.is_dir():
-            raise InputError(
-                f"--{option} {target} is a file and would be a folder: give another name, or remove it first"
-            )
-        check_place(target / "x", PNG)  # whether a file can be written into it
-        there = target.is_dir() and any(target.iterdir())
+        there = holds_files(target, option)
     if there and not overwrite:
         what = "exists" if kind is not None else "holds files"
         raise InputError(f"{target} {what}: give another --{option}, or add --overwrite to replace what is there")
@@ -110,16 +105,25 @@ def writing(target: Path, lasting: bool = True) -> Iterator[BinaryIO]:
         ) from error
 
 
+def holds_files(target: Path, option: str = "out") -> bool:
+    """Whether a folder to write into holds files already.
+
+    Raises:
+        InputError: It is a file, or cannot be written.
+    """
+    if target.exists() and not target.is_dir():
+        raise InputError(f"--{option} {target} is a file and would be a folder: give another name, or remove it first")
+    check_place(target / "x", PNG)  # whether a file can be written into it
+    return target.is_dir() and any(target.iterdir())
+
+
 def check_new_folder(target: Path) -> None:
     """Check that a folder can be made whose files shall not be mixed with others.
 
     Raises:
         InputError: It is a file, holds files, or cannot be written.
     """
-    if target.exists() and not target.is_dir():
-        raise InputError(f"--out {target} is a file and would be a folder: give another name, or remove it first")
-    check_place(target / "x", PNG)  # whether a file can be written into it
-    if target.is_dir() and any(target.iterdir()):
+    if holds_files(target):
         raise InputError(
             f"--out {target} holds files, with which others would be mixed: give another folder, or empty it"
         )

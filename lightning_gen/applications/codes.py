@@ -57,9 +57,8 @@ class Codes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         self._trained = opened(self.checkpoint, self.device)
         self.n_features_in_ = prod(self._trained.module.data_shape)
-        first = next(self._batches(self._given(X)[:1]))
-        with torch.no_grad(), evaluating(self._trained.module):
-            self.code_shape_ = tuple(self._autoencoder.encode(first.x).shape[1:])
+        self._given(X)
+        self.code_shape_ = tuple(self._trained.module.latent_shape)
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:

@@ -108,7 +108,7 @@ def embed(inputs: Inputs, seed: int = 0, title: str = "") -> Embedding:
     """
     require_encoder(inputs.trained)
     inputs.require_labels()
-    shape = code_shape(inputs)
+    shape = tuple(inputs.trained.module.latent_shape)
     codes = codes_of(inputs.trained, inputs.batches(title), len(inputs), shape, seed)
     finite = np.isfinite(codes).all(axis=1)
     if not finite.all():
@@ -131,16 +131,6 @@ def require_encoder(trained: Trained) -> None:
         raise InputError(
             "a GAN has no encoder to embed with: give an autoencoder, or search latents by `reconstruct --codes`"
         )
-
-
-@torch.no_grad()
-def code_shape(inputs: Inputs) -> Shape:
-    """Shape of the code of one sample, ``(latent_dim, *map_size)``."""
-    to_model = inputs.trained.medium.to_model
-    first = Batch.of(inputs.samples.__getitems__([0]), to_model=to_model).to(inputs.trained.device)
-    module = cast(Autoencoder, inputs.trained.module)
-    with evaluating(module):
-        return tuple(module.encode(first.x, first.labels).shape[1:])
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import kl_divergence
 
-from lightning_gen.applications.inputs import LARGEST_BATCH, NUMBERS, check_shape, read_inputs
+from lightning_gen.applications.inputs import batch_size, check_shape, read_inputs
 from lightning_gen.applications.trained import Trained
 from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule
@@ -213,7 +213,7 @@ def codes_of_data(trained: Trained, data: DataModule, count: int = SAMPLES) -> D
     check_encodes(trained)
     prepare(trained, data)
     count = min(count, len(data.train_set), max(2, VALUES // prod(trained.module.latent_shape)))
-    size = max(1, min(LARGEST_BATCH, NUMBERS // prod(trained.module.data_shape)))
+    size = batch_size(tuple(trained.module.data_shape))
     values, labels, total = [], [], torch.zeros(())
     observing, choosing = torch.Generator(trained.device).manual_seed(OBSERVED), torch.Generator().manual_seed(OBSERVED)
     for batch in picked(data, data.train_set, count, choosing, size):

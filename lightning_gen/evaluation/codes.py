@@ -33,7 +33,7 @@ from lightning_gen.metrics.representation import (
     probe_skip_reason,
 )
 from lightning_gen.modules import Autoencoder
-from lightning_gen.records import Batch, Code, Quantization
+from lightning_gen.records import Batch, Quantization
 
 COLUMNS = (
     "mse",
@@ -193,9 +193,7 @@ def reconstructed(module: Autoencoder, batch: Batch) -> Tensor:
 
 def quantized(module: Autoencoder, batch: Batch) -> tuple[Quantization, ...]:
     """The quantizations of a batch by each codebook; empty without a codebook."""
-    encoder, bottleneck, _ = module.networks
-    code: Code = bottleneck(encoder(batch.x, batch.labels), None)
-    return code.quantizations
+    return module.quantizations_of(batch.x, batch.labels)
 
 
 def projected(pca: PrincipalComponents, batch: Batch) -> Tensor:

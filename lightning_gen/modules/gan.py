@@ -253,7 +253,7 @@ class GANModule(AveragingModule, AlternatingModule):
     @property
     def spherical_prior(self) -> bool:
         """Whether the prior's latents lie near a sphere around 0."""
-        return (self.prior or Normal()).spherical
+        return self.latent_prior.spherical
 
     def draw_latents(self, n: int, generator: torch.Generator) -> Tensor:
         """The same as `latents`, without truncation."""
