@@ -4,11 +4,12 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Subset
 
 from lightning_gen import __version__
 from lightning_gen.applications.container import KEY, SHOWN, Header, damaged, packed, shortened, unpacked
@@ -20,14 +21,12 @@ from lightning_gen.checkpoint.added import NotAdded, add
 from lightning_gen.checkpoint.samplers import weights_key
 from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule
-from lightning_gen.data.base import BatchedDataset
 from lightning_gen.data.cache import progress
 from lightning_gen.data.loader import Samples
 from lightning_gen.errors import InputError
 from lightning_gen.metrics.reconstruction import ReconstructionError, reconstruction_error
 from lightning_gen.metrics.report import Measurement, Report
 from lightning_gen.modules.autoencoder_base import Autoencoder
-from lightning_gen.records import Batch
 
 COUNTED = 2**22
 """Maximum number of indices of the training split that tables are fitted to."""
@@ -157,31 +156,12 @@ def fit_tables(trained: Trained, data: DataModule | None = None, seed: int = 0) 
     return tables
 
 
-class Part(BatchedDataset):
-    """Some of the samples of another data set.
-
-    Args:
-        samples: All samples.
-        rows: Those that it has.
-    """
-
-    def __init__(self, samples: Samples, rows: list[int]) -> None:
-        self.samples = samples
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitems__(self, indices: list[int]) -> Batch:
-        return self.samples.__getitems__([self.rows[index] for index in indices])
-
-
 def part_of(inputs: Inputs, rows: Tensor) -> Inputs:
     """Some of the samples, in their order."""
     chosen = rows.sort().values.tolist()
     names = [inputs.names[row] for row in chosen]
     labels = None if inputs.labels is None else inputs.labels[chosen]
-    return replace(inputs, names=names, samples=Part(inputs.samples, chosen), labels=labels)
+    return replace(inputs, names=names, samples=cast(Samples, Subset(cast(Any, inputs.samples), chosen)), labels=labels)
 
 
 # writing and reading --------------------------------------------------------------------------------------------------

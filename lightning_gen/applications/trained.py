@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -62,13 +63,18 @@ class Trained:
         return found(self.stored.get("datamodule_hyper_parameters") or {}, self.path)
 
     def data(self) -> DataModule:
-        """The training data; the folders from which they are read and to which they are decoded are printed on stderr.
+        """The training data, the same ones at each call; the folders from which they are read and to which they are
+        decoded are printed on stderr at the first.
 
         They are never downloaded, and only the user's own cache is used.
 
         Raises:
             InputError: The checkpoint does not describe them, or they do not exist.
         """
+        return self._data
+
+    @cached_property
+    def _data(self) -> DataModule:
         described = self.described_data
         if "_class_path" not in described:
             raise InputError(

@@ -152,3 +152,15 @@ def test_a_model_of_points_reads_no_pictures(tmp_path):
 
 def test_names_of_products_do_not_collide():
     assert product_names(["a.png", "a.jpg", "a.jpg.png"], ".png") == ["a.png.png", "a.jpg.png", "a.jpg.png.png"]
+
+
+def test_the_training_data_are_made_once_and_named_once(capsys, tmp_path):
+    described = {"_class_path": "lightning_gen.data.ImageFolder", "folder": str(tmp_path), "size": SIDE}
+    trained = Trained(model().module, "model.ckpt", {"datamodule_hyper_parameters": described}, torch.device("cpu"))
+    for index in range(12):
+        picture(tmp_path / f"{index}.png")
+    assert trained.data() is trained.data()
+    assert (
+        len(read_inputs(trained, "train")) + len(read_inputs(trained, "val")) + len(read_inputs(trained, "test")) == 12
+    )
+    assert capsys.readouterr().err.count("names the data") == 1
