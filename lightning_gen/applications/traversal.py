@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_gen.applications.axes import Axis
+from lightning_gen.applications.inputs import batch_size
 from lightning_gen.contexts import evaluating
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium
@@ -16,10 +17,6 @@ from lightning_gen.media.rows import with_names
 from lightning_gen.memory import require_room
 from lightning_gen.training import GenerativeModule
 
-NUMBERS = 2**22
-"""Maximum number of values of the samples that are decoded at a time."""
-LARGEST_BATCH = 256
-"""Maximum number of samples that are decoded at a time."""
 PARALLEL = 1e-6
 """Sine of the angle of two latents below which a great circle through both is not determined."""
 
@@ -209,7 +206,7 @@ def samples_of(module: GenerativeModule, traversal: Traversal) -> Tensor:
     latents = traversal.latents.flatten(0, 1)
     labels = None if traversal.labels is None else traversal.labels.flatten().to(module.device)
     check_room(len(latents), module)
-    size = max(1, min(LARGEST_BATCH, NUMBERS // prod(module.data_shape)))
+    size = batch_size(tuple(module.data_shape))
     found = []
     with evaluating(module):
         for places in torch.arange(len(latents)).split(size):

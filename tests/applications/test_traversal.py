@@ -147,7 +147,7 @@ def test_samples_do_not_depend_on_how_many_are_decoded_at_a_time(gan, monkeypatc
     module = gan(batch_norm=True)
     path = path_between(module, torch.randn(3, 4), "abc", 6, along_sphere=True)
     whole = samples_of(module, path)
-    monkeypatch.setattr("lightning_gen.applications.traversal.LARGEST_BATCH", 5)
+    monkeypatch.setattr("lightning_gen.applications.inputs.LARGEST_BATCH", 5)
     torch.testing.assert_close(samples_of(module, path), whole)
     assert module.training, "the mode of the module is as it was"
 
