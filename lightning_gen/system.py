@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from lightning_gen.errors import InputError
 
-LONGEST = 80
-"""Maximum number of characters of a path in a message."""
+LONGEST = 240
+"""Maximum number of characters of a path in a message: those of real folders are shown whole, a text that was given by
+mistake is not."""
 
 
 @dataclass(frozen=True)

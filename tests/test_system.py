@@ -23,7 +23,7 @@ def refusal(action):
         (".", "is a folder (Is a directory): give the path of a file"),
         ("file/x", "file/x leads through a file, which is no folder (Not a directory): give another path"),
         ("loop", "loop is a link that leads back to itself"),
-        ("n" * 300, "is longer than the disk allows (File name too long): give a shorter name"),
+        ("n" * 3000, "is longer than the disk allows (File name too long): give a shorter name"),
     ],
 )
 def test_each_refusal_of_a_path_has_its_remedy(tmp_path, monkeypatch, name, expected):
@@ -32,7 +32,12 @@ def test_each_refusal_of_a_path_has_its_remedy(tmp_path, monkeypatch, name, expe
     (tmp_path / "loop").symlink_to("loop")
     sentence = refusal(lambda: os.open(name, os.O_WRONLY | os.O_APPEND))
     assert expected in sentence
-    assert len(sentence) < 250
+    assert len(sentence) < 350
+
+
+def test_a_path_of_a_real_folder_is_shown_whole():
+    path = "/".join(["/nowhere", *["a folder with a long name"] * 8, "x.png"])
+    assert path in refusal(lambda: os.open(path, os.O_RDONLY))
 
 
 def test_a_path_that_exists_already(tmp_path):
