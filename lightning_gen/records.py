@@ -1,4 +1,4 @@
-"""The records that pass between the parts: a batch of data, a code, a reconstruction, the output of a discriminator."""
+"""The records that pass between the parts: batches, codes, reconstructions, translations, outputs of discriminators."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -286,6 +286,84 @@ class Reconstruction(FormerNames):
 
 
 Reconstruction.__init__ = accepts_former(ARGUMENTS["lightning_gen.Reconstruction"])(Reconstruction.__init__)  # type: ignore[method-assign]
+
+
+class Translated(NamedTuple):
+    """What a translator makes of a batch.
+
+    Attributes:
+        samples: The translations, ``(n, *target_shape)``.
+        features: Maps of its encoder for the input, ``(n, channels, h, w)`` each, by name; those that were asked for.
+    """
+
+    samples: Tensor
+    features: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The translation of a batch, and all that the terms of an objective may use.
+
+    Further passes are made when a term first asks for them, once for all terms.
+
+    Attributes:
+        source: The source images, ``(n, *source_shape)``, in [-1, 1].
+        output: What the translator makes of them.
+        translate: The translator: source images to what it makes of them.
+        features: Maps of its encoder for images ``(n, *source_shape)``, by their names.
+        target: Images of the other domain, ``(n, *target_shape)``: the desired translations where the data are paired.
+        back: Translates ``(n, *target_shape)`` back, to ``(n, *source_shape)``; None where nothing does.
+        rng: Source of random numbers.
+        images: Training images seen so far.
+    """
+
+    source: Tensor
+    output: Translated
+    translate: Callable[[Tensor], Translated]
+    features: Callable[[Tensor, Sequence[str]], Mapping[str, Tensor]]
+    target: Tensor
+    back: Callable[[Tensor], Tensor] | None = None
+    rng: torch.Generator | None = None
+    images: int = 0
+
+    @property
+    def samples(self) -> Tensor:
+        """The translations, ``(n, *target_shape)``."""
+        return self.output.samples
+
+    @property
+    def x(self) -> Tensor:
+        """The desired translations, the same as `target`: what terms of a `Reconstruction` compare samples with."""
+        return self.target
+
+    @cached_property
+    def cycled(self) -> Tensor:
+        """The translations translated back, ``(n, *source_shape)``.
+
+        Raises:
+            InputError: Nothing translates back.
+        """
+        if self.back is None:
+            raise InputError(
+                "a cycle needs a network that translates back: use CycleTranslationModule, or leave CycleConsistency "
+                "out"
+            )
+        return self.back(self.samples)
+
+    @cached_property
+    def same(self) -> Translated:
+        """What the translator makes of the targets, which it should leave as they are.
+
+        Raises:
+            InputError: Targets are of another shape than sources.
+        """
+        if self.target.shape[1:] != self.source.shape[1:]:
+            raise InputError(
+                f"a target of shape {tuple(self.target.shape[1:])} cannot be translated as a source of shape "
+                f"{tuple(self.source.shape[1:])}: leave out the terms that do so, --model.objective.identity null, or "
+                "PatchContrast's identity"
+            )
+        return self.translate(self.target)
 
 
 @dataclass(frozen=True)

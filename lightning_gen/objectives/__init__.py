@@ -1,4 +1,4 @@
-"""Objectives: losses as functions of logits or of a reconstruction; they know no network."""
+"""Objectives: losses as functions of logits, of a reconstruction or of a translation; they know no network."""
 
 from lightning_gen.objectives.adversarial import (
     AdversarialObjective,
@@ -21,6 +21,7 @@ from lightning_gen.objectives.auxiliary import (
 from lightning_gen.objectives.bound import ImportanceWeightedBound, log_weights
 from lightning_gen.objectives.learned_scale import PixelScaleGaussianLikelihood, SharedScaleGaussianLikelihood
 from lightning_gen.objectives.logistic import LogisticMixtureLikelihood
+from lightning_gen.objectives.patch_contrast import PatchContrast
 from lightning_gen.objectives.perceptual import LPIPS, Lite0Perceptual, Perceptual, PerceptualTerm
 from lightning_gen.objectives.reconstruction import (
     BernoulliLikelihood,
@@ -28,20 +29,24 @@ from lightning_gen.objectives.reconstruction import (
     LaplaceLikelihood,
     Likelihood,
 )
+from lightning_gen.objectives.translation import AbsoluteError, CycleConsistency, IdentityMapping, TranslationTerm
 from lightning_gen.objectives.wrapped import HiddenPart, WrappedLikelihood
 
 __all__ = [
     "LPIPS",
+    "AbsoluteError",
     "AdversarialObjective",
     "AuxiliaryTerm",
     "BernoulliLikelihood",
     "Classification",
+    "CycleConsistency",
     "DensityRatio",
     "FeatureMatching",
     "FeatureReconstruction",
     "GaussianLikelihood",
     "HiddenPart",
     "Hinge",
+    "IdentityMapping",
     "ImportanceWeightedBound",
     "LaplaceLikelihood",
     "LayerwiseFeatureMatching",
@@ -51,12 +56,14 @@ __all__ = [
     "LogisticMixtureLikelihood",
     "Minimax",
     "NonSaturating",
+    "PatchContrast",
     "Perceptual",
     "PerceptualTerm",
     "PixelScaleGaussianLikelihood",
     "RelativisticAverage",
     "RelativisticPaired",
     "SharedScaleGaussianLikelihood",
+    "TranslationTerm",
     "Wasserstein",
     "WrappedLikelihood",
     "log_weights",

@@ -15,7 +15,7 @@ from lightning_gen import private
 from lightning_gen.errors import InputError
 from lightning_gen.pretrained import Frozen, Lite0
 from lightning_gen.pretrained import lite0 as lite0_images
-from lightning_gen.records import Reconstruction
+from lightning_gen.records import Reconstruction, Translation
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import Term, at_least_float32
 
@@ -38,12 +38,15 @@ class PerceptualTerm(Term):
         per_value: Whether the distance counts once for each value of a sample, and not once for each sample.
     """
 
+    of_translations = True
+    needs_pairs = True
+
     def __init__(self, weight: float | Schedule = 1.0, per_value: bool = False) -> None:
         super().__init__(weight)
         self.per_value = per_value
 
-    def forward(self, record: Reconstruction) -> Tensor:
-        """Return the mean distance over the batch, a scalar; gradients reach the decoder.
+    def forward(self, record: Reconstruction | Translation) -> Tensor:
+        """Return the mean distance over the batch, a scalar; gradients reach the decoder, or the translator.
 
         Raises:
             InputError: The network cannot read the samples, or its weights are missing.
