@@ -24,7 +24,14 @@ from lightning_gen.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from lightning_gen.networks.residual import ResidualDecoder, ResidualEncoder
 from lightning_gen.networks.residual_dense import ResidualDenseDiscriminator, ResidualDenseGenerator
 from lightning_gen.networks.resnet import ResNetDiscriminator, ResNetGenerator
-from lightning_gen.networks.wrapped import WrappedDecoder, WrappedDiscriminator, WrappedEncoder, WrappedGenerator
+from lightning_gen.networks.translator import Translator
+from lightning_gen.networks.wrapped import (
+    WrappedDecoder,
+    WrappedDiscriminator,
+    WrappedEncoder,
+    WrappedGenerator,
+    WrappedTranslator,
+)
 
 __all__ = [
     "AuxiliaryClassifier",
@@ -58,8 +65,10 @@ __all__ = [
     "ResidualDenseDiscriminator",
     "ResidualDenseGenerator",
     "ResidualEncoder",
+    "Translator",
     "WrappedDecoder",
     "WrappedDiscriminator",
     "WrappedEncoder",
     "WrappedGenerator",
+    "WrappedTranslator",
 ]
