@@ -24,7 +24,16 @@ from lightning_gen.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from lightning_gen.networks.residual import ResidualDecoder, ResidualEncoder
 from lightning_gen.networks.residual_dense import ResidualDenseDiscriminator, ResidualDenseGenerator
 from lightning_gen.networks.resnet import ResNetDiscriminator, ResNetGenerator
-from lightning_gen.networks.wrapped import WrappedDecoder, WrappedDiscriminator, WrappedEncoder, WrappedGenerator
+from lightning_gen.networks.resnet_translator import ResNetTranslator
+from lightning_gen.networks.translator import Translator
+from lightning_gen.networks.unet import UNet
+from lightning_gen.networks.wrapped import (
+    WrappedDecoder,
+    WrappedDiscriminator,
+    WrappedEncoder,
+    WrappedGenerator,
+    WrappedTranslator,
+)
 
 __all__ = [
     "AuxiliaryClassifier",
@@ -54,12 +63,16 @@ __all__ = [
     "R3GANGenerator",
     "ResNetDiscriminator",
     "ResNetGenerator",
+    "ResNetTranslator",
     "ResidualDecoder",
     "ResidualDenseDiscriminator",
     "ResidualDenseGenerator",
     "ResidualEncoder",
+    "Translator",
+    "UNet",
     "WrappedDecoder",
     "WrappedDiscriminator",
     "WrappedEncoder",
     "WrappedGenerator",
+    "WrappedTranslator",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightning_gen.networks.conditioning import ConditionalSequential, DiscriminatorConditioning, GeneratorConditioning
 from lightning_gen.networks.discriminator import Discriminator, normalize_spectrally
 from lightning_gen.networks.generator import Generator
-from lightning_gen.networks.layers import BATCH_NORMS, CONVOLUTIONS
+from lightning_gen.networks.layers import BATCH_NORMS, CONVOLUTIONS, INSTANCE_NORMS
 from lightning_gen.networks.pyramid import pyramid
 from lightning_gen.records import Shape
 
@@ -110,7 +110,7 @@ class DCGANDiscriminator(Discriminator):
 
 def init_weights(module: nn.Module) -> None:
     """Draw weights from N(0, 0.02²) as in section 4 of the paper, gains from N(1, 0.02²), and set biases to 0."""
-    gains = isinstance(module, BATCH_NORMS)
+    gains = isinstance(module, (*BATCH_NORMS, *INSTANCE_NORMS))
     if isinstance(module, (nn.Linear, *CONVOLUTIONS)) or (gains and module.affine):
         weight, bias = cast(Tensor, module.weight), cast(Tensor | None, module.bias)
         nn.init.normal_(weight, float(gains), 0.02)

@@ -102,6 +102,9 @@ CONVOLUTIONS = tuple(kind for layers in LAYERS.values() for kind in (layers.conv
 BATCH_NORMS = tuple(layers.batch_norm for layers in LAYERS.values())
 """BatchNorm layers of all dimensions; BatchNorm1d is for signals and for vectors."""
 
+INSTANCE_NORMS = tuple(layers.instance_norm for layers in LAYERS.values())
+"""InstanceNorm layers of all dimensions."""
+
 
 MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 """The channels-last memory formats by the number of dimensions of the weight; 1-D convolutions have none."""

@@ -49,8 +49,7 @@ class Pyramid:
 
         An odd side is padded by 2 instead of 1, so that half of it is rounded up.
         """
-        padding = tuple(1 + side % 2 for side in self.sizes[i])
-        return self.layers.conv(self.channels[i], self.channels[i + 1], 4, 2, padding, bias=bias)  # type: ignore[arg-type]
+        return strided(self.layers, self.channels[i], self.channels[i + 1], self.sizes[i], bias)
 
     def up(self, i: int, bias: bool = True) -> nn.Module:
         """Make the transposed convolution from level i + 1 back to level i: kernel 4, stride 2.
@@ -58,9 +57,20 @@ class Pyramid:
         An odd side is cropped by one more line. Every output still depends on four kernel taps, so there is no
         checkerboard.
         """
-        odd = tuple(side % 2 for side in self.sizes[i])
-        padding = tuple(1 + each for each in odd)
-        return self.layers.conv_transpose(self.channels[i + 1], self.channels[i], 4, 2, padding, odd, bias=bias)  # type: ignore[arg-type]
+        return strided_back(self.layers, self.channels[i + 1], self.channels[i], self.sizes[i], bias)
+
+
+def strided(layers: Layers, before: int, after: int, sides: Shape, bias: bool = True) -> nn.Module:
+    """Make a convolution that halves the sides of a map: kernel 4, stride 2; see `Pyramid.down`."""
+    padding = tuple(1 + side % 2 for side in sides)
+    return layers.conv(before, after, 4, 2, padding, bias=bias)  # type: ignore[arg-type]
+
+
+def strided_back(layers: Layers, before: int, after: int, sides: Shape, bias: bool = True) -> nn.Module:
+    """Make a transposed convolution to a map with these sides, from one with half of them; see `Pyramid.up`."""
+    odd = tuple(side % 2 for side in sides)
+    padding = tuple(1 + each for each in odd)
+    return layers.conv_transpose(before, after, 4, 2, padding, odd, bias=bias)  # type: ignore[arg-type]
 
 
 def halved(sides: Shape) -> Shape:

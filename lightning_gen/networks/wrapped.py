@@ -16,6 +16,7 @@ from lightning_gen.networks.discriminator import Discriminator
 from lightning_gen.networks.encoder import Encoder
 from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.requirements import require_labels, require_positive
+from lightning_gen.networks.translator import Translator
 from lightning_gen.records import DiscriminatorOutput, Shape
 
 
@@ -170,6 +171,68 @@ class WrappedDecoder(Wrapped, Decoder):
         return self.network(code)
 
 
+class WrappedTranslator(Translator):
+    """A module that maps images to images, as a translator.
+
+    Args:
+        network: Maps sources ``(n, *shape)`` to translations ``(n, target_channels, *(scale · sides))``, with a whole
+            number `scale`; images in [-1, 1], so end it with Tanh.
+        shape: Shape of one source, ``(channels, height, width)``, or of a signal or volume.
+        multiple_of: The sides of a source may differ from those of `shape` by multiples of this number; None: only
+            those of `shape` are accepted.
+        least_side: The smallest side that it accepts, where it accepts other sides than those of `shape`.
+
+    Raises:
+        InputError: The network fails on two sources of zeros, or its translations have no sides, or sides that are no
+            multiple of those of a source.
+    """
+
+    def __init__(self, network: nn.Module, shape: Shape, multiple_of: int | None = None, least_side: int = 1) -> None:
+        channels, *sides = output_shape(network, "sources", tuple(shape), None)
+        super().__init__(shape, channels)
+        require_positive(self, "multiple_of", 1 if multiple_of is None else multiple_of)
+        require_positive(self, "least_side", least_side)
+        self.network = network
+        self._scale = scale_of(network, tuple(shape[1:]), tuple(sides))
+        self._multiple_of = multiple_of
+        self._least_side = least_side
+
+    @property
+    def scale(self) -> int:
+        """How many times as long as those of a source the sides of a translation are."""
+        return self._scale
+
+    @property
+    def multiple_of(self) -> int | None:
+        """The sides of a source may differ from those of `shape` by multiples of this number; None: they may not."""
+        return self._multiple_of
+
+    @property
+    def least_side(self) -> int:
+        """The smallest side that it accepts, where it accepts other sides than those of `shape`."""
+        return self._least_side
+
+    def translate(self, x: Tensor) -> Tensor:
+        """Map sources ``(n, channels, *sides)`` to what the network returns for them."""
+        return self.network(x)
+
+
+def scale_of(network: nn.Module, sides: Shape, translated: Shape) -> int:
+    """How many times as long as those of a source the sides of its translation are.
+
+    Raises:
+        InputError: They are not all the same whole number of times as long, or there are none.
+    """
+    scale = translated[0] // sides[0] if sides and translated else 0
+    if scale < 1 or translated != tuple(scale * side for side in sides):
+        source, got = (" x ".join(map(str, each)) or "none" for each in (sides, translated))
+        raise InputError(
+            f"{type(network).__name__} returns translations with sides {got} for sources with sides {source}: let it "
+            "return the same sides, or all a whole number of times as long"
+        )
+    return scale
+
+
 def output_of(network: nn.Module, inputs: str, shape: Shape, num_classes: int | None) -> Any:
     """What a network returns for two inputs of zeros, of class 0 where it is conditional.
 
@@ -247,6 +310,31 @@ def as_discriminator(network: nn.Module, shape: Shape) -> Discriminator:
     if has(network, "shape", "num_classes", "packing", "conditioning", "mixes_samples"):
         return network  # type: ignore[return-value]
     return WrappedDiscriminator(network, shape, getattr(network, "num_classes", None))
+
+
+def as_translator(network: nn.Module, shape: Shape | None = None) -> Translator:
+    """A translator as it is, and a plain module wrapped.
+
+    The latter may say by ``multiple_of`` and ``least_side`` which other sides it accepts.
+
+    Args:
+        network: The network.
+        shape: Shape of one source; None where the plain module says it by its attribute ``shape``.
+
+    Raises:
+        InputError: Nothing says the shape, or it cannot be wrapped.
+    """
+    if has(network, "shape", "scale", "target_shape", "feature_channels"):
+        return network  # type: ignore[return-value]
+    shape = getattr(network, "shape", None) if shape is None else shape
+    if shape is None:
+        raise InputError(
+            f"the generator is a {type(network).__name__}, which does not say the shape of its sources: set self.shape "
+            "in its constructor, or give lightning_gen.networks.WrappedTranslator(network, shape)"
+        )
+    return WrappedTranslator(
+        network, tuple(shape), getattr(network, "multiple_of", None), getattr(network, "least_side", 1)
+    )
 
 
 def as_autoencoder(
