@@ -1,11 +1,17 @@
-"""Autoencoders and GANs on PyTorch Lightning: parts that combine freely, correct on several GPUs, with exact resume."""
+"""Autoencoders, GANs and image translation on PyTorch Lightning: parts that combine freely, correct on several GPUs, with exact resume."""
 
 from lightning_gen.environment import forget_empty_ranks
 
 forget_empty_ranks()  # before Lightning is imported
 
 from lightning_gen.errors import InputError  # noqa: E402
-from lightning_gen.modules import AdversarialAutoencoderModule, AutoencoderModule, GANModule  # noqa: E402
+from lightning_gen.modules import (  # noqa: E402
+    AdversarialAutoencoderModule,
+    AutoencoderModule,
+    CycleTranslationModule,
+    GANModule,
+    TranslationModule,
+)
 from lightning_gen.records import Batch, Code, Reconstruction  # noqa: E402
 from lightning_gen.training import EMA, AlternatingModule, GenerativeModule  # noqa: E402
 
@@ -18,8 +24,10 @@ __all__ = [
     "AutoencoderModule",
     "Batch",
     "Code",
+    "CycleTranslationModule",
     "GANModule",
     "GenerativeModule",
     "InputError",
     "Reconstruction",
+    "TranslationModule",
 ]

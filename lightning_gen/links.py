@@ -19,6 +19,9 @@ class Parts(Protocol):
             InputError: It is missing or cannot be built.
         """
 
+    def value(self, name: str) -> Any:
+        """The argument of a name, also where it is no part or may be missing: the part, plain data, or None."""
+
     def first(self, name: str, kind: type) -> Any:
         """The first part of a class in an argument that is a dictionary of parts; None if there is none."""
 

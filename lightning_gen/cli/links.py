@@ -73,6 +73,11 @@ class ConfiguredParts:
         """The part that is the module's argument of a name."""
         return self._links.built(self._arguments.get(name))
 
+    def value(self, name: str) -> Any:
+        """The module's argument of a name: a part, plain data, or None."""
+        value = self._arguments.get(name)
+        return self._links.built(value) if isinstance(value, Namespace) and "class_path" in value else value
+
     def first(self, name: str, kind: type) -> Any:
         """The first part of a class in an argument that is a dictionary of parts; None without one."""
         parts = self._arguments.get(name)

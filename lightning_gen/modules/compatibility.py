@@ -1,21 +1,26 @@
 """Checks that the parts of a module fit each other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
+from lightning_gen import private
 from lightning_gen.adversaries import AdaptiveWeight, DistributionMatching
+from lightning_gen.augmentations import Degradation
 from lightning_gen.bottlenecks import Bottleneck, GradientDescent
 from lightning_gen.bottlenecks.vector_quantizer import CodebookQuantizer
 from lightning_gen.errors import InputError
-from lightning_gen.networks import AuxiliaryClassifier, Decoder, Discriminator, Encoder, Generator
+from lightning_gen.networks import AuxiliaryClassifier, Decoder, Discriminator, Encoder, Generator, Translator
 from lightning_gen.objectives import (
+    AdversarialObjective,
     AuxiliaryTerm,
     Classification,
     FeatureReconstruction,
     ImportanceWeightedBound,
     Likelihood,
+    TranslationTerm,
 )
+from lightning_gen.records import Shape
 from lightning_gen.regularizers import CodebookDistance, KLDivergence
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import Term
@@ -96,11 +101,17 @@ def check_likelihood(likelihood: Likelihood, decoder: Decoder) -> None:
 
 
 def check_objective(objective: Mapping[str, Term], bottleneck: Bottleneck) -> None:
-    """Check that the codebook is trained and that the terms with a weight count nothing twice.
+    """Check that the terms are for autoencoders, the codebook is trained, and those with a weight count nothing twice.
 
     Raises:
         InputError: They do not.
     """
+    for name, term in objective.items():
+        if not term.of_reconstructions:
+            raise InputError(
+                f"the term '{name}', {type(term).__name__}, is for translations, and an autoencoder translates none: "
+                "leave it out"
+            )
     terms = {name: term for name, term in objective.items() if term.weight != 0}
     bounds = [name for name, term in terms.items() if isinstance(term, ImportanceWeightedBound)]
     divergences = [name for name, term in terms.items() if isinstance(term, KLDivergence)]
@@ -217,3 +228,80 @@ def check_adversarial_losses(
             f"FeatureReconstruction compares samples with their reconstructions and {type(matching).__name__} compares "
             "codes: leave it out, or use GenerationMatching"
         )
+
+
+def check_terms_of_translations(objective: Mapping[str, Term], translators: Sequence[Translator]) -> None:
+    """Check that the terms of an objective are for translations, and that the translators bear more than one pass.
+
+    Raises:
+        InputError: They are not.
+    """
+    for name, term in objective.items():
+        if not term.of_translations:
+            raise InputError(
+                f"the term '{name}', {type(term).__name__}, is for autoencoders, and a translation has no code and no "
+                "likelihood: take AbsoluteError, CycleConsistency, IdentityMapping, PatchContrast or a perceptual term"
+            )
+    passed_again = any(isinstance(term, TranslationTerm) and term.weight != 0 for term in objective.values())
+    if passed_again and any(private.batch_norms(network.modules()) for network in translators):
+        raise InputError(
+            "terms of the objective pass images of both domains through a translator, and BatchNorm would mix their "
+            "statistics: use instance normalization, batch_norm false"
+        )
+
+
+def check_degradation(degradation: Degradation | None, translator: Translator) -> None:
+    """Check that a translator reads what a degradation makes of the samples that it gives.
+
+    Raises:
+        InputError: It does not.
+    """
+    if degradation is None:
+        return
+    made, read = degradation.source_shape(tuple(translator.target_shape)), tuple(translator.shape)
+    if tuple(made) != read:
+        raise InputError(
+            f"{type(degradation).__name__} makes sources of shape {tuple(made)} from images of shape "
+            f"{tuple(translator.target_shape)} and the generator reads {read}: build it for these, with the scale of "
+            "the degradation"
+        )
+
+
+def check_translator(
+    translator: Translator,
+    discriminator: Discriminator | None,
+    shape: Shape,
+    adversarial: AdversarialObjective | None,
+) -> None:
+    """Check that a translator and a discriminator can be trained against each other.
+
+    Args:
+        translator: The translator.
+        discriminator: The discriminator, or None.
+        shape: Shape of what the discriminator is shown.
+        adversarial: Their losses.
+
+    Raises:
+        InputError: The discriminator is built for another shape, reads classes or several samples at a time, or one of
+            discriminator and losses is missing.
+    """
+    if (discriminator is None) != (adversarial is None):
+        missing, given = ("discriminator", "losses") if discriminator is None else ("losses", "discriminator")
+        raise InputError(
+            f"there are no adversarial {missing} for the {given}: give --model.discriminator and --model.adversarial, "
+            "or neither"
+        )
+    if discriminator is None:
+        return
+    if tuple(discriminator.shape) != tuple(shape):
+        raise InputError(
+            f"the discriminator is shown samples of shape {tuple(shape)} and reads {tuple(discriminator.shape)}: build "
+            "it for that shape"
+        )
+    if discriminator.num_classes is not None:
+        raise InputError("translations have no classes: leave out the discriminator's conditioning")
+    if discriminator.packing > 1:
+        raise InputError(
+            f"a translation is judged alone and the discriminator packs {discriminator.packing}: set its packing to 1"
+        )
+    check_apart({"generator": translator, "discriminator": discriminator})

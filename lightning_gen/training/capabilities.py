@@ -40,6 +40,7 @@ class Capabilities(ABC):
         links: Arguments of its parts that follow from the data and from other parts; the command line fills them in.
         monitor: Logged name of the value that ``best.ckpt`` minimizes.
         reconstructs: Whether it encodes and reconstructs samples, as `Autoencoder` does.
+        translates: Whether it translates images, as `TranslationModule` does, and draws none.
         inverts: Whether latents of given samples can be searched, as those of `GANModule`; see
             `lightning_gen.applications.inversion`.
         redraws: Whether an update generates new samples although it could share those of the previous one, by
@@ -55,6 +56,7 @@ class Capabilities(ABC):
     links: ClassVar[tuple[Link, ...]] = ()
     monitor: ClassVar[str] = "val/sliced_wasserstein"
     reconstructs: ClassVar[bool] = False
+    translates: ClassVar[bool] = False
     inverts: ClassVar[bool] = False
     redraws: bool = False
     batches_at_once: int = 1
