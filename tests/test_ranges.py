@@ -41,7 +41,7 @@ ALLOWED = {
     *((name, "start_images", 0.5) for name in ("Linear", "Cosine", "Exponential")),
     *((name, "start_images", -3) for name in ("Linear", "Cosine", "Exponential")),  # begun before the first image
     *((name, number, -3) for name in ("Constant", "Linear", "Cosine") for number in ("first", "last")),
-    *((name, "value", -3) for name in ("Masking", "PatchMasking")),  # any grey
+    *((name, "value", -3) for name in ("Hole", "Masking", "PatchMasking")),  # any grey
 }
 """What looks out of range and is not."""
 WRAPPERS = {"WrappedDecoder", "WrappedDiscriminator", "WrappedEncoder", "WrappedGenerator"}

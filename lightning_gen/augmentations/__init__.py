@@ -5,10 +5,12 @@ from lightning_gen.augmentations.base import AdaptiveAugmentation, Augmentation
 from lightning_gen.augmentations.corruption import (
     Corruption,
     GaussianNoise,
+    Hole,
     Masking,
     PatchMasking,
     SaltAndPepper,
 )
+from lightning_gen.augmentations.degradation import Blur, Degradation, Degradations, Downsampling, Edges, Grey
 from lightning_gen.augmentations.differentiable import DiffAugment
 from lightning_gen.augmentations.observation import Binarization, Dequantization
 
@@ -17,10 +19,17 @@ __all__ = [
     "AdaptiveAugmentation",
     "Augmentation",
     "Binarization",
+    "Blur",
     "Corruption",
+    "Degradation",
+    "Degradations",
     "Dequantization",
     "DiffAugment",
+    "Downsampling",
+    "Edges",
     "GaussianNoise",
+    "Grey",
+    "Hole",
     "Masking",
     "PatchMasking",
     "SaltAndPepper",

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from lightning_gen.augmentations.base import Augmentation
+from lightning_gen.augmentations.degradation import Degradation, between, ends, image_shape
+from lightning_gen.augmentations.differentiable import within
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import COUNT, FINITE, FROM_0, SHARE, require
-from lightning_gen.records import Corrupted
+from lightning_gen.records import Corrupted, Shape
 
 
-class Corruption(Augmentation, ABC):
-    """Corrupts samples at random."""
+class Corruption(Augmentation, Degradation, ABC):
+    """Corrupts samples at random and keeps their shape; a corrupted sample may also be the source of a translation."""
 
     def corrupt(self, x: Tensor, generator: torch.Generator) -> Corrupted:
         """Return corrupted samples and the mask of their hidden part; see `forward`."""
@@ -118,6 +120,58 @@ class PatchMasking(Corruption):
         hidden = (order < round(self.fraction * patches)).view(len(x), 1, *grid).to(x.device)
         for axis, side in enumerate(x.shape[2:], start=2):
             hidden = hidden.repeat_interleave(self.size, axis).narrow(axis, 0, side)
+        return Corrupted(x.masked_fill(hidden, self.value), hidden)
+
+
+class Hole(Corruption):
+    """Hides one rectangle of each image, anywhere inside of it, for inpainting.
+
+    As in the paper the hole is filled with one value in all channels and the mask is no further channel. So an image
+    from a file, in which a user has painted over what is to be replaced, is a source as it is; and a network need not
+    be told of a rectangle of one value.
+
+    Paper: Context Encoders: Feature Learning by Inpainting, https://arxiv.org/abs/1604.07379, section 3.3
+
+    Args:
+        side: Height and width of the hole as a share of those of the image, in [0, 1]; or two, between which both are
+            drawn for each image, one by one. Sides are rounded to whole pixels.
+        value: The value of hidden pixels; 0 is grey, about the mean of images, which the paper takes.
+
+    Raises:
+        InputError: A share is outside [0, 1], or two are not in order; later: the samples are not images.
+    """
+
+    def __init__(self, side: float | tuple[float, float] = 0.5, value: float = 0.0) -> None:
+        super().__init__()
+        self._ends = ends(self, "side", side)
+        for share in self._ends:
+            require(self, "side", share, SHARE, "a share")
+        self.side = side
+        require(self, "value", value, FINITE)
+        self.value = value
+
+    def source_shape(self, target_shape: Shape) -> Shape:
+        """The shape of the image."""
+        return image_shape(self, target_shape)
+
+    def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return x with a rectangle of each image replaced by `value`."""
+        return self.corrupt(x, generator).x
+
+    def corrupt(self, x: Tensor, generator: torch.Generator) -> Corrupted:
+        """Return x with a rectangle of each image replaced by `value`, and the mask of hidden pixels, ``(n, 1, h, w)``.
+
+        Raises:
+            InputError: The samples are not images.
+        """
+        self.source_shape(tuple(x.shape[1:]))
+        sizes = [(between(*self._ends, len(x), generator) * side).round() for side in x.shape[2:]]
+        corners = [
+            ((side - size + 1) * between(0, 1, len(x), generator)).floor().minimum(side - size)
+            for side, size in zip(x.shape[2:], sizes, strict=True)
+        ]
+        (height, width), (top, left) = ([each.to(x.device) for each in pair] for pair in (sizes, corners))
+        hidden = within(x, top, left, height[:, None], width[:, None])
         return Corrupted(x.masked_fill(hidden, self.value), hidden)
 
 

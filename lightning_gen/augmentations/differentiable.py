@@ -78,8 +78,10 @@ def translated(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
     return moved.masked_fill(~within(x, down, right, x.shape[2], x.shape[3]), 0)
 
 
-def within(x: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
-    """The mask ``(n, 1, h, w)`` of a rectangle in each image, whose first corner is at `top` and `left`, ``(n,)``."""
+def within(x: Tensor, top: Tensor, left: Tensor, height: int | Tensor, width: int | Tensor) -> Tensor:
+    """The mask ``(n, 1, h, w)`` of a rectangle in each image, whose first corner is at `top` and `left`, ``(n,)``; its
+    sides are those of all rectangles, or of each one, ``(n, 1)``.
+    """
     rows = torch.arange(x.shape[2], device=x.device) - top[:, None]
     columns = torch.arange(x.shape[3], device=x.device) - left[:, None]
     return ((rows >= 0) & (rows < height))[:, None, :, None] & ((columns >= 0) & (columns < width))[:, None, None, :]

@@ -103,6 +103,8 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         classes: Names of the classes in the order of their indices, or None.
         medium: What a sample is; a subclass may set another one than that of its shape, see `medium_of`.
         singles: The data whose samples are stacked, or None.
+        target_shape: Shape of the target of one sample, see `Batch`; None where the data has no targets.
+        paired: Whether a target belongs to its sample. Else it is any sample of another domain.
         batch_size: Samples per optimizer step **over all devices**: every device gets `batch_size` / devices rows
             of the same global batch, so the number of devices does not change which samples a step sees. A module
             that trains each of its networks on samples of its own gets several such batches as one.
@@ -124,6 +126,8 @@ class DataModule(Described, pl.LightningDataModule, ABC):
     test_set: Samples
     classes: tuple[str, ...] | None = None
     singles: "DataModule | None" = None
+    target_shape: Shape | None = None
+    paired: bool = True
 
     def __init__(
         self,
