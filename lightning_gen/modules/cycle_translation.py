@@ -204,8 +204,7 @@ class CycleTranslationModule(TranslationBase):
         """The losses of both discriminators on the results of the translators' passes over the batch."""
         found = []
         for losses, shown, pool in zip(self.losses, part.results.pop("shown"), self._pools, strict=True):
-            pair = replace(shown, fake=pool.take(self.rng))
-            found.append(losses.of_discriminator(losses.passes(pair, self.rng), self.images_seen))
+            found.append(self.judged(losses, replace(shown, fake=pool.take(self.rng))))
         forward, back = found
         return Loss(
             forward.total + back.total, {**forward.terms, **{f"back_{name}": each for name, each in back.terms.items()}}

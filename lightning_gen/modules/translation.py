@@ -221,7 +221,7 @@ class TranslationModule(TranslationBase):
         losses = self.losses
         assert losses is not None
         shown = replace(part.results.pop("shown"), fake=self._pool.take(self.rng))
-        return losses.of_discriminator(losses.passes(shown, self.rng), self.images_seen)
+        return self.judged(losses, shown)
 
     def check_unpaired(self) -> None:
         """Check the terms, and that the discriminator sees no pairs.

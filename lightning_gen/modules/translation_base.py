@@ -20,9 +20,10 @@ from lightning_gen.modules.compatibility import check_degradation, check_terms_o
 from lightning_gen.modules.padding import translated
 from lightning_gen.networks import Translator
 from lightning_gen.objectives import TranslationTerm
-from lightning_gen.records import Batch, Shape, Translated, Translation
+from lightning_gen.records import Batch, RealFakePair, Shape, Translated, Translation
 from lightning_gen.schedules import at
 from lightning_gen.terms import Term
+from lightning_gen.training.adversarial import AdversarialLosses, mean
 from lightning_gen.training.alternating import AlternatingModule
 from lightning_gen.training.averaging import AveragingModule
 from lightning_gen.training.capabilities import Preview
@@ -281,6 +282,16 @@ class TranslationBase(AveragingModule, AlternatingModule, ABC):
             if weight != 0:
                 loss = loss.plus(name, term(record), weight)
         return loss
+
+    def judged(self, losses: AdversarialLosses, shown: RealFakePair) -> Loss:
+        """The loss of a discriminator, with its accuracy: the share of logits on real samples above those on fake ones.
+
+        At 0.5 it cannot tell them apart. Unlike the loss the accuracy means the same for every objective.
+        """
+        passes = losses.passes(shown, self.rng)
+        right = mean([(each.on_real.logits > each.on_fake.logits).float().mean() for each in passes])
+        loss = losses.of_discriminator(passes, self.images_seen)
+        return Loss(loss.total, {**loss.terms, "discriminator_accuracy": right})
 
     def on_fit_start(self) -> None:
         """Refuse terms and discriminators that need pairs where the data have none."""
