@@ -254,7 +254,9 @@ class TranslationBase(AveragingModule, AlternatingModule, ABC):
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the maps of the translator that the terms read, each once."""
-        names = [name for term in self.terms.values() if isinstance(term, TranslationTerm) for name in term.feature_names]
+        names = [
+            name for term in self.terms.values() if isinstance(term, TranslationTerm) for name in term.feature_names
+        ]
         return tuple(dict.fromkeys(names))
 
     def translation(self, network: Translator, pair: Pair, back: Translator | None = None) -> Translation:
