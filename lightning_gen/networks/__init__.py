@@ -25,6 +25,8 @@ from lightning_gen.networks.residual import ResidualDecoder, ResidualEncoder
 from lightning_gen.networks.residual_dense import ResidualDenseDiscriminator, ResidualDenseGenerator
 from lightning_gen.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from lightning_gen.networks.resnet_translator import ResNetTranslator
+from lightning_gen.networks.rrdb import RRDBNet
+from lightning_gen.networks.srresnet import SRResNet
 from lightning_gen.networks.translator import Translator
 from lightning_gen.networks.unet import UNet
 from lightning_gen.networks.wrapped import (
@@ -61,6 +63,7 @@ __all__ = [
     "Projection",
     "R3GANDiscriminator",
     "R3GANGenerator",
+    "RRDBNet",
     "ResNetDiscriminator",
     "ResNetGenerator",
     "ResNetTranslator",
@@ -68,6 +71,7 @@ __all__ = [
     "ResidualDenseDiscriminator",
     "ResidualDenseGenerator",
     "ResidualEncoder",
+    "SRResNet",
     "Translator",
     "UNet",
     "WrappedDecoder",
