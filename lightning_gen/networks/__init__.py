@@ -18,7 +18,7 @@ from lightning_gen.networks.discriminator import Discriminator
 from lightning_gen.networks.encoder import Encoder
 from lightning_gen.networks.fastgan import FastGANGenerator
 from lightning_gen.networks.generator import Generator
-from lightning_gen.networks.patch import PatchDiscriminator
+from lightning_gen.networks.patch import MultiScalePatchDiscriminator, PatchDiscriminator
 from lightning_gen.networks.projected import ProjectedDiscriminator
 from lightning_gen.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from lightning_gen.networks.residual import ResidualDecoder, ResidualEncoder
@@ -58,6 +58,7 @@ __all__ = [
     "Generator",
     "GeneratorConditioning",
     "InnerProduct",
+    "MultiScalePatchDiscriminator",
     "PatchDiscriminator",
     "ProjectedDiscriminator",
     "Projection",
