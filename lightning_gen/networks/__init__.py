@@ -18,13 +18,15 @@ from lightning_gen.networks.discriminator import Discriminator
 from lightning_gen.networks.encoder import Encoder
 from lightning_gen.networks.fastgan import FastGANGenerator
 from lightning_gen.networks.generator import Generator
-from lightning_gen.networks.patch import PatchDiscriminator
+from lightning_gen.networks.patch import MultiScalePatchDiscriminator, PatchDiscriminator
 from lightning_gen.networks.projected import ProjectedDiscriminator
 from lightning_gen.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from lightning_gen.networks.residual import ResidualDecoder, ResidualEncoder
 from lightning_gen.networks.residual_dense import ResidualDenseDiscriminator, ResidualDenseGenerator
 from lightning_gen.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from lightning_gen.networks.resnet_translator import ResNetTranslator
+from lightning_gen.networks.rrdb import RRDBNet
+from lightning_gen.networks.srresnet import SRResNet
 from lightning_gen.networks.translator import Translator
 from lightning_gen.networks.unet import UNet
 from lightning_gen.networks.wrapped import (
@@ -56,11 +58,13 @@ __all__ = [
     "Generator",
     "GeneratorConditioning",
     "InnerProduct",
+    "MultiScalePatchDiscriminator",
     "PatchDiscriminator",
     "ProjectedDiscriminator",
     "Projection",
     "R3GANDiscriminator",
     "R3GANGenerator",
+    "RRDBNet",
     "ResNetDiscriminator",
     "ResNetGenerator",
     "ResNetTranslator",
@@ -68,6 +72,7 @@ __all__ = [
     "ResidualDenseDiscriminator",
     "ResidualDenseGenerator",
     "ResidualEncoder",
+    "SRResNet",
     "Translator",
     "UNet",
     "WrappedDecoder",

@@ -6,7 +6,7 @@ Translation, https://arxiv.org/abs/2007.15651, appendix C.1
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 
 from torch import Tensor, nn
 
@@ -94,7 +94,7 @@ class ResNetTranslator(Translator):
         self._feature_channels = {PIXELS: self.shape[0]}
         self._ends = {PIXELS: 0}  # the number of layers that features have passed, by their names
         stack = [reflected(layers, self.shape[0], width, 7), *activated(width, layers)]
-        for i, (before, after) in enumerate(zip(channels, channels[1:], strict=False), 1):
+        for i, (before, after) in enumerate(pairwise(channels), 1):
             stack.append(layers.conv(before, after, 3, 1 if antialias else 2, 1))
             self._name(f"down{i}", len(stack), after)
             stack += activated(after, layers)
@@ -192,7 +192,7 @@ class ReflectedBlock(nn.Module):
         self.branch = nn.Sequential(
             reflected(layers, channels, channels, 3),
             *activated(channels, layers),
-            *([nn.Dropout(dropout)] if dropout else []),
+            nn.Dropout(dropout),
             reflected(layers, channels, channels, 3),
             layers.instance_norm(channels),
         )

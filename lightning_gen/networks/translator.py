@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.networks.base import Network
@@ -134,3 +134,15 @@ class Translator(Network, ABC):
                 f"{type(self).__name__} gives no features '{unknown[0]}': "
                 + (f"take some of {known}" if known else "use a translator that gives features, ResNetTranslator")
             )
+
+
+def doublings(network: nn.Module, scale: int) -> int:
+    """How often sides are doubled to be `scale` times as long.
+
+    Raises:
+        InputError: That is no whole number of times.
+    """
+    require_positive(network, "scale", scale)
+    if scale & (scale - 1):
+        raise InputError(f"{type(network).__name__} cannot have scale {scale}: give a power of 2, such as 2 or 4")
+    return scale.bit_length() - 1
