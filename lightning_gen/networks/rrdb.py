@@ -10,6 +10,7 @@ from lightning_gen.networks.layers import CONVOLUTIONS, Layers, layers_for
 from lightning_gen.networks.requirements import require_positive
 from lightning_gen.networks.resampling import NearestConvolution
 from lightning_gen.networks.translator import Translator, doublings
+from lightning_gen.ranges import FINITE, require
 from lightning_gen.records import Shape
 
 DENSE_LAYERS = 5
@@ -35,7 +36,8 @@ class RRDBNet(Translator):
         residual_scale: Weight of a branch that is added to its input.
 
     Raises:
-        InputError: The shape has no side or more than three, the scale is no power of 2 or a number is below 1.
+        InputError: The shape has no side or more than three, the scale is no power of 2, a count is below 1 or the
+            residual scale is not finite.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class RRDBNet(Translator):
         require_positive(self, "width", width)
         require_positive(self, "blocks", blocks)
         require_positive(self, "growth", growth)
+        require(self, "residual_scale", residual_scale, FINITE)
         steps = doublings(self, scale)
         self._scale = scale
         self.width = width
