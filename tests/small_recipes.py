@@ -1,6 +1,14 @@
 """Every recipe, at a size at which a test can train it."""
 
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from lightning_gen.cli import recipes
 
@@ -15,11 +23,35 @@ DIFFERENT = (
     "gan/acgan",
     "gan/rpgan",
     "gan/wgan_gp",
+    "translation/pix2pix",
+    "translation/cyclegan",
+    "translation/cut",
 )
 """Recipes that differ in kind: one a module, and one for what a run of that module keeps beside its networks."""
 STAND_IN = ["--data={class_path: Digits, init_args: {size: 8, batch_size: 8, mirror: true}}"]
 """Data in the place of those that a test does not have."""
 SMALLEST_OF_LITE0 = ["--data={class_path: Digits, init_args: {size: 32, batch_size: 8}}"]
+
+
+@cache
+def folder_of_pairs():
+    """A folder of 24 small colour pictures and of as many others, removed at the end of the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="pairs"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for side in "AB":
+        (folder / side).mkdir()
+        for index in range(24):
+            pixels = np.random.default_rng([index, ord(side)]).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / side / f"{index}.png")
+    return folder
+
+
+def of_pairs(kind, folder=""):
+    """Data in the place of those of a recipe for translation: pairs, or one side of them."""
+    settings = f"folder: {folder_of_pairs() / folder}, cache_dir: {folder_of_pairs() / 'cache'}"
+    return [f"--data={{class_path: {kind}, init_args: {{{settings}, size: 16, batch_size: 8}}}}"]
+
+
 SMALL = {
     "DCGANGenerator": ["--model.generator.width=4"],
     "DCGANDiscriminator": ["--model.discriminator.width=4"],
@@ -37,6 +69,16 @@ SMALL = {
     "R3GANDiscriminator": ["--model.discriminator.width=4", "--model.discriminator.blocks=1"],
     "class_path: CIFAR10": STAND_IN,
     "class_path: ImageFolder": STAND_IN,
+    "class_path: PairedFolder": lambda: of_pairs("PairedFolder"),
+    "class_path: UnpairedFolder": lambda: of_pairs("UnpairedFolder"),
+    "degradation: Grey": lambda: of_pairs("ImageFolder", "A"),
+    "UNet": ["--model.generator.width=4"],
+    "ResNetTranslator": ["--model.generator.width=4", "--model.generator.blocks=3"],
+    "back_generator": ["--model.back_generator.width=4", "--model.back_discriminator.width=4"],
+    "back_discriminator": ["--model.back_discriminator.depth=1"],
+    "block5": ["--model.objective.contrast.maps=[pixels, down1, down2, block1, block3]"],
+    "RRDBNet": ["--model.generator.width=4", "--model.generator.growth=4", "--model.generator.blocks=1"],
+    "SRResNet": ["--model.generator.width=4", "--model.generator.blocks=1"],
     "Lite0Perceptual": SMALLEST_OF_LITE0,
     "ProjectedDiscriminator": SMALLEST_OF_LITE0,
 }
@@ -47,7 +89,8 @@ def small(name):
     text = recipes.find(name).read_text()
     if "Lite0" in text:
         pytest.importorskip("timm")
-    return [option for network, options in SMALL.items() if network in text for option in options]
+    found = [options for word, options in SMALL.items() if word in text]
+    return [option for options in found for option in (options() if callable(options) else options)]
 
 
 def tiny(name):

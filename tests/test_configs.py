@@ -30,7 +30,8 @@ EMBEDDED = [
     "data/tensors",
     "data/fashion_mnist",
 ]
-DOWNLOADED = [name for name in recipes.names() if name.startswith("data/") and name not in EMBEDDED]
+OF_PAIRS = [name for name in ("data/paired_folder", "data/unpaired_folder") if name in recipes.names()]
+DOWNLOADED = [name for name in recipes.names() if name.startswith("data/") and name not in (*EMBEDDED, *OF_PAIRS)]
 
 
 different_recipes = pytest.mark.parametrize(
@@ -44,8 +45,11 @@ def last(folder):
 
 
 def outputs(module):
-    """What a user gets from a module: samples where it can draw, reconstructions where it can encode."""
+    """What a user gets from a module: samples where it can draw, reconstructions where it can encode, translations."""
     module.eval()
+    if module.translates:
+        x = torch.rand(3, *module.source_shape, generator=torch.Generator().manual_seed(1)) * 2 - 1
+        return [network(x) for network in module.translators.values() if network.shape == module.source_shape]
     x = torch.rand(3, *module.data_shape, generator=torch.Generator().manual_seed(1)) * 2 - 1
     found = [module.sample(4, generator=torch.Generator().manual_seed(2))] if module.has_prior else []
     labels = None if module.num_classes is None else torch.arange(3)
