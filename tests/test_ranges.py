@@ -31,6 +31,7 @@ GIVEN = {
     "end_images": 100,
     "likelihood": BernoulliLikelihood(),
     "augmentation": GaussianNoise(),
+    "steps": [GaussianNoise()],
     "off_diagonal": 1.0,
     "diagonal": 1.0,
     "weight": 1.0,
