@@ -16,13 +16,14 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from lightning_gen import private
 from lightning_gen.data.mirrored import Mirrored
 from lightning_gen.data.readable import Samples
+from lightning_gen.data.views import Views
 from lightning_gen.data.workers import check_number, check_room
 from lightning_gen.errors import InputError
 from lightning_gen.records import Batch
 from lightning_gen.signals import leave_to_parent
 
-MIRROR = 1
-"""What the key of the coins that mirror images has beside that of the order."""
+VIEW, PARTNER = 1, 2
+"""What the keys of the views and of the partners have beside that of the order."""
 
 
 def seeded(*key: int) -> torch.Generator:
@@ -51,8 +52,7 @@ class GlobalBatches(Sampler[list[int]]):
         seed: Seed of the permutations, at least 0.
         rank: This process, from 0.
         world_size: Number of processes.
-        mirror: Whether, by a coin for each sample and epoch, `count` is added to its number, which names the mirror
-            image; see `lightning_gen.data.mirrored`.
+        views: The views of each sample, of which one is drawn for each sample and epoch; see `Views`.
         epoch: The epoch that the next iteration belongs to, from 0.
         start: First global batch of the next iteration.
         stop: Largest number of global batches in an epoch.
@@ -70,7 +70,7 @@ class GlobalBatches(Sampler[list[int]]):
         seed: int,
         rank: int,
         world_size: int,
-        mirror: bool = False,
+        views: Views = Views(),  # noqa: B008 -- it cannot change
     ) -> None:
         check_divisible(batch_size, world_size)
         self.count = count
@@ -80,7 +80,7 @@ class GlobalBatches(Sampler[list[int]]):
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.mirror = mirror
+        self.views = views
         self.epoch = 0
         self.start = 0
         self.stop = len(self)
@@ -90,16 +90,38 @@ class GlobalBatches(Sampler[list[int]]):
         order = torch.arange(self.count)
         if self.shuffle:
             order = torch.randperm(self.count, generator=seeded(self.seed, self.epoch))
-        if self.mirror:  # the coin of a sample depends on the seed, the epoch and its number alone
-            coins = torch.randint(2, (self.count,), generator=seeded(self.seed, self.epoch, MIRROR))
-            order = order + self.count * coins[order]
         return order
+
+    def drawn(self, order: Tensor) -> Tensor:
+        """The view of each sample of an order, int64; it depends on the seed, the epoch and its number alone."""
+        if self.views.count == 1:
+            return torch.zeros_like(order)
+        return torch.randint(self.views.count, (self.count,), generator=seeded(self.seed, self.epoch, VIEW))[order]
+
+    def partners(self) -> Tensor:
+        """The partner of each place in the order of the epoch, int64 ``(count,)``.
+
+        The places of all epochs are one endless sequence, whose place p has the (p mod n)-th partner in the order of
+        round p // n.
+        """
+        n = self.views.partners
+        if n == 1:
+            return torch.zeros(self.count, dtype=torch.int64)
+        batches = min(self.stop, len(self))
+        first = self.epoch * (batches * self.batch_size if self.drop_last or batches < len(self) else self.count)
+        rounds = range(first // n, (first + self.count - 1) // n + 1)
+        orders = [torch.randperm(n, generator=seeded(self.seed, each, PARTNER)) for each in rounds]
+        return torch.cat(orders)[first % n :][: self.count]
 
     def __iter__(self) -> Iterator[list[int]]:
         order = self.order()
+        drawn, partners = self.drawn(order), self.partners()
         for index in range(self.start, min(self.stop, len(self))):
             end = (index + 1) * self.batch_size if self.drop_last or index + 1 < len(self) else self.count
-            yield order[index * self.batch_size : end][self.rank :: self.world_size].tolist()
+            part = slice(index * self.batch_size + self.rank, end, self.world_size)
+            rows = (each[part].tolist() for each in (order, drawn, partners))
+            # Python's integers: those of 64 bits may be too short for large crops of many images
+            yield [i + self.count * (view + self.views.count * partner) for i, view, partner in zip(*rows, strict=True)]
 
     def __len__(self) -> int:
         full, rest = divmod(self.count, self.batch_size)
@@ -122,7 +144,8 @@ class Loader:
     with several devices, ``overfit_batches`` and ``predict``.
 
     Args:
-        dataset: The samples; ``__getitems__`` reads one batch.
+        dataset: The samples; ``__getitems__`` reads one batch. If it has an attribute `views`, a view of each sample is
+            drawn, see `Views`; its length is the number of samples.
         batch_size: Samples per batch over all processes, a multiple of `world_size`.
         shuffle: Whether every epoch has its own permutation.
         drop_last: Whether to leave out a last incomplete batch.
@@ -159,7 +182,8 @@ class Loader:
         self.dataset = dataset
         self._samples = Mirrored(dataset) if mirror else dataset
         self.num_workers = num_workers
-        self.batch_sampler = GlobalBatches(len(dataset), batch_size, shuffle, drop_last, seed, rank, world_size, mirror)
+        views = getattr(self._samples, "views", Views())
+        self.batch_sampler = GlobalBatches(len(dataset), batch_size, shuffle, drop_last, seed, rank, world_size, views)
         self.batch_sampler.stop = limit if isinstance(limit, int) else int(limit * len(self.batch_sampler))
         self._loader: DataLoader[Batch] = DataLoader(
             cast("Dataset[Batch]", self._samples),
@@ -274,7 +298,11 @@ def check_divisible(batch_size: int, world_size: int) -> None:
 
 
 def sample_bytes(dataset: Any) -> int:
-    """The size of a sample of an array; 0 for other data, because reading a sample could draw random numbers."""
+    """The size of a sample of an array, or what the data say; 0 for other data, because reading a sample could draw
+    random numbers.
+    """
+    if hasattr(dataset, "sample_bytes"):
+        return int(dataset.sample_bytes)
     rows = getattr(dataset, "x", None)
     return int(rows[0].nbytes) if isinstance(rows, (Tensor, np.ndarray)) and len(rows) else 0
 

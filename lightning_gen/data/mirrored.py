@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lightning_gen.data.readable import Samples
+from lightning_gen.data.views import Views, flipped
 from lightning_gen.records import Batch
 
 
@@ -16,6 +16,8 @@ class Mirrored:
     Args:
         samples: The images, ``(channels, height, width)`` each; a target of that many dimensions is flipped with them.
     """
+
+    views = Views(2)
 
     def __init__(self, samples: Samples) -> None:
         self.samples = samples
@@ -34,8 +36,3 @@ class Mirrored:
         if target is not None and target.dim() == batch.x.dim():
             target = flipped(target, turned)
         return replace(batch, x=flipped(batch.x, turned), target=target)
-
-
-def flipped(x: Tensor, which: Tensor) -> Tensor:
-    """Flip some of the images ``(n, channels, height, width)`` horizontally, by a mask ``(n, 1, 1, 1)``."""
-    return torch.where(which, x.flip(-1), x)
