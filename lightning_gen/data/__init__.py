@@ -6,11 +6,13 @@ from lightning_gen.data.folder import ImageFolder
 from lightning_gen.data.loader import Loader, Samples
 from lightning_gen.data.mixture import GaussianMixture, Grid, Ring
 from lightning_gen.data.mnist import EMNIST, KMNIST, MNIST, FashionMNIST
+from lightning_gen.data.paired_folder import PairedFolder
 from lightning_gen.data.photographs import CIFAR10, CIFAR100, STL10, SVHN, CelebA
 from lightning_gen.data.published import PublishedData, PublishedImages
 from lightning_gen.data.sprites import Sprites
 from lightning_gen.data.stacked import StackedDigits, StackedImages, StackedMNIST
 from lightning_gen.data.tensors import Tensors
+from lightning_gen.data.unpaired_folder import UnpairedFolder
 
 __all__ = [
     "CIFAR10",
@@ -29,6 +31,7 @@ __all__ = [
     "Grid",
     "ImageFolder",
     "Loader",
+    "PairedFolder",
     "PublishedData",
     "PublishedImages",
     "Ring",
@@ -39,4 +42,5 @@ __all__ = [
     "StackedImages",
     "StackedMNIST",
     "Tensors",
+    "UnpairedFolder",
 ]

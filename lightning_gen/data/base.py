@@ -266,18 +266,20 @@ class DataModule(Described, pl.LightningDataModule, ABC):
         self._check_batches()
         batches = self._batches_at_once
         if self.trainer is None:
-            return self._loader(self.train_set, batches, shuffle=True, drop_last=True, mirror=self.mirror)
+            return self._loader(
+                self.in_training(self.train_set), batches, shuffle=True, drop_last=True, mirror=self.flips
+            )
         # overfit_batches needs the same batches in every epoch.
         overfit = self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
         epoch, limit = self.trainer.current_epoch, self.trainer.limit_train_batches
         loader = self._loader(
-            self.train_set,
+            self.train_set if overfit else self.in_training(self.train_set),
             batches,
             shuffle=not overfit,
             drop_last=True,
             epoch=epoch,
             limit=limit,
-            mirror=self.mirror and not overfit,
+            mirror=self.flips and not overfit,
         )
         if not isinstance(loader, Loader):
             return loader
@@ -337,6 +339,15 @@ class DataModule(Described, pl.LightningDataModule, ABC):
     def scaled(self, batch: Any) -> Batch:
         """A batch in model values, images as float32 in [-1, 1]; ``scaled(data.test_set[:])`` gives a whole split."""
         return Batch.of(batch, to_model=self.medium.to_model)
+
+    @property
+    def flips(self) -> bool:
+        """Whether samples are flipped after they were read; False where `in_training` has mirror images itself."""
+        return self.mirror
+
+    def in_training(self, samples: Samples) -> Samples:
+        """The training split as training reads it: with an attribute `views` if views of it are drawn, see `Views`."""
+        return samples
 
     def _loader(
         self,

@@ -155,6 +155,14 @@ class Earlier:
         return Source(entry, self.pixels[self.rows[name]]) if same else None
 
 
+class Way(NamedTuple):
+    """How images are fitted to a shape; the arguments of `read_image`."""
+
+    pad: bool = False
+    half: int | None = None
+    nearest: bool = False
+
+
 class Source(NamedTuple):
     """The result of reading one file.
 
@@ -173,6 +181,8 @@ def decode(
     shape: Shape,
     *,
     pad: bool = False,
+    half: int | None = None,
+    nearest: bool = False,
     on_error: OnError = "raise",
     remedy: str = "repair or remove {them}, or leave {them} out with --data.on_error skip",
     cache_dir: str | None = None,
@@ -189,6 +199,8 @@ def decode(
         names: Paths relative to `folder`.
         shape: ``(channels, height, width)`` of every decoded image, see `read_image`.
         pad: Pad to the shape instead of cropping to it.
+        half: 0 or 1 to decode the left or the right half of each image alone, see `read_image`.
+        nearest: Pick pixels instead of averaging, see `read_image`.
         on_error: "raise" raises InputError if images cannot be decoded, after all others were; "skip" leaves them out.
         remedy: What to do about images that cannot be decoded, ``{them}``, for the message.
         cache_dir: Folder of the cache, which is made if it is missing; None: `default_cache_dir`.
@@ -199,7 +211,8 @@ def decode(
             written.
     """
     cache = expanded(cache_dir) if cache_dir else default_cache_dir()
-    place, stem = _place(folder, shape, pad), _digest(list(names))
+    way = Way(pad, half, nearest)
+    place, stem = _place(folder, shape, way), _digest(list(names))
     array, beside = (cache / f"{place}{stem}{suffix}" for suffix in (".npy", ".json"))
     stamps = {name: _digest(_stamp(folder / name)) for name in names}
     report = Report.read(beside)
@@ -207,13 +220,13 @@ def decode(
     if beside.exists() and not whole:
         say(f"the decoded images of {folder} in {cache} are damaged and are made again", sys.stderr)
     current = _current(report, beside, folder, stamps) if report is not None and whole else None
-    if current is not None and on_error == "raise" and _decodable(folder, current.skipped, shape, pad):
+    if current is not None and on_error == "raise" and _decodable(folder, current.skipped, shape, way):
         current = None  # what kept them from being decoded was not in the files
     if current is None:
         found = [(report, array)] if report is not None and whole else _others(cache, place, shape)
         earlier = next((Earlier.open(*each) for each in found), None)
         with _writable(cache, bytes_needed=len(names) * math.prod(shape)):
-            current = _decode(folder, stamps, shape, pad, array, earlier, title)
+            current = _decode(folder, stamps, shape, way, array, earlier, title)
     skipped = current.skipped
     if skipped and on_error == "raise":
         raise broken(folder, skipped, len(names), remedy + KEPT)
@@ -230,9 +243,9 @@ def default_cache_dir() -> Path:
     return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "lightning_gen"
 
 
-def _place(folder: Path, shape: Shape, pad: bool) -> str:
+def _place(folder: Path, shape: Shape, way: Way) -> str:
     """The start of the names of all caches of a folder."""
-    return _digest((FORMAT, str(folder.resolve()), shape, pad))
+    return _digest((FORMAT, str(folder.resolve()), shape, way.pad, *([] if way == Way(way.pad) else way[1:])))
 
 
 def _stamp(path: Path) -> Stamp | None:
@@ -278,9 +291,9 @@ def _current(report: Report, beside: Path, folder: Path, stamps: dict[str, str])
     return report
 
 
-def _decodable(folder: Path, names: Iterable[str], shape: Shape, pad: bool) -> bool:
+def _decodable(folder: Path, names: Iterable[str], shape: Shape, way: Way) -> bool:
     """Whether one of some images can be decoded."""
-    return any(_read(folder / name, name, "", shape, pad, None).image is not None for name in names)
+    return any(_read(folder / name, name, "", shape, way, None).image is not None for name in names)
 
 
 def _others(cache: Path, place: str, shape: Shape) -> Iterator[tuple[Report, Path]]:
@@ -330,7 +343,7 @@ def read_ahead(read: Callable[[Place], Result], paths: Iterable[Place]) -> Gener
 
 
 def _decode(
-    folder: Path, stamps: dict[str, str], shape: Shape, pad: bool, array: Path, earlier: Earlier | None, title: str
+    folder: Path, stamps: dict[str, str], shape: Shape, way: Way, array: Path, earlier: Earlier | None, title: str
 ) -> Report:
     """Write the array and its report; if this is interrupted, the images so far.
 
@@ -338,7 +351,7 @@ def _decode(
         folder: The folder of the images.
         stamps: The names of the files in their order, with their stamps.
         shape: The shape of every decoded image.
-        pad: Pad to the shape instead of cropping to it.
+        way: How images are fitted to the shape.
         array: The file of the array.
         earlier: Images that need not be decoded again; or None.
         title: Title of the progress bar.
@@ -348,7 +361,7 @@ def _decode(
         say(f"{title}: {known} of {len(stamps)} were decoded before", sys.stderr)
 
     def read(name: str) -> Source:
-        return _read(folder / name, name, stamps[name], shape, pad, earlier)
+        return _read(folder / name, name, stamps[name], shape, way, earlier)
 
     with (
         closing(read_ahead(read, stamps)) as sources,
@@ -365,7 +378,7 @@ def _decode(
     return report
 
 
-def _read(path: Path, name: str, stamp: str, shape: Shape, pad: bool, earlier: Earlier | None) -> Source:
+def _read(path: Path, name: str, stamp: str, shape: Shape, way: Way, earlier: Earlier | None) -> Source:
     """Read one file, or find its image among those that were decoded earlier."""
     if earlier is not None and (found := earlier.find(name, stamp=stamp)):
         return found
@@ -373,7 +386,7 @@ def _read(path: Path, name: str, stamp: str, shape: Shape, pad: bool, earlier: E
     if earlier is not None and (found := earlier.find(name, contents=contents)):
         return found._replace(entry=found.entry._replace(stamp=stamp))
     try:
-        return Source(Entry(stamp, contents, None), read_image(path, shape, pad))
+        return Source(Entry(stamp, contents, None), read_image(path, shape, *way))
     except Exception as error:  # decoders raise any error on broken files, from OSError to SyntaxError
         return Source(Entry(stamp, contents, reason(error)), None)
 

@@ -4,6 +4,7 @@ import warnings
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
@@ -33,7 +34,25 @@ OPTIONAL = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
 OVERSAMPLING = 3  # fast methods may shrink an image to this many times its final size; Lanczos does the rest
 
 
-def read_image(path: Path, shape: Shape, pad: bool = False) -> np.ndarray:
+class Resampling(NamedTuple):
+    """How Pillow resizes.
+
+    Attributes:
+        filter: Its filter.
+        gap: How far a fast method may shrink an image before the filter, in multiples of the final size; None for not.
+    """
+
+    filter: Image.Resampling
+    gap: float | None
+
+
+LANCZOS = Resampling(Image.Resampling.LANCZOS, OVERSAMPLING)
+NEAREST = Resampling(Image.Resampling.NEAREST, None)
+
+
+def read_image(
+    path: Path, shape: Shape, pad: bool = False, half: int | None = None, nearest: bool = False
+) -> np.ndarray:
     """Read one image as uint8 ``(channels, height, width)``.
 
     The EXIF orientation is applied. An animation gives its first frame. Transparency is composited over white unless
@@ -45,6 +64,8 @@ def read_image(path: Path, shape: Shape, pad: bool = False) -> np.ndarray:
         shape: ``(channels, height, width)``, with 1 (grey), 3 (RGB) or 4 (RGBA) channels.
         pad: False fits the short side and crops the centre of the long one; True fits the long side and pads the short
             one with black (transparent black in RGBA).
+        half: 0 or 1 for the left or the right half of the upright image alone, whose width must be even; None for all.
+        nearest: Pick the nearest pixels instead of averaging, for maps of labels.
 
     Raises:
         Exception: Any error of Pillow's decoders on a broken file; `reason` describes it. A pipe or a device raises
@@ -52,9 +73,10 @@ def read_image(path: Path, shape: Shape, pad: bool = False) -> np.ndarray:
     """
     channels, height, width = shape
     with opened(path) as file, Image.open(file, formats=formats()) as image:
-        image.draft(None, (OVERSAMPLING * max(height, width),) * 2)  # JPEG can be decoded at a fraction of its size
-        fitting = _with_channels(ImageOps.exif_transpose(image), channels)
-    fitted = _padded(fitting, height, width) if pad else _cropped(fitting, height, width)
+        if half is None and not nearest:  # a fraction of the size would mix both halves, or colours of labels
+            image.draft(None, (OVERSAMPLING * max(height, width),) * 2)  # JPEG can be decoded at a fraction of its size
+        fitting = _with_channels(_part(ImageOps.exif_transpose(image), half), channels)
+    fitted = (_padded if pad else _cropped)(fitting, height, width, NEAREST if nearest else LANCZOS)
     return np.ascontiguousarray(np.asarray(fitted).reshape(height, width, channels).transpose(2, 0, 1))
 
 
@@ -94,7 +116,17 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
-def _cropped(image: Image.Image, height: int, width: int) -> Image.Image:
+def _part(image: Image.Image, half: int | None) -> Image.Image:
+    """The left or the right half of an image, or all of it."""
+    if half is None:
+        return image
+    if image.width % 2:
+        raise ValueError(f"its width of {image.width} is odd, so it has no two halves")
+    width = image.width // 2
+    return image.crop((half * width, 0, (half + 1) * width, image.height))
+
+
+def _cropped(image: Image.Image, height: int, width: int, how: Resampling) -> Image.Image:
     if image.width * height <= image.height * width:
         box_width, box_height = float(image.width), image.width * height / width
     else:
@@ -102,14 +134,14 @@ def _cropped(image: Image.Image, height: int, width: int) -> Image.Image:
     # Whole pixels: a shift by half a pixel would blur an image that only needs cropping.
     left, top = round((image.width - box_width) / 2), round((image.height - box_height) / 2)
     box = (left, top, left + box_width, top + box_height)
-    return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=OVERSAMPLING)
+    return image.resize((width, height), how.filter, box=box, reducing_gap=how.gap)
 
 
-def _padded(image: Image.Image, height: int, width: int) -> Image.Image:
+def _padded(image: Image.Image, height: int, width: int, how: Resampling) -> Image.Image:
     scale = min(width / image.width, height / image.height)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     canvas = Image.new(image.mode, (width, height))
-    resized = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=OVERSAMPLING)
+    resized = image.resize(size, how.filter, reducing_gap=how.gap)
     canvas.paste(resized, ((width - size[0]) // 2, (height - size[1]) // 2))
     return canvas
 

@@ -3,7 +3,7 @@
 import difflib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -164,21 +164,12 @@ class ImageFolder(DataModule):
             )
         )
 
-    def _split(self, sources: Sequence[str]) -> Iterator[Tensor]:
+    def _split(self, sources: Sequence[str]) -> list[Tensor]:
         """The rows of the training, validation and test split, each in random order."""
-        own = {split: _positions(split, sources) for split in Splits._fields}
-        if not len(own["train"]):
+        if "train" not in sources:
             raise InputError(f"no training image in {self.folder} can be decoded: look at them, or name another folder")
-        val, test = (
-            0 if split in self.layout.folders else fraction
-            for split, fraction in (("val", self.val_fraction), ("test", self.test_fraction))
-        )
-        _, val_size, test_size = split_sizes(len(own["train"]), val, test)
-        dealt = split_rows(len(own["train"]), val_size, test_size, self.seed)
-        for split, rows in zip(Splits._fields, dealt, strict=True):
-            source = self.layout.source(split)
-            order = rows if source == "train" else split_rows(len(own[source]), 0, 0, self.seed)[0]
-            yield own[source][order]
+        folders = self.layout.folders
+        return rows_of_splits(sources, folders, self.val_fraction, self.test_fraction, self.seed)
 
     def sample_names(self, split: str) -> list[str]:
         """Paths of the images of a split relative to the folder, in its order; after ``setup``."""
@@ -226,6 +217,32 @@ def split_sizes(count: int, val_fraction: float, test_fraction: float) -> list[i
     val = min(val, max(1, rest - test), rest)
     test = rest - val
     return [count - rest, val, test]
+
+
+def rows_of_splits(
+    sources: Sequence[str], folders: Collection[str], val_fraction: float, test_fraction: float, seed: int
+) -> list[Tensor]:
+    """The rows of the training, validation and test split, each in random order.
+
+    Args:
+        sources: The split in whose folder each sample is, some of which are "train".
+        folders: The splits that have a folder; the others are split off the samples of "train".
+        val_fraction: Fraction for validation, unless it has a folder.
+        test_fraction: Fraction for test, unless it has a folder.
+        seed: Seed of the permutations.
+    """
+    own = {split: _positions(split, sources) for split in Splits._fields}
+    val, test = (
+        0 if split in folders else fraction for split, fraction in (("val", val_fraction), ("test", test_fraction))
+    )
+    _, val_size, test_size = split_sizes(len(own["train"]), val, test)
+    dealt = split_rows(len(own["train"]), val_size, test_size, seed)
+    found = []
+    for split, rows in zip(Splits._fields, dealt, strict=True):
+        source = split if split in folders else "train"
+        order = rows if source == "train" else split_rows(len(own[source]), 0, 0, seed)[0]
+        found.append(own[source][order])
+    return found
 
 
 def _positions(split: str, sources: Sequence[str]) -> Tensor:

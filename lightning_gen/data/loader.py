@@ -115,13 +115,15 @@ class GlobalBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         order = self.order()
-        drawn, partners = self.drawn(order), self.partners()
+        views = self.drawn(order), self.partners()
+        # 64 bits are too short for large crops of many images; Python's integers are not
+        largest = self.count * self.views.count * self.views.partners
+        kind = np.int64 if largest < 2**63 else object
+        rows, drawn, partners = (each.numpy().astype(kind) for each in (order, *views))
+        numbers = rows + self.count * (drawn + self.views.count * partners)
         for index in range(self.start, min(self.stop, len(self))):
             end = (index + 1) * self.batch_size if self.drop_last or index + 1 < len(self) else self.count
-            part = slice(index * self.batch_size + self.rank, end, self.world_size)
-            rows = (each[part].tolist() for each in (order, drawn, partners))
-            # Python's integers: those of 64 bits may be too short for large crops of many images
-            yield [i + self.count * (view + self.views.count * partner) for i, view, partner in zip(*rows, strict=True)]
+            yield numbers[index * self.batch_size : end][self.rank :: self.world_size].tolist()
 
     def __len__(self) -> int:
         full, rest = divmod(self.count, self.batch_size)

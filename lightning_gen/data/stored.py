@@ -11,7 +11,7 @@ from lightning_gen.reflection import argument_hints, imported
 CACHE, DOWNLOAD = "cache_dir", "download"
 """Arguments for where to write and whether to download; their values in a checkpoint are ignored."""
 
-PLACES = ("data_dir", "file", "folder", "labels_path", "path", "root")
+PLACES = ("data_dir", "file", "folder", "labels_path", "path", "root", "source", "target")
 """Arguments for files and folders that are read."""
 
 
