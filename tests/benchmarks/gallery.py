@@ -165,9 +165,16 @@ def result_table(name: str) -> str:
     return f"{markdown(['', *columns], rows)}\n`{table['command']}`: {'; '.join(settings)}.\n"
 
 
+MEASURED = {"autoencoder": "autoencoders", "gan": "recipes"}
+"""The results of the recipes of a folder, which are all measured alike."""
+
+
 def recipe_table(folder: str) -> str:
-    """The recipes of a folder, with their results."""
-    table = results({"autoencoder": "autoencoders", "gan": "recipes"}[folder])
+    """The recipes of a folder, with their results where there are any."""
+    if folder not in MEASURED:
+        rows = [[one.title, f"[`{one.name}`]({one.name}.yaml)", one.purpose, one.cited] for one in headers(folder)]
+        return markdown(["", "recipe", "for", "paper"], rows)
+    table = results(MEASURED[folder])
     rows = []
     for header in headers(folder):
         figures = table["rows"].get(Path(header.name).name, {}).get("figures", {})

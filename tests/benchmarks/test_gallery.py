@@ -5,7 +5,7 @@ import json
 import gallery
 import pytest
 
-RECIPES = [path for folder in ("autoencoder", "gan") for path in sorted((gallery.CONFIGS / folder).glob("*.yaml"))]
+RECIPES = [path for folder in ("autoencoder", "gan", "translation") for path in sorted((gallery.CONFIGS / folder).glob("*.yaml"))]
 
 
 @pytest.mark.parametrize("page", gallery.PAGES, ids=lambda page: page.relative_to(gallery.ROOT).as_posix())
@@ -24,7 +24,7 @@ def test_a_recipe_says_what_it_is(path):
 
 
 def test_every_measured_row_of_the_gallery_is_a_recipe():
-    for folder, table in (("autoencoder", "autoencoders"), ("gan", "recipes")):
+    for folder, table in gallery.MEASURED.items():
         measured = [name for name, row in gallery.results(table)["rows"].items() if "options" in row]
         assert set(measured) <= {path.stem for path in RECIPES if path.parent.name == folder}
 
