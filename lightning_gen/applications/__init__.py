@@ -17,6 +17,7 @@ from lightning_gen.applications.latents import codes_of_data, named_latents
 from lightning_gen.applications.programs import parts_of, to_onnx, to_program
 from lightning_gen.applications.reconstruction import Reconstructed, by_search, from_codes, through_code
 from lightning_gen.applications.trained import Trained
+from lightning_gen.applications.translation import Sources, read_sources, translations
 from lightning_gen.applications.traversal import (
     Traversal,
     linear,
@@ -41,6 +42,7 @@ __all__ = [
     "Inverted",
     "Reconstructed",
     "Search",
+    "Sources",
     "Trained",
     "Traversal",
     "by_search",
@@ -63,6 +65,7 @@ __all__ = [
     "read_compressed",
     "read_evaluations",
     "read_inputs",
+    "read_sources",
     "samples_of",
     "save_file",
     "save_folder",
@@ -70,5 +73,6 @@ __all__ = [
     "through_code",
     "to_onnx",
     "to_program",
+    "translations",
     "write_class_folders",
 ]

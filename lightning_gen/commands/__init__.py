@@ -13,6 +13,7 @@ from lightning_gen.commands.evaluate import evaluate
 from lightning_gen.commands.export import export
 from lightning_gen.commands.reconstruct import reconstruct
 from lightning_gen.commands.sample import sample
+from lightning_gen.commands.translate import translate
 from lightning_gen.commands.traverse import traverse
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -20,6 +21,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "embed": embed,
     "reconstruct": reconstruct,
+    "translate": translate,
     "traverse": traverse,
     "detect": detect,
     "compress": compress,

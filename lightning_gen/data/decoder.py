@@ -80,6 +80,21 @@ def read_image(
     return np.ascontiguousarray(np.asarray(fitted).reshape(height, width, channels).transpose(2, 0, 1))
 
 
+def read_whole(path: Path, channels: int) -> np.ndarray:
+    """Read one image in its own size as uint8 ``(channels, height, width)``; otherwise as `read_image`.
+
+    Args:
+        path: A file of one of `FORMATS`.
+        channels: 1 (grey), 3 (RGB) or 4 (RGBA).
+
+    Raises:
+        Exception: Any error of Pillow's decoders on a broken file, as in `read_image`.
+    """
+    with opened(path) as file, Image.open(file, formats=formats()) as image:
+        whole = _with_channels(ImageOps.exif_transpose(image), channels)
+    return np.array(whole).reshape(whole.height, whole.width, channels).transpose(2, 0, 1).copy()
+
+
 @cache
 def formats() -> tuple[str, ...]:
     """The `FORMATS` that this version of Pillow supports; older versions fail on names that they do not know."""
