@@ -1,4 +1,4 @@
-"""Autoencoders, GANs and image translation on PyTorch Lightning: parts that combine freely, correct on several GPUs, with exact resume."""
+"""Autoencoders, GANs and image translation on PyTorch Lightning: parts that combine freely, exact on several GPUs."""
 
 from lightning_gen.environment import forget_empty_ranks
 

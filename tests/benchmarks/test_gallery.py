@@ -5,7 +5,8 @@ import json
 import gallery
 import pytest
 
-RECIPES = [path for folder in ("autoencoder", "gan", "translation") for path in sorted((gallery.CONFIGS / folder).glob("*.yaml"))]
+FOLDERS = ("autoencoder", "gan", "translation")
+RECIPES = [path for folder in FOLDERS for path in sorted((gallery.CONFIGS / folder).glob("*.yaml"))]
 
 
 @pytest.mark.parametrize("page", gallery.PAGES, ids=lambda page: page.relative_to(gallery.ROOT).as_posix())
