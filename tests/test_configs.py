@@ -27,6 +27,8 @@ EMBEDDED = [
     "data/ring",
     "data/grid",
     "data/image_folder",
+    "data/paired_folder",
+    "data/unpaired_folder",
     "data/tensors",
     "data/fashion_mnist",
 ]
@@ -117,6 +119,15 @@ def folder_of_pictures(path):
     return [f"--data.folder={path / 'pictures'}", f"--data.cache_dir={path / 'cache'}", "--data.size=16"]
 
 
+def folder_of_pairs(path):
+    options = folder_of_pictures(path)
+    for name in ("A", "B"):
+        (path / "both" / name).mkdir(parents=True)
+        for picture in (path / "pictures").iterdir():
+            (path / "both" / name / picture.name).write_bytes(picture.read_bytes())
+    return [f"--data.folder={path / 'both'}", *options[1:], "--data.load_size=18"]
+
+
 def array(path):
     np.save(path / "points.npy", np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32))
     return [f"--data.path={path / 'points.npy'}"]
@@ -124,7 +135,9 @@ def array(path):
 
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_a_data_set_can_be_laid_over_a_recipe(name, tmp_path):
-    options = {"data/image_folder": folder_of_pictures, "data/tensors": array}.get(name, lambda path: [])(tmp_path)
+    needed = {"data/image_folder": folder_of_pictures, "data/tensors": array}
+    needed |= {"data/paired_folder": folder_of_pairs, "data/unpaired_folder": folder_of_pairs}
+    options = needed.get(name, lambda path: [])(tmp_path)
     if name == "data/fashion_mnist" and not Path("/usr/share/datasets/fashion-mnist").is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
     images = name not in ("data/ring", "data/grid", "data/tensors")
