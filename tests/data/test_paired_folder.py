@@ -220,25 +220,15 @@ def test_one_folder_or_two(arguments, sentence):
 
 
 def test_numbers_out_of_range():
-<<<<<<< HEAD
-    with pytest.raises(InputError, match=r"--data\.load_size 8"):
-        PairedFolder("x", size=16, load_size=8)
-    with pytest.raises(InputError, match=r"--data\.target_channels to 1, 3 or 4"):
-=======
     with pytest.raises(InputError, match=r"--data.load_size 8"):
         PairedFolder("x", size=16, load_size=8)
     with pytest.raises(InputError, match=r"--data.target_channels to 1, 3 or 4"):
->>>>>>> cbb5e80 (Join lists by chain in tests)
         PairedFolder("x", target_channels=2)
 
 
 def test_a_side_alone_and_images_beside_the_sides_are_refused(tmp_path):
     save(tmp_path / "x/trainA/1.png", places(1))
-<<<<<<< HEAD
-    with pytest.raises(InputError, match=r"no folder of targets beside that of trainA/1\.png"):
-=======
     with pytest.raises(InputError, match=r"no folder of targets beside that of trainA/1.png"):
->>>>>>> cbb5e80 (Join lists by chain in tests)
         PairedFolder(str(tmp_path / "x")).prepare_data()
     save(tmp_path / "x/trainB/1.png", places(1))
     save(tmp_path / "x/2.png", places(1))

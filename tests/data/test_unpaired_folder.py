@@ -44,11 +44,7 @@ def numbers(x):
 def test_every_image_of_the_smaller_domain_is_seen_once_per_round(a, b, tmp_path):
     loader = data_of(tmp_path, a, b).train_dataloader()
     seen = [numbers(side) for _ in range(7) for batch in loader for side in (batch.x, batch.target)]
-<<<<<<< HEAD
-    sources, targets = (list(chain.from_iterable(seen[side::2])) for side in (0, 1))
-=======
     sources, targets = (list(chain(*seen[side::2])) for side in (0, 1))
->>>>>>> cbb5e80 (Join lists by chain in tests)
     smaller, size = (sources, a) if a < b else (targets, b)
     assert len(smaller) == 7 * (max(a, b) // 4 * 4)
     rounds = [smaller[start : start + size] for start in range(0, len(smaller) - size + 1, size)]
@@ -91,11 +87,7 @@ def test_numbers_beyond_64_bits_name_their_views(tmp_path):
     views = UnpairedViews(data.train_set)
     views.views = type(views.views)(2**60, 7)
     batches = Loader(views, 4, shuffle=True)
-<<<<<<< HEAD
-    assert sorted(chain.from_iterable(numbers(batch.x) for batch in batches)) == list(range(20))
-=======
     assert sorted(chain(*(numbers(batch.x) for batch in batches))) == list(range(20))
->>>>>>> cbb5e80 (Join lists by chain in tests)
 
 
 def test_evaluation_goes_through_the_smaller_domain_again(tmp_path):
