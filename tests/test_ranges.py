@@ -24,7 +24,7 @@ ROOMS = (
     *("objectives", "regularizers", "samplers", "schedules"),
 )
 GIVEN = {
-    "shape": (1, 32, 32),
+    "shape": (1, 64, 64),
     "features": 8,
     "latent_dim": 8,
     "num_classes": 3,
@@ -45,7 +45,7 @@ ALLOWED = {
     *((name, "value", -3) for name in ("Hole", "Masking", "PatchMasking")),  # any grey
 }
 """What looks out of range and is not."""
-WRAPPERS = {"WrappedDecoder", "WrappedDiscriminator", "WrappedEncoder", "WrappedGenerator"}
+WRAPPERS = {"WrappedDecoder", "WrappedDiscriminator", "WrappedEncoder", "WrappedGenerator", "WrappedTranslator"}
 OWN_TESTS = {"LPIPS", "Perceptual", *WRAPPERS}
 """Built of networks, which are given as files or made by the user."""
 

@@ -10,7 +10,7 @@ from lightning_gen.networks.layers import CONVOLUTIONS, Layers, layers_for
 from lightning_gen.networks.requirements import require_positive
 from lightning_gen.networks.resampling import NearestConvolution
 from lightning_gen.networks.translator import Translator, doublings
-from lightning_gen.ranges import FINITE, require
+from lightning_gen.ranges import FROM_0, require
 from lightning_gen.records import Shape
 
 DENSE_LAYERS = 5
@@ -54,7 +54,7 @@ class RRDBNet(Translator):
         require_positive(self, "width", width)
         require_positive(self, "blocks", blocks)
         require_positive(self, "growth", growth)
-        require(self, "residual_scale", residual_scale, FINITE)
+        require(self, "residual_scale", residual_scale, FROM_0)
         steps = doublings(self, scale)
         self._scale = scale
         self.width = width
