@@ -136,7 +136,14 @@ def searching(trained: Trained, count: int) -> Callable[[Trained, Batch], Tensor
     Args:
         trained: The GAN.
         count: Number of samples, for the line that says on stderr that this takes long.
+
+    Raises:
+        InputError: The model has no latents to search.
     """
+    if not trained.module.inverts:
+        raise InputError(
+            f"{type(trained.module).__name__} has neither an encoder nor latents to search: give seeds, such as 1 and 2"
+        )
     say(
         f"a GAN has no encoder: the latents of {count:,} {trained.medium.noun} are searched, which takes seconds to "
         "minutes each",

@@ -12,14 +12,14 @@ from lightning_gen.applications.anomaly_scores import SCORES, chosen_score
 from lightning_gen.applications.detection_report import detection_report, protocol_of
 from lightning_gen.applications.detector import Detector, check_count, check_rate, top_error
 from lightning_gen.applications.error_maps import check_maps, write_maps
-from lightning_gen.applications.inputs import Inputs, read_inputs
+from lightning_gen.applications.inputs import Inputs, product_names, read_inputs
 from lightning_gen.applications.trained import Trained
-from lightning_gen.commands.output import output_file, show, tell
+from lightning_gen.commands.output import check_apart, output_file, show, tell
 from lightning_gen.commands.samplers import check_sampler, chosen_sampler
 from lightning_gen.data.cache import OnError
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import Measurement, Report
-from lightning_gen.outputs import Kind, check_product, writing
+from lightning_gen.outputs import PNG, Kind, check_product, writing
 from lightning_gen.paths import written
 from lightning_gen.samplers import SAMPLERS, LatentSampler
 from lightning_gen.terminal import say
@@ -98,6 +98,8 @@ def detect(
     check_count(len(held_out), false_alarms)
     if folder is not None:
         check_maps(scored)
+        given = [*inputs, *filter(None, (normal, abnormal))]
+        check_apart([folder / each for each in product_names(scored.names, PNG.ending)], given)
 
     name, density = fitted(trained, score, sampler)
     detector = Detector.calibrated(SCORES[name], density, held_out, false_alarms, scored)

@@ -30,7 +30,7 @@ from lightning_gen.applications.traversal import (
     samples_of,
     sheet,
 )
-from lightning_gen.commands.output import tell
+from lightning_gen.commands.output import check_apart, tell
 from lightning_gen.commands.sample import check_data
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data import DataModule
@@ -78,7 +78,8 @@ def traverse(
     """Draw what lies between samples of a trained model, and what its directions do.
 
     Latents of seeds, and for GANs of pictures, are joined by arcs where the prior is a Gaussian or a sphere, codes of
-    pictures by straight lines; codes of a codebook are the nearest ones. All ends are on the path, a picture as its reconstruction.
+    pictures by straight lines; codes of a codebook are the nearest ones. All ends are on the path, a picture as its
+    reconstruction.
 
     Args:
         checkpoint: A checkpoint, such as runs/vae/checkpoints/last.ckpt, or the folder of its run, runs/vae.
@@ -129,6 +130,7 @@ def traverse(
     if kind in ANIMATED:
         check_animation(len(traversal.frames), fps)
     files = list(files_of(target, traversal).values()) if kind is None else [target]
+    check_apart(files, [*(between or ()), *([] if start is None else [str(start)])])
     for file in files:
         check_data(file, trained.described_data)
     WRITERS[kind](module.medium, traversal, samples_of(module, traversal), target, fps)

@@ -166,6 +166,19 @@ def test_a_model_with_classes_needs_those_of_the_samples(checkpoint, tmp_path):
     assert table()
 
 
+def test_maps_never_replace_the_pictures_that_are_scored_or_compared_with(checkpoint):
+    path = checkpoint()
+    for folder in ("pictures", "others"):
+        Path(folder).mkdir()
+        for index in range(30):
+            Image.fromarray(np.full((8, 8), 8 * index, np.uint8)).save(Path(folder) / f"{index}.png")
+    before = Path("pictures/0.png").read_bytes()
+    for given, options in (("pictures", {}), ("others", {"normal": "pictures"}), ("others", {"abnormal": "pictures"})):
+        with pytest.raises(InputError, match=r"0\.png is one of the inputs and would be lost"):
+            detect(path, [given], maps="pictures", overwrite=True, **options)
+    assert Path("pictures/0.png").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

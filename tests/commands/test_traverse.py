@@ -105,6 +105,19 @@ def test_ends_that_are_pictures_are_their_reconstructions(coder, tmp_path):
     assert np.array_equal(found[0, 1], to_uint8(module.decode(code))[0].numpy()), "the straight middle of codes"
 
 
+def test_an_end_is_never_replaced_by_the_path(coder, tmp_path):
+    files, _ = pictures(tmp_path / "in", 2)
+    before = Path(files[0]).read_bytes()
+    for options in (
+        {"between": files},
+        {"between": [str(tmp_path / "in")]},
+        {"along": "directions", "start": files[0]},
+    ):
+        with pytest.raises(InputError, match=r"0\.png is one of the inputs and would be lost"):
+            traverse(coder, out=files[0], overwrite=True, **options)
+    assert Path(files[0]).read_bytes() == before
+
+
 def test_ends_of_a_gan_that_are_pictures_are_its_inversions_of_them(saved, gan, tmp_path, capsys):
     path = saved(gan())
     files, _ = pictures(tmp_path / "in", 2)
