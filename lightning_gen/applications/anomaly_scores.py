@@ -1,13 +1,14 @@
-"""Scores of how abnormal a sample is to an autoencoder that was trained on normal ones."""
+"""Scores of how abnormal a sample is to a model that was trained on normal ones."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from math import prod
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
 
+from lightning_gen.applications.inversion import Inversion
 from lightning_gen.applications.trained import Trained
 from lightning_gen.augmentations import Dequantization
 from lightning_gen.contexts import evaluating
@@ -30,10 +31,12 @@ class AnomalyScore(ABC):
     Attributes:
         meaning: What it is, with its unit, in words.
         uses_density: Whether it needs a density that was fitted to the codes of the training split.
+        searches: Whether latents are searched for each sample, which takes seconds to minutes, and no encoder is asked.
     """
 
     meaning: ClassVar[str]
     uses_density: ClassVar[bool] = False
+    searches: ClassVar[bool] = False
 
     def check(self, trained: Trained) -> None:
         """Check that a model has such a score.
@@ -44,7 +47,8 @@ class AnomalyScore(ABC):
         if not trained.module.reconstructs:
             raise InputError(
                 f"{trained.path} holds a {type(trained.module).__name__}, and a GAN has no encoder to compare samples "
-                "with: give the checkpoint of an autoencoder that was trained on normal samples"
+                "with: add --score inversion to search a latent for each sample, which is slow, or give the checkpoint "
+                "of an autoencoder that was trained on normal samples"
             )
 
     @abstractmethod
@@ -157,11 +161,43 @@ class BitsScore(AnomalyScore):
         return elbos(module, replace(sample, x=x), generator)
 
 
+class InversionScore(AnomalyScore):
+    """The mean squared error of the nearest sample that a GAN makes, in the medium's `error_unit`; see `Inversion`.
+
+    Unsupervised Anomaly Detection with Generative Adversarial Networks to Guide Marker Discovery, Schlegl et al. 2017
+    (https://arxiv.org/abs/1703.05921), which adds the error of the discriminator's features to the score; here they
+    only guide the search.
+    """
+
+    meaning = "mean squared error of the nearest sample of the GAN that was found"
+    searches = True
+
+    def check(self, trained: Trained) -> None:
+        """Check that the model has latents to search.
+
+        Raises:
+            InputError: It has none.
+        """
+        if not trained.module.inverts:
+            raise InputError(
+                f"--score inversion searches latents of a GAN, and {trained.path} holds a "
+                f"{type(trained.module).__name__}, which has an encoder: take --score reconstruction"
+            )
+
+    def of(self, module: Any, batch: Batch, density: LatentSampler | None) -> Tensor:
+        """The error of the samples that were found, as the model makes them."""
+        with torch.enable_grad():
+            found = Inversion(module)(batch.x, batch.labels, "searching latents")
+        x, output = module.medium.comparable(batch.x.double(), found.samples.double())
+        return (output - x).square().flatten(1).mean(1, keepdim=True).cpu()
+
+
 SCORES: dict[str, AnomalyScore] = {
     "reconstruction": ReconstructionScore(),
     "code": CodeScore(),
     "combined": CombinedScore(),
     "bits": BitsScore(),
+    "inversion": InversionScore(),
 }
 """The choices of ``detect --score``."""
 

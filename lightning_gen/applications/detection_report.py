@@ -3,24 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lightning_gen.applications.anomaly_scores import transformed
 from lightning_gen.applications.detector import Detector
-from lightning_gen.applications.inputs import Inputs
+from lightning_gen.applications.inputs import LARGEST_BATCH, Inputs
 from lightning_gen.applications.trained import Trained
 from lightning_gen.contexts import evaluating
+from lightning_gen.data import DataModule
 from lightning_gen.data.decoder import MODES
+from lightning_gen.data.reading import labelled
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.codes import principal_components
 from lightning_gen.media.png_size import png_bits
-from lightning_gen.metrics import Comparison, Measurement, PrincipalComponents, Report
+from lightning_gen.metrics import Comparison, Measurement, PrincipalComponents, Report, fit_pca
 from lightning_gen.metrics.detection import INTERVAL_PROTOCOL, detection
 from lightning_gen.metrics.pca import skip_reason
-from lightning_gen.modules import Autoencoder
 from lightning_gen.records import Batch
 
 COLUMNS = ("auroc", "auroc_low", "auroc_high", "average_precision")
@@ -114,8 +115,8 @@ def principal_baseline(trained: Trained) -> tuple[list[Baseline], Report]:
     Returns:
         The baseline, and how it was fitted; or none, and why there is none.
     """
-    module = cast(Autoencoder, trained.module)
-    width, dimensions = code_width(module, trained), prod(module.data_shape)
+    module: Any = trained.module
+    width, dimensions = prod(module.latent_shape), prod(module.data_shape)
     try:
         data = trained.data()
         data.prepare_data()
@@ -126,23 +127,22 @@ def principal_baseline(trained: Trained) -> tuple[list[Baseline], Report]:
     if reason is not None:
         return [], Report(omitted={"PCA": reason})
     with evaluating(module):
-        pca = principal_components(module, data, width, seed=0)
+        pca = principal_components(module, data, width, seed=0) if module.reconstructs else plain_pca(data, width)
     name, by = f"PCA, {width} numbers", f" by the reconstruction error of PCA with {width} dimensions"
     return [Baseline("pca_", name, by, lambda batch: pca_error(module, pca, batch))], Report(card={"pca": pca.protocol})
 
 
-def pca_error(module: Autoencoder, pca: PrincipalComponents, batch: Batch) -> Tensor:
+def plain_pca(data: DataModule, components: int) -> PrincipalComponents:
+    """PCA, fitted on the training split as it is."""
+    batches = labelled(data, data.train_set, max(LARGEST_BATCH, 2 * components))
+    return fit_pca((batch.x for batch in batches), components, prod(data.shape) * len(data.train_set))
+
+
+def pca_error(module: Any, pca: PrincipalComponents, batch: Batch) -> Tensor:
     """The mean squared error of the reconstruction of each sample by PCA, ``(n,)``, as that of the model."""
-    seen = transformed(module, batch).x.cpu()
+    seen = (transformed(module, batch) if module.reconstructs else batch).x.cpu()
     x, output = module.medium.comparable(seen.double(), pca.reconstruct(seen).double())
     return (output - x).square().flatten(1).mean(1)
-
-
-def code_width(module: Autoencoder, trained: Trained) -> int:
-    """Numbers in the code of one sample."""
-    labels = None if module.num_classes is None else torch.zeros(1, dtype=torch.int64, device=trained.device)
-    with torch.no_grad(), evaluating(module):
-        return module.encode(torch.zeros(1, *module.data_shape, device=trained.device), labels)[0].numel()
 
 
 def protocol_of(

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import cast
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.distributions import kl_divergence
 
 from lightning_gen.applications.inputs import batch_size, check_shape, read_inputs
+from lightning_gen.applications.inversion import Inversion
 from lightning_gen.applications.trained import Trained
 from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule
@@ -19,9 +21,10 @@ from lightning_gen.data.base import Splits
 from lightning_gen.data.cache import OnError
 from lightning_gen.data.reading import labelled, picked
 from lightning_gen.errors import InputError
-from lightning_gen.modules import Autoencoder
+from lightning_gen.modules import Autoencoder, GANModule
 from lightning_gen.paths import expanded
 from lightning_gen.records import Batch, Code
+from lightning_gen.terminal import say
 from lightning_gen.training.classes import check_classes
 
 SAMPLES = 10_000
@@ -39,7 +42,7 @@ class Named:
     Attributes:
         names: The name of each.
         latents: ``(n, *latent_shape)``.
-        drawn: Whether they are of the prior; else they are codes of samples.
+        drawn: Whether they are of the prior, drawn or searched; else they are codes of samples.
         notes: What was done to samples, for the user: sentences.
     """
 
@@ -75,7 +78,7 @@ def seed_of(word: str) -> int | None:
 def named_latents(
     trained: Trained, words: Sequence[str], label: int | None = None, on_error: OnError = "raise"
 ) -> Named:
-    """The latents of seeds, or the codes of pictures.
+    """The latents of seeds, or the codes of pictures; for GANs the latents that `Inversion` finds for these.
 
     Args:
         trained: The model.
@@ -85,8 +88,7 @@ def named_latents(
         on_error: What happens if pictures cannot be decoded; see `read_inputs`.
 
     Raises:
-        InputError: Seeds and files are mixed, a file cannot be read, there is no prior to draw from, or the model
-            cannot encode.
+        InputError: Seeds and files are mixed, a file cannot be read, or there is no prior to draw from.
     """
     seeds = [seed_of(word) for word in words]
     numbers = [seed for seed in seeds if seed is not None]
@@ -115,27 +117,50 @@ def of_pictures(trained: Trained, words: Sequence[str], label: int | None, on_er
     """The codes of samples in the order of their names, or of the files that are given.
 
     Raises:
-        InputError: A file cannot be read, or the model cannot encode.
+        InputError: A file cannot be read.
     """
-    check_encodes(trained)
     given = [word if word in Splits._fields else os.path.abspath(expanded(word)) for word in words]
     different = list(dict.fromkeys(given))
     inputs = read_inputs(trained, different, on_error)
+    find = encoded if trained.module.reconstructs else searching(trained, len(inputs))
     batches = (Batch(batch.x, same_label(trained, label, len(batch.x))) for batch in inputs.batches())
-    codes = torch.cat([encoded(trained, batch) for batch in batches])
+    codes = torch.cat([find(trained, batch) for batch in batches])
     order = [different.index(each) for each in given] if len(inputs) == len(different) else list(range(len(inputs)))
     names = [os.path.splitext(name)[0] for name in inputs.names]
-    return Named(tuple(names[place] for place in order), codes[order], drawn=False, notes=inputs.notes)
+    return Named(tuple(names[place] for place in order), codes[order], not trained.module.reconstructs, inputs.notes)
+
+
+def searching(trained: Trained, count: int) -> Callable[[Trained, Batch], Tensor]:
+    """A search of the latents from which a GAN makes samples as close as possible to given ones; see `Inversion`.
+
+    Args:
+        trained: The GAN.
+        count: Number of samples, for the line that says on stderr that this takes long.
+
+    Raises:
+        InputError: The model has no latents to search.
+    """
+    if not trained.module.inverts:
+        raise InputError(
+            f"{type(trained.module).__name__} has neither an encoder nor latents to search: give seeds, such as 1 and 2"
+        )
+    say(
+        f"a GAN has no encoder: the latents of {count:,} {trained.medium.noun} are searched, which takes seconds to "
+        "minutes each",
+        sys.stderr,
+    )
+    inversion = Inversion(cast(GANModule, trained.module))
+    return lambda trained, batch: inversion(batch.x, batch.labels, "searching latents").latents
 
 
 def check_encodes(trained: Trained) -> None:
-    """Check that a model finds the latents of samples.
+    """Check that a model has an encoder for data.
 
     Raises:
-        InputError: It does not.
+        InputError: It has none.
     """
     if not trained.module.reconstructs:
-        raise InputError("a GAN has no encoder that finds the latent of a picture: give seeds, such as 1 and 2")
+        raise InputError("a GAN has no encoder for data: give seeds, such as 1 and 2, or single pictures")
 
 
 def first_of_data(trained: Trained, data: DataModule, label: int | None = None) -> tuple[Named, int | None]:

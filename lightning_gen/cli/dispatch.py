@@ -46,7 +46,8 @@ def run(argv: list[str]) -> None:
         say(part_help(asked, Arguments(options=argv[1:]), f"{argv[0]} {positional}"))
         return
     rest = var_positional(command)
-    own, others = (argv[1:], []) if rest is None else split(argv[1:], parser.option_names)
+    words = parser.with_values(argv[1:])
+    own, others = (words, []) if rest is None else split(words, parser.option_names)
     signature = inspect.signature(command)
     if {"checkpoint", "data"} <= signature.parameters.keys():
         own = with_stored_data(own)

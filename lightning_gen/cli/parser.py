@@ -1,7 +1,7 @@
 """The parser of commands, which reports a mistake in one sentence."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from inspect import signature
 from typing import Any, NoReturn
@@ -19,6 +19,8 @@ from lightning_gen.cli.messages import NO_ARGUMENTS, explain
 from lightning_gen.errors import InputError
 from lightning_gen.reflection import argument_names, members, required_arguments, resolved
 
+BOOLEANS = ("true", "false", "yes", "no", "on", "off")
+"""The words that YAML reads as booleans, in lower case."""
 GIVEN: set[str | int] = {"fit"}
 """Arguments of a command that are not options: `dispatch.run` passes the function that runs `fit`."""
 
@@ -50,9 +52,11 @@ class Parser(LightningArgumentParser):
 
     Attributes:
         arguments: The arguments of the parts that the command describes, for suggestions.
+        flags: The options, with dashes, that mean true without a value, such as ``--overwrite``.
     """
 
     arguments = NO_ARGUMENTS
+    flags: frozenset[str] = frozenset()
 
     def parse_args(self, args: Any = None, *more: Any, **options: Any) -> Namespace:  # type: ignore[override]
         """Parse options; jsonargparse gives the null of an option to the parser of a part as the text None."""
@@ -79,6 +83,21 @@ class Parser(LightningArgumentParser):
         self.add_argument(f"--{PLACE}", type=str | None, default=None, help="The run's folder if left out.")
         return [*added, PLACE]
 
+    def with_values(self, argv: Sequence[str]) -> list[str]:
+        """A command line in which each flag has its value in the same word: true where no word for a boolean follows.
+
+        So a flag does not take the word after it, such as the checkpoint.
+        """
+        found: list[str] = []
+        for word in argv:
+            if found and found[-1] in self.flags:
+                value = word if word.lower() in BOOLEANS else "true"
+                found[-1] += f"={value}"
+                if value is word:
+                    continue
+            found.append(word)
+        return [*found[:-1], f"{found[-1]}=true"] if found and found[-1] in self.flags else found
+
     @property
     def option_names(self) -> list[str]:
         """The names of all options, without dashes, those of the commands included."""
@@ -101,9 +120,10 @@ def command_parser(name: str, command: Callable[..., None]) -> Parser:
             if action.dest in lists:
                 name = action.dest if action.dest in required_arguments(command) else f"--{action.dest}"
                 parser.add_argument(name, nargs="+", type=str, help=action.help)
-    for action in private.options(parser):
-        if action.default is False and action.option_strings:  # --overwrite alone means true
-            action.nargs, action.const = "?", True
+    flags = [each for each in private.options(parser) if each.default is False and each.option_strings]
+    for each in flags:
+        each.nargs, each.const = "?", True  # as the help shows it
+    parser.flags = frozenset(name for each in flags for name in each.option_strings)
     return parser
 
 

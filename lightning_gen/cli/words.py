@@ -77,7 +77,7 @@ COMMANDS = {word: command for words, command in COMMAND_MEANINGS for word in wor
 """The command that each word means."""
 
 OTHER_MEANINGS: tuple[tuple[str, str], ...] = (
-    ("decode", "in Python, AutoencoderModule.decode(codes)"),
+    ("decode decoding decoder", "reconstruct CHECKPOINT codes.npz, with codes of embed or of reconstruct --codes,"),
     ("tensorboard", "python -m tensorboard.main --logdir runs"),
 )
 """Words that mean no command, and what they mean."""

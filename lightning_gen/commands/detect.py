@@ -1,4 +1,4 @@
-"""The command ``detect``: which samples are unlike those that an autoencoder was trained on."""
+"""The command ``detect``: which samples are unlike those that a model was trained on."""
 
 import csv
 import io
@@ -12,14 +12,14 @@ from lightning_gen.applications.anomaly_scores import SCORES, chosen_score
 from lightning_gen.applications.detection_report import detection_report, protocol_of
 from lightning_gen.applications.detector import Detector, check_count, check_rate, top_error
 from lightning_gen.applications.error_maps import check_maps, write_maps
-from lightning_gen.applications.inputs import Inputs, read_inputs
+from lightning_gen.applications.inputs import Inputs, product_names, read_inputs
 from lightning_gen.applications.trained import Trained
-from lightning_gen.commands.output import output_file, show, tell
+from lightning_gen.commands.output import check_apart, output_file, show, tell
 from lightning_gen.commands.samplers import check_sampler, chosen_sampler
 from lightning_gen.data.cache import OnError
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import Measurement, Report
-from lightning_gen.outputs import Kind, check_product, writing
+from lightning_gen.outputs import PNG, Kind, check_product, writing
 from lightning_gen.paths import written
 from lightning_gen.samplers import SAMPLERS, LatentSampler
 from lightning_gen.terminal import say
@@ -50,20 +50,22 @@ def detect(
     device: str = "auto",
     overwrite: bool = False,
 ) -> None:
-    """Score how abnormal samples are to an autoencoder that was trained on normal ones, and flag those that are.
+    """Score how abnormal samples are to a model that was trained on normal ones, and flag those that are.
 
     A p-value is the share of normal samples with a score as high. It is measured on normal samples that the model was
     not trained on, the validation split of its data, so no abnormal sample is needed and none decides a threshold.
 
     Args:
-        checkpoint: The checkpoint of an autoencoder, or the folder of its run.
+        checkpoint: The checkpoint of an autoencoder, or of a GAN with --score inversion; or the folder of its run.
         inputs: Pictures, as folders or files; or an array .npy, .npz or .pt; or test, the split of the model's data.
         out: A .csv file with the columns name, score, p_value and flagged. Higher scores are more abnormal.
         maps: A folder for one PNG file of each picture: the picture, its reconstruction, and the squared error of each
             pixel, from black to white on one scale for all.
         score: reconstruction, its mean squared error; code, the negative log-density of the code; combined, the sum of
-            both, each in its deviations over normal samples; or bits, -ELBO in bits less the size as PNG, for models
-            with a likelihood and a prior. combined if left out, or reconstruction where codes have no density.
+            both, each in its deviations over normal samples; bits, -ELBO in bits less the size as PNG, for models with
+            a likelihood and a prior; or inversion, for GANs, the error of the nearest sample that a search of latents
+            finds, which takes seconds to minutes for each sample and each normal one. combined if left out, or
+            reconstruction where codes have no density.
         false_alarms: The share of normal samples that may be flagged: those with a p-value up to it are.
         normal: A folder or an array of normal samples that the model was not trained on, for the p-values; the
             validation split if left out.
@@ -89,7 +91,10 @@ def detect(
     chosen = chosen_score(score or DEFAULT)
     trained = Trained.open(checkpoint, device)
     chosen.check(trained)
-    check_density(trained, sampler)
+    if chosen.searches and folder is not None:
+        raise InputError("--maps are of reconstructions by an autoencoder, and a GAN has none: leave --maps out")
+    if not chosen.searches:
+        check_density(trained, sampler)
     scored = told(read_inputs(trained, inputs, on_error))
     held_out = told(read_inputs(trained, normal or split_of(trained, false_alarms, inputs), on_error))
     known = None if abnormal is None else told(read_inputs(trained, abnormal, on_error))
@@ -98,7 +103,12 @@ def detect(
     check_count(len(held_out), false_alarms)
     if folder is not None:
         check_maps(scored)
+        given = [*inputs, *filter(None, (normal, abnormal))]
+        check_apart([folder / each for each in product_names(scored.names, PNG.ending)], given)
 
+    if chosen.searches:
+        count = len(scored) + len(held_out) + (0 if known is None else len(known))
+        say(f"latents are searched for {count:,} samples, which takes seconds to minutes each", sys.stderr)
     name, density = fitted(trained, score, sampler)
     detector = Detector.calibrated(SCORES[name], density, held_out, false_alarms, scored)
     if detector.dropped:

@@ -1,7 +1,6 @@
 """The command ``embed``: the codes of samples in a file, with their names."""
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_gen.applications import Inputs, Trained, read_inputs
@@ -12,14 +11,14 @@ from lightning_gen.applications.maps import check_mapped, chosen_method, drawn_m
 from lightning_gen.applications.neighbours import check_neighbours, neighbour_sheet
 from lightning_gen.applications.projector import check_projector, side_of, write_projector
 from lightning_gen.applications.thumbnails import has_thumbnails
-from lightning_gen.commands.output import beside, output_file, show, tell
+from lightning_gen.commands.output import beside, check_apart, output_file, show, tell
 from lightning_gen.commands.sample import check_data
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data.cache import OnError
 from lightning_gen.errors import InputError
 from lightning_gen.media.files import save
 from lightning_gen.outputs import PNG, check_product
-from lightning_gen.paths import expanded, written
+from lightning_gen.paths import written
 from lightning_gen.terminal import say
 
 
@@ -133,21 +132,6 @@ def sheet_file(target: Path, count: int | None, given: str | None, overwrite: bo
     if count < 1:
         raise InputError(f"--neighbours must be at least 1, not {count}")
     return png_file("neighbours_out", given or str(beside(target, "neighbours")), overwrite)
-
-
-def check_apart(targets: Sequence[Path], inputs: Sequence[str]) -> None:
-    """Check that no file is written twice or over an input.
-
-    Raises:
-        InputError: One would be.
-    """
-    places = [target.resolve() for target in targets]
-    for place in places:
-        if places.count(place) > 1:
-            raise InputError(f"{place} would be written twice: give each option a file of its own")
-    for word in inputs:
-        if expanded(word).resolve() in places:
-            raise InputError(f"{word} is read and would be replaced: give another --out")
 
 
 def check_pictures(found: Inputs, plot: Path | None, neighbours: int | None, folder: Path | None) -> None:

@@ -3,17 +3,19 @@
 import shlex
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor
 
+from lightning_gen.data.decoder import extensions
 from lightning_gen.errors import InputError
 from lightning_gen.media.files import save
 from lightning_gen.metrics.report import WIDTH
 from lightning_gen.outputs import PNG, REPORT, check_place, writing
-from lightning_gen.paths import written
+from lightning_gen.paths import expanded, written
 from lightning_gen.terminal import say
 
 
@@ -31,6 +33,27 @@ def tell(notes: Iterable[str]) -> None:
     """Print what was done to inputs on stderr."""
     for note in notes:
         say(note, sys.stderr)
+
+
+def check_apart(targets: Iterable[Path], inputs: Iterable[str]) -> None:
+    """Check that no file is written twice or over an input, which is a file or a picture in a folder.
+
+    Args:
+        targets: The files that are written.
+        inputs: What the command reads, as the user names it.
+
+    Raises:
+        InputError: One would be.
+    """
+    places = [target.resolve() for target in targets]
+    for place, count in Counter(places).items():
+        if count > 1:
+            raise InputError(f"{place} would be written twice: give each option a file of its own")
+    given = {path.resolve() for path in map(expanded, inputs) if path.exists()}
+    for place in filter(Path.exists, places):
+        read = place.name.lower().endswith(extensions()) and not given.isdisjoint(place.parents)
+        if place in given or read:
+            raise InputError(f"{place} is one of the inputs and would be lost: give another --out")
 
 
 def output_file(output: str | None, name: str, *pictures: str) -> Path | None:

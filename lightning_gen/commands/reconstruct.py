@@ -25,7 +25,7 @@ from lightning_gen.applications.reconstruction import (
     squared_errors,
     through_code,
 )
-from lightning_gen.commands.output import output_file, show, tell
+from lightning_gen.commands.output import check_apart, output_file, show, tell
 from lightning_gen.commands.sample import check_data
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data.cache import LISTED, OnError
@@ -257,14 +257,11 @@ def check_files(files: Mapping[Path, Kind], inputs: Iterable[str], trained: Trai
     Raises:
         InputError: One is, or does.
     """
-    given = [path.resolve() for path in map(expanded, inputs) if path.exists()]
+    check_apart(files, inputs)
     for file, kind in files.items():
-        if not file.exists():
-            continue
-        check_place(file, kind)
-        check_data(file, trained.described_data)
-        if any(place in (file.resolve(), *file.resolve().parents) for place in given):
-            raise InputError(f"{file} is one of the inputs and would be lost: give another --out")
+        if file.exists():
+            check_place(file, kind)
+            check_data(file, trained.described_data)
 
 
 # while and after ------------------------------------------------------------------------------------------------------

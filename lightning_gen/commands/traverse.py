@@ -30,7 +30,7 @@ from lightning_gen.applications.traversal import (
     samples_of,
     sheet,
 )
-from lightning_gen.commands.output import tell
+from lightning_gen.commands.output import check_apart, tell
 from lightning_gen.commands.sample import check_data
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data import DataModule
@@ -77,19 +77,21 @@ def traverse(
 ) -> None:
     """Draw what lies between samples of a trained model, and what its directions do.
 
-    Latents of seeds are joined by arcs where the prior is a Gaussian or a sphere, codes of pictures by straight lines;
-    codes of a codebook are the nearest ones. All ends are on the path, a picture as its reconstruction.
+    Latents of seeds, and for GANs of pictures, are joined by arcs where the prior is a Gaussian or a sphere, codes of
+    pictures by straight lines; codes of a codebook are the nearest ones. All ends are on the path, a picture as its
+    reconstruction.
 
     Args:
         checkpoint: A checkpoint, such as runs/vae/checkpoints/last.ckpt, or the folder of its run, runs/vae.
         between: Two or more ends of a path, one after another: seeds, such as 1 2 3, where 2 is what sample --n 1
-            --seed 2 draws; or for autoencoders pictures, such as a.png b.png, a folder of them or an array.
+            --seed 2 draws; or pictures, such as a.png b.png, a folder of them or an array, whose latents are searched
+            for GANs, which takes seconds to minutes each.
         along: What a path through one latent follows: dimensions of the code of an autoencoder, by falling divergence
             from the prior, else variance, or the principal components of codes that are maps; directions in which
             samples change most, found without labels; classes, the mean code of each class minus that of all, or for a
             model with classes the same latent with each class; or a direction of your own, FILE.npy.
-        start: The latent in the middle of such paths: a seed, or for autoencoders a picture; if left out, the first
-            test sample of the data for autoencoders and seed 0 for GANs.
+        start: The latent in the middle of such paths: a seed or a picture; if left out, the first test sample of the
+            data for autoencoders and seed 0 for GANs.
         label: The class of the path by number or name, for models with classes.
         steps: Samples of a row, its ends included.
         rows: Maximum number of dimensions, directions or classes.
@@ -128,6 +130,7 @@ def traverse(
     if kind in ANIMATED:
         check_animation(len(traversal.frames), fps)
     files = list(files_of(target, traversal).values()) if kind is None else [target]
+    check_apart(files, [*(between or ()), *([] if start is None else [str(start)])])
     for file in files:
         check_data(file, trained.described_data)
     WRITERS[kind](module.medium, traversal, samples_of(module, traversal), target, fps)

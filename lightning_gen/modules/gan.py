@@ -225,9 +225,7 @@ class GANModule(AveragingModule, AlternatingModule):
         if self.discriminator.packing > 1:
             return None
         found = [output.features.reshape(len(x), -1) for output in outputs_of(self.discriminator(x, labels))]
-        if getattr(self.discriminator, "minibatch_std", False):
-            found = [each[:, :-1] for each in found]  # the last one is the deviation over the batch
-        return torch.cat(found, 1)
+        return torch.cat([each[:, : each.shape[1] - self.discriminator.batch_features] for each in found], 1)
 
     def latents(self, n: int, generator: torch.Generator | None = None, truncation: float | None = None) -> Tensor:
         """Draw latents from the prior, ``(n, latent_dim)``, on the module's device.

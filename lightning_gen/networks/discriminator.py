@@ -74,9 +74,14 @@ class Discriminator(Network, ABC):
         """Whether a logit depends on the rest of the batch, as with BatchNorm."""
         return self.minibatch_std or bool(private.batch_norms(self.modules()))
 
+    @property
+    def batch_features(self) -> int:
+        """How many of the features that the head reads, its last ones, are of the whole batch and no sample's own."""
+        return int(self.minibatch_std)
+
     def make_head(self, features: int, bias: bool = True) -> Head:
         """Make the head, which maps the output of `features`, flattened to `features` numbers, to logits."""
-        features += self.minibatch_std
+        features += self.batch_features
         return LinearHead(features, bias) if self.conditioning is None else self.conditioning.head(features, bias)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:

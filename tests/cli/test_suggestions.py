@@ -187,7 +187,7 @@ def test_the_words_that_are_named_work(said, recipe, words):
         ("inspect", "; did you mean 'doctor'? the commands are"),
         ("resume", "; did you mean 'fit --ckpt_path last'? the commands are"),
         ("encode", "; did you mean 'embed'? the commands are"),
-        ("decode", ": in Python, AutoencoderModule.decode(codes) does it; the commands are"),
+        ("decode", ": reconstruct CHECKPOINT codes.npz, with codes of embed or of reconstruct --codes, does it; the"),
         ("invert", "; did you mean 'reconstruct'? the commands are"),
         ("list", "; did you mean '--help'? the commands are"),
         ("tensorboard", ": python -m tensorboard.main --logdir runs does it; the commands are"),

@@ -30,13 +30,18 @@ def command(
         (["a.ckpt", "x", "y", "--overwrite"], {"inputs": ["x", "y"], "overwrite": True}),
         (["a.ckpt", "--overwrite", "--out", "z", "x"], {"inputs": ["x"], "overwrite": True, "out": "z"}),
         (["a.ckpt", "x", "--overwrite", "false"], {"inputs": ["x"], "overwrite": False}),
+        (["--overwrite", "a.ckpt", "x"], {"checkpoint": "a.ckpt", "inputs": ["x"], "overwrite": True}),
+        (["a.ckpt", "--overwrite", "x", "y"], {"inputs": ["x", "y"], "overwrite": True}),
+        (["--overwrite", "No", "a.ckpt", "x"], {"checkpoint": "a.ckpt", "inputs": ["x"], "overwrite": False}),
+        (["--overwrite=false", "a.ckpt", "x"], {"checkpoint": "a.ckpt", "overwrite": False}),
         (["a.ckpt", "x"], {"ends": None}),
         (["a.ckpt", "x", "y", "--ends", "1", "-2", "3"], {"inputs": ["x", "y"], "ends": ["1", "-2", "3"]}),
         (["--ends", "a.png", "--out", "z", "a.ckpt", "x"], {"ends": ["a.png"], "inputs": ["x"], "out": "z"}),
     ],
 )
 def test_inputs_follow_each_other_and_a_flag_needs_no_value(words, found):
-    parsed = vars(command_parser("apply", command).parse_args(words))
+    parser = command_parser("apply", command)
+    parsed = vars(parser.parse_args(parser.with_values(words)))
     assert {**parsed, **found} == parsed
 
 

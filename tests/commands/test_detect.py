@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from lightning_gen import AutoencoderModule
+from lightning_gen import AutoencoderModule, GANModule
 from lightning_gen.applications import Trained, read_inputs
 from lightning_gen.applications.anomaly_scores import SCORES
 from lightning_gen.applications.detector import Detector
+from lightning_gen.applications.inversion import Inversion
 from lightning_gen.bottlenecks import IdentityBottleneck
 from lightning_gen.cli import main
 from lightning_gen.commands.detect import detect
@@ -166,6 +167,19 @@ def test_a_model_with_classes_needs_those_of_the_samples(checkpoint, tmp_path):
     assert table()
 
 
+def test_maps_never_replace_the_pictures_that_are_scored_or_compared_with(checkpoint):
+    path = checkpoint()
+    for folder in ("pictures", "others"):
+        Path(folder).mkdir()
+        for index in range(30):
+            Image.fromarray(np.full((8, 8), 8 * index, np.uint8)).save(Path(folder) / f"{index}.png")
+    before = Path("pictures/0.png").read_bytes()
+    for given, options in (("pictures", {}), ("others", {"normal": "pictures"}), ("others", {"abnormal": "pictures"})):
+        with pytest.raises(InputError, match=r"0\.png is one of the inputs and would be lost"):
+            detect(path, [given], maps="pictures", overwrite=True, **options)
+    assert Path("pictures/0.png").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -202,10 +216,34 @@ def test_a_gan_gets_a_sentence(gan, trainer, tmp_path):
     once = trainer(max_steps=1, limit_val_batches=0)
     once.fit(gan(), Digits(size=8))
     once.save_checkpoint(tmp_path / "gan.ckpt")
-    with pytest.raises(
-        InputError, match="a GAN has no encoder to compare samples with: give the checkpoint of an auto"
-    ):
+    with pytest.raises(InputError, match="a GAN has no encoder to compare samples with: add --score inversion"):
         detect(str(tmp_path / "gan.ckpt"), ["test"], out=str(tmp_path / "x.csv"))
+    with pytest.raises(InputError, match="a GAN has none: leave --maps out"):
+        detect(str(tmp_path / "gan.ckpt"), ["test"], score="inversion", maps="maps")
+
+
+def test_an_autoencoder_searches_nothing(checkpoint):
+    with pytest.raises(InputError, match="which has an encoder: take --score reconstruction"):
+        detect(checkpoint(), ["test"], score="inversion")
+
+
+def test_what_a_gan_cannot_make_is_abnormal_to_it(gan, trainer, tmp_path, capsys):
+    """Its own samples are normal; the score is the error of what `Inversion` finds."""
+    once = trainer(max_steps=1, limit_val_batches=0)
+    once.fit(module := gan(), Digits(size=8))
+    once.save_checkpoint(tmp_path / "gan.ckpt")
+    own = module.eval().sample(40, generator=torch.Generator().manual_seed(1)).clamp(-1, 1)
+    np.save("normal.npy", own[:30].numpy())
+    np.save("own.npy", own[30:].numpy())
+    path = str(tmp_path / "gan.ckpt")
+    detect(path, ["own.npy"], normal="normal.npy", abnormal=noise("noise.npy"), score="inversion", output="card.json")
+    assert "latents are searched for 70 samples" in capsys.readouterr().err
+    figures = json.loads(Path("card.json").read_text())["figures"]
+    assert figures["auroc"] == 1
+    assert 0 <= figures["pca_auroc"] <= 1
+    found = Inversion(GANModule.load_from_checkpoint(path).eval())(own[30:])
+    expected = ((found.samples - own[30:]) / 2).square().flatten(1).mean(1)
+    assert [float(row["score"]) for row in table()] == pytest.approx(expected.tolist(), rel=0.05, abs=1e-6)
 
 
 def test_data_that_are_not_named_are_given(autoencoder, trainer, tmp_path):

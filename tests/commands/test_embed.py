@@ -85,7 +85,7 @@ def test_several_inputs_and_a_broken_one(here, capsys):
         (["vae.ckpt", "pictures", "--map=m.png", "--neighbours=1", "--neighbours_out=m.png"], "written twice"),
         (["vae.ckpt", "pictures", "--projector=pictures"], "pictures holds files"),
         (["vae.ckpt", "pictures/a/0.png", "--map=m.png"], "a map needs at least 4 samples"),
-        (["vae.ckpt", "x.npy", "--out=x.npy", "--overwrite"], "x.npy is read and would be replaced"),
+        (["vae.ckpt", "x.npy", "--out=x.npy", "--overwrite"], "x.npy is one of the inputs and would be lost"),
         (["vae.ckpt", "picturs"], "there is no picturs"),
         (["vae.ckpt", "pictures", "--output=card.txt"], "ends in .json"),
     ],

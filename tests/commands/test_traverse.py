@@ -11,6 +11,7 @@ from PIL import Image
 from lightning_gen import AutoencoderModule, GANModule, InputError
 from lightning_gen.bottlenecks import FiniteScalarQuantizer
 from lightning_gen.cli import main
+from lightning_gen.commands.reconstruct import reconstruct
 from lightning_gen.commands.sample import sample
 from lightning_gen.commands.traverse import traverse
 from lightning_gen.data import Digits, Ring, Tensors
@@ -102,6 +103,45 @@ def test_ends_that_are_pictures_are_their_reconstructions(coder, tmp_path):
     assert np.array_equal(found[1][[0, -1]], expected)
     code = module.encode(x).mean(0, keepdim=True)
     assert np.array_equal(found[0, 1], to_uint8(module.decode(code))[0].numpy()), "the straight middle of codes"
+
+
+def test_an_end_is_never_replaced_by_the_path(coder, tmp_path):
+    files, _ = pictures(tmp_path / "in", 2)
+    before = Path(files[0]).read_bytes()
+    for options in (
+        {"between": files},
+        {"between": [str(tmp_path / "in")]},
+        {"along": "directions", "start": files[0]},
+    ):
+        with pytest.raises(InputError, match=r"0\.png is one of the inputs and would be lost"):
+            traverse(coder, out=files[0], overwrite=True, **options)
+    assert Path(files[0]).read_bytes() == before
+
+
+def test_ends_of_a_gan_that_are_pictures_are_its_inversions_of_them(saved, gan, tmp_path, capsys):
+    path = saved(gan())
+    files, _ = pictures(tmp_path / "in", 2)
+    main(["traverse", path, "--between", files[1], files[0], files[1], "--steps=3", "--out", str(tmp_path / "x.npy")])
+    printed = capsys.readouterr()
+    assert "a GAN has no encoder: the latents of 2 images are searched" in printed.err
+    assert "along an arc" in printed.out
+    found = np.load(tmp_path / "x.npy")
+    reconstruct(path, files, out=str(tmp_path / "y.npy"))
+    inverted = np.load(tmp_path / "y.npy").astype(int)
+    assert np.abs(found[0][[-1, 0]] - inverted).max() <= 1
+    assert np.array_equal(found[0, 0], found[1, -1])
+    traverse(path, along="directions", start=files[0], rows=1, steps=3, out=str(tmp_path / "z.npy"))
+    assert np.abs(np.load(tmp_path / "z.npy")[0, 1] - inverted[0]).max() <= 1, "the start is in the middle"
+
+
+def test_pictures_of_a_conditional_gan_are_searched_with_the_class_that_is_named(saved, gan, tmp_path):
+    path = saved(conditional_gan(gan))
+    module = GANModule.load_from_checkpoint(path).eval()
+    own = module.sample(2, torch.tensor([3, 3]), torch.Generator().manual_seed(0))
+    np.save(tmp_path / "own.npy", to_uint8(own).numpy())
+    traverse(path, between=[str(tmp_path / "own.npy")], label=3, steps=2, out=str(tmp_path / "x.npy"))
+    errors = (np.load(tmp_path / "x.npy")[0] / 255.0 - to_uint8(own).numpy() / 255.0) ** 2
+    assert errors.mean() < 0.05 * np.var(to_uint8(own).numpy() / 255.0)
 
 
 def test_all_pictures_of_a_folder_are_ends_in_the_order_of_names(coder, tmp_path):
@@ -318,7 +358,7 @@ def test_what_a_gan_cannot_do_is_said(saved, gan, tmp_path):
     for along in ("dimensions", "classes"):
         with pytest.raises(InputError, match=f"a GAN encodes no data, which --along {along} needs: take --along direc"):
             traverse(path, along=along, out=out)
-    with pytest.raises(InputError, match="no encoder that finds the latent of a picture: give seeds"):
+    with pytest.raises(InputError, match=r"there is no .*a.png: name a folder, files"):
         traverse(path, between=["a.png", "b.png"], out=out)
     with pytest.raises(InputError, match="a GAN encodes no --data"):
         traverse(path, along="directions", data=Digits(size=8), out=out)

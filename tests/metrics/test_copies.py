@@ -44,3 +44,12 @@ def test_digests_are_equal_for_equal_images_alone():
     changed = images.clone()
     changed[:, 0, 0, 0] ^= 1
     assert not set(digests([images])) & set(digests([changed]))
+
+
+def test_one_copy_among_many_training_images_is_found():
+    """No training image is left out, as where they are thinned to 10,000."""
+    training = torch.randn(10_400, 4, generator=torch.Generator().manual_seed(0))
+    found = neighbours(torch.cat([training[10_300:10_301], torch.full((1, 4), 9.0)]), training)
+    assert found.rows[0] == 10_300
+    assert found.ratios[0] == 0
+    assert found.authenticity == 0.5
