@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from lightning_gen import private
 from lightning_gen.augmentations import Degradation
 from lightning_gen.contexts import evaluating
 from lightning_gen.errors import InputError
@@ -325,7 +326,7 @@ class TranslationBase(AveragingModule, AlternatingModule, ABC):
     @property
     def paired(self) -> bool:
         """Whether held-out targets are those of their sources."""
-        data: Any = getattr(self.trainer, "datamodule", None)
+        data: Any = getattr(self.trainer, "datamodule", None) if private.has_trainer(self) else None
         return self.degradation is not None or getattr(data, "paired", True)
 
     def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
