@@ -11,7 +11,7 @@ from lightning_gen.networks import ResNetTranslator, UNet
 from lightning_gen.objectives import AbsoluteError, CycleConsistency, IdentityMapping, PatchContrast
 from lightning_gen.records import Translated, Translation
 
-SHAPE = (1, 16, 16)
+SHAPE = (1, 8, 8)
 
 
 def record(translate=lambda x: x + 0.5, back=lambda x: x - 0.25, features=None, target=None, names=()):
