@@ -35,12 +35,12 @@ SMALLEST_OF_LITE0 = ["--data={class_path: Digits, init_args: {size: 32, batch_si
 
 @cache
 def folder_of_pairs():
-    """A folder of 24 small colour pictures and of as many others, removed at the end of the tests."""
+    """A folder of 48 small colour pictures and of as many others, removed at the end of the tests."""
     folder = Path(tempfile.mkdtemp(prefix="pairs"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for side in "AB":
         (folder / side).mkdir()
-        for index in range(24):
+        for index in range(48):
             pixels = np.random.default_rng([index, ord(side)]).integers(0, 256, (16, 16, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / side / f"{index}.png")
     return folder

@@ -16,15 +16,27 @@ from lightning.pytorch import Trainer
 from torch.overrides import TorchFunctionMode
 from torch.utils.data import DataLoader
 
-from lightning_gen import AdversarialAutoencoderModule, Batch, GANModule
+from lightning_gen import AdversarialAutoencoderModule, Batch, CycleTranslationModule, GANModule, TranslationModule
 from lightning_gen.adversaries import GenerationMatching
 from lightning_gen.bottlenecks import GaussianBottleneck
-from lightning_gen.networks import DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
+from lightning_gen.networks import (
+    DenseDecoder,
+    DenseDiscriminator,
+    DenseEncoder,
+    DenseGenerator,
+    PatchDiscriminator,
+    ResNetTranslator,
+    UNet,
+)
 from lightning_gen.networks.conditioning import AuxiliaryClassifier, Concatenation
 from lightning_gen.objectives import (
+    AbsoluteError,
     BernoulliLikelihood,
     Classification,
+    CycleConsistency,
     FeatureReconstruction,
+    IdentityMapping,
+    LeastSquares,
     NonSaturating,
     RelativisticPaired,
     Wasserstein,
@@ -38,6 +50,8 @@ UPDATES = 20
 ROWS = 8
 """Of a batch, in each of two processes."""
 ADAM = partial(torch.optim.Adam, lr=2e-3, betas=(0.5, 0.999))
+STILL = partial(ADAM, lr=1e-3, eps=1e-6)
+"""Adam that leaves weights alone whose gradients are 0 but for rounding, as those of biases before a norm."""
 
 
 def gan(told=None, judge=None, batch_norm=False, **options):
@@ -68,6 +82,36 @@ def vae_gan():
     )
 
 
+def judge(channels=1):
+    """A discriminator of patches of small images, which normalizes each image alone."""
+    return PatchDiscriminator((channels, *SHAPE[1:]), width=4, depth=1, batch_norm=False, instance_norm=True)
+
+
+def pix2pix():
+    """A translation of pairs by small networks, both trained by Adam."""
+    return TranslationModule(
+        UNet(SHAPE, width=4, dropout=0.0),
+        {"l1": AbsoluteError()},
+        judge(2),
+        NonSaturating(),
+        generator_optimizer=ADAM,
+        discriminator_optimizer=ADAM,
+    )
+
+
+def cyclegan():
+    """A translation in both directions; a history is each process's own, and is left out."""
+    return CycleTranslationModule(
+        *(ResNetTranslator(SHAPE, width=4, blocks=1, downsamplings=1) for _ in range(2)),
+        *(judge() for _ in range(2)),
+        {"cycle": CycleConsistency(), "identity": IdentityMapping()},
+        LeastSquares(),
+        history=0,
+        generator_optimizer=STILL,
+        discriminator_optimizer=STILL,
+    )
+
+
 SHARED = "shared samples"
 """The game of players who see the same samples, which cannot be split into parts."""
 GAMES = {
@@ -85,6 +129,8 @@ GAMES = {
         terms={"classification": Classification()},
     ),
     "VAE-GAN": vae_gan,
+    "Pix2Pix": pix2pix,
+    "CycleGAN": cyclegan,
 }
 MIXING = "BatchNorm"
 """The game of a network that mixes the samples of a batch."""
@@ -105,6 +151,7 @@ def batches(module, processes=2):
         Batch(
             torch.rand(rows, *SHAPE, generator=source, dtype=torch.float64) * 2 - 1,
             torch.randint(CLASSES, (rows,), generator=source),
+            torch.rand(rows, *SHAPE, generator=source, dtype=torch.float64) * 2 - 1 if module.translates else None,
         )
         for _ in range(count)
     ]

@@ -9,6 +9,7 @@ import time
 import pytest
 import torch
 from recorded_curves import curves
+from small_recipes import small
 from same_run import assert_same
 
 from lightning_gen import checkpoint as checkpoints
@@ -37,6 +38,7 @@ RUNS = {
         *("--config=autoencoder/vq_vae", "--model.encoder.width=4", "--model.decoder.width=4"),
         "--model.bottleneck.codes=8",
     ),
+    "history": (*("--config=translation/cyclegan", *small("translation/cyclegan")), "--model.history=96", "--data.batch_size=4"),
 }
 
 
@@ -64,7 +66,7 @@ def end(child):
 @pytest.mark.parametrize("kind", RUNS)
 def test_a_run_that_is_killed_again_and_again_ends_as_one_left_alone(kind, tmp_path, capfd):
     torch.set_num_threads(1)
-    fit = ["fit", *RUNS[kind], *SMALL, *RHYTHM, f"--runs_dir={tmp_path}"]
+    fit = ["fit", *SMALL, *RHYTHM, *RUNS[kind], f"--runs_dir={tmp_path}"]
     last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
     killed = [*fit, "--name=killed", "--ckpt_path=last"]
     moments, began, seconds = random.Random(0), time.monotonic(), 0.0
