@@ -94,7 +94,7 @@ def distance(row: Row, module: TranslationBase, data: DataModule, seed: int) -> 
     """The sliced Wasserstein distance from targets, which need not belong to their sources."""
     metric = SlicedWasserstein()
     for pair in pairs(module, data, seed):
-        metric.update(pair.target.cpu(), row.make(pair.source).cpu())
+        metric.update(pair.target.cpu(), row.make(pair.source).clamp(-1, 1).cpu())  # as files hold them
     meaning = f"sliced Wasserstein distance of pixels from targets{row.by}, lower is better"
     return Measurement(f"{row.prefix}sliced_wasserstein", float(metric.compute()), meaning)
 
