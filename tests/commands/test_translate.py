@@ -78,7 +78,8 @@ def test_draws_differ_and_follow_from_the_seed(saved, pictures, tmp_path):
     for out in ("x", "y"):
         translate(path, [str(pictures / "a.png")], out=str(tmp_path / out), draws=2)
     x, y = read(tmp_path / "x"), read(tmp_path / "y")
-    assert sorted(x) == ["a_1.png", "a_2.png"] and not np.array_equal(x["a_1.png"], x["a_2.png"])
+    assert sorted(x) == ["a_1.png", "a_2.png"]
+    assert not np.array_equal(x["a_1.png"], x["a_2.png"])
     assert all(np.array_equal(x[name], y[name]) for name in x)
 
 
