@@ -1,10 +1,11 @@
-"""Context managers: evaluation mode, eager execution of compiled networks."""
+"""Context managers: evaluation mode, dropout in it, eager execution of compiled networks."""
 
 import contextlib
 from collections.abc import Iterator
 
 import torch
 from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
 
 @contextlib.contextmanager
@@ -17,6 +18,24 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in modes.items():
             part.training = training
+
+
+@contextlib.contextmanager
+def dropping(module: nn.Module) -> Iterator[None]:
+    """Put the dropout of a module into training mode, and no other part; restore the modes at the end."""
+    modes = {part: part.training for part in dropouts(module)}
+    for part in modes:
+        part.train()
+    try:
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training
+
+
+def dropouts(module: nn.Module) -> list[nn.Module]:
+    """The parts of a module that set numbers to 0 by chance."""
+    return [part for part in module.modules() if isinstance(part, _DropoutNd) and part.p > 0]
 
 
 def uncompiled(needed: bool) -> contextlib.AbstractContextManager[object]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_gen.applications.inversion import Inversion
-from lightning_gen.applications.trained import Trained
+from lightning_gen.applications.trained import Trained, require_no_translator
 from lightning_gen.augmentations import Dequantization
 from lightning_gen.contexts import evaluating
 from lightning_gen.data.decoder import MODES
@@ -44,6 +44,7 @@ class AnomalyScore(ABC):
         Raises:
             InputError: It has not.
         """
+        require_no_translator(trained, "reconstructions to compare samples with")
         if not trained.module.reconstructs:
             raise InputError(
                 f"{trained.path} holds a {type(trained.module).__name__}, and a GAN has no encoder to compare samples "
@@ -178,6 +179,7 @@ class InversionScore(AnomalyScore):
         Raises:
             InputError: It has none.
         """
+        require_no_translator(trained, "latents to search")
         if not trained.module.inverts:
             raise InputError(
                 f"--score inversion searches latents of a GAN, and {trained.path} holds a "

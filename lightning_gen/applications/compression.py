@@ -16,7 +16,7 @@ from lightning_gen.applications.container import KEY, SHOWN, Header, damaged, pa
 from lightning_gen.applications.index_coding import decoded, encoded, range_coder
 from lightning_gen.applications.index_tables import IndexTables, as_maps, from_maps
 from lightning_gen.applications.inputs import Inputs, of_split
-from lightning_gen.applications.trained import Trained
+from lightning_gen.applications.trained import Trained, require_no_translator
 from lightning_gen.checkpoint.added import NotAdded, add
 from lightning_gen.checkpoint.samplers import weights_key
 from lightning_gen.contexts import evaluating
@@ -87,6 +87,7 @@ def quantizing(trained: Trained) -> Autoencoder:
         InputError: It has no such codes.
     """
     module = trained.module
+    require_no_translator(trained, "codes to write")
     if not module.reconstructs:
         raise InputError(
             f"{trained.path} is a GAN, which has no encoder and no codes to write: train an autoencoder with "

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import lightning_gen
 from lightning_gen.applications.inputs import Inputs
-from lightning_gen.applications.trained import Trained
+from lightning_gen.applications.trained import Trained, require_no_translator
 from lightning_gen.checkpoint.samplers import weights_key
 from lightning_gen.contexts import evaluating
 from lightning_gen.errors import InputError
@@ -127,6 +127,7 @@ def require_encoder(trained: Trained) -> None:
     Raises:
         InputError: It does not.
     """
+    require_no_translator(trained, "codes to embed with")
     if not trained.module.reconstructs:
         raise InputError(
             "a GAN has no encoder to embed with: give an autoencoder, or search latents by `reconstruct --codes`"

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.modules import Autoencoder, GANModule
-from lightning_gen.records import Batch
+from lightning_gen.modules.translation_base import TranslationBase
+from lightning_gen.networks import Translator
+from lightning_gen.records import Batch, Shape
 from lightning_gen.spelling import suggest
 from lightning_gen.training import GenerativeModule
 
@@ -45,7 +47,7 @@ class Part:
     """What of a module becomes a program.
 
     Attributes:
-        name: ``encoder``, ``decoder`` or ``generator``.
+        name: ``encoder``, ``decoder``, ``generator``, or ``back_generator`` of a model that translates back.
         network: Tensors to a tuple of tensors.
         arguments: Its arguments by name, for some samples.
         results: The names of its results.
@@ -134,12 +136,25 @@ class GeneratorProgram(nn.Module):
         return (self.generator(latent, labels),)
 
 
+class TranslatorProgram(nn.Module):
+    """Sources to translations."""
+
+    def __init__(self, translator: Translator) -> None:
+        super().__init__()
+        self.translator = translator
+
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        """``(n, *source_shape)`` to ``(n, *target_shape)``."""
+        return (self.translator(x),)
+
+
 def parts_of(module: GenerativeModule, batch: Batch) -> dict[str, Part]:
     """The parts of a module that can become programs, by name.
 
     Args:
-        module: An autoencoder or a GAN, in evaluation mode.
-        batch: Samples, for their arguments; of a GAN as many latents are drawn.
+        module: An autoencoder, a GAN or a model that translates, in evaluation mode.
+        batch: Samples, for their arguments; of a GAN as many latents are drawn, of a translator as many sources of
+            noise.
     """
     classes = torch.arange(len(batch.x)) if batch.labels is None else batch.labels
     if module.reconstructs:
@@ -155,10 +170,20 @@ def parts_of(module: GenerativeModule, batch: Batch) -> dict[str, Part]:
             "encoder": Part("encoder", EncoderProgram(coder), x, ("code", *indices)),
             "decoder": Part("decoder", DecoderProgram(coder), codes, ("samples",)),
         }
+    if module.translates:
+        return {
+            name: Part(name, TranslatorProgram(network), {"x": noise(len(batch.x), network.shape)}, ("translations",))
+            for name, network in cast(TranslationBase, module).translators.items()
+        }
     gan = cast(GANModule, module)
     latents = {"latent": gan.latents(len(batch.x), torch.Generator().manual_seed(SEED))}
     arguments = {**latents, **labelled(gan.num_classes, classes)}
     return {"generator": Part("generator", GeneratorProgram(gan), arguments, ("samples",))}
+
+
+def noise(count: int, shape: Shape) -> Tensor:
+    """Uniform noise in [-1, 1], ``(count, *shape)``, always the same."""
+    return torch.rand(count, *shape, generator=torch.Generator().manual_seed(SEED)) * 2 - 1
 
 
 def labelled(num_classes: int | None, classes: Tensor) -> dict[str, Tensor]:

@@ -86,6 +86,23 @@ class Trained:
         return checkpoints.rebuild(kind, harmless(described), self.path)
 
 
+def require_no_translator(trained: Trained, lacks: str) -> None:
+    """Check that a model is none that translates.
+
+    Args:
+        trained: The model.
+        lacks: What a model that translates does not have.
+
+    Raises:
+        InputError: It translates.
+    """
+    if trained.module.translates:
+        raise InputError(
+            f"{trained.path} is a {type(trained.module).__name__}, which translates pictures and has no {lacks}: use "
+            "the command translate, or give the checkpoint of an autoencoder"
+        )
+
+
 def checked_device(device: str) -> str:
     """The device of the value of ``--device``: ``auto`` is a GPU if there is one, else the CPU.
 

@@ -1,14 +1,20 @@
 """Pictures of any size through a model that translates."""
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lightning_gen.applications.inputs import ARRAYS, REMEDY, batch_size, listed
+from lightning_gen.applications.tiling import Tiles
 from lightning_gen.applications.trained import Trained
+from lightning_gen.contexts import dropouts, dropping, evaluating
 from lightning_gen.data.arrays import read_arrays
 from lightning_gen.data.base import Splits
 from lightning_gen.data.cache import OnError, broken, progress
@@ -17,7 +23,9 @@ from lightning_gen.data.headers import read_header
 from lightning_gen.data.loader import Loader, seeded
 from lightning_gen.errors import InputError
 from lightning_gen.media import medium_of
+from lightning_gen.modules.padding import translated
 from lightning_gen.modules.translation_base import TranslationBase
+from lightning_gen.networks import Translator
 from lightning_gen.paths import expanded
 from lightning_gen.records import Batch, Shape
 
@@ -40,6 +48,27 @@ class Sources:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Options:
+    """How pictures are translated.
+
+    Attributes:
+        back: Whether they are translated back, from the domain of targets to that of sources.
+        draws: Translations of each picture by chance, with dropout; None for one without.
+        tile: Pixels along a side of the tiles in which pictures are translated, see `Tiles`; None for no tiles.
+        seed: Seed of the draws.
+    """
+
+    back: bool = False
+    draws: int | None = None
+    tile: int | None = None
+    seed: int = 0
+
+
+DEFAULTS = Options()
+"""Whole pictures in the trained direction, without chance."""
+
+
 def translator_of(trained: Trained) -> TranslationBase:
     """The model, which translates.
 
@@ -54,6 +83,28 @@ def translator_of(trained: Trained) -> TranslationBase:
         )
     assert isinstance(module, TranslationBase)
     return module
+
+
+def direction(trained: Trained, back: bool) -> Translator:
+    """The network that translates, or that translates back.
+
+    Raises:
+        InputError: The model does not translate, or not back.
+    """
+    module = translator_of(trained)
+    networks = list(module.translators.values())
+    if back and len(networks) < 2:
+        raise InputError(
+            f"{type(module).__name__} translates in one direction: leave out --back, or train the recipe "
+            "translation/cyclegan for both"
+        )
+    return networks[back]
+
+
+def target_of(trained: Trained, back: bool) -> Shape:
+    """The shape of translations of the size of training."""
+    module = translator_of(trained)
+    return tuple(module.source_shape if back else module.target_shape)
 
 
 def read_sources(
@@ -167,18 +218,78 @@ def of_pictures(trained: Trained, paths: Sequence[Path], shape: Shape, on_error:
     return Sources(kept, len(kept), batches(), tuple(notes))
 
 
-def translations(trained: Trained, sources: Sources, back: bool = False) -> Iterator[Tensor]:
+def translations(trained: Trained, sources: Sources, options: Options = DEFAULTS) -> Iterator[Tensor]:
     """The translations of pictures, batch by batch, uint8 ``(n, channels, scale · h, scale · w)``.
 
-    They depend on nothing but the picture: not on the others, their order or chance.
+    They depend on nothing but the picture, not on the others, their order or chance; with draws also on its name and
+    the seed. The draws of a picture follow one another, and each picture is then a batch of its own.
 
     Raises:
-        InputError: Translations are not finite, or the model does not translate back.
+        InputError: Translations are not finite, the model does not translate back, or it has no dropout to draw by.
     """
-    module = translator_of(trained)
-    medium = medium_of(tuple(module.source_shape if back else module.target_shape))
+    network = direction(trained, options.back)
+    medium = medium_of(target_of(trained, options.back))
+    if options.draws is not None and not dropouts(network):
+        raise InputError(
+            f"{type(network).__name__} has no dropout, so that all its draws would be the same: leave out --draws"
+        )
+    names = iter(sources.names)
     for x in progress(sources.batches, sources.steps, "translating, batches", calm=True):
-        made = module.translate(x, back)
-        if not made.isfinite().all():
-            raise InputError("some translations are not finite: the training diverged, take an earlier checkpoint")
-        yield medium.to_stored(made)
+        made = drawn(network, x, names, options) if options.draws is not None else [applied(network, x, options.tile)]
+        for each in made:
+            if not each.isfinite().all():
+                raise InputError("some translations are not finite: the training diverged, take an earlier checkpoint")
+            yield medium.to_stored(each)
+
+
+def drawn(network: Translator, x: Tensor, names: Iterator[str], options: Options) -> Iterator[Tensor]:
+    """Translations with dropout, one at a time; the chance of each follows from the seed, the name and its number."""
+    devices = [x.device] if x.device.type == "cuda" else []
+    for picture in x.split(1):
+        name = next(names)
+        for number in range(options.draws or 0):
+            with torch.random.fork_rng(devices):
+                torch.manual_seed(seed_of(options.seed, name, number))
+                made = applied(network, picture, options.tile, chance=True)
+            yield made
+
+
+def seed_of(seed: int, name: str, number: int) -> int:
+    """The seed of a draw, which is no other's."""
+    return int.from_bytes(sha256(f"{seed} {number} {name}".encode()).digest()[:8], "big", signed=True)
+
+
+@torch.no_grad()
+def applied(network: Translator, x: Tensor, tile: int | None, chance: bool = False) -> Tensor:
+    """Translations in evaluation mode, but for dropout if it is by chance, whole or in tiles; modes are restored.
+
+    Raises:
+        InputError: The pictures have other channels, or the memory is too small for them.
+    """
+    whole = partial(translated, network)
+    with evaluating(network), dropping(network) if chance else nullcontext():
+        try:
+            return whole(x) if tile is None else Tiles(network, tile).translate(whole, x)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not is_memory(error):
+                raise
+            size = " x ".join(map(str, x.shape[2:]))
+            remedy = "in tiles, such as --tile 256" if tile is None else "in smaller tiles, with a smaller --tile"
+            raise InputError(
+                f"the memory is too small for a picture of {size} pixels: translate it {remedy}"
+            ) from error
+
+
+def is_memory(error: Exception) -> bool:
+    """Whether an error says that memory was too small; on the CPU torch says so in words alone."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error)
+
+
+def draw_names(names: Sequence[str], draws: int) -> list[str]:
+    """Names of files of draws, which are numbered from 1.
+
+    >>> draw_names(["cats/a.png"], 2)
+    ['cats/a_1.png', 'cats/a_2.png']
+    """
+    split = (os.path.splitext(name) for name in names)
+    return [f"{stem}_{number}{ending}" for stem, ending in split for number in range(1, draws + 1)]

@@ -269,7 +269,9 @@ class Report(Callback):
         lines += [f"  TensorBoard  {self.folder}"] if tensorboards(trainer) else []
         tables = [each for each in trainer.loggers if isinstance(each, CSVLogger)]
         lines += [f"  metrics      {Path(each.log_dir, 'metrics.csv')}" for each in tables]
-        following = [command_line([command, str(last)], pl_module) for command in commands if last.exists()]
+        asked = [[command, str(last)] for command in commands]
+        asked += [["translate", str(last), "test"]] if counted(pl_module).translates and known else []
+        following = [command_line(argv, pl_module) for argv in asked if last.exists()]
         if tensorboards(trainer):
             following.append(f"{python()} -m tensorboard.main {shlex.join(['--logdir', str(self.folder.parent)])}")
         return lines + (["", "Next:", *(f"  {each}" for each in following)] if following else [])

@@ -64,6 +64,11 @@ COMMAND_MEANINGS: tuple[tuple[str, str], ...] = (
     ("resume continue restart", "fit --ckpt_path last"),
     ("generate gen draw samples infer inference", "sample"),
     ("reconstruction reconstructions rebuild invert inversion project projector", "reconstruct"),
+    (
+        "translation translations convert colorize colourize colorise colourise colour color upscale upsample enlarge "
+        "superres stylize stylise restyle inpaint deblur sharpen restore",
+        "translate",
+    ),
     ("encode embedding embeddings features codes", "embed"),
     ("eval evaluation metrics score fid measure", "evaluate"),
     ("benchmark profile speed time", "bench"),

@@ -134,6 +134,8 @@ def program(
 def compared_samples(trained: Trained) -> tuple[Batch, str]:
     """Samples for which a program is compared with the module, and what they are: of the test split if it is there."""
     module, source = trained.module, torch.Generator().manual_seed(0)
+    if module.translates:
+        return Batch(torch.zeros(COMPARED, *module.data_shape)), "sources of noise"
     if not module.reconstructs:
         return Batch(torch.zeros(COMPARED, *module.data_shape)), "latents of the prior"
     try:

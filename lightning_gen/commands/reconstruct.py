@@ -25,6 +25,7 @@ from lightning_gen.applications.reconstruction import (
     squared_errors,
     through_code,
 )
+from lightning_gen.applications.trained import require_no_translator
 from lightning_gen.commands.output import check_apart, output_file, show, tell
 from lightning_gen.commands.sample import check_data
 from lightning_gen.commands.seeds import check_seed
@@ -203,6 +204,7 @@ def check_model(trained: Trained, given: Iterable[str]) -> None:
     Raises:
         InputError: They are not, or it cannot.
     """
+    require_no_translator(trained, "reconstructions")
     module = trained.module
     if not module.reconstructs and not module.inverts:
         raise InputError(

@@ -3,15 +3,25 @@
 from lightning_gen.applications import Trained
 from lightning_gen.applications.inputs import product_names
 from lightning_gen.applications.products import folder
-from lightning_gen.applications.translation import read_sources, translations, translator_of
+from lightning_gen.applications.tiling import Tiles
+from lightning_gen.applications.translation import (
+    Options,
+    direction,
+    draw_names,
+    read_sources,
+    target_of,
+    translations,
+)
 from lightning_gen.commands.output import tell
 from lightning_gen.commands.reconstruct import check_files
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data.cache import OnError
 from lightning_gen.errors import InputError
 from lightning_gen.media import medium_of
+from lightning_gen.networks import Translator
 from lightning_gen.outputs import PNG, check_product
 from lightning_gen.paths import written
+from lightning_gen.ranges import COUNT
 from lightning_gen.terminal import say
 
 
@@ -20,6 +30,8 @@ def translate(
     inputs: list[str],
     out: str = "translations",
     back: bool = False,
+    draws: int | None = None,
+    tile: int | None = None,
     seed: int = 0,
     device: str = "auto",
     on_error: OnError = "raise",
@@ -36,7 +48,10 @@ def translate(
             train, val or test for a split of the training data.
         out: A folder for a PNG file of each translation, under the name of its picture.
         back: Whether pictures of the target domain are translated back, by CycleTranslationModule.
-        seed: Seed of the random numbers by which pictures of a split become sources, such as noise.
+        draws: Translations of each picture that differ by chance, by the dropout of the network; none by default.
+        tile: Translate in tiles of so many pixels a side, which saves memory. Where a translation depends on the whole
+            picture, as with instance normalization, tiles change it.
+        seed: Seed of the random numbers by which pictures of a split become sources, such as noise, and of draws.
         device: Where the model runs, such as cpu or cuda; auto is a GPU if there is one.
         on_error: What happens if pictures cannot be read: raise names them all, skip leaves them out.
         overwrite: Whether files in the folder at --out may be replaced.
@@ -46,22 +61,31 @@ def translate(
     """
     target = written(out)
     check_seed(seed)
+    for flag, number in (("draws", draws), ("tile", tile)):
+        if number is not None and number not in COUNT:
+            raise InputError(f"--{flag} must be a number {COUNT.words}, not {number}")
     if target.suffix in (".png", ".jpg", ".npy"):
         raise InputError(f"--out {target} is a file and translations are written into a folder: leave out the ending")
     trained = Trained.open(checkpoint, device)
-    module = translator_of(trained)
-    if back and len(module.translators) < 2:
-        raise InputError(
-            f"{type(module).__name__} translates in one direction: leave out --back, or train the recipe "
-            "translation/cyclegan for both"
-        )
+    options = Options(back, draws, tile, seed)
+    network = direction(trained, back)
     check_product(target, None, overwrite)
     sources = read_sources(trained, inputs, back, seed, on_error)
-    tell(sources.notes)
+    tell((*sources.notes, *notes_on_tiles(network, tile)))
     names = product_names(sources.names, PNG.ending)
+    names = names if draws is None else draw_names(names, draws)
     check_files({target / name: PNG for name in names}, inputs, trained)
-    medium = medium_of(tuple(module.source_shape if back else module.target_shape))
-    with folder(target, names, medium) as write:
-        for stored in translations(trained, sources, back):
+    with folder(target, names, medium_of(target_of(trained, back))) as write:
+        for stored in translations(trained, sources, options):
             write(None, stored)
     say(f"{len(names):,} translations in {target}")
+
+
+def notes_on_tiles(network: Translator, tile: int | None) -> tuple[str, ...]:
+    """A sentence where tiles give another translation than the whole picture."""
+    if tile is None or Tiles(network, tile).exact:
+        return ()
+    return (
+        f"{type(network).__name__} depends on the whole picture, so tiles change the translation: each is translated "
+        f"with {Tiles(network, tile).halo} pixels around it, over which neighbours are blended",
+    )

@@ -19,7 +19,7 @@ from lightning_gen.applications.latents import (
     of_seeds,
     seed_of,
 )
-from lightning_gen.applications.trained import Trained
+from lightning_gen.applications.trained import Trained, require_no_translator
 from lightning_gen.applications.traversal import (
     Traversal,
     check_room,
@@ -117,6 +117,7 @@ def traverse(
     if kind in ANIMATED:
         check_animation(steps, fps)
     trained = Trained.open(checkpoint, device)
+    require_no_translator(trained, "latents to follow")
     module = trained.module
     if not module.medium.tiled and kind is not ARRAY:
         raise InputError(f"{module.medium.noun} have no pictures of their own: give --out a name that ends in .npy")

@@ -18,11 +18,13 @@ from lightning_gen.evaluation.fidelity import REFERENCES, Reference, fidelity
 from lightning_gen.evaluation.likelihoods import likelihoods
 from lightning_gen.evaluation.measures import coverage, distance
 from lightning_gen.evaluation.samples import Source, class_draws
+from lightning_gen.evaluation.translations import translation
 from lightning_gen.evaluation.usefulness import check_usefulness, usefulness
 from lightning_gen.metrics import PretrainedFeatures, Report
 from lightning_gen.metrics.report import compact
 from lightning_gen.modules import Autoencoder
 from lightning_gen.modules.code_sampling import CodeSampling
+from lightning_gen.modules.translation_base import TranslationBase
 from lightning_gen.samplers import SAMPLERS, LatentSampler
 from lightning_gen.training import GenerativeModule
 from lightning_gen.training.classes import check_classes
@@ -78,6 +80,8 @@ def assess(
     with evaluating(module):
         if module.reconstructs:
             report += autoencoding(cast(Autoencoder, module), data, seed, draws)
+        if module.translates:
+            report += translation(cast(TranslationBase, module), data, seed)
         if module.has_prior or sampler is not None:
             report += generation(
                 Source(module, sampler), data, seed, samples, extractor, network, REFERENCES[reference]

@@ -326,7 +326,10 @@ class TranslationBase(AveragingModule, AlternatingModule, ABC):
     @property
     def paired(self) -> bool:
         """Whether held-out targets are those of their sources."""
-        data: Any = getattr(self.trainer, "datamodule", None) if private.has_trainer(self) else None
+        return self.pairs_in(getattr(self.trainer, "datamodule", None) if private.has_trainer(self) else None)
+
+    def pairs_in(self, data: Any) -> bool:
+        """Whether the targets of a DataModule are those of their sources, as they are where no DataModule is known."""
         return self.degradation is not None or getattr(data, "paired", True)
 
     def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
