@@ -9,8 +9,8 @@ import time
 import pytest
 import torch
 from recorded_curves import curves
-from small_recipes import small
 from same_run import assert_same
+from small_recipes import small
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
@@ -38,7 +38,11 @@ RUNS = {
         *("--config=autoencoder/vq_vae", "--model.encoder.width=4", "--model.decoder.width=4"),
         "--model.bottleneck.codes=8",
     ),
-    "history": (*("--config=translation/cyclegan", *small("translation/cyclegan")), "--model.history=96", "--data.batch_size=4"),
+    "history": (
+        *("--config=translation/cyclegan", *small("translation/cyclegan")),
+        "--model.history=96",
+        "--data.batch_size=4",
+    ),
 }
 
 
