@@ -78,10 +78,8 @@ examples:
     {PROGRAM} fit --name projection --ckpt_path last
   draw samples from a trained model
     {PROGRAM} sample runs/projection/checkpoints/last.ckpt --n 64
-  how fast a recipe trains on this machine, and what would make it faster
-    {PROGRAM} bench gan/dcgan
-  a checkpoint that holds a class of your own, defined in my_parts.py
-    {PROGRAM} sample runs/projection/checkpoints/last.ckpt --import my_parts
+  from picture to picture: colours for grey ones, learned from a folder of colour pictures
+    {PROGRAM} fit --config translation/colorize --data.folder PATH
 
 recipes and parts for --config:
 {textwrap.fill(", ".join(recipes.names()), 110, initial_indent="  ", subsequent_indent="  ")}

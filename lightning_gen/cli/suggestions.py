@@ -16,7 +16,7 @@ MOST = 3
 """Largest number of options that are suggested."""
 END_IMAGES = 100_000
 """Images at the end of a schedule that is suggested."""
-LISTED = 18
+LISTED = 20
 """Largest number of classes that a message lists; above it, it names the help that does."""
 
 

@@ -212,7 +212,8 @@ def test_bad_input_gets_one_sentence_before_anything_is_computed(checkpoint, cap
     assert not Path("scores.csv").exists()
 
 
-def test_a_gan_gets_a_sentence(gan, trainer, tmp_path):
+def test_a_gan_gets_a_sentence(gan, trainer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     once = trainer(max_steps=1, limit_val_batches=0)
     once.fit(gan(), Digits(size=8))
     once.save_checkpoint(tmp_path / "gan.ckpt")
@@ -227,8 +228,9 @@ def test_an_autoencoder_searches_nothing(checkpoint):
         detect(checkpoint(), ["test"], score="inversion")
 
 
-def test_what_a_gan_cannot_make_is_abnormal_to_it(gan, trainer, tmp_path, capsys):
+def test_what_a_gan_cannot_make_is_abnormal_to_it(gan, trainer, tmp_path, monkeypatch, capsys):
     """Its own samples are normal; the score is the error of what `Inversion` finds."""
+    monkeypatch.chdir(tmp_path)
     once = trainer(max_steps=1, limit_val_batches=0)
     once.fit(module := gan(), Digits(size=8))
     once.save_checkpoint(tmp_path / "gan.ckpt")
