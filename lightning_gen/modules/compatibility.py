@@ -286,11 +286,9 @@ def check_translator(
             discriminator and losses is missing.
     """
     if (discriminator is None) != (adversarial is None):
-        missing, given = ("discriminator", "losses") if discriminator is None else ("losses", "discriminator")
-        raise InputError(
-            f"there are no adversarial {missing} for the {given}: give --model.discriminator and --model.adversarial, "
-            "or neither"
-        )
+        lacks = "the adversarial losses have no discriminator"
+        lacks = lacks if discriminator is None else "the discriminator has no adversarial losses"
+        raise InputError(f"{lacks}: give both --model.discriminator and --model.adversarial, or neither")
     if discriminator is None:
         return
     if tuple(discriminator.shape) != tuple(shape):

@@ -430,8 +430,8 @@ def test_errors_are_those_of_pixels_from_0_to_1():
     [
         (pix2pix, {"objective": {"sparsity": L1Sparsity()}}, "'sparsity', L1Sparsity, is for autoencoders"),
         (pix2pix, {"discriminator": judge()}, r"is shown samples of shape (2, 16, 16) and reads (1, 16, 16)"),
-        (pix2pix, {"adversarial": None}, "there are no adversarial losses for the discriminator"),
-        (pix2pix, {"discriminator": None}, "there are no adversarial discriminator for the losses"),
+        (pix2pix, {"adversarial": None}, "the discriminator has no adversarial losses"),
+        (pix2pix, {"discriminator": None}, "the adversarial losses have no discriminator"),
         (pix2pix, {"history": 4}, "a history keeps translations without their sources"),
         (pix2pix, {"adversarial_weight": -1.0}, "adversarial_weight"),
         (pix2pix, {"degradation": Downsampling(2)}, "and the generator reads (1, 16, 16): build it for these"),
