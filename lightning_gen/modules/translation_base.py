@@ -62,9 +62,10 @@ def target_shape(parts: Parts) -> list[int]:
     """
     if parts.value("degradation") is not None:
         return list(parts.data.shape)
-    if parts.data.target_shape is None:
+    shape = getattr(parts.data, "target_shape", None)  # which data of a user need not have
+    if shape is None:
         raise without_targets(type(parts.data).__name__)
-    return list(parts.data.target_shape)
+    return list(shape)
 
 
 def without_targets(name: str) -> InputError:
