@@ -121,3 +121,17 @@ def test_super_resolution_is_compared_with_a_bicubic_source():
     module = module_of(SRResNet((1, 4, 4), width=4, blocks=1), Downsampling()).eval()
     found = {each.name for each in assess(module, Digits(size=16)).measurements}
     assert {"mae", "copy_mae", "copy_psnr_db"} <= found
+
+
+def test_a_network_that_changes_nothing_gives_every_level_back(saved, tmp_path):
+    """Rounded, not cut off; and 16 bits by the range of their type, however dark the picture is."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    dark = np.arange(0, 512, 2, dtype=np.uint16).reshape(16, 16)
+    Image.fromarray(levels).save(folder / "levels.png")
+    Image.fromarray(dark).save(folder / "dark.png")
+    translate(saved(Same()), [str(folder)], out=str(tmp_path / "out"))
+    found = read(tmp_path / "out")
+    assert np.array_equal(found["levels.png"], levels)
+    assert np.array_equal(found["dark.png"], np.round(dark / 257).astype(np.uint8))
