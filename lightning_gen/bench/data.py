@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_gen.data import DataModule
+from lightning_gen.records import Batch
 
 Real: TypeAlias = tuple[Tensor, Tensor | None]
 """Real samples ``(n, *shape)``, images in [-1, 1], and their classes ``(n,)`` or None."""
@@ -34,9 +35,29 @@ def batches(
         for rows in torch.randperm(len(x), generator=shuffles).split(data.batch_size):
             if len(rows) == data.batch_size:
                 rows = rows[rank::world_size]
-                real = moved(x[rows], device)
-                real = real.float().div_(127.5).sub_(1) if real.dtype == torch.uint8 else real
+                real = scaled(moved(x[rows], device))
                 yield real, None if labels is None or not labelled else moved(labels[rows], device)
+
+
+def batches_with_targets(data: DataModule, device: torch.device) -> Iterator[Batch]:
+    """Endless shuffled batches with their targets, where the data have any, taken from tensors; see `batches`."""
+    first = data.train_set[0]
+    each = first.x.nbytes + (0 if first.target is None else first.target.nbytes)
+    held = data.train_set[: max(HELD // each, data.batch_size)]  # type: ignore[index]
+    shuffles = torch.Generator().manual_seed(0)
+    while True:
+        for rows in torch.randperm(len(held.x), generator=shuffles).split(data.batch_size):
+            if len(rows) == data.batch_size:
+                x, target = (
+                    None if every is None else scaled(moved(every[rows], device)) for every in (held.x, held.target)
+                )
+                assert x is not None
+                yield Batch(x, None, target)
+
+
+def scaled(x: Tensor) -> Tensor:
+    """Images of bytes as floats in [-1, 1]; others as they are."""
+    return x.float().div_(127.5).sub_(1) if x.dtype == torch.uint8 else x
 
 
 def moved(x: Tensor, device: torch.device) -> Tensor:

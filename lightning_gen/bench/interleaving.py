@@ -14,16 +14,17 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lightning_gen.bench.clock import Clock, Fetching
-from lightning_gen.bench.data import batches
+from lightning_gen.bench.data import batches, batches_with_targets
 from lightning_gen.bench.memory import PEAKS, held
 from lightning_gen.bench.precision import Precision
 from lightning_gen.bench.records import Run, Setting, Side
 from lightning_gen.bench.reference_autoencoder import ReferenceAutoencoder
 from lightning_gen.bench.reference_gan import ReferenceGAN
+from lightning_gen.bench.reference_translation import ReferenceCycle, ReferenceTranslation
 from lightning_gen.callbacks import Compile
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.errors import InputError
-from lightning_gen.modules import AutoencoderModule, GANModule
+from lightning_gen.modules import AutoencoderModule, CycleTranslationModule, GANModule, TranslationModule
 from lightning_gen.networks.layers import MEMORY_FORMATS
 from lightning_gen.training import GenerativeModule
 
@@ -48,7 +49,12 @@ class ReferenceLoop(Protocol):
         """One update of each trained network; for a GAN all discriminator updates of one generator update."""
 
 
-REFERENCE_LOOPS: dict[type, Any] = {GANModule: ReferenceGAN, AutoencoderModule: ReferenceAutoencoder}
+REFERENCE_LOOPS: dict[type, Any] = {
+    GANModule: ReferenceGAN,
+    AutoencoderModule: ReferenceAutoencoder,
+    TranslationModule: ReferenceTranslation,
+    CycleTranslationModule: ReferenceCycle,
+}
 """The loop for each class of module; a subclass may train in another way, so it has none."""
 
 
@@ -182,7 +188,11 @@ def reference_loop(trainer: Trainer, module: GenerativeModule) -> ReferenceLoop:
     if trainer.gradient_clip_val is not None or trainer.accumulate_grad_batches > 1:
         raise NotImplementedError("the reference loops do not clip or accumulate gradients")
     device, data = module.device, trainer.datamodule  # type: ignore[attr-defined]
-    real = batches(data, module.num_classes is not None, device)
+    real: Any = (
+        batches_with_targets(data, device)
+        if module.translates
+        else batches(data, module.num_classes is not None, device)
+    )
     precision = Precision(str(trainer.precision), device.type)
     return kind(module, real, torch.Generator(device).manual_seed(0), precision)
 

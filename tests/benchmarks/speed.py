@@ -60,7 +60,7 @@ def recorded(runs: list[Run], report: Report) -> dict[str, Any]:
         ends = metric.spread
         kept[metric.name] = metric.value if ends is None else {"median": metric.value, "low": ends[0], "high": ends[1]}
     for name, clock in (("more_ms", "wall"), ("processor_more_ms", "processor")):
-        more = [1e3 * (getattr(run.library, clock) - getattr(run.by_hand, clock)) for run in runs]
+        more = [1e3 * (getattr(run.library, clock) - getattr(run.reference, clock)) for run in runs]
         kept[name] = statistics.median(more)
     return kept
 
