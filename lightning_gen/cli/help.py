@@ -76,8 +76,6 @@ examples:
     {PROGRAM} fit --config gan/dcgan --model.objective Hinge --model.generator.width 64
   resume a run where it stopped
     {PROGRAM} fit --name projection --ckpt_path last
-  draw samples from a trained model
-    {PROGRAM} sample runs/projection/checkpoints/last.ckpt --n 64
   from picture to picture: colours for grey ones, learned from a folder of colour pictures
     {PROGRAM} fit --config translation/colorize --data.folder PATH
 
