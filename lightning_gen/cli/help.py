@@ -45,12 +45,12 @@ TITLES = {
     "ckpt_path": "Checkpoint",
 }
 HELP = {
-    "config": "A recipe, by short name (gan/dcgan) or path; of several, each overrides those before it.",
+    "config": "A recipe, by short name or path; later ones win.",
     "print_config": "Print the whole configuration as YAML and exit.",
-    "seed_everything": "Seed of all random numbers but those of --data.seed; true for a random one.",
+    "seed_everything": "Seed, but for --data.seed; true: a random one.",
     "model": "The class of the model; its arguments are --model.ARGUMENT VALUE.",
     "data": "The class of the data; its arguments are --data.ARGUMENT VALUE.",
-    "ckpt_path": "A checkpoint; `last` is that of the run's folder. Options and recipes override its settings.",
+    "ckpt_path": "A checkpoint; `last` is the run's. Options win over it.",
     "weights_only": argparse.SUPPRESS,
     "return_predictions": argparse.SUPPRESS,
 }
