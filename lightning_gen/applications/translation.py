@@ -91,14 +91,7 @@ def direction(trained: Trained, back: bool) -> Translator:
     Raises:
         InputError: The model does not translate, or not back.
     """
-    module = translator_of(trained)
-    networks = list(module.translators.values())
-    if back and len(networks) < 2:
-        raise InputError(
-            f"{type(module).__name__} translates in one direction: leave out --back, or train the recipe "
-            "translation/cyclegan for both"
-        )
-    return networks[back]
+    return translator_of(trained).translator(back)
 
 
 def target_of(trained: Trained, back: bool) -> Shape:

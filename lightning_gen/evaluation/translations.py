@@ -67,36 +67,33 @@ def translation(module: TranslationBase, data: DataModule, seed: int) -> Report:
     else:
         report += Report(card={"psnr_db": "peak 1, over all channels", "ssim": SSIM_PROTOCOL})
     for row in rows:
-        report += Report((*errors(row, module, data, seed), distance(row, module, data, seed)))
+        report += Report(measured(row, module, data, seed))
     return report
 
 
-def errors(row: Row, module: TranslationBase, data: DataModule, seed: int) -> tuple[Measurement, ...]:
-    """Mean errors where targets belong to their sources; else none."""
-    if not module.pairs_in(data):
-        return ()
-    medium, absolute, count = module.target_medium, 0.0, 0
+def measured(row: Row, module: TranslationBase, data: DataModule, seed: int) -> tuple[Measurement, ...]:
+    """The distance from targets, and mean errors where these belong to their sources, of one pass over the split."""
+    medium, metric, absolute, count = module.target_medium, SlicedWasserstein(), 0.0, 0
 
     def compared() -> Iterator[tuple[Tensor, Tensor]]:
         nonlocal absolute, count
         for pair in pairs(module, data, seed):
             made = row.make(pair.source)
+            metric.update(pair.target.cpu(), made.clamp(-1, 1).cpu())  # as files hold them
             x, y = medium.comparable(pair.target.double(), made.double())
             absolute, count = absolute + float((x - y).abs().sum()), count + x.numel()
             yield pair.target, made
 
-    others = reconstruction_error(compared(), medium).measurements(row.prefix, row.by)
-    meaning = f"mean absolute error of pixels in [0, 1]{row.by}, lower is better"
-    return (Measurement(f"{row.prefix}mae", absolute / count, meaning), *others)
-
-
-def distance(row: Row, module: TranslationBase, data: DataModule, seed: int) -> Measurement:
-    """The sliced Wasserstein distance from targets, which need not belong to their sources."""
-    metric = SlicedWasserstein()
-    for pair in pairs(module, data, seed):
-        metric.update(pair.target.cpu(), row.make(pair.source).clamp(-1, 1).cpu())  # as files hold them
+    errors: tuple[Measurement, ...] = ()
+    if module.pairs_in(data):
+        others = reconstruction_error(compared(), medium).measurements(row.prefix, row.by)
+        meaning = f"mean absolute error of pixels in [0, 1]{row.by}, lower is better"
+        errors = (Measurement(f"{row.prefix}mae", absolute / count, meaning), *others)
+    else:
+        for _ in compared():
+            pass
     meaning = f"sliced Wasserstein distance of pixels from targets{row.by}, lower is better"
-    return Measurement(f"{row.prefix}sliced_wasserstein", float(metric.compute()), meaning)
+    return (*errors, Measurement(f"{row.prefix}sliced_wasserstein", float(metric.compute()), meaning))
 
 
 def pairs(module: TranslationBase, data: DataModule, seed: int) -> Iterator[Pair]:

@@ -1,9 +1,7 @@
 """Translation of images in both directions, without pairs: CycleGAN."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -17,14 +15,12 @@ from lightning_gen.modules.translation_base import Pair, TranslationBase, source
 from lightning_gen.networks import Discriminator, Translator
 from lightning_gen.networks.wrapped import as_discriminator, as_translator
 from lightning_gen.objectives import AdversarialObjective
-from lightning_gen.ranges import FROM_0, require
 from lightning_gen.records import Batch, RealFakePair, Translation
 from lightning_gen.schedules import Schedule, at
 from lightning_gen.terms import Term
 from lightning_gen.training.adversarial import AdversarialLosses
 from lightning_gen.training.ema import EMA
-from lightning_gen.training.history import HistoryPool
-from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_clip
+from lightning_gen.training.phases import Loss, MicroBatch
 
 ROUNDING = 1 / 127.5
 """The distance of two 8-bit pixels, of images in [-1, 1]."""
@@ -105,24 +101,22 @@ class CycleTranslationModule(TranslationBase):
         accumulate: int = 1,
         ema: EMA | None = None,
     ) -> None:
-        super().__init__(accumulate)
-        require(self, "adversarial_weight", adversarial_weight, FROM_0)
-        check_clip(self, "generator_clip", generator_clip)
-        check_clip(self, "discriminator_clip", discriminator_clip)
+        super().__init__(
+            adversarial_weight,
+            history,
+            generator_optimizer,
+            discriminator_optimizer,
+            generator_scheduler,
+            discriminator_scheduler,
+            generator_clip,
+            discriminator_clip,
+            accumulate,
+        )
         self.generator = as_translator(generator)
         self.back_generator = as_translator(back_generator)
         self.discriminator = as_discriminator(discriminator, self.target_shape)
         self.back_discriminator = as_discriminator(back_discriminator, self.source_shape)
         self.adversarial = adversarial
-        self.adversarial_weight = adversarial_weight
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
-        self.generator_scheduler = generator_scheduler
-        self.discriminator_scheduler = discriminator_scheduler
-        self.generator_clip = generator_clip
-        self.discriminator_clip = discriminator_clip
-        self.history = history
-        self._pools = (HistoryPool(history), HistoryPool(history))
         self.assemble(objective, degradation, ema)
         check_translator(self.generator, self.discriminator, self.target_shape, adversarial)
         check_translator(self.back_generator, self.back_discriminator, self.source_shape, adversarial)
@@ -144,39 +138,15 @@ class CycleTranslationModule(TranslationBase):
 
     # training ----------------------------------------------------------------------------------------------------
 
-    def phases(self) -> Sequence[Phase]:
-        """Both translators, with the layers of the objective, then both discriminators."""
-        default = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
-        translators = OptimizedNetwork(
-            "generator",
-            nn.ModuleList([self.generator, self.back_generator, self.objective]),
-            self.generator_optimizer or default,
-            self.generator_scheduler,
-            self.generator_clip,
-        )
-        discriminators = OptimizedNetwork(
-            "discriminator",
-            nn.ModuleList([self.discriminator, self.back_discriminator]),
-            self.discriminator_optimizer or default,
-            self.discriminator_scheduler,
-            self.discriminator_clip,
-        )
-        return (
-            Phase("generator", translators, self.generator_loss, after=self._after_generator),
-            Phase("discriminator", discriminators, self.discriminator_loss),
-        )
+    @property
+    def discriminators(self) -> list[nn.Module]:
+        """That of the translations, and that of those back."""
+        return [self.discriminator, self.back_discriminator]
 
     @property
     def losses(self) -> tuple[AdversarialLosses, AdversarialLosses]:
         """The adversarial losses of the translations, and of those back."""
-        each = (self.discriminator, self.back_discriminator)
-        return tuple(AdversarialLosses(network, self.adversarial, {}, {}) for network in each)  # type: ignore[return-value]
-
-    def prepare(self, part: MicroBatch) -> None:
-        """Make the sources of a batch."""
-        part.results["pair"] = self.pair_of(part.batch, self.rng)
-        for pool in self._pools:
-            pool.discard()
+        return tuple(AdversarialLosses(network, self.adversarial, {}, {}) for network in self.discriminators)  # type: ignore[return-value]
 
     def generator_loss(self, part: MicroBatch) -> Loss:
         """The losses of both translators, against the frozen discriminators.
@@ -209,22 +179,6 @@ class CycleTranslationModule(TranslationBase):
         return Loss(
             forward.total + back.total, {**forward.terms, **{f"back_{name}": each for name, each in back.terms.items()}}
         )
-
-    def on_fit_start(self) -> None:
-        """Share the histories over the devices."""
-        super().on_fit_start()
-        size, devices = self.history, self.trainer.world_size
-        self._pools = (HistoryPool.of_device(size, devices), HistoryPool.of_device(size, devices))
-
-    def own_state(self) -> dict[str, Any]:
-        """The random state, and the histories of this process."""
-        return {**super().own_state(), "histories": [pool.state() for pool in self._pools]}
-
-    def load_own_state(self, own: dict[str, Any]) -> None:
-        """Restore the random state and the histories."""
-        super().load_own_state(own)
-        for pool, state in zip(self._pools, own.get("histories", ()), strict=False):
-            pool.load_state(state)
 
     # evaluation --------------------------------------------------------------------------------------------------
 

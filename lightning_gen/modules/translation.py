@@ -1,9 +1,7 @@
 """Translation of images in one direction, with or without an adversarial loss."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -18,16 +16,14 @@ from lightning_gen.modules.translation_base import TranslationBase, source_shape
 from lightning_gen.networks import Discriminator, Translator
 from lightning_gen.networks.wrapped import as_discriminator, as_translator
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
-from lightning_gen.ranges import FROM_0, require
 from lightning_gen.records import RealFakePair, Shape
 from lightning_gen.regularizers import Penalty
 from lightning_gen.schedules import Schedule, at
 from lightning_gen.terms import Term
 from lightning_gen.training.adversarial import AdversarialLosses
 from lightning_gen.training.ema import EMA
-from lightning_gen.training.history import HistoryPool
 from lightning_gen.training.module import named
-from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_clip
+from lightning_gen.training.phases import Loss, MicroBatch
 
 
 def discriminator_shape(parts: Parts) -> list[int]:
@@ -113,27 +109,25 @@ class TranslationModule(TranslationBase):
         accumulate: int = 1,
         ema: EMA | None = None,
     ) -> None:
-        super().__init__(accumulate)
-        require(self, "adversarial_weight", adversarial_weight, FROM_0)
-        check_clip(self, "generator_clip", generator_clip)
-        check_clip(self, "discriminator_clip", discriminator_clip)
+        super().__init__(
+            adversarial_weight,
+            history,
+            generator_optimizer,
+            discriminator_optimizer,
+            generator_scheduler,
+            discriminator_scheduler,
+            generator_clip,
+            discriminator_clip,
+            accumulate,
+        )
         self.conditional = conditional
         self.generator = as_translator(generator)
         self.discriminator = (
             None if discriminator is None else as_discriminator(discriminator, self.discriminator_shape)
         )
         self.adversarial = adversarial
-        self.adversarial_weight = adversarial_weight
         self.adversarial_terms = named(adversarial_terms or {})
         self.penalties = named(penalties or {})
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
-        self.generator_scheduler = generator_scheduler
-        self.discriminator_scheduler = discriminator_scheduler
-        self.generator_clip = generator_clip
-        self.discriminator_clip = discriminator_clip
-        self.history = history
-        self._pool = HistoryPool(history)
         self.assemble(objective, degradation, ema)
         check_translator(self.generator, self.discriminator, self.discriminator_shape, adversarial)
         if history and (conditional or discriminator is None):
@@ -165,32 +159,10 @@ class TranslationModule(TranslationBase):
         terms = cast(dict[str, AuxiliaryTerm], dict(self.adversarial_terms))
         return AdversarialLosses(self.discriminator, self.adversarial, terms, penalties)
 
-    def phases(self) -> Sequence[Phase]:
-        """The generator, with the layers of the objective, then the discriminator where there is one."""
-        default = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
-        generator = OptimizedNetwork(
-            "generator",
-            nn.ModuleList([self.generator, self.objective]),
-            self.generator_optimizer or default,
-            self.generator_scheduler,
-            self.generator_clip,
-        )
-        first = Phase("generator", generator, self.generator_loss, after=self._after_generator)
-        if self.discriminator is None:
-            return (first,)
-        discriminator = OptimizedNetwork(
-            "discriminator",
-            self.discriminator,
-            self.discriminator_optimizer or default,
-            self.discriminator_scheduler,
-            self.discriminator_clip,
-        )
-        return (first, Phase("discriminator", discriminator, self.discriminator_loss))
-
-    def prepare(self, part: MicroBatch) -> None:
-        """Make the sources of a batch."""
-        part.results["pair"] = self.pair_of(part.batch, self.rng)
-        self._pool.discard()
+    @property
+    def discriminators(self) -> list[nn.Module]:
+        """The discriminator, where there is one."""
+        return [] if self.discriminator is None else [self.discriminator]
 
     def generator_loss(self, part: MicroBatch) -> Loss:
         """The loss of the generator: its objective, and the adversarial loss against the frozen discriminator.
@@ -205,7 +177,7 @@ class TranslationModule(TranslationBase):
         found = losses.of_generator(fake, None, real, None, record.images)
         weight = at(self.adversarial_weight, record.images)
         part.results["shown"] = RealFakePair(real, fake).detached()
-        self._pool.collect(part.results["shown"].fake)
+        self._pools[0].collect(part.results["shown"].fake)
         return found.added_to(loss.plus("adversarial", found.adversarial, weight), "generator")
 
     def _shown_beside(self, source: Tensor, x: Tensor) -> Tensor:
@@ -220,7 +192,7 @@ class TranslationModule(TranslationBase):
         """The loss of the discriminator on the results of the generator's pass over the batch."""
         losses = self.losses
         assert losses is not None
-        shown = replace(part.results.pop("shown"), fake=self._pool.take(self.rng))
+        shown = replace(part.results.pop("shown"), fake=self._pools[0].take(self.rng))
         return self.judged(losses, shown)
 
     def check_unpaired(self) -> None:
@@ -235,17 +207,3 @@ class TranslationModule(TranslationBase):
                 "the data are not paired and the discriminator would see each source beside a target that is not its "
                 "own: set --model.conditional false, or give pairs, --data PairedFolder"
             )
-
-    def on_fit_start(self) -> None:
-        """Share the history over the devices."""
-        super().on_fit_start()
-        self._pool = HistoryPool.of_device(self.history, self.trainer.world_size)
-
-    def own_state(self) -> dict[str, Any]:
-        """The random state, and the history of this process."""
-        return {**super().own_state(), "history": self._pool.state()}
-
-    def load_own_state(self, own: dict[str, Any]) -> None:
-        """Restore the random state and the history."""
-        super().load_own_state(own)
-        self._pool.load_state(own.get("history", {}))

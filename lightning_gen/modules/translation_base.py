@@ -2,10 +2,12 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -21,16 +23,18 @@ from lightning_gen.modules.compatibility import check_degradation, check_terms_o
 from lightning_gen.modules.padding import translated
 from lightning_gen.networks import Translator
 from lightning_gen.objectives import TranslationTerm
+from lightning_gen.ranges import FROM_0, require
 from lightning_gen.records import Batch, RealFakePair, Shape, Translated, Translation
-from lightning_gen.schedules import at
+from lightning_gen.schedules import Schedule, at
 from lightning_gen.terms import Term
 from lightning_gen.training.adversarial import AdversarialLosses, mean
 from lightning_gen.training.alternating import AlternatingModule
 from lightning_gen.training.averaging import AveragingModule
 from lightning_gen.training.capabilities import Preview
 from lightning_gen.training.ema import EMA
+from lightning_gen.training.history import HistoryPool
 from lightning_gen.training.module import named
-from lightning_gen.training.phases import Loss
+from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_clip
 
 LEAST_ERROR = 1e-10
 """The least squared error of an image in its PSNR, which is at most 100 dB."""
@@ -77,13 +81,27 @@ def without_targets(name: str) -> InputError:
 
 
 class TranslationBase(AveragingModule, AlternatingModule, ABC):
-    """Networks that translate images of one domain to another.
+    """Networks that translate images of one domain to another, and how they are trained.
+
+    Subclasses set their networks and call `assemble` in their constructor.
 
     Args:
+        adversarial_weight: Factor of the generator's adversarial loss, at least 0, or a schedule of it.
+        history: Number of earlier translations that a discriminator is shown some of, over all devices.
+        generator_optimizer: Makes the optimizer of all that translates; None for Adam with learning rate 2e-4 and betas
+            (0.5, 0.999).
+        discriminator_optimizer: The same for the discriminators.
+        generator_scheduler: Makes the learning-rate scheduler from the optimizer; stepped after each update.
+        discriminator_scheduler: The same for the discriminators.
+        generator_clip: Largest norm of the gradient of all that translates, above 0; None for no clipping.
+        discriminator_clip: The same for the discriminators.
         accumulate: Parts that each batch is split into to save memory, at least 1.
 
     Attributes:
         degradation: Makes the source of a target; None where the data have both.
+
+    Raises:
+        InputError: A number is out of range.
     """
 
     monitor: ClassVar[str] = "val/sliced_wasserstein"
@@ -92,9 +110,31 @@ class TranslationBase(AveragingModule, AlternatingModule, ABC):
     degradation: Degradation | None
     objective: nn.ModuleDict
 
-    def __init__(self, accumulate: int = 1) -> None:
+    def __init__(
+        self,
+        adversarial_weight: float | Schedule,
+        history: int,
+        generator_optimizer: OptimizerCallable | None,
+        discriminator_optimizer: OptimizerCallable | None,
+        generator_scheduler: LRSchedulerCallable | None,
+        discriminator_scheduler: LRSchedulerCallable | None,
+        generator_clip: float | None,
+        discriminator_clip: float | None,
+        accumulate: int,
+    ) -> None:
         super().__init__()
         self.split_batches(accumulate)
+        require(self, "adversarial_weight", adversarial_weight, FROM_0)
+        check_clip(self, "generator_clip", generator_clip)
+        check_clip(self, "discriminator_clip", discriminator_clip)
+        self.adversarial_weight = adversarial_weight
+        self.history = history
+        self.generator_optimizer = generator_optimizer
+        self.discriminator_optimizer = discriminator_optimizer
+        self.generator_scheduler = generator_scheduler
+        self.discriminator_scheduler = discriminator_scheduler
+        self.generator_clip = generator_clip
+        self.discriminator_clip = discriminator_clip
         self.distance = SlicedWasserstein()
 
     def assemble(self, objective: Mapping[str, Term], degradation: Degradation | None, ema: EMA | None) -> None:
@@ -111,6 +151,7 @@ class TranslationBase(AveragingModule, AlternatingModule, ABC):
                 term.build(first.feature_channels)
         self.objective = named(dict(objective))
         self.degradation = degradation
+        self._pools = self._empty_pools(1)
         self.average_translators(ema)
 
     # what it is ------------------------------------------------------------------------------------------------------
@@ -188,7 +229,7 @@ class TranslationBase(AveragingModule, AlternatingModule, ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         """Translations of source images ``(n, *source_shape)``, by the averaged weights where there are any."""
-        return next(iter(self.translators.values()))(x)
+        return self.translator()(x)
 
     @torch.no_grad()
     def translate(self, x: Tensor, back: bool = False) -> Tensor:
@@ -205,15 +246,23 @@ class TranslationBase(AveragingModule, AlternatingModule, ABC):
         Raises:
             InputError: They have other channels, or nothing translates back.
         """
-        names = list(self.translators)
-        if back and len(names) < 2:
+        network = self.translator(back)
+        with evaluating(network):
+            return translated(network, x)
+
+    def translator(self, back: bool = False) -> Translator:
+        """The network that translates for a user, or that translates back.
+
+        Raises:
+            InputError: Nothing translates back.
+        """
+        networks = list(self.translators.values())
+        if back and len(networks) < 2:
             raise InputError(
                 f"{type(self).__name__} translates in one direction: train CycleTranslationModule, recipe "
                 "translation/cyclegan, for both"
             )
-        network = self.translators[names[back]]
-        with evaluating(network):
-            return translated(network, x)
+        return networks[back]
 
     def degraded(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """The sources of targets ``(n, *target_shape)``.
@@ -247,6 +296,53 @@ class TranslationBase(AveragingModule, AlternatingModule, ABC):
         return Pair(batch.x, batch.target)
 
     # training --------------------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def discriminators(self) -> list[nn.Module]:
+        """The discriminators, one for each translator, or none."""
+
+    def phases(self) -> Sequence[Phase]:
+        """All that translates, with the layers of the objective, then the discriminators where there are any."""
+        translators = nn.ModuleList([*self.trained_translators.values(), self.objective])
+        generator = self._optimized("generator", translators)
+        first = Phase("generator", generator, self.generator_loss, after=self._after_generator)
+        if not self.discriminators:
+            return (first,)
+        discriminator = self._optimized("discriminator", nn.ModuleList(self.discriminators))
+        return (first, Phase("discriminator", discriminator, self.discriminator_loss))
+
+    def _optimized(self, name: str, network: nn.Module) -> OptimizedNetwork:
+        make = getattr(self, f"{name}_optimizer") or partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
+        return OptimizedNetwork(name, network, make, getattr(self, f"{name}_scheduler"), getattr(self, f"{name}_clip"))
+
+    @abstractmethod
+    def generator_loss(self, part: MicroBatch) -> Loss:
+        """The loss of all that translates, against the frozen discriminators, for which it leaves samples behind."""
+
+    @abstractmethod
+    def discriminator_loss(self, part: MicroBatch) -> Loss:
+        """The loss of the discriminators on the results of the pass over the batch."""
+
+    def prepare(self, part: MicroBatch) -> None:
+        """Make the sources of a batch."""
+        part.results["pair"] = self.pair_of(part.batch, self.rng)
+        for pool in self._pools:
+            pool.discard()
+
+    def _empty_pools(self, devices: int) -> list[HistoryPool]:
+        """A history for each translator, or the share of one of several devices in them."""
+        return [HistoryPool.of_device(self.history, devices) for _ in self.trained_translators]
+
+    def own_state(self) -> dict[str, Any]:
+        """The random state, and the histories of this process."""
+        return {**super().own_state(), "histories": [pool.state() for pool in self._pools]}
+
+    def load_own_state(self, own: dict[str, Any]) -> None:
+        """Restore the random state and the histories."""
+        super().load_own_state(own)
+        for pool, state in zip(self._pools, own.get("histories", ()), strict=False):
+            pool.load_state(state)
 
     @property
     def terms(self) -> dict[str, Term]:
@@ -298,8 +394,9 @@ class TranslationBase(AveragingModule, AlternatingModule, ABC):
         return Loss(loss.total, {**loss.terms, "discriminator_accuracy": right})
 
     def on_fit_start(self) -> None:
-        """Refuse terms and discriminators that need pairs where the data have none."""
+        """Refuse terms and discriminators that need pairs where the data have none; share histories over devices."""
         super().on_fit_start()
+        self._pools = self._empty_pools(self.trainer.world_size)
         data: Any = getattr(self.trainer, "datamodule", None)
         if self.degradation is None and not getattr(data, "paired", True):
             self.check_unpaired()
