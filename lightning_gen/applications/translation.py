@@ -19,7 +19,7 @@ from lightning_gen.data.arrays import read_arrays
 from lightning_gen.data.base import Splits
 from lightning_gen.data.cache import OnError, broken, progress
 from lightning_gen.data.decoder import MODES, extensions, read_whole, reason
-from lightning_gen.data.headers import read_header
+from lightning_gen.data.headers import Header, read_header
 from lightning_gen.data.loader import Loader, seeded
 from lightning_gen.errors import InputError
 from lightning_gen.media import medium_of
@@ -28,6 +28,9 @@ from lightning_gen.modules.translation_base import TranslationBase
 from lightning_gen.networks import Translator
 from lightning_gen.paths import expanded
 from lightning_gen.records import Batch, Shape
+
+LARGER = 2
+"""From how many times the size of training on things in a picture are larger than a network has learned."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def read_sources(
         if len(paths) > 1:
             raise InputError(f"{arrays[0]} is an array and stands beside other inputs: give one array alone")
         return of_array(trained, arrays[0], shape)
-    return of_pictures(trained, paths, shape, on_error)
+    return of_pictures(trained, paths, shape, direction(trained, back), on_error)
 
 
 def of_split(trained: Trained, module: TranslationBase, split: str, back: bool, seed: int) -> Sources:
@@ -173,7 +176,9 @@ def of_array(trained: Trained, path: Path, shape: Shape) -> Sources:
     return Sources([f"{index:06d}" for index in range(len(x))], len(parts), batches)
 
 
-def of_pictures(trained: Trained, paths: Sequence[Path], shape: Shape, on_error: OnError) -> Sources:
+def of_pictures(
+    trained: Trained, paths: Sequence[Path], shape: Shape, network: Translator, on_error: OnError
+) -> Sources:
     """Pictures in folders and files, one at a time, as each has a size of its own.
 
     Raises:
@@ -208,7 +213,24 @@ def of_pictures(trained: Trained, paths: Sequence[Path], shape: Shape, on_error:
                 raise broken(root, {name: reason(error)}, len(names), "repair or remove {them}") from error
             yield medium_of(shape).to_model(torch.from_numpy(pixels)[None], torch.float32).to(trained.device)
 
+    notes += note_on_sizes([header for header in headers.values() if header is not None], shape, network)
     return Sources(kept, len(kept), batches(), tuple(notes))
+
+
+def note_on_sizes(headers: Sequence[Header], shape: Shape, network: Translator) -> list[str]:
+    """A sentence about pictures in which things are much larger than in training.
+
+    A network whose pixels depend on a known part of the source alone, as those of super-resolution, sees no difference.
+    """
+    height, width = shape[1:]
+    larger = sum(header.short_side > LARGER * max(height, width) for header in headers)
+    if network.radius is not None or not larger:
+        return []
+    return [
+        f"{larger:,} of {len(headers):,} pictures are more than {LARGER} times as large as those of training, "
+        f"{width} x {height}, and what is in them looks other than what the model has learned: make them smaller, or "
+        "train with a larger --data.size"
+    ]
 
 
 def translations(trained: Trained, sources: Sources, options: Options = DEFAULTS) -> Iterator[Tensor]:

@@ -135,3 +135,19 @@ def test_a_network_that_changes_nothing_gives_every_level_back(saved, tmp_path):
     found = read(tmp_path / "out")
     assert np.array_equal(found["levels.png"], levels)
     assert np.array_equal(found["dark.png"], np.round(dark / 257).astype(np.uint8))
+
+
+def test_pictures_much_larger_than_those_of_training_are_told_of(saved, tmp_path, capsys):
+    Image.fromarray(np.zeros((40, 50), np.uint8)).save(tmp_path / "large.png")
+    translate(saved(UNet(SHAPE, width=4)), [str(tmp_path / "large.png")], out=str(tmp_path / "out"))
+    assert "1 of 1 pictures are more than 2 times as large as those of training, 16 x 16" in capsys.readouterr().err
+
+
+def test_super_resolution_takes_any_size(trainer, tmp_path, capsys):
+    once = trainer(max_steps=1, limit_val_batches=0)
+    once.fit(module_of(SRResNet((1, 4, 4), width=4, blocks=1), Downsampling()), Digits(size=16))
+    once.save_checkpoint(tmp_path / "model.ckpt")
+    Image.fromarray(np.zeros((40, 50), np.uint8)).save(tmp_path / "large.png")
+    translate(str(tmp_path / "model.ckpt"), [str(tmp_path / "large.png")], out=str(tmp_path / "out"))
+    assert "as large as" not in capsys.readouterr().err
+    assert read(tmp_path / "out")["large.png"].shape == (160, 200)
