@@ -1,4 +1,4 @@
-"""Metrics of a model that translates, beside those of the copied source."""
+"""Metrics of a model that translates, beside those of the copied source and of the mean target."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 
 from lightning_gen.data import DataModule
 from lightning_gen.data.loader import seeded
-from lightning_gen.data.reading import labelled
+from lightning_gen.data.reading import labelled, picked
 from lightning_gen.metrics import Comparison, Measurement, Report, SlicedWasserstein, reconstruction_error
 from lightning_gen.metrics.reconstruction import SSIM_PROTOCOL, ssim_skip_reason
 from lightning_gen.modules.translation_base import Pair, TranslationBase
@@ -18,8 +18,11 @@ from lightning_gen.records import Shape
 BATCH = 64
 """Number of pairs that are translated at a time."""
 
+MOST_AVERAGED = 5_000
+"""Number of training targets, at most, of whose mean the errors are shown."""
+
 COLUMNS = ("mae", "mse", "psnr_db", "ssim", "sliced_wasserstein")
-"""Metrics in which translations are compared with copies of their sources, where they apply."""
+"""Metrics in which translations are compared with the baselines, where they apply."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class Row:
 
 @torch.no_grad()
 def translation(module: TranslationBase, data: DataModule, seed: int) -> Report:
-    """Errors of translations of the test split and their distance from its targets, beside those of copied sources.
+    """Errors of translations of the test split and their distance from its targets, beside those of simple baselines.
+
+    These are copies of the sources, and the mean training target for all of them.
 
     Errors need targets that belong to their sources. They tell how near a translation is to one true answer, not how
     good it looks: a model that is trained with a discriminator has greater errors than one of its first term alone.
@@ -54,9 +59,11 @@ def translation(module: TranslationBase, data: DataModule, seed: int) -> Report:
     shape = module.target_shape
     resized = module.source_shape[1:] != shape[1:]
     how = " enlarged bicubically" if resized else ""
+    mean = mean_target(module, data, seed)
     rows = (
         Row("", "this model", "", module.translate),
         Row("copy_", f"copied source{how}", f" of sources{how}, as they are", lambda x: copied(x, shape)),
+        Row("mean_", "mean target", " of the mean training target", lambda x: mean.expand(len(x), *shape)),
     )
     card = {"compared": f"translations of the test split, {' x '.join(map(str, shape))}, all pixels, without a border"}
     report = Report(card=card, comparison=Comparison(COLUMNS, {row.prefix: row.title for row in rows}))
@@ -102,6 +109,15 @@ def pairs(module: TranslationBase, data: DataModule, seed: int) -> Iterator[Pair
     for batch in labelled(data, data.test_set, BATCH):
         source, target = module.pair_of(batch, rng)
         yield Pair(source.to(module.device), target.to(module.device))
+
+
+def mean_target(module: TranslationBase, data: DataModule, seed: int) -> Tensor:
+    """The mean of random training targets, ``(1, *target_shape)``, on the model's device."""
+    total, count, rng = torch.zeros(module.target_shape, dtype=torch.float64), 0, seeded(seed)
+    for batch in picked(data, data.train_set, MOST_AVERAGED, rng, BATCH):
+        target = module.pair_of(batch, rng).target
+        total, count = total + target.double().sum(0).cpu(), count + len(target)
+    return (total / count)[None].to(module.device, torch.float32)
 
 
 def copied(x: Tensor, shape: Shape) -> Tensor:

@@ -82,6 +82,15 @@ FLAT = (
     f"--model.decoder.widths [512,512] {FADING}"
 )
 """The layers of the hierarchical one around a single level of code."""
+ALONE = "--model.discriminator null --model.adversarial null"
+"""A translation without its adversarial part: by its error alone."""
+PIXELS = "--model.objective.perceptual.weight 0"
+HALVED = " ".join(
+    f"--model.{player}_scheduler.learning_rate.{key} {images}"
+    for player in ("generator", "discriminator")
+    for key, images in (("start_images", 15000), ("end_images", 30000))
+)
+"""The learning rate falls from half of the run on, as in the recipes, which are twice as long."""
 TABLES = {
     "modes": Table(
         (
@@ -143,6 +152,18 @@ TABLES = {
         (Row("VQ-VAE, 512 codes", f"--config autoencoder/vq_vae --model.bottleneck.codes 512 {FASHION}"),),
         setting="--max_images 60000",
         evaluation="--extractor false",
+    ),
+    "restoration": Table(  # about four minutes of one core each
+        (
+            Row("four times as large: absolute error alone", f"--config translation/srgan {ALONE} {PIXELS}"),
+            Row("four times as large: `translation/srgan`", "--config translation/srgan"),
+            Row("hole: absolute error alone", f"--config translation/inpaint {ALONE}"),
+            Row("hole: `translation/inpaint`", "--config translation/inpaint"),
+            Row("blur: absolute error alone", f"--config translation/deblur {ALONE}"),
+            Row("blur: `translation/deblur`", "--config translation/deblur"),
+        ),
+        setting=f"--config data/fashion_mnist --data.batch_size 8 --max_images 30000 {HALVED}",
+        evaluation="",
     ),
     "disentanglement": Table(
         (

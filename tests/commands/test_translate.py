@@ -117,6 +117,13 @@ def test_the_identity_scores_as_its_copied_source_does():
         assert found[name] == pytest.approx(found[f"copy_{name}"], rel=1e-4)
 
 
+def test_the_mean_target_has_the_variance_around_the_training_mean():
+    data = Digits(size=16)
+    found = {each.name: each.value for each in assess(module_of(Same()).eval(), data).measurements}
+    train, test = (split[:].x.double() / 255 for split in (data.train_set, data.test_set))
+    assert found["mean_mse"] == pytest.approx(float((test - train.mean(0)).square().mean()), rel=1e-5)
+
+
 def test_super_resolution_is_compared_with_a_bicubic_source():
     module = module_of(SRResNet((1, 4, 4), width=4, blocks=1), Downsampling()).eval()
     found = {each.name for each in assess(module, Digits(size=16)).measurements}
