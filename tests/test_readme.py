@@ -4,6 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
+from lightning.pytorch import Trainer
+from PIL import Image
 
 from lightning_gen.data.decoder import EXTENSIONS
 
@@ -57,12 +60,20 @@ def test_the_first_page_names_the_formats_that_are_read():
 
 @pytest.mark.slow
 def test_the_code_of_the_first_page_runs(tmp_path, monkeypatch):
-    """Its Python, as it stands: parts of one's own, and a GAN that trains with them, and an autoencoder."""
-    parts, session = re.findall(r"```python\n(.*?)```", PAGES[0].read_text(), flags=re.DOTALL)
+    """Its Python, as it stands: Pix2Pix, parts of one's own, a GAN that trains with them, and an autoencoder."""
+    translation, parts, session = re.findall(r"```python\n(.*?)```", PAGES[0].read_text(), flags=re.DOTALL)
     (tmp_path / "my_parts.py").write_text(parts)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    for side in "AB":
+        (tmp_path / "facades" / side).mkdir(parents=True)
+        for index in range(20):
+            Image.effect_noise((70, 64), 50 + index).convert("RGB").save(tmp_path / "facades" / side / f"{index}.png")
     names = {}
+    exec(translation, names)
+    pix2pix = names["pix2pix"]
+    Trainer(max_steps=2, logger=False, enable_checkpointing=False).fit(pix2pix, names["pairs"])
+    assert pix2pix.translate(torch.zeros(2, 3, 70, 65)).shape == (2, 3, 70, 65)
     exec(session, names)
     assert names["samples"].shape == (8, 3, 32, 32)
     assert names["vae"].reconstruct(names["images"][:2]).shape == (2, 3, 32, 32)
