@@ -20,6 +20,10 @@ from lightning_gen.regularizers import KLDivergence
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
+# The first backward pass of a process starts a thread for each device that torch knows of. The exporter to ONNX makes
+# one known that is none of this machine; with its thread no forked process could train. Before it no thread is started.
+torch.ones(1, requires_grad=True).sum().backward()
+
 
 @pytest.fixture(autouse=True)
 def _listening():

@@ -28,6 +28,8 @@ DIFFERENT = (
     "translation/cut",
 )
 """Recipes that differ in kind: one a module, and one for what a run of that module keeps beside its networks."""
+PRESETS = tuple(name for name in RECIPES if name.startswith("gan/r3gan_") or name.endswith(("_128", "_256")))
+"""Recipes of the same parts as another one, in the sizes of a paper."""
 STAND_IN = ["--data={class_path: Digits, init_args: {size: 8, batch_size: 8, mirror: true}}"]
 """Data in the place of those that a test does not have."""
 SMALLEST_OF_LITE0 = ["--data={class_path: Digits, init_args: {size: 32, batch_size: 8}}"]

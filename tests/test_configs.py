@@ -11,7 +11,7 @@ import yaml
 from host_reads import Reads
 from PIL import Image
 from same_run import assert_same
-from small_recipes import DIFFERENT, RECIPES, small, tiny
+from small_recipes import DIFFERENT, PRESETS, RECIPES, small, tiny
 
 from lightning_gen import GenerativeModule
 from lightning_gen import checkpoint as checkpoints
@@ -38,6 +38,16 @@ DOWNLOADED = [name for name in recipes.names() if name.startswith("data/") and n
 
 different_recipes = pytest.mark.parametrize(
     "name", [name if name in DIFFERENT else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES]
+)
+
+
+recipes_of_other_parts = pytest.mark.parametrize(
+    "name",
+    [
+        name if name in DIFFERENT else pytest.param(name, marks=pytest.mark.slow)
+        for name in RECIPES
+        if name not in PRESETS
+    ],
 )
 
 
@@ -100,7 +110,7 @@ def test_a_recipe_goes_on_to_the_bits_of_an_uninterrupted_run(name, tmp_path):
     assert_same(*(tmp_path / run / "checkpoints/last.ckpt" for run in ("parts", "whole")))
 
 
-@different_recipes
+@recipes_of_other_parts
 def test_the_host_waits_for_nothing_between_log_points(name, tmp_path, monkeypatch):
     # torch's own looks at the classes, but on a CPU alone
     monkeypatch.setattr(conditioning, "one_hot", lambda labels, count: labels[:, None] == torch.arange(count))

@@ -1,6 +1,8 @@
 """Jobs of a real SLURM on two machines, started as ``configs/cluster/slurm.sbatch`` says."""
 
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from local_slurm import local_slurm
@@ -16,9 +18,9 @@ FIT = [*TINY, "--trainer.accelerator=cpu", "--max_images=32000", "--checkpoint_e
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory):
-    """The cluster."""
-    with local_slurm(tmp_path_factory.mktemp("slurm")) as cluster:
+def slurm():
+    """The cluster; its folder has a short name, as the path of a socket has at most 107 characters."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, local_slurm(Path(folder)) as cluster:
         yield cluster
 
 
