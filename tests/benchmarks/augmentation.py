@@ -12,7 +12,7 @@ that was trained on these alone, and tested on the other fifth; the least number
 are paired by subset, with intervals of 95 % of Student's t; the intervals are not corrected for their number.
 
 What is done is stored below --folder at once, so an interrupted table is resumed, and several processes with other
---labels or --first may fill one folder.
+--labels or --first may fill one folder. With ``--record`` the figures go into ``results/`` and into the pages.
 """
 
 import argparse
@@ -65,6 +65,7 @@ ROWS = {
 }
 SAMPLED = ("samples", "both")
 """Rows to which samples are added."""
+SAMPLED_TITLES = [ROWS[row] for row in SAMPLED]
 PAIRS = (
     ("augmented", "nothing"),
     ("mixup", "nothing"),
@@ -290,24 +291,26 @@ def verdict(mean: float, half: float) -> str:
     return "helps" if mean > 0 else "does not help, it harms"
 
 
-def shown(found: dict[int, list[dict[str, float]]]) -> str:
-    """Both tables: accuracies of the rows, and paired differences, in points of a hundred."""
-    rows = [
-        [title, *(format(gallery.Figure([100 * one[row] for one in cells]), ".2f") for cells in found.values())]
+def table(found: dict[int, list[dict[str, float]]]) -> dict[str, dict[str, Any]]:
+    """The rows of the table: accuracies on the test split in %, and below them paired differences in points."""
+    rows: dict[str, dict[str, Any]] = {
+        title: {f"labels_{labels}": [100 * one[row] for one in cells] for labels, cells in found.items()}
         for row, title in ROWS.items()
-    ]
-    compared = []
+    }
     for row, other in PAIRS:
-        line = [f"{ROWS[row]} – {ROWS[other]}"]
-        for cells in found.values():
+        line = {}
+        for labels, cells in found.items():
             mean, half = difference([100 * one[row] for one in cells], [100 * one[other] for one in cells])
-            line.append(f"{mean:+.2f} ± {half:.2f}: {verdict(mean, half)}")
-        compared.append(line)
-    heads = [f"{labels} labels a class, {len(cells)} subsets" for labels, cells in found.items()]
-    return (
-        f"Test accuracy, %, mean ± standard deviation:\n\n{gallery.markdown(['', *heads], rows)}\n"
-        f"Paired differences, points, mean ± half the interval of 95 %:\n\n{gallery.markdown(['', *heads], compared)}"
-    )
+            line[f"labels_{labels}"] = f"{mean:+.2f} ± {half:.2f}: {verdict(mean, half)}"
+        rows[f"{ROWS[row]} – {ROWS[other]}"] = line
+    return rows
+
+
+def shown(rows: dict[str, dict[str, Any]]) -> str:
+    """The table."""
+    columns: dict[str, str] = gallery.results("augmentation")["columns"]
+    cells = [[label, *(gallery.cell(each, figures) for each in columns.values())] for label, figures in rows.items()]
+    return gallery.markdown(["", *columns], cells)
 
 
 def main() -> None:
@@ -318,6 +321,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="seed of the first subset")
     parser.add_argument("--folder", type=Path, default=Path("runs") / "augmentation", help="folder of what is measured")
     parser.add_argument("--output", type=Path, help="a JSON file for all accuracies")
+    parser.add_argument("--record", action="store_true", help="store the figures in results/ and rewrite the pages")
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = FashionMNIST(download=False, size=28)
@@ -340,7 +344,11 @@ def main() -> None:
             found[labels].append(one.measure())
             accuracies = ", ".join(f"{row} {100 * value:.2f}" for row, value in found[labels][-1].items())
             print(f"{labels} labels, seed {one.seed}, {time.monotonic() - start:.0f} s: {accuracies}", flush=True)
-    print(f"\n{shown(found)}")
+    rows = table(found)
+    print(f"\n{shown(rows)}")
+    if options.record:
+        setting = f"one thread, {options.seeds} subsets, each with its own models and classifiers"
+        gallery.record("augmentation", rows, dict.fromkeys(SAMPLED_TITLES, GENERATOR), setting)
     if options.output is not None:
         options.output.write_text(json.dumps(found, indent=1))
 
