@@ -81,6 +81,11 @@ ROWS = {
     "l1": Row("pairs: the same without a discriminator", True, f"--config translation/pix2pix {ADVERSARIAL_OFF}"),
     "pix2pix": Row("pairs: `translation/pix2pix`", True, "--config translation/pix2pix"),
     "cyclegan": Row("no pairs: `translation/cyclegan`", False, f"--config translation/cyclegan {SHORT}"),
+    "cyclegan_without_identity": Row(
+        "no pairs: `translation/cyclegan` without its identity term",
+        False,
+        f"--config translation/cyclegan {SHORT} --model.objective.identity.weight 0",
+    ),
     "cut": Row("no pairs: `translation/cut`", False, f"--config translation/cut {SHORT}"),
     "fastcut": Row("no pairs: `translation/fastcut`", False, f"--config translation/fastcut {SHORT}"),
 }
