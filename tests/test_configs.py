@@ -36,19 +36,14 @@ OF_PAIRS = [name for name in ("data/paired_folder", "data/unpaired_folder") if n
 DOWNLOADED = [name for name in recipes.names() if name.startswith("data/") and name not in (*EMBEDDED, *OF_PAIRS)]
 
 
-different_recipes = pytest.mark.parametrize(
-    "name", [name if name in DIFFERENT else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES]
-)
+def each_recipe(names):
+    """Run a test for each recipe, in the slow suite but for those that differ in kind."""
+    marked = [name if name in DIFFERENT else pytest.param(name, marks=pytest.mark.slow) for name in names]
+    return pytest.mark.parametrize("name", marked)
 
 
-recipes_of_other_parts = pytest.mark.parametrize(
-    "name",
-    [
-        name if name in DIFFERENT else pytest.param(name, marks=pytest.mark.slow)
-        for name in RECIPES
-        if name not in PRESETS
-    ],
-)
+different_recipes = each_recipe(RECIPES)
+recipes_of_other_parts = each_recipe([name for name in RECIPES if name not in PRESETS])
 
 
 def last(folder):

@@ -65,7 +65,6 @@ ROWS = {
 }
 SAMPLED = ("samples", "both")
 """Rows to which samples are added."""
-SAMPLED_TITLES = [ROWS[row] for row in SAMPLED]
 PAIRS = (
     ("augmented", "nothing"),
     ("mixup", "nothing"),
@@ -306,13 +305,6 @@ def table(found: dict[int, list[dict[str, float]]]) -> dict[str, dict[str, Any]]
     return rows
 
 
-def shown(rows: dict[str, dict[str, Any]]) -> str:
-    """The table."""
-    columns: dict[str, str] = gallery.results("augmentation")["columns"]
-    cells = [[label, *(gallery.cell(each, figures) for each in columns.values())] for label, figures in rows.items()]
-    return gallery.markdown(["", *columns], cells)
-
-
 def main() -> None:
     """Parse the options, say what it costs, measure what is missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -345,10 +337,10 @@ def main() -> None:
             accuracies = ", ".join(f"{row} {100 * value:.2f}" for row, value in found[labels][-1].items())
             print(f"{labels} labels, seed {one.seed}, {time.monotonic() - start:.0f} s: {accuracies}", flush=True)
     rows = table(found)
-    print(f"\n{shown(rows)}")
+    print(f"\n{gallery.measured('augmentation', rows)}")
     if options.record:
         setting = f"one thread, {options.seeds} subsets, each with its own models and classifiers"
-        gallery.record("augmentation", rows, dict.fromkeys(SAMPLED_TITLES, GENERATOR), setting)
+        gallery.record("augmentation", rows, {ROWS[row]: GENERATOR for row in SAMPLED}, setting)
     if options.output is not None:
         options.output.write_text(json.dumps(found, indent=1))
 

@@ -122,6 +122,13 @@ def markdown(columns: list[str], rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("|  |", "| |")
 
 
+def measured(name: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """New rows of a table, each with its figures, in the columns of that table."""
+    columns: dict[str, str] = results(name)["columns"]
+    cells = [[label, *(cell(each, figures) for each in columns.values())] for label, figures in rows.items()]
+    return markdown(["", *columns], cells)
+
+
 def results(name: str) -> dict[str, Any]:
     """The stored results of a table."""
     return json.loads((RESULTS / f"{name}.json").read_text())

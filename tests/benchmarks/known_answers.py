@@ -36,7 +36,7 @@ import numpy as np
 import torch
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
-from tables import call
+from tables import ALONE, call, translation_of
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
@@ -52,13 +52,9 @@ LAST = 0x2000
 GARMENTS = 12_000
 """Pictures of Fashion-MNIST."""
 EVERY = "--data.size 32 --data.channels 1 --sample_every_images 1000000000"
-ADVERSARIAL_OFF = "--model.discriminator null --model.adversarial null"
 ADAM = "Adam --model.{0}_optimizer.lr 0.0005 --model.{0}_optimizer.betas [0.5,0.999]"
-FALLING = (
-    "--model.{0}_scheduler.learning_rate.start_images 8000 --model.{0}_scheduler.learning_rate.end_images 16000 "
-    f"--model.{{0}}_optimizer {ADAM}"
-)
-SHORT = f"--max_images 16000 {FALLING.format('generator')} {FALLING.format('discriminator')}"
+OPTIMIZERS = " ".join(f"--model.{player}_optimizer {ADAM.format(player)}" for player in ("generator", "discriminator"))
+SHORT = f"{translation_of(16000)} {OPTIMIZERS}"
 """For recipes without pairs: a higher learning rate for fewer pictures, chosen once, on validation letters of bold."""
 
 
@@ -78,7 +74,7 @@ class Row:
 
 
 ROWS = {
-    "l1": Row("pairs: the same without a discriminator", True, f"--config translation/pix2pix {ADVERSARIAL_OFF}"),
+    "l1": Row("pairs: the same without a discriminator", True, f"--config translation/pix2pix {ALONE}"),
     "pix2pix": Row("pairs: `translation/pix2pix`", True, "--config translation/pix2pix"),
     "cyclegan": Row("no pairs: `translation/cyclegan`", False, f"--config translation/cyclegan {SHORT}"),
     "cyclegan_without_identity": Row(
@@ -272,6 +268,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs") / "known_answers", help="folder of all files")
     parser.add_argument("--record", action="store_true", help="store the figures in results/ and rewrite the pages")
     options = parser.parse_args()
+    if options.record and options.part != "test":
+        parser.error("the pages show the test pictures: leave out --record or --part")
     folder = options.folder / options.task
     task = TASKS[options.task]()
     data = task.folders(folder)
@@ -289,9 +287,7 @@ def main() -> None:
         f"{options.task}, {label}": {key: [run[key] for run in runs] for key in runs[0]}
         for label, runs in found.items()
     }
-    columns: dict[str, str] = gallery.results("known_answers")["columns"]
-    cells = [[label, *(gallery.cell(each, one) for each in columns.values())] for label, one in measured.items()]
-    print(gallery.markdown(["", *columns], cells))
+    print(gallery.measured("known_answers", measured))
     if options.record:
         told = {f"{options.task}, {ROWS[name].label}": ROWS[name].options for name in options.rows}
         gallery.record("known_answers", measured, told, f"one thread a run, {options.seeds} seeds from 0")

@@ -85,12 +85,15 @@ FLAT = (
 ALONE = "--model.discriminator null --model.adversarial null"
 """A translation without its adversarial part: by its error alone."""
 PIXELS = "--model.objective.perceptual.weight 0"
-HALVED = " ".join(
-    f"--model.{player}_scheduler.learning_rate.{key} {images}"
-    for player in ("generator", "discriminator")
-    for key, images in (("start_images", 15000), ("end_images", 30000))
-)
-"""The learning rate falls from half of the run on, as in the recipes, which are twice as long."""
+
+
+def translation_of(images: int) -> str:
+    """Options of a translation in another length than its recipe: learning rates fall from half of it on, as there."""
+    ends = {"start_images": images // 2, "end_images": images}
+    rates = [f"--model.{player}_scheduler.learning_rate" for player in ("generator", "discriminator")]
+    return " ".join([f"--max_images {images}", *(f"{rate}.{key} {end}" for rate in rates for key, end in ends.items())])
+
+
 TABLES = {
     "modes": Table(
         (
@@ -162,7 +165,7 @@ TABLES = {
             Row("blur: absolute error alone", f"--config translation/deblur {ALONE}"),
             Row("blur: `translation/deblur`", "--config translation/deblur"),
         ),
-        setting=f"--config data/fashion_mnist --data.batch_size 8 --max_images 30000 {HALVED}",
+        setting=f"--config data/fashion_mnist --data.batch_size 8 {translation_of(30000)}",
         evaluation="",
     ),
     "disentanglement": Table(
@@ -265,11 +268,7 @@ def main() -> None:
         found = [runs[row, seed].result() for seed in seeds]
         shared = [name for name in found[0] if all(isinstance(one.get(name), int | float) for one in found)]
         measured[row.label] = {name: [one[name] for one in found] for name in shared}
-    columns: dict[str, str] = gallery.results(options.table)["columns"]
-    cells = [
-        [label, *(gallery.cell(each, figures) for each in columns.values())] for label, figures in measured.items()
-    ]
-    print(gallery.markdown(["", *columns], cells))
+    print(gallery.measured(options.table, measured))
     if options.record:
         commands = {row.label: f"{row.options} {table.setting}".strip() for row in rows}
         listed = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
