@@ -1,10 +1,9 @@
 """``python -m lightning_gen``."""
 
-import torch
-
 from lightning_gen.cli import main
 from lightning_gen.signals import Preempted
 from lightning_gen.terminal import prepare
+from lightning_gen.training.collectives import leave_group
 
 
 def command() -> None:
@@ -18,15 +17,9 @@ def command() -> None:
     try:
         main()
     except Preempted:
-        leave()
+        leave_group()
         raise
-    leave()
-
-
-def leave() -> None:
-    """Destroy the process group, if there is one."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    leave_group()
 
 
 if __name__ == "__main__":

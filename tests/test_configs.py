@@ -19,6 +19,7 @@ from lightning_gen.cli import main, recipes
 from lightning_gen.data import ArrayDataset, DataModule, PublishedData, Splits
 from lightning_gen.modules import Autoencoder
 from lightning_gen.networks import conditioning
+from lightning_gen.training.collectives import leave_group
 
 EMBEDDED = [
     "data/digits",
@@ -180,8 +181,7 @@ def test_a_part_for_gpus_trains_a_recipe_on_one_cpu(name, tmp_path, monkeypatch)
         with mock.patch.dict(os.environ):  # ddp writes its address there
             main(["fit", *recipe, *cpu, f"--runs_dir={tmp_path}", *small("gan/dcgan")])
     finally:
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        leave_group()
     loaded = GenerativeModule.load_from_checkpoint(last(tmp_path))
     for ours, theirs in zip(outputs(loaded), outputs(trained["module"]), strict=True):
         assert torch.equal(ours, theirs)

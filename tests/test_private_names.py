@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, default_collate
 from lightning_gen import private
 from lightning_gen.cli import CLI, Parser
 from lightning_gen.cli.help import HelpFormatter
+from lightning_gen.training.collectives import leave_group
 
 OF_A_TRAINER = {
     "_logger_connector.log_metrics": "metrics on the axis of images, training/image_axis.py",
@@ -160,7 +161,7 @@ def test_processes_meet_at_a_store(tmp_path):
     try:
         assert isinstance(private.default_store(), torch.distributed.Store), "one error for all, cli/processes.py"
     finally:
-        torch.distributed.destroy_process_group()
+        leave_group()
 
 
 def test_torchmetrics_holds_the_weights_of_lpips():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_gen.data.loader import seeded
 from lightning_gen.errors import InputError
-from lightning_gen.training.collectives import grouped
+from lightning_gen.training.collectives import grouped, leave_group
 
 BATCH = 64
 """Samples in a numbered batch."""
@@ -71,7 +71,7 @@ def launched_group() -> Iterator[None]:
     try:
         yield
     finally:
-        torch.distributed.destroy_process_group()
+        leave_group()
 
 
 class NumberedSamples:

@@ -42,6 +42,7 @@ from lightning_gen.objectives import (
     Wasserstein,
 )
 from lightning_gen.regularizers import R1, R2, GradientPenalty, KLDivergence
+from lightning_gen.training.collectives import leave_group
 
 SHAPE = (1, 8, 8)
 CLASSES = 10
@@ -204,4 +205,4 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     torch.set_default_dtype(torch.float64)
     main(*sys.argv[1:])
-    torch.distributed.destroy_process_group()  # its threads may abort a process that ends around them
+    leave_group()  # its threads may abort a process that ends around them

@@ -8,12 +8,11 @@ import hashlib
 import logging
 import sys
 
-import torch
 from small_recipes import RECIPES, tiny
 
 from lightning_gen import GenerativeModule
 from lightning_gen.cli import main
-from lightning_gen.training.collectives import of_all_devices
+from lightning_gen.training.collectives import leave_group, of_all_devices
 
 TWO = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
 BRAIN = "--trainer.precision=bf16-mixed"
@@ -55,4 +54,4 @@ if __name__ == "__main__":
     GenerativeModule.on_fit_end = same_everywhere
     for run in RUNS:
         train(run, *sys.argv[1:])
-    torch.distributed.destroy_process_group()  # its threads may abort a process that ends around them
+    leave_group()  # its threads may abort a process that ends around them

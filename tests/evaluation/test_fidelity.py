@@ -23,6 +23,7 @@ from lightning_gen.metrics import (
     trained_extractor,
 )
 from lightning_gen.networks import Concatenation, DenseDiscriminator, DenseGenerator
+from lightning_gen.training.collectives import leave_group
 from lightning_gen.training.sharding import NumberedSamples
 
 KINDS = {"fd": "floor", "kid": "floor", "precision": "ceiling", "recall": "ceiling"}
@@ -211,7 +212,7 @@ def in_a_group(rank, processes, module, data, network, place):
     )
     report = fidelity(Source(module), data, network, 5)
     torch.save((report.as_dict(), report.pictures), f"{place}/{processes}-{rank}.pt")
-    torch.distributed.destroy_process_group()
+    leave_group()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks processes")

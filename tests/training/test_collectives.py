@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from lightning_gen import GenerativeModule, InputError
 from lightning_gen.cli import main
 from lightning_gen.training import UnwrappedDDPStrategy
+from lightning_gen.training.collectives import leave_group
 
 NETWORKS = ("generator", "discriminator")
 
@@ -28,8 +29,7 @@ NETWORKS = ("generator", "discriminator")
 def alone():
     """A group of one process ends with the test."""
     yield
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    leave_group()
 
 
 class Watched(Callback):
