@@ -84,7 +84,8 @@ class SampleGrid(Callback):
                 self.latest.append(save(image, self.folder / f"{name}-{module.images_seen:09d}.png"))
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
-                    logger.experiment.add_image(f"pictures/{name}", image, module.images_seen)
+                    tag = f"pictures/{name}"
+                    module.medium.log(logger.experiment, tag, preview.samples, image, module.images_seen)
                 elif hasattr(logger, "log_image"):
                     pixels = image.permute(1, 2, 0).numpy()
                     logger.log_image(f"pictures/{name}", [pixels], step=module.images_seen)

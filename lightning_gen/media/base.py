@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -37,6 +37,8 @@ class Medium(Recorded, ABC):
         tiled: Whether a preview shows each sample in its own cell, so that a row may be a class.
         single: The kind of file for one sample; None if there is none.
         collections: The kinds of files for many samples.
+        files: The endings of people's own files, which hold one sample of any size each, such as a sound of any length;
+            empty if there are none, or if another reader has them, as that of pictures.
     """
 
     noun: ClassVar[str]
@@ -51,6 +53,7 @@ class Medium(Recorded, ABC):
     tiled: ClassVar[bool] = True
     single: ClassVar[Kind | None] = None
     collections: ClassVar[tuple[Kind, ...]] = (ARRAY,)
+    files: ClassVar[tuple[str, ...]] = ()
 
     # values ----------------------------------------------------------------------------------------------------------
 
@@ -93,6 +96,18 @@ class Medium(Recorded, ABC):
     def preview_values(self, shape: Shape) -> int:
         """Numbers of a preview for each sample of a shape; 0 if its size does not depend on the number of samples."""
         return 0
+
+    def log(self, board: Any, tag: str, samples: Tensor, picture: Tensor, step: int) -> None:
+        """Write samples to TensorBoard: their preview; a medium with more, such as a player, adds it.
+
+        Args:
+            board: ``torch.utils.tensorboard.SummaryWriter``.
+            tag: The name of the preview, such as ``pictures/samples``.
+            samples: Model values ``(n, *shape)``.
+            picture: Their preview, uint8 ``(1 or 3, height, width)``.
+            step: Images seen.
+        """
+        board.add_image(tag, picture, step)
 
     # files -----------------------------------------------------------------------------------------------------------
 
@@ -183,6 +198,26 @@ class Medium(Recorded, ABC):
         endings = [kind.ending for kind in self.collections]
         if path.suffix not in endings:
             raise InputError(f"{path} is no file of {self.noun}: give a name that ends in {' or '.join(endings)}")
+
+    def read_file(self, path: Path) -> Tensor:
+        """Read a person's own file: stored values ``(channels, *sides)`` of any size, as training reads them.
+
+        A medium with `files` implements it.
+
+        Raises:
+            InputError: The file is missing, broken, empty or unfit; the sentence names the remedy.
+        """
+        raise NotImplementedError
+
+    def write_file(self, x: Tensor, path: Path) -> None:
+        """Write one sample of any size, model values ``(channels, *sides)``, to a file that ends in one of `files`.
+
+        A medium with `files` implements it; the file is written atomically and folders are made.
+
+        Raises:
+            InputError: It cannot be written.
+        """
+        raise NotImplementedError
 
     def write_single(self, sample: Tensor, target: Path) -> None:
         """Write one sample ``(1, *shape)`` to a file; a medium with `single` implements it."""
