@@ -245,11 +245,11 @@ def listed(paths: Sequence[Path]) -> tuple[Path, list[str]]:
         InputError: A folder has no pictures.
     """
     if len(paths) == 1 and paths[0].is_dir():
-        return paths[0], list_images(paths[0], "give").images
+        return paths[0], list_images(paths[0], "give").names
     files = [
         file
         for path in paths
-        for file in ([path / name for name in list_images(path, "give").images] if path.is_dir() else [path])
+        for file in ([path / name for name in list_images(path, "give").names] if path.is_dir() else [path])
     ]
     absolute = [Path(os.path.abspath(file)) for file in files]
     root = Path(os.path.commonpath([file.parent for file in absolute]))

@@ -1,12 +1,9 @@
 """A folder of images as a data set: flat, with a sub-folder for each class, or for each split."""
 
-import difflib
-import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from functools import cache, cached_property
+from collections.abc import Collection, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
@@ -16,12 +13,9 @@ from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least, 
 from lightning_gen.data.cache import DecodedImages, OnError, decode
 from lightning_gen.data.decoder import MODES, extensions
 from lightning_gen.data.layout import Layout, listed
+from lightning_gen.data.listing import Listing, list_files
 from lightning_gen.errors import InputError
 from lightning_gen.paths import expanded
-from lightning_gen.terminal import printable
-
-KINDS = 8
-"""The number of extensions of other files that are listed."""
 
 
 class ImageFolder(DataModule):
@@ -109,7 +103,7 @@ class ImageFolder(DataModule):
     @cached_property
     def names(self) -> list[str]:
         """Paths of the images relative to the folder, sorted."""
-        return self.listing.images
+        return self.listing.names
 
     @cached_property
     def listing(self) -> "Listing":
@@ -249,88 +243,6 @@ def _positions(split: str, sources: Sequence[str]) -> Tensor:
     return torch.tensor([row for row, source in enumerate(sources) if source == split], dtype=torch.int64)
 
 
-class Listing(NamedTuple):
-    """The files in a folder and its sub-folders.
-
-    Attributes:
-        images: Paths of the images relative to the folder, sorted, with ``/``.
-        others: Paths of the other files, likewise.
-    """
-
-    images: list[str]
-    others: list[str]
-
-    @property
-    def counts(self) -> str:
-        """The number of other files by extension, the most frequent first: ``"12 .heic, 1 without extension"``."""
-        kinds = Counter(Path(name).suffix.lower() or "without extension" for name in self.others).most_common()
-        shown = [f"{count:,} {printable(kind)}" for kind, count in kinds[:KINDS]]
-        rest = sum(count for _, count in kinds[KINDS:])
-        return ", ".join([*shown, f"{rest:,} of {len(kinds) - KINDS} more extensions"] if rest else shown)
-
-
 def list_images(folder: Path, name_it: str = "set --data.folder to") -> Listing:
-    """List the images in a folder and its sub-folders, by the extensions of their files in lower or upper case.
-
-    Links are followed; a folder or a file that several links point to is listed once, by its own name if that is in the
-    folder.
-
-    Args:
-        folder: The folder.
-        name_it: How another folder is named, for messages: "set --data.folder to".
-
-    Raises:
-        InputError: The folder is missing, cannot be read, or has no image.
-    """
-    if not folder.is_dir():
-        raise _no_folder(folder, name_it)
-    files = sorted(_visible_files(folder))
-    found = [name for name in files if name.lower().endswith(extensions())]
-    listing = Listing(list(_once(folder, found)), sorted(set(files) - set(found)))
-    if not found:
-        others = f"only {len(files)} other files such as {files[0]}" if files else "no file at all"
-        raise InputError(
-            f"there is no image in {folder}, {others}: {name_it} a folder with files that end in "
-            f"{', '.join(extensions())}"
-        )
-    return listing
-
-
-def _visible_files(folder: Path) -> Iterator[str]:
-    seen = {folder.resolve()}  # links may form cycles
-    for directory, subfolders, files in os.walk(folder, onerror=_unreadable, followlinks=True):
-        here = Path(directory)
-        places = {name: (here / name).resolve() for name in sorted(subfolders) if not name.startswith(".")}
-        subfolders[:] = [name for name, place in places.items() if place not in seen]
-        seen.update(places.values())
-        yield from ((here / name).relative_to(folder).as_posix() for name in files if not name.startswith("."))
-
-
-def _once(folder: Path, names: list[str]) -> Iterator[str]:
-    """Leave out links to files that are in the list by their own names or by an earlier link."""
-    links = {name: os.path.realpath(folder / name) for name in names if os.path.islink(folder / name)}
-    if not links:
-        yield from names
-        return
-    real = cache(os.path.realpath)  # of folders, of which there are fewer than files
-    seen = {os.path.join(real((folder / name).parent), name.rpartition("/")[2]) for name in names if name not in links}
-    for name in names:
-        place = links.get(name)
-        if place not in seen:
-            yield name
-        if place is not None:
-            seen.add(place)
-
-
-def _unreadable(error: OSError) -> None:
-    raise InputError(f"the folder {error.filename} cannot be read ({error.strerror}): allow it, or remove it")
-
-
-def _no_folder(folder: Path, name_it: str) -> InputError:
-    if folder.exists():
-        return InputError(f"{folder} is a file: {name_it} the folder that your images are in")
-    parent = folder.absolute().parent
-    beside = [path.name for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
-    near = difflib.get_close_matches(folder.name, beside, n=1)
-    hint = f" (did you mean {folder.parent / near[0]}?)" if near else ""
-    return InputError(f"there is no folder {folder}{hint}: {name_it} the folder that your images are in")
+    """List the images in a folder and its sub-folders; see `list_files`."""
+    return list_files(folder, extensions(), "image", name_it)

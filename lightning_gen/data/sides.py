@@ -112,7 +112,7 @@ def sides_of(folder: str | None, source: str | None, target: str | None, halves:
         return Sides(_whole(source, "set --data.source to"), _whole(target, "set --data.target to"))
     assert folder is not None
     root = expanded(folder)
-    names = list_images(root).images
+    names = list_images(root).names
     places = [place(name) for name in names]
     found = {each.side for each in places}
     if found == {None}:
@@ -143,7 +143,7 @@ def sides_of(folder: str | None, source: str | None, target: str | None, halves:
 
 def _whole(folder: str, name_it: str) -> Side:
     root = expanded(folder)
-    names = list_images(root, name_it).images
+    names = list_images(root, name_it).names
     return Side(root, _pictures(names, [place(name, sided=False) for name in names], folder))
 
 

@@ -60,7 +60,7 @@ class Survey:
                 of its images can be decoded.
         """
         place = expanded(folder)
-        names = list_images(place, "give").images
+        names = list_images(place, "give").names
         with closing(read_ahead(read_header, [place / name for name in names])) as found:
             headers = list(progress(found, len(names), "reading the headers of images", calm=True))
         known = [header for header in headers if header is not None]

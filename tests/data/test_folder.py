@@ -368,7 +368,7 @@ class TestListing:
         (flat / ".thumbnails/x.png").touch()
         (flat / "sub").mkdir()
         (flat / "sub/LARGE.JPG").touch()
-        assert list_images(flat).images == [*(f"{level:02}.png" for level in range(20)), "sub/LARGE.JPG"]
+        assert list_images(flat).names == [*(f"{level:02}.png" for level in range(20)), "sub/LARGE.JPG"]
 
     @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in EXTENSIONS for name in EXTENSIONS[kind]])
     def test_images_of_all_extensions_are_read(self, flat, kind, name):
@@ -410,7 +410,7 @@ class TestListing:
         (tmp_path / "linked").mkdir()
         (tmp_path / "linked/images").symlink_to(flat)
         (flat / "back").symlink_to(tmp_path / "linked")
-        assert list_images(tmp_path / "linked").images == [f"images/{level:02}.png" for level in range(20)]
+        assert list_images(tmp_path / "linked").names == [f"images/{level:02}.png" for level in range(20)]
 
     def test_a_link_beside_its_target_is_taken_once_under_the_name_of_the_file(self, flat, tmp_path):
         (flat / "00-link.png").symlink_to("07.png")
@@ -421,11 +421,11 @@ class TestListing:
         (flat / "zz" / "broken.png").symlink_to("nowhere.png")
         Image.new("L", (8, 8)).save(tmp_path / "outside.png")
         numbers = [f"{level:02}.png" for level in range(20)]
-        assert list_images(flat).images == [*numbers, "zz/alone.png", "zz/broken.png"]
+        assert list_images(flat).names == [*numbers, "zz/alone.png", "zz/broken.png"]
 
     def test_hard_links_are_files_of_their_own(self, flat):
         os.link(flat / "00.png", flat / "copy.png")
-        assert len(list_images(flat).images) == 21
+        assert len(list_images(flat).names) == 21
 
     def test_a_pipe_is_no_image_and_nobody_waits_for_it(self, flat):
         os.mkfifo(flat / "pipe.png")
