@@ -10,11 +10,12 @@ from lightning_gen.applications.detector import Detector
 from lightning_gen.applications.directions import Directions, directions
 from lightning_gen.applications.embedding import Embedding, embed
 from lightning_gen.applications.evaluations import Evaluation, read_evaluations
-from lightning_gen.applications.inputs import Inputs, read_inputs
+from lightning_gen.applications.inputs import Inputs
 from lightning_gen.applications.interchange import load, save_file, save_folder
 from lightning_gen.applications.inversion import Inversion, Inverted, Search
 from lightning_gen.applications.latents import codes_of_data, named_latents
 from lightning_gen.applications.programs import parts_of, to_onnx, to_program
+from lightning_gen.applications.reading import read_inputs
 from lightning_gen.applications.reconstruction import Reconstructed, by_search, from_codes, through_code
 from lightning_gen.applications.trained import Trained
 from lightning_gen.applications.translation import Sources, read_sources, translations

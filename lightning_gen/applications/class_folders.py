@@ -1,11 +1,14 @@
 """Samples of all classes in sub-folders, as training data for a classifier."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from lightning_gen.data.cache import progress
 from lightning_gen.data.class_folders import class_folders
+from lightning_gen.data.layout import Layout
 from lightning_gen.errors import InputError
 from lightning_gen.outputs import filling
 from lightning_gen.training import GenerativeModule
@@ -66,3 +69,33 @@ def write_class_folders(
                 medium.write_single(one, folder / folders[label] / medium.name_of(index))
                 count += 1
     return folders
+
+
+def classes_by_folder(
+    names: Sequence[str], known: tuple[str, ...] | None
+) -> tuple[Tensor | None, tuple[str, ...] | None]:
+    """The classes of pictures by their sub-folders.
+
+    Args:
+        names: Relative paths.
+        known: The names of the model's classes, whose indices are taken if all sub-folders are named as they are, or
+            as `class_folders` names them.
+
+    Returns:
+        Class indices and the names of the classes; None for both if some picture is in no sub-folder.
+    """
+    try:
+        labels = [place.label for place in Layout.of(names, "the folder").places]
+    except InputError:  # pictures beside folders of splits
+        return None, None
+    own = sorted({label for label in labels if label is not None})
+    if None in labels or not own:
+        return None, None
+    folders = classes = tuple(own)
+    if known is not None:
+        for names_of_folders in (known, class_folders(len(known), known)):
+            if set(own) <= set(names_of_folders):
+                folders, classes = names_of_folders, known
+                break
+    index = {name: number for number, name in enumerate(folders)}
+    return torch.tensor([index[label] for label in labels if label is not None]), classes

@@ -15,7 +15,8 @@ from lightning_gen import __version__
 from lightning_gen.applications.container import KEY, SHOWN, Header, damaged, packed, shortened, unpacked
 from lightning_gen.applications.index_coding import decoded, encoded, range_coder
 from lightning_gen.applications.index_tables import IndexTables, as_maps, from_maps
-from lightning_gen.applications.inputs import Inputs, of_split
+from lightning_gen.applications.inputs import Inputs
+from lightning_gen.applications.reading import of_split
 from lightning_gen.applications.trained import Trained, require_no_translator
 from lightning_gen.checkpoint.added import NotAdded, add
 from lightning_gen.checkpoint.samplers import weights_key

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.distributions import kl_divergence
 
-from lightning_gen.applications.inputs import batch_size, check_shape, read_inputs
+from lightning_gen.applications.inputs import batch_size, check_shape
 from lightning_gen.applications.inversion import Inversion
+from lightning_gen.applications.reading import read_inputs
 from lightning_gen.applications.trained import Trained
 from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lightning_gen.applications.inputs import ARRAYS, REMEDY, batch_size, listed
+from lightning_gen.applications.inputs import ARRAYS, REMEDY, batch_size
 from lightning_gen.applications.tiling import Tiles
 from lightning_gen.applications.trained import Trained
 from lightning_gen.contexts import dropouts, dropping, evaluating
@@ -19,7 +19,9 @@ from lightning_gen.data.arrays import read_arrays
 from lightning_gen.data.base import Splits
 from lightning_gen.data.cache import OnError, broken, progress
 from lightning_gen.data.decoder import MODES, extensions, read_whole, reason
+from lightning_gen.data.folder import list_images
 from lightning_gen.data.headers import Header, read_header
+from lightning_gen.data.listing import below_one_folder
 from lightning_gen.data.loader import Loader, seeded
 from lightning_gen.errors import InputError
 from lightning_gen.media import medium_of
@@ -188,7 +190,7 @@ def of_pictures(
         raise InputError(
             f"the model reads pictures with {shape[0]} channels, which no file of pictures holds: give an array"
         )
-    root, names = listed(paths)
+    root, names = below_one_folder(paths, lambda folder: list_images(folder, "give").names)
     headers = {name: read_header(root / name) for name in names}
     skipped = {name: "it is no picture that can be read" for name, header in headers.items() if header is None}
     if skipped and (on_error == "raise" or len(skipped) == len(names)):

@@ -12,7 +12,8 @@ from lightning_gen.applications.anomaly_scores import SCORES, chosen_score
 from lightning_gen.applications.detection_report import detection_report, protocol_of
 from lightning_gen.applications.detector import Detector, check_count, check_rate, top_error
 from lightning_gen.applications.error_maps import check_maps, write_maps
-from lightning_gen.applications.inputs import Inputs, product_names, read_inputs
+from lightning_gen.applications.inputs import Inputs, product_names
+from lightning_gen.applications.reading import read_inputs
 from lightning_gen.applications.trained import Trained
 from lightning_gen.commands.output import check_apart, output_file, show, tell
 from lightning_gen.commands.samplers import check_sampler, chosen_sampler

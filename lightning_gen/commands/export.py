@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 
 from lightning_gen.applications.evaluations import read_report
-from lightning_gen.applications.inputs import read_inputs
 from lightning_gen.applications.interchange import require_safetensors, save_file, save_folder
 from lightning_gen.applications.model_card import Report, evaluation_beside, model_card
 from lightning_gen.applications.programs import (
@@ -22,6 +21,7 @@ from lightning_gen.applications.programs import (
     to_onnx,
     to_program,
 )
+from lightning_gen.applications.reading import read_inputs
 from lightning_gen.applications.trained import Trained
 from lightning_gen.contexts import evaluating
 from lightning_gen.errors import InputError

@@ -3,7 +3,7 @@
 import difflib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -61,6 +61,21 @@ def list_files(folder: Path, endings: tuple[str, ...], noun: str, name_it: str =
             f"there is no {noun} in {folder}, {others}: {name_it} a folder with files that end in {', '.join(endings)}"
         )
     return listing
+
+
+def below_one_folder(paths: Sequence[Path], names_in: Callable[[Path], list[str]]) -> tuple[Path, list[str]]:
+    """The folder that all given files are in, and their paths relative to it, each once.
+
+    Args:
+        paths: Files, and folders in whose place are the files in them.
+        names_in: Lists the files in a folder, relative to it, and raises `InputError` where there are none.
+    """
+    if len(paths) == 1 and paths[0].is_dir():
+        return paths[0], names_in(paths[0])
+    files = [file for path in paths for file in ([path / name for name in names_in(path)] if path.is_dir() else [path])]
+    absolute = [Path(os.path.abspath(file)) for file in files]
+    root = Path(os.path.commonpath([file.parent for file in absolute]))
+    return root, list(dict.fromkeys(file.relative_to(root).as_posix() for file in absolute))
 
 
 def _visible_files(folder: Path) -> Iterator[str]:

@@ -29,7 +29,7 @@ from bjontegaard import bd_rate
 from PIL import Image
 
 from lightning_gen.applications import Trained, compress, fit_tables, kept_tables, read_inputs
-from lightning_gen.applications.inputs import of_split
+from lightning_gen.applications.reading import of_split
 
 SIDE = 28
 IMAGES_A_SECOND = 400
