@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from lightning_gen import __version__
-from lightning_gen.applications.container import KEY, SHOWN, Header, damaged, packed, shortened, unpacked
+from lightning_gen.applications.container import KEY, SHOWN, Header, WholeFile, damaged, packed, shortened, unpacked
 from lightning_gen.applications.index_coding import decoded, encoded, range_coder
 from lightning_gen.applications.index_tables import IndexTables, as_maps, from_maps
 from lightning_gen.applications.inputs import Inputs
@@ -211,8 +211,9 @@ def compress(inputs: Inputs, tables: IndexTables) -> Compressed:
         batch_size=inputs.batch_size,
         indices=zlib.crc32(indices.astype("<i4").tobytes()),
         pixels=tuple(checksums),
-        names=shortened(list(inputs.names)),
+        names=shortened(list(inputs.names)) if not inputs.wholes else "window/",
         labels=tuple(inputs.labels.tolist()) if conditional and inputs.labels is not None else None,
+        wholes=tuple(WholeFile(whole.name, whole.windows.sides) for whole in inputs.wholes),
     )
     return Compressed(packed(header, payload), header, len(payload), error, medium.dimensions)
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lightning_gen.errors import InputError
+from lightning_gen.media.windows import Windows
 from lightning_gen.outputs import Kind
 from lightning_gen.records import Shape
 
@@ -34,6 +35,19 @@ LGZ = Kind("file of compress", ".lgz", re.compile(rb"\x89LGZ"))
 
 
 @dataclass(frozen=True)
+class WholeFile:
+    """A file whose windows are consecutive samples.
+
+    Attributes:
+        name: Its name.
+        sides: Its sides, such as its length.
+    """
+
+    name: str
+    sides: Shape
+
+
+@dataclass(frozen=True)
 class Header:
     """What a file says of the indices in it.
 
@@ -50,6 +64,8 @@ class Header:
         pixels: CRC-32 of the decoded stored values, one for each batch.
         names: Names of the samples; a list, or the text before a number of six digits from 0.
         labels: Class indices of the samples, for conditional models.
+        wholes: The files whose windows the samples are, without overlaps; empty where each is a file of its own, and in
+            files of earlier versions.
     """
 
     version: str
@@ -64,6 +80,11 @@ class Header:
     pixels: tuple[int, ...]
     names: tuple[str, ...] | str
     labels: tuple[int, ...] | None = None
+    wholes: tuple[WholeFile, ...] = ()
+
+    def windows(self) -> list[Windows]:
+        """Where the windows of each of `wholes` lie."""
+        return [Windows(whole.sides, self.shape[1:]) for whole in self.wholes]
 
     def listed_names(self) -> list[str]:
         """The name of each sample."""
@@ -86,10 +107,11 @@ class Header:
             if not inflate.eof or inflate.unused_data:
                 raise ValueError("the header is too long")
             found = json.loads(text)
-            values = {each.name: as_tuple(found[each.name]) for each in fields(cls)}
-        except (zlib.error, KeyError, TypeError, RecursionError) as error:
+            wholes = tuple(WholeFile(each["name"], as_tuple(each["sides"])) for each in found.get("wholes", ()))
+            values = {each.name: as_tuple(found[each.name]) for each in fields(cls) if each.name != "wholes"}
+        except (zlib.error, AttributeError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"the header cannot be read ({error})") from error
-        header = cls(**values)
+        header = cls(**values, wholes=wholes)
         header.check()
         return header
 
@@ -112,9 +134,20 @@ class Header:
         names = [self.names] if isinstance(self.names, str) else self.names
         if not isinstance(self.names, str) and len(set(names)) != self.count:
             raise ValueError("the header has names of another number of samples")
-        for name in names:
+        if not all(self._possible(whole) for whole in self.wholes):
+            raise ValueError("the header has files of impossible sizes")
+        if self.wholes and sum(map(len, self.windows())) != self.count:
+            raise ValueError("the header has files of another number of samples")
+        for name in (*names, *(whole.name for whole in self.wholes)):
             if not isinstance(name, str) or not safe(name):
                 raise ValueError("the header has names of files outside of a folder")
+
+    def _possible(self, whole: WholeFile) -> bool:
+        """Whether a file of these sides may have so many samples, before any are counted."""
+        window = self.shape[1:]
+        return len(whole.sides) == len(window) and all(
+            type(side) is int and 0 < side <= self.count * most for side, most in zip(whole.sides, window, strict=True)
+        )
 
 
 def as_tuple(value: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_gen.applications.inputs import Whole
 from lightning_gen.media import Medium
 from lightning_gen.media.files import save
 from lightning_gen.outputs import writing
@@ -38,6 +39,41 @@ def folder(target: Path, names: Sequence[str], medium: Medium) -> Iterator[Write
             medium.write_single(sample, target / next(left))
 
     yield write
+
+
+@contextmanager
+def joined(target: Path, names: Sequence[str], wholes: Sequence[Whole], medium: Medium) -> Iterator[Write]:
+    """A folder with a file for each whole, which is joined from the products of its windows.
+
+    Args:
+        target: The folder; it and its sub-folders are made.
+        names: The name of each file.
+        wholes: What the windows belong to, in their order.
+        medium: The kind of the products.
+    """
+    left = iter(zip(names, wholes, strict=True))
+    waiting: list[Tensor] = []
+    name, whole = next(left)
+
+    def write(_: Tensor | None, products: Tensor) -> None:
+        nonlocal name, whole
+        waiting.extend(medium.to_model(products).unbind())
+        while len(waiting) >= len(whole.windows):
+            medium.write_file(whole.windows.join(waiting[: len(whole.windows)]), target / name)
+            del waiting[: len(whole.windows)]
+            if (following := next(left, None)) is None:
+                return
+            name, whole = following
+
+    yield write
+
+
+@contextmanager
+def collection(target: Path, medium: Medium) -> Iterator[Write]:
+    """A file of the medium's own kind for all products; it is written when all are there."""
+    found: list[Tensor] = []
+    yield lambda _, products: found.append(products)
+    medium.write_collection(medium.to_model(torch.cat(found)), target)
 
 
 @contextmanager

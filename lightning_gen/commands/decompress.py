@@ -2,15 +2,19 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 from torch import Tensor
 
 from lightning_gen.applications import Trained, read_compressed
+from lightning_gen.applications.container import Header
 from lightning_gen.applications.index_coding import range_coder
-from lightning_gen.applications.inputs import product_names
-from lightning_gen.applications.products import array, folder
+from lightning_gen.applications.inputs import Whole, product_names
+from lightning_gen.applications.products import Write, array, folder, joined
 from lightning_gen.errors import InputError
-from lightning_gen.outputs import ARRAY, PNG, check_product
+from lightning_gen.media import Medium
+from lightning_gen.outputs import ARRAY, check_product
 from lightning_gen.paths import expanded, written
 from lightning_gen.terminal import say
 
@@ -53,8 +57,7 @@ def decompress(
             differing += 0 if same else len(x)
             yield x
 
-    names = product_names(header.listed_names(), PNG.ending)
-    with array(target, header.count) if single else folder(target, names, medium) as write:
+    with array(target, header.count) if single else files(target, header, medium) as write:
         for x in samples():
             write(None, medium.to_stored(x))
     if differing:
@@ -64,3 +67,13 @@ def decompress(
             sys.stderr,
         )
     say(f"{header.count:,} {medium.noun} in {target}")
+
+
+def files(target: Path, header: Header, medium: Medium) -> AbstractContextManager[Write]:
+    """What writes a folder with a file for each sample, or for each file whose windows the samples are."""
+    ending = Path(medium.name_of(0)).suffix
+    if not header.wholes:
+        return folder(target, product_names(header.listed_names(), ending), medium)
+    names = product_names([whole.name for whole in header.wholes], ending)
+    wholes = [Whole(name, each) for name, each in zip(names, header.windows(), strict=True)]
+    return joined(target, names, wholes, medium)

@@ -14,9 +14,9 @@ from torch import Tensor
 from lightning_gen.applications import Trained, read_inputs
 from lightning_gen.applications.code_files import CODES, code_file, holds_codes, read_codes
 from lightning_gen.applications.error_table import ERRORS, ErrorTable
-from lightning_gen.applications.inputs import product_names
+from lightning_gen.applications.inputs import Whole, product_names
 from lightning_gen.applications.inversion import Inversion, Search
-from lightning_gen.applications.products import Write, array, folder, sheet
+from lightning_gen.applications.products import Write, array, collection, folder, joined, sheet
 from lightning_gen.applications.reconstruction import (
     Reconstructed,
     by_search,
@@ -34,7 +34,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.media import Medium
 from lightning_gen.metrics.report import Report
 from lightning_gen.modules import GANModule
-from lightning_gen.outputs import PNG, Kind, check_place, check_product
+from lightning_gen.outputs import ARRAY, PNG, Kind, check_place, check_product
 from lightning_gen.paths import expanded, written
 from lightning_gen.terminal import say
 
@@ -42,6 +42,8 @@ TABLE = "errors.csv"
 """The name of the table of errors in a folder of reconstructions."""
 OWN = 8
 """Maximum number of a GAN's own samples whose latents are searched, to measure what the search loses."""
+OVERLAP = 0.25
+"""Share of a window that the next one covers too, in files that are reconstructed in windows and joined."""
 HARDLY = 0.9
 """Share of the error of the mean sample from which on a sample counts as not invertible."""
 
@@ -55,6 +57,7 @@ class Source:
         made: The reconstructions, batch by batch; they are made while they are read.
         protocol: How they are made, as plain data.
         measured: Whether they have samples to be compared with.
+        wholes: The files whose windows they are, which are joined; empty where each is a file of its own.
         inversion: The search, where they are searched.
         told_classes: Whether the search is told the classes of the samples.
     """
@@ -63,6 +66,7 @@ class Source:
     made: Iterator[Reconstructed]
     protocol: dict[str, Any]
     measured: bool = True
+    wholes: tuple[Whole, ...] = ()
     inversion: Inversion | None = None
     told_classes: bool = False
 
@@ -94,9 +98,9 @@ def reconstruct(
         checkpoint: A checkpoint, such as runs/vae/checkpoints/last.ckpt, or the folder of its run, runs/vae.
         inputs: Folders and files of pictures, an array in a .npy, .npz or .pt file, train, val or test for a split of
             the training data, or a file that --codes wrote.
-        out: A folder for a PNG file of each reconstruction, under the name of its input, and the table errors.csv; a
-            file ending in .npy for an array; or in .png for a sheet of inputs, each with its reconstruction on the
-            right.
+        out: A folder for a file of each reconstruction, under the name of its input, and the table errors.csv; a file
+            ending in .npy for an array; or in .png for a sheet of inputs, each with its reconstruction on the right.
+            Long files, such as sounds, are reconstructed in windows that overlap, and joined.
         codes: A .npz file for the codes, or the latents that were found, with the names of the inputs.
         errors: A .csv file for the error of each input, if it is not to be errors.csv in the folder.
         output: A JSON file for the mean error and its protocol.
@@ -124,19 +128,20 @@ def reconstruct(
     check_model(trained, given)
     kind = kind_of(target, medium)
     check_product(target, kind, overwrite)
-    source = source_of(trained, inputs, search, on_error)
-    names = product_names(source.names, PNG.ending)
+    source = source_of(trained, inputs, search, on_error, OVERLAP if kind is None else 0.0)
+    names = list(source.names) if kind is not None else file_names(source, medium)
     if not source.measured and table is not None:
         raise InputError("codes alone have no samples to measure errors of: leave --errors out")
     if kind is None and source.measured:
         table = table or target / TABLE
-    written_files = {target / name: PNG for name in names} if kind is None else {target: kind}
+    single = medium.single
+    written_files = {target: kind} if kind else {target / name: single for name in names if single}
     others = {place: each for place, each in ((table, ERRORS), (code_target, CODES)) if place is not None}
     check_files({**written_files, **others}, inputs, trained)
     found: list[Tensor] = []
     of_mean: list[Tensor] = []
     with ExitStack() as files:
-        write = files.enter_context(products(target, kind, names, medium, max_sheet))
+        write = files.enter_context(products(target, kind, names, source.wholes, medium, max_sheet))
         keep = files.enter_context(code_file(code_target, source.names, trained)) if code_target else None
         for batch in source.made:
             write(batch.x, batch.stored)
@@ -215,7 +220,13 @@ def check_model(trained: Trained, given: Iterable[str]) -> None:
         raise InputError(f"an autoencoder has an encoder and searches nothing: leave out {' and '.join(options)}")
 
 
-def source_of(trained: Trained, inputs: list[str], search: Search, on_error: OnError) -> Source:
+def file_names(source: Source, medium: Medium) -> list[str]:
+    """The names of the files in a folder of reconstructions: one for each sample, or for each file that was read."""
+    given = [whole.name for whole in source.wholes] or source.names
+    return product_names(given, Path(medium.name_of(0)).suffix)
+
+
+def source_of(trained: Trained, inputs: list[str], search: Search, on_error: OnError, overlap: float) -> Source:
     """Where reconstructions come from: a file of codes, or samples that are encoded, or whose latents are searched.
 
     Raises:
@@ -225,14 +236,14 @@ def source_of(trained: Trained, inputs: list[str], search: Search, on_error: OnE
     if len(inputs) == 1 and holds_codes(path := expanded(inputs[0])):
         codes = read_codes(path, trained)
         return Source(codes.names, from_codes(codes, trained), {"reconstruction": "decoded from codes"}, measured=False)
-    found = read_inputs(trained, inputs, on_error)
+    found = read_inputs(trained, inputs, on_error, overlap)
     tell(found.notes)
     compared = {"samples": len(found), "compared_as": f"{medium.compared_as}, as they are written"}
     if module.reconstructs:
         found.require_labels()
         width = prod(module.latent_shape)
         how = {"reconstruction": f"decoded from codes of {width} numbers without noise"}
-        return Source(found.names, through_code(found), {**how, **compared})
+        return Source(found.names, through_code(found), {**how, **compared}, wholes=found.wholes)
     told = module.num_classes is not None
     if told:
         try:
@@ -248,6 +259,7 @@ def source_of(trained: Trained, inputs: list[str], search: Search, on_error: OnE
         found.names,
         by_search(found, inversion, told),
         {"search": inversion.protocol, **compared},
+        wholes=found.wholes,
         inversion=inversion,
         told_classes=told,
     )
@@ -270,12 +282,14 @@ def check_files(files: Mapping[Path, Kind], inputs: Iterable[str], trained: Trai
 
 
 def products(
-    target: Path, kind: Kind | None, names: Sequence[str], medium: Medium, most: int
+    target: Path, kind: Kind | None, names: Sequence[str], wholes: Sequence[Whole], medium: Medium, most: int
 ) -> AbstractContextManager[Write]:
-    """What writes the reconstructions: a folder, a sheet of at most so many, or an array."""
+    """What writes the reconstructions: files in a folder, a sheet of at most so many, an array, or a collection."""
     if kind is None:
-        return folder(target, names, medium)
-    return sheet(target, medium, most) if kind is PNG else array(target, len(names))
+        return joined(target, names, wholes, medium) if wholes else folder(target, names, medium)
+    if kind is PNG:
+        return sheet(target, medium, most)
+    return array(target, len(names)) if kind is ARRAY else collection(target, medium)
 
 
 def mean_errors(x: Tensor, inversion: Inversion | None, medium: Medium) -> list[Tensor]:
