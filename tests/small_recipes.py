@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_gen.cli import recipes
+from lightning_gen.cli import recipes, shares
 
 RECIPES = [name for name in recipes.names() if name.split("/")[0] not in ("data", "trainer")]
 DIFFERENT = (
@@ -95,9 +95,22 @@ def small(name):
     return [option for options in found for option in (options() if callable(options) else options)]
 
 
+def fixed(name, images=96):
+    """Options that keep the shares of a run in a recipe where they are in a run of so many images, in any run."""
+
+    def below(content, place):
+        if isinstance(content, dict):
+            for key, value in content.items():
+                yield from below(value, place if key == "init_args" else f"{place}.{key}")
+        elif place.endswith("_images") and shares.resolved({place: content}, images)[place] != content:
+            yield f"--{place}={shares.resolved({place: content}, images)[place]}"
+
+    return [*below(recipes.load(recipes.find(name))["model"], "model")]
+
+
 def tiny(name):
-    """The words of `fit` for a recipe of small networks on tiny images, eight a batch."""
+    """The words of `fit` for a recipe of small networks on tiny images, eight a batch; a run may go on with more."""
     text = recipes.find(name).read_text()
     quiet = ["--trainer.limit_val_batches=1", "--trainer.num_sanity_val_steps=0", "--data.batch_size=8"]
     size = [f"--data.size={12 if 'ResNet' in text else 8}"] if "size: 32" in text else []
-    return ["--config", name, *small(name), *quiet, *size]
+    return ["--config", name, *small(name), *fixed(name), *quiet, *size]

@@ -22,7 +22,7 @@ from lightning_gen import paths
 from lightning_gen.callbacks.run import CONFIG
 from lightning_gen.checkpoint.rebuilding import Reader
 from lightning_gen.checkpoint.trusted import below, trusted
-from lightning_gen.cli import recipes
+from lightning_gen.cli import recipes, shares
 from lightning_gen.cli.arguments import Arguments
 from lightning_gen.cli.changes import changes, sentence, unintended
 from lightning_gen.cli.folders import checkpoints_in, runs_in
@@ -152,13 +152,12 @@ class CommandLine:
             path = given[0] if given else "runs/NAME/checkpoints/last.ckpt"
             raise InputError(f"{self.command} needs a trained model: name it by --ckpt_path {path}")
         layers: list[dict[str, Any]] = []
+        stored: dict[str, Any] = {}
         if checkpoint is not None:
             if self.command == "fit" and checkpoint.parent.name == "checkpoints":
                 layers.append(self._run_settings(checkpoint.parent.parent / CONFIG))
-            parts = self._parts(stored_parts(checkpoint), checkpoint)
-            if self.command == "fit":
-                self._tell_changes(parts)
-            layers.append(parts)
+            stored = self._parts(stored_parts(checkpoint), checkpoint)
+            layers.append(stored)
         elif self.begun:
             config = self.folder / CONFIG
             layers += [self._run_settings(config), self._parts(configured_parts(config), config)]
@@ -169,9 +168,15 @@ class CommandLine:
         data = self.option("data")
         if isinstance(data, str) and is_array(data):  # the parser would read it as a recipe
             raise InputError(f"--data: there is no class '{data}': give --data Tensors --data.path {shlex.quote(data)}")
+        length = shares.length_of([*layers, *self.contents], self.option(shares.LENGTH))
+        layers = [shares.resolved(layer, length) for layer in layers]
+        self.contents = [shares.resolved(content, length) for content in self.contents]
+        self.options = list(shares.resolved_options(self.options, length))
+        if self.command == "fit":
+            self._tell_changes(stored)
         self.arguments = Arguments([*layers, *self.contents], self.options)
         model = self._model(layers)
-        configs = [*map(as_json, layers), *(self._config(path, model) for path in self.recipes)]
+        configs = [*map(as_json, layers), *(self._config(path, model, length) for path in self.recipes)]
         self.options = list(upgraded_options(self.options, model))
         return [self.command, *(f"--config={config}" for config in configs), *self._rest(checkpoint)]
 
@@ -196,9 +201,11 @@ class CommandLine:
         named = [path for path in paths if isinstance(path, str)]
         return class_of(named[-1] if named else None, GenerativeModule) or GenerativeModule
 
-    def _config(self, path: Path, model: type) -> str:
-        """A recipe as jsonargparse reads it: the file, or its upgraded content where an earlier version wrote it."""
-        content = recipes.load(path, model)
+    def _config(self, path: Path, model: type, length: int | None) -> str:
+        """A recipe as jsonargparse reads it: the file, or its content where names of an earlier version or shares of
+        the run's length are in it.
+        """
+        content = shares.resolved(recipes.load(path, model), length)
         same = content == recipes.as_written(path) and not any(is_like_number(content.get(name)) for name in TEXTS)
         return str(path) if content and same else as_json(content)
 

@@ -36,7 +36,7 @@ import numpy as np
 import torch
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
-from tables import ALONE, call, translation_of
+from tables import ALONE, call
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
@@ -54,7 +54,7 @@ GARMENTS = 12_000
 EVERY = "--data.size 32 --data.channels 1 --sample_every_images 1000000000"
 ADAM = "Adam --model.{0}_optimizer.lr 0.0005 --model.{0}_optimizer.betas [0.5,0.999]"
 OPTIMIZERS = " ".join(f"--model.{player}_optimizer {ADAM.format(player)}" for player in ("generator", "discriminator"))
-SHORT = f"{translation_of(16000)} {OPTIMIZERS}"
+SHORT = f"--max_images 16000 {OPTIMIZERS}"
 """For recipes without pairs: a higher learning rate for fewer pictures, chosen once, on validation letters of bold."""
 
 

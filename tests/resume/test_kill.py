@@ -10,7 +10,7 @@ import pytest
 import torch
 from recorded_curves import curves
 from same_run import assert_same
-from small_recipes import small
+from small_recipes import fixed, small
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
@@ -39,7 +39,7 @@ RUNS = {
         "--model.bottleneck.codes=8",
     ),
     "history": (
-        *("--config=translation/cyclegan", *small("translation/cyclegan")),
+        *("--config=translation/cyclegan", *small("translation/cyclegan"), *fixed("translation/cyclegan")),
         "--model.history=96",
         "--data.batch_size=4",
     ),
