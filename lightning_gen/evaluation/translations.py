@@ -113,9 +113,9 @@ def pairs(module: TranslationBase, data: DataModule, seed: int) -> Iterator[Pair
 
 def mean_target(module: TranslationBase, data: DataModule, seed: int) -> Tensor:
     """The mean of random training targets, ``(1, *target_shape)``, on the model's device."""
-    total, count, rng = torch.zeros(module.target_shape, dtype=torch.float64), 0, seeded(seed)
-    for batch in picked(data, data.train_set, MOST_AVERAGED, rng, BATCH):
-        target = module.pair_of(batch, rng).target
+    total, count = torch.zeros(module.target_shape, dtype=torch.float64), 0
+    for batch in picked(data, data.train_set, MOST_AVERAGED, seeded(seed), BATCH):
+        target = module.targets_of(batch)
         total, count = total + target.double().sum(0).cpu(), count + len(target)
     return (total / count)[None].to(module.device, torch.float32)
 

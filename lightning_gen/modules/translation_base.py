@@ -284,8 +284,17 @@ class TranslationBase(AveragingModule, AlternatingModule, ABC):
         Raises:
             InputError: The batch has no targets and nothing makes sources, or targets have another shape.
         """
+        target = self.targets_of(batch)
+        return Pair(batch.x if self.degradation is None else self.degraded(batch.x, rng), target)
+
+    def targets_of(self, batch: Batch) -> Tensor:
+        """The targets of a batch, ``(n, *target_shape)``: its own, or its images where a degradation makes the sources.
+
+        Raises:
+            InputError: The batch has no targets and nothing makes sources, or targets have another shape.
+        """
         if self.degradation is not None:
-            return Pair(self.degraded(batch.x, rng), batch.x)
+            return batch.x
         if batch.target is None:
             raise without_targets("a batch")
         if tuple(batch.target.shape[1:]) != self.target_shape:
@@ -293,7 +302,7 @@ class TranslationBase(AveragingModule, AlternatingModule, ABC):
                 f"the data hold targets of shape {tuple(batch.target.shape[1:])} and the model gives translations of "
                 f"shape {self.target_shape}: build it for the shape of the data, or bring the data to its own"
             )
-        return Pair(batch.x, batch.target)
+        return batch.target
 
     # training --------------------------------------------------------------------------------------------------------
 
