@@ -170,8 +170,7 @@ class Hole(Corruption):
             ((side - size + 1) * between(0, 1, len(x), generator)).floor().minimum(side - size)
             for side, size in zip(x.shape[2:], sizes, strict=True)
         ]
-        (height, width), (top, left) = ([each.to(x.device) for each in pair] for pair in (sizes, corners))
-        hidden = within(x, top, left, height[:, None], width[:, None])
+        hidden = within(x, [each.to(x.device) for each in corners], [each.to(x.device)[:, None] for each in sizes])
         return Corrupted(x.masked_fill(hidden, self.value), hidden)
 
 

@@ -105,7 +105,7 @@ def test_gradient_penalties_may_pass_through():
 
 @pytest.mark.parametrize("augmentation", [ADA(), DiffAugment()])
 def test_points_are_refused(augmentation):
-    with pytest.raises(InputError, match=r"changes images and the samples have the shape \(2,\): leave"):
+    with pytest.raises(InputError, match=r"changes images.* the samples have the shape \(2,\): (take|leave)"):
         augmentation(torch.zeros(4, 2), source())
 
 
@@ -184,3 +184,42 @@ def test_cutout_has_its_centre_anywhere(size, hole):
 def test_impossible_shares_are_refused(options):
     with pytest.raises(InputError, match=r"DiffAugment cannot have (translation|cutout) -?\d\.\d: give a share"):
         DiffAugment(**options)
+
+
+# signals and volumes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sides", [(9,), (5, 7), (4, 5, 6)])
+def test_any_sides_are_shifted_and_cut_as_a_loop_does(sides):
+    x = images(30, 2, *sides)
+    shifts = [torch.randint(-side, side + 1, (30,)) for side in sides]
+    margin = max(sides)
+    for got, sample, *moved in zip(translated(x, *shifts), x, *(each.tolist() for each in shifts), strict=True):
+        padded = np.pad(sample.numpy(), [(0, 0), *[(margin, margin)] * len(sides)])
+        window = (slice(margin - by, margin - by + side) for by, side in zip(moved, sides, strict=True))
+        np.testing.assert_array_equal(got, padded[(slice(None), *window)])
+    cut = DiffAugment(color=False, translation=0.0)(torch.ones(40, 1, *sides), source())
+    most = np.prod([int(side / 2 + 0.5) for side in sides])
+    hidden = (cut == 0).flatten(1).sum(1)
+    assert 0 < hidden.max() <= most
+    for mask in (cut[:, 0] == 0).numpy():
+        places = np.argwhere(mask)
+        if len(places):
+            assert len(places) == np.prod(places.max(0) - places.min(0) + 1), "a rectangle"
+
+
+def test_signals_get_a_gain_and_a_sign():
+    x = images(4000, 1, 6)
+    factor = DiffAugment(translation=0.0, cutout=0.0)(x, source()) / x
+    assert (factor.amax((1, 2)) - factor.amin((1, 2))).abs().max() < 1e-5, "one factor a signal"
+    factor = factor[:, 0, 0]
+    assert 0.5 <= factor.abs().min() < 0.51
+    assert 1.49 < factor.abs().max() <= 1.5
+    assert abs(float((factor > 0).float().mean()) - 0.5) < 0.03  # 3.3 deviations of a fair coin
+
+
+def test_what_changes_images_alone_names_what_fits_signals():
+    with pytest.raises(InputError, match="take DiffAugment, which changes signals"):
+        ADA()(torch.zeros(2, 1, 64), source())
+    with pytest.raises(InputError, match="and the samples have the shape"):
+        DiffAugment()(torch.zeros(2, 5), source())
