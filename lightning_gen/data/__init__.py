@@ -8,6 +8,7 @@ from lightning_gen.data.mixture import GaussianMixture, Grid, Ring
 from lightning_gen.data.mnist import EMNIST, KMNIST, MNIST, FashionMNIST
 from lightning_gen.data.paired_folder import PairedFolder
 from lightning_gen.data.photographs import CIFAR10, CIFAR100, STL10, SVHN, CelebA
+from lightning_gen.data.plucks import Plucks
 from lightning_gen.data.published import PublishedData, PublishedImages
 from lightning_gen.data.sprites import Sprites
 from lightning_gen.data.stacked import StackedDigits, StackedImages, StackedMNIST
@@ -32,6 +33,7 @@ __all__ = [
     "ImageFolder",
     "Loader",
     "PairedFolder",
+    "Plucks",
     "PublishedData",
     "PublishedImages",
     "Ring",
