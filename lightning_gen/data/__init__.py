@@ -1,5 +1,6 @@
 """Data sets: `shape` and `num_classes` known before loading, uint8 in memory, scaled on the device, exact resume."""
 
+from lightning_gen.data.audio_folder import AudioFolder
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits
 from lightning_gen.data.digits import Digits
 from lightning_gen.data.folder import ImageFolder
@@ -24,6 +25,7 @@ __all__ = [
     "STL10",
     "SVHN",
     "ArrayDataset",
+    "AudioFolder",
     "CelebA",
     "DataModule",
     "Digits",

@@ -105,5 +105,5 @@ def test_what_cannot_be_plucked_is_refused(settings, sentence):
 
 
 def test_factors_out_of_range_are_refused():
-    with pytest.raises(InputError, match="indices of pitch, decay, brightness from 0 to below 12, 2, 2"):
+    with pytest.raises(InputError, match=r"indices of pitch, decay, brightness from 0 to below 12, 2, 2"):
         small().draw(torch.tensor([[12, 0, 0]]))

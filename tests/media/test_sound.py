@@ -32,14 +32,14 @@ def test_values_out_of_range_are_clipped_and_do_not_wrap():
 
 
 def test_other_values_are_refused():
-    with pytest.raises(InputError, match="sounds of type int64"):
+    with pytest.raises(InputError, match=r"sounds of type int64"):
         Sound(8000).to_model(torch.zeros(1, 1, 8, dtype=torch.int64))
-    with pytest.raises(InputError, match="at least 1, not 0"):
+    with pytest.raises(InputError, match=r"at least 1, not 0"):
         Sound(0)
 
 
 def test_a_shape_alone_is_no_sound():
-    with pytest.raises(InputError, match="do not show what they are"):
+    with pytest.raises(InputError, match=r"do not show what they are"):
         medium_of((1, 4096))
 
 
@@ -99,7 +99,7 @@ def test_a_folder_of_sounds_comes_back_bit_for_bit(tmp_path, channels):
 
 def test_a_sound_of_another_rate_is_not_read_as_a_sample(tmp_path):
     Sound(8000).write(torch.zeros(1, 1, 10), tmp_path / "sounds")
-    with pytest.raises(InputError, match="8,000 samples a second and not 16,000"):
+    with pytest.raises(InputError, match=r"8,000 samples a second and not 16,000"):
         Sound(16000).read(tmp_path / "sounds")
 
 
@@ -121,7 +121,7 @@ def test_other_rates_are_resampled_and_channels_mixed(tmp_path):
     assert found.shape == (1, 8000)
     expected = torch.from_numpy(tone(440) + tone(1000))[None].float() / 2
     assert (found - expected)[:, 200:-200].abs().max() < 2e-3
-    with pytest.raises(InputError, match="2 channels and not 3"):
+    with pytest.raises(InputError, match=r"2 channels and not 3"):
         Sound(8000, 3).read_file(tmp_path / "a.wav")
 
 
@@ -183,7 +183,7 @@ def test_a_file_that_does_not_fit_is_refused_by_its_header(tmp_path, monkeypatch
     soundfile.write(tmp_path / "a.wav", tone(), 8000)
     assert header_of(tmp_path / "a.wav").frames == 8000
     monkeypatch.setattr("lightning_gen.memory.available", lambda: 1000)
-    with pytest.raises(InputError, match="states 8,000 frames at 8,000 Hz, would take"):
+    with pytest.raises(InputError, match=r"states 8,000 frames at 8,000 Hz, would take"):
         Sound(8000).read_file(tmp_path / "a.wav")
 
 
