@@ -20,6 +20,8 @@ FASTEST_DECAY, SLOWEST_DECAY = 0.2, 1.6
 """Seconds in which the fundamental falls by 60 dB."""
 DULLEST, BRIGHTEST = 0.5, 0.1
 """Weight of the later of the two samples that the loop averages; the original algorithm has 1/2."""
+SOFTNESS = (0.6, 0.9)
+"""The pole of the filter of the burst for the brightest and for the dullest string."""
 LOUDEST = 0.9
 """The greatest amplitude."""
 LEAST_PERIOD = 4
@@ -45,7 +47,7 @@ class Plucks(DataModule):
     Papers: Digital Synthesis of Plucked-String and Drum Timbres, Karplus and Strong 1983,
     https://doi.org/10.2307/3680062; Extensions of the Karplus-Strong Plucked-String Algorithm, Jaffe and Smith 1983,
     https://doi.org/10.2307/3680063, for the tuning, the decay and the filter of the burst. Unlike both, the burst is
-    uniform noise and not two-valued.
+    uniform noise and not two-valued, and has no mean.
 
     Attributes:
         rate: Samples a second, at least 4 for a period of the highest pitch.
@@ -190,14 +192,35 @@ def strings(bursts: np.ndarray, periods: np.ndarray, gains: np.ndarray, blends: 
     allpass = (1 - rest) / (1 + rest)
     every, first = np.arange(count), delays.max() + 1
     y = np.zeros((first + length, count))
-    smooth = np.zeros(count)
+    plucks = plucked(bursts, delays, blends)
     averaged, tuned = np.zeros(count), np.zeros(count)
     for t in range(length):
         now = first + t
-        smooth = (1 - blends) * bursts[:, min(t, bursts.shape[1] - 1)] + blends * smooth
         earlier = averaged
         averaged = (1 - blends) * y[now - delays, every] + blends * y[now - delays - 1, every]
         tuned = allpass * averaged + earlier - allpass * tuned
-        y[now] = gains * tuned + np.where(t < delays, smooth, 0)
+        y[now] = gains * tuned
+        if t < len(plucks):
+            y[now] += plucks[t]
     sounds = y[first:].T
     return sounds * (LOUDEST / np.abs(sounds).max(1, keepdims=True))
+
+
+def plucked(bursts: np.ndarray, delays: np.ndarray, blends: np.ndarray) -> np.ndarray:
+    """What is put into the loops of strings: bursts without high frequencies and without a mean.
+
+    Args:
+        bursts: Noise, ``(n, at least the greatest delay)``.
+        delays: Samples in the delay of each loop, ``(n,)``.
+        blends: How dull each string is, from 0 to 1/2: the pole of the filter, by `SOFTNESS`.
+
+    Returns:
+        Amplitudes ``(greatest delay, n)``, 0 from the end of each delay on.
+    """
+    poles = np.interp(blends, (BRIGHTEST, DULLEST), SOFTNESS)
+    found, smooth = np.zeros((delays.max(), len(delays))), np.zeros(len(delays))
+    for t in range(len(found)):
+        smooth = (1 - poles) * bursts[:, t] + poles * smooth
+        found[t] = smooth
+    inside = np.arange(len(found))[:, None] < delays
+    return np.where(inside, found - (found * inside).sum(0) / delays, 0)

@@ -221,7 +221,7 @@ def _read(path: Path, header: Header | str, cutting: Cutting) -> tuple[Decoded, 
 
 
 def levels_db(windows: np.ndarray) -> np.ndarray:
-    """The root mean square of each of the windows ``(n, ...)`` in dB of full scale, ``(n,)``; of zeros minus infinity."""
+    """The root mean square of each of the windows ``(n, ...)`` in dB of full scale, ``(n,)``."""
     power = np.square(windows.reshape(len(windows), -1) / FULL_SCALE).mean(1)
     with np.errstate(divide="ignore"):
         return 10 * np.log10(power)

@@ -28,6 +28,9 @@ class DCGANGenerator(Generator):
         latent_dim: Width of the latents.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         conditioning: How it is conditioned on the class; None for an unconditional generator.
+        stride: The ratio of the sides of two maps, even; 4 or 8 for long signals.
+        taps: Taps of the kernels, in strides.
+        batch_norm: Whether every hidden map is normalized; without, the convolutions have biases.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8.
@@ -39,13 +42,20 @@ class DCGANGenerator(Generator):
         latent_dim: int = 100,
         width: int = 64,
         conditioning: GeneratorConditioning | None = None,
+        stride: int = 2,
+        taps: int = 2,
+        batch_norm: bool = True,
     ) -> None:
         super().__init__(shape, latent_dim, conditioning)
         self.width = width
-        levels = pyramid(self, shape, width)
-        layers = [nn.Linear(self.input_dim, prod(levels.top), bias=False), nn.Unflatten(1, levels.top)]
+        self.stride = stride
+        self.taps = taps
+        self.batch_norm = batch_norm
+        levels = pyramid(self, shape, width, stride=stride, taps=taps)
+        layers = [nn.Linear(self.input_dim, prod(levels.top), bias=not batch_norm), nn.Unflatten(1, levels.top)]
         for i in reversed(levels.levels):
-            layers += [self.make_batch_norm(levels.channels[i + 1]), nn.ReLU(inplace=True), levels.up(i, bias=False)]
+            layers += [self.make_batch_norm(levels.channels[i + 1])] if batch_norm else []
+            layers += [nn.ReLU(inplace=True), levels.up(i, bias=not batch_norm)]
         self.layers = ConditionalSequential(*layers, nn.Tanh())
         self.layers.apply(init_weights)
 
@@ -71,6 +81,8 @@ class DCGANDiscriminator(Discriminator):
         packing: Samples that are concatenated along their channels and get one logit together.
         minibatch_std: Whether the standard deviation over the batch is one more feature.
         conditioning: How it is conditioned on the class; None for an unconditional discriminator.
+        stride: The ratio of the sides of two maps, even; 4 or 8 for long signals.
+        taps: Taps of the kernels, in strides.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or packing and conditioning cannot be
@@ -86,12 +98,16 @@ class DCGANDiscriminator(Discriminator):
         packing: int = 1,
         minibatch_std: bool = False,
         conditioning: DiscriminatorConditioning | None = None,
+        stride: int = 2,
+        taps: int = 2,
     ) -> None:
         super().__init__(shape, packing, minibatch_std, conditioning)
         self.width = width
+        self.stride = stride
+        self.taps = taps
         self.batch_norm = batch_norm
         self.spectral_norm = spectral_norm
-        levels = pyramid(self, self.input_shape, width)
+        levels = pyramid(self, self.input_shape, width, stride=stride, taps=taps)
         layers: list[nn.Module] = []
         for i in levels.levels:
             layers.append(levels.down(i, bias=not batch_norm))
