@@ -15,6 +15,7 @@ ORDER = (
     "pretrained",
     *(
         "pictures",
+        "spectra",
         "outputs",
         "contents",
         "files",

@@ -35,10 +35,10 @@ class ErrorTable:
 
     @property
     def psnr_db(self) -> Tensor | None:
-        """The peak signal-to-noise ratio of each in dB, ``(n,)``; infinite for an error of 0, and None for samples
-        without bounds.
+        """The peak signal-to-noise ratio of each in dB, ``(n,)``; infinite for an error of 0, and None for media
+        that do not have it.
         """
-        return -10 * self.mse.log10() if self.medium.bounded else None
+        return -10 * self.mse.log10() if self.medium.has_psnr else None
 
     @property
     def columns(self) -> tuple[str, ...]:

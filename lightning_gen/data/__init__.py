@@ -1,5 +1,6 @@
 """Data sets: `shape` and `num_classes` known before loading, uint8 in memory, scaled on the device, exact resume."""
 
+from lightning_gen.data.audio_folder import AudioFolder
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits
 from lightning_gen.data.digits import Digits
 from lightning_gen.data.folder import ImageFolder
@@ -8,6 +9,7 @@ from lightning_gen.data.mixture import GaussianMixture, Grid, Ring
 from lightning_gen.data.mnist import EMNIST, KMNIST, MNIST, FashionMNIST
 from lightning_gen.data.paired_folder import PairedFolder
 from lightning_gen.data.photographs import CIFAR10, CIFAR100, STL10, SVHN, CelebA
+from lightning_gen.data.plucks import Plucks
 from lightning_gen.data.published import PublishedData, PublishedImages
 from lightning_gen.data.sprites import Sprites
 from lightning_gen.data.stacked import StackedDigits, StackedImages, StackedMNIST
@@ -23,6 +25,7 @@ __all__ = [
     "STL10",
     "SVHN",
     "ArrayDataset",
+    "AudioFolder",
     "CelebA",
     "DataModule",
     "Digits",
@@ -32,6 +35,7 @@ __all__ = [
     "ImageFolder",
     "Loader",
     "PairedFolder",
+    "Plucks",
     "PublishedData",
     "PublishedImages",
     "Ring",

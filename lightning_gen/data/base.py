@@ -55,7 +55,7 @@ class ArrayDataset(BatchedDataset):
     """Samples in one array, read by one indexing operation a batch.
 
     Attributes:
-        x: All samples, ``(n, *shape)``: uint8, or floats, whose batches are float32. A memory-mapped array is read
+        x: All samples, ``(n, *shape)``: integers, or floats, whose batches are float32. A memory-mapped array is read
             batch by batch.
         labels: Class indices ``(n,)``, or None.
         rows: The rows of `x` that belong to this dataset, in their order, ``(m,)``; None: all of them.
@@ -87,7 +87,7 @@ class ArrayDataset(BatchedDataset):
         rows = torch.from_numpy(np.asarray(indices, dtype=np.int64))
         rows = rows if self.rows is None else self.rows.index_select(0, rows)
         x = self.x.index_select(0, rows) if isinstance(self.x, Tensor) else torch.from_numpy(self.x[rows.numpy()])
-        x = x if x.dtype == torch.uint8 else x.float()
+        x = x.float() if x.is_floating_point() else x
         return Batch(x, None if self.labels is None else self.labels.index_select(0, rows))
 
 

@@ -45,7 +45,7 @@ class Layout:
     places: Sequence[Place]
 
     @classmethod
-    def of(cls, names: Sequence[str], folder: str) -> "Layout":
+    def of(cls, names: Sequence[str], folder: str, noun: str = "images") -> "Layout":
         """Infer the layout from the paths of the images.
 
         The sub-folders of the first level are splits if one is for training and another for validation or test.
@@ -53,6 +53,7 @@ class Layout:
         Args:
             names: Paths relative to the folder, with ``/``.
             folder: The folder, for the message.
+            noun: What the files are, in the plural, for the message.
 
         Raises:
             InputError: There are images beside the splits.
@@ -64,7 +65,7 @@ class Layout:
         if None in splits:
             beside = "/".join(parts[splits.index(None)][:2])
             raise InputError(
-                f"{folder} holds splits, the folders train and val or test, and other images beside them such as "
+                f"{folder} holds splits, the folders train and val or test, and other {noun} beside them such as "
                 f"{beside}: move these into one of the splits, or out of the folder"
             )
         return cls([Place(FOLDERS[first.lower()], rest[0] if rest[1:] else None) for first, *rest in parts])

@@ -97,7 +97,8 @@ def comparison(module: Autoencoder, data: DataModule, seed: int) -> Report:
         report += Report(card={"pca": pca.protocol})
     else:
         report += Report(omitted={"PCA": reason})
-    rows = Comparison(COLUMNS, {baseline.prefix: baseline.title for baseline in baselines})
+    own = tuple(measure.name for measure in data.medium.errors)
+    rows = Comparison((*COLUMNS[:3], *own, *COLUMNS[3:]), {baseline.prefix: baseline.title for baseline in baselines})
     report += Report(comparison=rows) + reconstruction(module, data, baselines, seed) + codebooks(module, data, seed)
     return report + separability(module, data, baselines, seed)
 
@@ -105,15 +106,17 @@ def comparison(module: Autoencoder, data: DataModule, seed: int) -> Report:
 def reconstruction(module: Autoencoder, data: DataModule, baselines: list[Baseline], seed: int) -> Report:
     """Reconstruction errors on the test split."""
     errors: tuple[Measurement, ...] = ()
+    card: dict[str, Any] = {}
     for baseline in reversed(baselines):
         if baseline.reconstruct is not None:
             test = observed(module, labelled(data, data.test_set), seeded(seed))
             error = reconstruction_error(((batch.x, baseline.reconstruct(batch)) for batch in test), data.medium)
             errors += error.measurements(baseline.prefix, baseline.by)
+            card = {other.measure.name: other.protocol for other in error.others}
     reason = ssim_skip_reason(data.shape, data.medium)
     if reason is None:
-        return Report(errors, {"ssim": SSIM_PROTOCOL})
-    return Report(errors, omitted={"ssim": reason} if data.medium.dimensions else {})
+        return Report(errors, {"ssim": SSIM_PROTOCOL, **card})
+    return Report(errors, card, {"ssim": reason} if data.medium.dimensions else {})
 
 
 def codebooks(module: Autoencoder, data: DataModule, seed: int) -> Report:

@@ -1,8 +1,9 @@
 """Media define what a sample is: its stored values and model values, its preview and its files."""
 
-from lightning_gen.media.base import Medium
+from lightning_gen.media.base import ErrorMeasure, Medium
 from lightning_gen.media.guess import medium_of, preview
 from lightning_gen.media.images import Images
 from lightning_gen.media.points import Points
+from lightning_gen.media.sound import Sound
 
-__all__ = ["Images", "Medium", "Points", "medium_of", "preview"]
+__all__ = ["ErrorMeasure", "Images", "Medium", "Points", "Sound", "medium_of", "preview"]

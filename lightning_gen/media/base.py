@@ -1,7 +1,8 @@
 """The base of all media."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,26 @@ from lightning_gen.media.rows import with_names
 from lightning_gen.outputs import ARRAY, PNG, Kind
 from lightning_gen.recording import Recorded
 from lightning_gen.records import Shape, floats
+
+
+@dataclass(frozen=True)
+class ErrorMeasure:
+    """A measure of how far a reconstruction is from its sample, which one medium has.
+
+    Attributes:
+        name: Its name, with the unit if it has one, such as ``si_sdr_db``.
+        meaning: What it is, in words.
+        better: "lower is better" or "higher is better".
+        protocol: How it is measured.
+        each: Maps values as `Medium.comparable` returns them, both ``(n, *shape)``, to the measure of each pair,
+            ``(n,)``; NaN for a sample that has none, which is left out and counted.
+    """
+
+    name: str
+    meaning: str
+    better: str
+    protocol: dict[str, Any] = field(hash=False)
+    each: Callable[[Tensor, Tensor], Tensor]
 
 
 class Medium(Recorded, ABC):
@@ -80,6 +101,16 @@ class Medium(Recorded, ABC):
     def comparable(self, x: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
         """Samples and reconstructions, both ``(n, *shape)``, as the values that errors are measured in."""
         return x, output
+
+    @property
+    def has_psnr(self) -> bool:
+        """Whether a peak signal-to-noise ratio of comparable values is told; by default where they are bounded."""
+        return self.bounded
+
+    @property
+    def errors(self) -> tuple[ErrorMeasure, ...]:
+        """Measures of reconstructions beside the mean squared error, which this medium alone has."""
+        return ()
 
     # previews --------------------------------------------------------------------------------------------------------
 

@@ -25,10 +25,11 @@ from lightning_gen.metrics.precision_recall import (
     precision_recall,
 )
 from lightning_gen.metrics.pretrained_features import FeatureExtractor, PretrainedFeatures, pretrained_features
-from lightning_gen.metrics.reconstruction import ReconstructionError, reconstruction_error
+from lightning_gen.metrics.reconstruction import MeanError, ReconstructionError, reconstruction_error
 from lightning_gen.metrics.report import Measurement, Report
 from lightning_gen.metrics.representation import Probe, Vectors, neighbour_accuracy, probe_accuracy
 from lightning_gen.metrics.sliced_wasserstein import SlicedWasserstein, sliced_wasserstein
+from lightning_gen.metrics.sound import log_mel_distance, si_sdr
 from lightning_gen.metrics.stacked import StackedModes, stacked_classes, stacked_modes
 from lightning_gen.upgrades import aliases
 
@@ -45,6 +46,7 @@ __all__ = [
     "GaussianStatistics",
     "InceptionScore",
     "KernelDistance",
+    "MeanError",
     "Measurement",
     "ModeCoverage",
     "MutualInformationGap",
@@ -67,6 +69,7 @@ __all__ = [
     "frechet_distance",
     "inception_score",
     "kernel_distance",
+    "log_mel_distance",
     "mode_coverage",
     "mutual_information_gap",
     "neighbour_accuracy",
@@ -75,6 +78,7 @@ __all__ = [
     "pretrained_features",
     "probe_accuracy",
     "reconstruction_error",
+    "si_sdr",
     "sliced_wasserstein",
     "stacked_classes",
     "stacked_modes",

@@ -1,7 +1,8 @@
-"""The error of reconstructions: MSE, PSNR and SSIM."""
+"""The error of reconstructions: MSE, PSNR and SSIM, and what a medium has beside or instead of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image import PeakSignalNoiseRatio
 
 from lightning_gen.errors import InputError
-from lightning_gen.media import Medium, medium_of
+from lightning_gen.media import ErrorMeasure, Medium, medium_of
 from lightning_gen.metrics.report import Measured, Measurement
 from lightning_gen.records import Shape
 
@@ -29,11 +30,12 @@ class ReconstructionError(Measured):
 
     Attributes:
         mse: Mean squared error, in the medium's `error_unit`: of pixels in [0, 1], or in squared units of the data.
-        psnr_db: Peak signal-to-noise ratio in dB, the mean over images; None for samples without bounds. Infinite if an
-            image is reconstructed exactly.
+        psnr_db: Peak signal-to-noise ratio in dB, the mean over images; None for media that do not have it, as those
+            without bounds. Infinite if an image is reconstructed exactly.
         ssim: Mean structural similarity, at most 1; None if there is an `ssim_skip_reason`.
         samples: Number of samples.
         unit: Unit of the squared error, in words.
+        others: What the medium has beside these, the mean over the samples that have it.
     """
 
     mse: float
@@ -41,6 +43,7 @@ class ReconstructionError(Measured):
     ssim: float | None
     samples: int
     unit: str
+    others: tuple["MeanError", ...] = ()
 
     def measurements(self, prefix: str = "", by: str = "") -> tuple[Measurement, ...]:
         """The numbers with their meanings.
@@ -56,7 +59,40 @@ class ReconstructionError(Measured):
         if self.ssim is not None:
             meaning = f"structural similarity{by}, 1 for equal images, higher is better"
             found.append(Measurement(f"{prefix}ssim", self.ssim, meaning))
+        for error in self.others:
+            found += error.measurements(prefix, by)
         return tuple(found)
+
+
+@dataclass(frozen=True)
+class MeanError(Measured):
+    """The mean of a measure that one medium has.
+
+    Attributes:
+        measure: The measure.
+        mean: Its mean over the samples that have it; NaN if none has.
+        left_out: The number of samples that have none, such as silent ones.
+    """
+
+    measure: ErrorMeasure
+    mean: float
+    left_out: int
+
+    @classmethod
+    def of(cls, measure: ErrorMeasure, values: Tensor) -> "MeanError":
+        """The mean of its values ``(n,)``, those that are NaN being left out."""
+        return cls(measure, float(values.double().nanmean()), int(values.isnan().sum()))
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """How it was measured."""
+        return {**self.measure.protocol, "left_out": self.left_out}
+
+    def measurements(self, prefix: str = "", by: str = "") -> tuple[Measurement, ...]:
+        """The number with its meaning; see `ReconstructionError.measurements`."""
+        without = f", without {self.left_out:,} that have none" if self.left_out else ""
+        meaning = f"{self.measure.meaning}{by}{without}, {self.measure.better}"
+        return (Measurement(f"{prefix}{self.measure.name}", self.mean, meaning),)
 
 
 @torch.no_grad()
@@ -78,6 +114,7 @@ def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]], medium: Medium 
     mse = MeanSquaredError().set_dtype(torch.float64)
     psnr = PeakSignalNoiseRatio(data_range=(0.0, 1.0), dim=1).set_dtype(torch.float64)
     ssim = MeanMetric().set_dtype(torch.float64)
+    others: dict[str, list[Tensor]] = {}
     samples, shape = 0, torch.Size()
     for x, output in pairs:
         if not output.isfinite().all():
@@ -87,20 +124,23 @@ def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]], medium: Medium 
         shape = x.shape[1:]
         medium = medium or medium_of(shape)
         x, output = medium.comparable(x.double().cpu(), output.double().cpu())
-        if medium.bounded:
+        if medium.has_psnr:
             psnr.update(output.flatten(1), x.flatten(1))
         if ssim_skip_reason(shape, medium) is None:
             ssim.update(similarity(output, x))
+        for measure in medium.errors:
+            others.setdefault(measure.name, []).append(measure.each(x, output))
         mse.update(output.flatten(1), x.flatten(1))
         samples += len(x)
     if not samples or medium is None:
         raise InputError("there is no sample to reconstruct: give a split with samples")
     return ReconstructionError(
         float(mse.compute()),
-        float(psnr.compute()) if medium.bounded else None,
+        float(psnr.compute()) if medium.has_psnr else None,
         float(ssim.compute()) if ssim_skip_reason(shape, medium) is None else None,
         samples,
         medium.error_unit,
+        tuple(MeanError.of(measure, torch.cat(others[measure.name])) for measure in medium.errors),
     )
 
 

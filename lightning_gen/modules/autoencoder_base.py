@@ -306,9 +306,15 @@ class Autoencoder(CodeSampling):
                 total, terms = self._evaluation_loss(x.clone(), batch.labels)
         else:
             total, terms = self._evaluation_loss(x, batch.labels)
-        error = (self.reconstruct(x, batch.labels) - x).float().square().mean()
+        output = self.reconstruct(x, batch.labels)
+        error = (output - x).float().square().mean()
         metrics = {name: value.detach() for name, value in {"loss": total, **terms}.items()}
-        return {**metrics, "mse": error * self.medium.error_scale}
+        return {**metrics, "mse": error * self.medium.error_scale, **self._own_errors(x, output)}
+
+    def _own_errors(self, x: Tensor, output: Tensor) -> dict[str, Tensor]:
+        """The measures that the medium alone has, means over the samples of a batch that have them."""
+        pair = self.medium.comparable(x.float(), output.float())
+        return {measure.name: measure.each(*pair).nanmean() for measure in self.medium.errors}
 
     def _evaluation_loss(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         record = self.reconstruction(x, self.evaluation_rng, corrupt=True, labels=labels, networks=self.networks)

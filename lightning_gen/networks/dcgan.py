@@ -30,6 +30,7 @@ class DCGANGenerator(Generator):
         conditioning: How it is conditioned on the class; None for an unconditional generator.
         stride: Factor by which each level divides the sides; 4 or 8 for long signals.
         taps: Kernels span so many strides: each output of a transposed convolution depends on as many places.
+        batch_norm: Whether every hidden map is normalized; without, the convolutions have biases.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8.
@@ -43,15 +44,18 @@ class DCGANGenerator(Generator):
         conditioning: GeneratorConditioning | None = None,
         stride: int = 2,
         taps: int = 2,
+        batch_norm: bool = True,
     ) -> None:
         super().__init__(shape, latent_dim, conditioning)
         self.width = width
         self.stride = stride
         self.taps = taps
+        self.batch_norm = batch_norm
         levels = pyramid(self, shape, width, striding=Striding(stride, taps))
-        layers = [nn.Linear(self.input_dim, prod(levels.top), bias=False), nn.Unflatten(1, levels.top)]
+        layers = [nn.Linear(self.input_dim, prod(levels.top), bias=not batch_norm), nn.Unflatten(1, levels.top)]
         for i in reversed(levels.levels):
-            layers += [self.make_batch_norm(levels.channels[i + 1]), nn.ReLU(inplace=True), levels.up(i, bias=False)]
+            layers += [self.make_batch_norm(levels.channels[i + 1])] if batch_norm else []
+            layers += [nn.ReLU(inplace=True), levels.up(i, bias=not batch_norm)]
         self.layers = ConditionalSequential(*layers, nn.Tanh())
         self.layers.apply(init_weights)
 

@@ -29,6 +29,7 @@ from lightning_gen.objectives.reconstruction import (
     LaplaceLikelihood,
     Likelihood,
 )
+from lightning_gen.objectives.spectral import MelDistance
 from lightning_gen.objectives.translation import AbsoluteError, CycleConsistency, IdentityMapping, TranslationTerm
 from lightning_gen.objectives.wrapped import HiddenPart, WrappedLikelihood
 
@@ -54,6 +55,7 @@ __all__ = [
     "Likelihood",
     "Lite0Perceptual",
     "LogisticMixtureLikelihood",
+    "MelDistance",
     "Minimax",
     "NonSaturating",
     "PatchContrast",
