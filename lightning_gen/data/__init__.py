@@ -9,6 +9,8 @@ from lightning_gen.data.mnist import EMNIST, KMNIST, MNIST, FashionMNIST
 from lightning_gen.data.paired_folder import PairedFolder
 from lightning_gen.data.photographs import CIFAR10, CIFAR100, STL10, SVHN, CelebA
 from lightning_gen.data.published import PublishedData, PublishedImages
+from lightning_gen.data.series_file import SeriesFile
+from lightning_gen.data.sines import Sines
 from lightning_gen.data.sprites import Sprites
 from lightning_gen.data.stacked import StackedDigits, StackedImages, StackedMNIST
 from lightning_gen.data.tensors import Tensors
@@ -36,6 +38,8 @@ __all__ = [
     "PublishedImages",
     "Ring",
     "Samples",
+    "SeriesFile",
+    "Sines",
     "Splits",
     "Sprites",
     "StackedDigits",

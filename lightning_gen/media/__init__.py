@@ -4,5 +4,6 @@ from lightning_gen.media.base import Medium
 from lightning_gen.media.guess import medium_of, preview
 from lightning_gen.media.images import Images
 from lightning_gen.media.points import Points
+from lightning_gen.media.series import Series
 
-__all__ = ["Images", "Medium", "Points", "medium_of", "preview"]
+__all__ = ["Images", "Medium", "Points", "Series", "medium_of", "preview"]

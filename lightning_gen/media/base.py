@@ -58,9 +58,9 @@ class Medium(Recorded, ABC):
     # values ----------------------------------------------------------------------------------------------------------
 
     def to_model(self, stored: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Convert stored values to model values; floats are model values already and are only cast.
+        """Convert stored values to model values: uint8 from 0 to 255 to [-1, 1]; floats are only cast.
 
-        uint8 from 0 to 255 becomes [-1, 1]; a medium with other stored values overrides this.
+        A medium with other stored values overrides this. `Batch.of` calls it once: a batch says whether it is scaled.
 
         Args:
             stored: ``(n, *shape)``.
