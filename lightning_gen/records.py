@@ -43,7 +43,8 @@ class Batch:
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         """The batch with each of its tensors changed."""
-        return replace(self, **{name: None if each is None else change(each) for name, each in self._parts.items()})
+        changed: dict[str, Any] = {name: None if each is None else change(each) for name, each in self._parts.items()}
+        return replace(self, **changed)
 
     def split(self, parts: int) -> Iterator["Batch"]:
         """The batch in at most `parts` parts, of equal sizes but for the last; each tensor is split along its first
@@ -54,7 +55,8 @@ class Batch:
             return
         chunks = {name: None if each is None else each.chunk(parts) for name, each in self._parts.items()}
         for index in range(len(chunks["x"] or ())):
-            yield replace(self, **{name: None if each is None else each[index] for name, each in chunks.items()})
+            part: dict[str, Any] = {name: None if each is None else each[index] for name, each in chunks.items()}
+            yield replace(self, **part)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """The batch on a device."""
@@ -65,7 +67,7 @@ class Batch:
         return self.map(Tensor.pin_memory)
 
     @property
-    def _parts(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Tensor | None]:
         return {"x": self.x, "labels": self.labels, "target": self.target}
 
     @classmethod
@@ -128,7 +130,8 @@ class Batch:
 def collated(samples: Sequence[Batch], **options: Any) -> Batch:
     """Stack single samples into a batch; torch's loaders call it for datasets that yield `Batch`."""
     parts = {name: [sample._parts[name] for sample in samples] for name in samples[0]._parts}
-    return replace(samples[0], **{name: None if of[0] is None else default_collate(of) for name, of in parts.items()})
+    found: dict[str, Any] = {name: None if of[0] is None else default_collate(of) for name, of in parts.items()}
+    return replace(samples[0], **found)
 
 
 private.collate_by(Batch, collated)

@@ -11,10 +11,12 @@ from lightning_gen.data.photographs import CIFAR10, CIFAR100, STL10, SVHN, Celeb
 from lightning_gen.data.published import PublishedData, PublishedImages
 from lightning_gen.data.series_file import SeriesFile
 from lightning_gen.data.sines import Sines
+from lightning_gen.data.solids import Solids
 from lightning_gen.data.sprites import Sprites
 from lightning_gen.data.stacked import StackedDigits, StackedImages, StackedMNIST
 from lightning_gen.data.tensors import Tensors
 from lightning_gen.data.unpaired_folder import UnpairedFolder
+from lightning_gen.data.volume_folder import VolumeFolder
 
 __all__ = [
     "CIFAR10",
@@ -40,6 +42,7 @@ __all__ = [
     "Samples",
     "SeriesFile",
     "Sines",
+    "Solids",
     "Splits",
     "Sprites",
     "StackedDigits",
@@ -47,4 +50,5 @@ __all__ = [
     "StackedMNIST",
     "Tensors",
     "UnpairedFolder",
+    "VolumeFolder",
 ]

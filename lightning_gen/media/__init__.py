@@ -5,5 +5,6 @@ from lightning_gen.media.guess import medium_of, preview
 from lightning_gen.media.images import Images
 from lightning_gen.media.points import Points
 from lightning_gen.media.series import Series
+from lightning_gen.media.volumes import Volumes
 
-__all__ = ["Images", "Medium", "Points", "Series", "medium_of", "preview"]
+__all__ = ["Images", "Medium", "Points", "Series", "Volumes", "medium_of", "preview"]

@@ -167,7 +167,7 @@ class Medium(Recorded, ABC):
             InputError: A file is missing or cannot be read, or the folder has no files or files of several shapes.
         """
         if not source.is_dir():
-            single = self.single is not None and source.suffix == self.single.ending
+            single = self.single is not None and source.name.endswith(self.single.ending)
             return self.read_single(source) if single else self.read_collection(source)
         ending = Path(self.name_of(0)).suffix
         samples = [self.read_single(path) for path in sorted(source.glob(f"*{ending}"))]
