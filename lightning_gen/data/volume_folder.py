@@ -95,8 +95,8 @@ class VolumeFolder(DataModule):
         self.names = list_files(expanded(folder), Volumes.files, "volume").names
         super().__init__(shape=(1, *sides), num_classes=None, batch_size=batch_size, seed=seed, num_workers=num_workers)
 
-    @property
-    def medium(self) -> Volumes:  # type: ignore[misc, override]
+    @property  # type: ignore[misc]
+    def medium(self) -> Volumes:  # type: ignore[override]
         """The spacing and the range of the values; the files are read for it."""
         return self.parts.medium
 
