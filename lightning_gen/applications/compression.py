@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,27 +43,27 @@ class Compressed:
         header: Its header.
         payload: Bytes of the indices in it.
         error: The error of the samples that the file gives back, as 8-bit pixels.
-        dimensions: Number of spatial dimensions of a sample.
+        place: What a place of a sample is called, such as "pixel".
     """
 
     data: bytes
     header: Header
     payload: int
     error: ReconstructionError
-    dimensions: int
+    place: str
 
     @property
     def rate(self) -> float:
-        """Bits of the whole file per pixel, 8 · bytes / (n · height · width); per sample where they are no images."""
-        pixels = int(np.prod(self.header.shape[-2:])) if self.dimensions == 2 else 1
-        return 8 * len(self.data) / (self.header.count * pixels)
+        """Bits of the whole file per place: for images 8 · bytes / (n · height · width), whatever the channels."""
+        return 8 * len(self.data) / (self.header.count * prod(self.header.shape[1:]))
 
     def report(self, checkpoint: str) -> Report:
         """The rate and the error with their protocol."""
-        per = "pixel" if self.dimensions == 2 else "sample"
-        overhead = 1 - self.payload / len(self.data)
+        overhead, place = 1 - self.payload / len(self.data), self.place
         rate = (
-            Measurement(f"bits_per_{per}", self.rate, f"bits of the whole file per {per}, with names and checksums"),
+            Measurement(
+                f"bits_per_{place}", self.rate, f"bits of the whole file per {place}, with names and checksums"
+            ),
             Measurement("header_share", overhead, "share of the file that is no index: names, keys, checksums"),
         )
         card = {
@@ -215,7 +216,7 @@ def compress(inputs: Inputs, tables: IndexTables) -> Compressed:
         labels=tuple(inputs.labels.tolist()) if conditional and inputs.labels is not None else None,
         wholes=tuple(WholeFile(whole.name, whole.windows.sides) for whole in inputs.wholes),
     )
-    return Compressed(packed(header, payload), header, len(payload), error, medium.dimensions)
+    return Compressed(packed(header, payload), header, len(payload), error, medium.place)
 
 
 def checksum_of(stored: Tensor) -> int:

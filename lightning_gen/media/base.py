@@ -26,6 +26,7 @@ class Medium(Recorded, ABC):
     Attributes:
         noun: The name of samples, in the plural.
         values: The name of the numbers of a sample, in the plural.
+        place: The name of a place of a sample, in the singular: a pixel of an image; the sample itself if it has none.
         unit: The unit of the model values.
         error_unit: The unit of a squared error, as the end of "mean squared error".
         compared_as: The values that samples and reconstructions are compared as.
@@ -43,6 +44,7 @@ class Medium(Recorded, ABC):
 
     noun: ClassVar[str]
     values: ClassVar[str]
+    place: ClassVar[str] = "sample"
     unit: ClassVar[str]
     error_unit: ClassVar[str]
     compared_as: ClassVar[str]

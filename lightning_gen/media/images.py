@@ -25,6 +25,7 @@ class Images(Medium):
 
     noun: ClassVar[str] = "images"
     values: ClassVar[str] = "pixels"
+    place: ClassVar[str] = "pixel"
     unit: ClassVar[str] = "pixels in [-1, 1]"
     error_unit: ClassVar[str] = "of pixels in [0, 1]"
     compared_as: ClassVar[str] = "pixels in [0, 1], reconstructions clipped"

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from lightning_gen.networks.conditioning import Concatenation
 from lightning_gen.networks.decoder import Decoder
 from lightning_gen.networks.encoder import Encoder
-from lightning_gen.networks.pyramid import pyramid
+from lightning_gen.networks.pyramid import Striding, pyramid
 from lightning_gen.records import Shape
 
 
@@ -21,15 +21,27 @@ class ConvEncoder(Encoder):
         features: Width of the features.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         conditioning: How it is conditioned on the class; None for an unconditional encoder.
+        stride: Factor by which each level divides the sides; 4 or 8 for long signals.
+        taps: Kernels span so many strides: each output of a transposed convolution depends on as many places.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8.
     """
 
-    def __init__(self, shape: Shape, features: int, width: int = 32, conditioning: Concatenation | None = None) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        features: int,
+        width: int = 32,
+        conditioning: Concatenation | None = None,
+        stride: int = 2,
+        taps: int = 2,
+    ) -> None:
         super().__init__(shape, features, conditioning)
         self.width = width
-        levels = pyramid(self, self.input_shape, width)
+        self.stride = stride
+        self.taps = taps
+        levels = pyramid(self, self.input_shape, width, striding=Striding(stride, taps))
         layers: list[nn.Module] = []
         for i in levels.levels:
             layers += [levels.down(i), group_norm(levels.channels[i + 1]), nn.SiLU()]
@@ -49,6 +61,8 @@ class ConvDecoder(Decoder):
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         outputs: Channels of the output; None for those of a sample.
         conditioning: How it is conditioned on the class; None for an unconditional decoder.
+        stride: Factor by which each level divides the sides; 4 or 8 for long signals.
+        taps: Kernels span so many strides: each output of a transposed convolution depends on as many places.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8.
@@ -61,10 +75,14 @@ class ConvDecoder(Decoder):
         width: int = 32,
         outputs: int | None = None,
         conditioning: Concatenation | None = None,
+        stride: int = 2,
+        taps: int = 2,
     ) -> None:
         super().__init__(shape, latent_dim, outputs, conditioning)
         self.width = width
-        levels = pyramid(self, self.output_shape, width)
+        self.stride = stride
+        self.taps = taps
+        levels = pyramid(self, self.output_shape, width, striding=Striding(stride, taps))
         layers = [nn.Linear(self.input_dim, prod(levels.top)), nn.Unflatten(1, levels.top)]
         for i in reversed(levels.levels):
             layers += [group_norm(levels.channels[i + 1]), nn.SiLU(), levels.up(i)]

@@ -13,7 +13,7 @@ from lightning_gen.networks.conditioning import ConditionalSequential, Discrimin
 from lightning_gen.networks.discriminator import Discriminator, normalize_spectrally
 from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.layers import BATCH_NORMS, CONVOLUTIONS, INSTANCE_NORMS
-from lightning_gen.networks.pyramid import pyramid
+from lightning_gen.networks.pyramid import Striding, pyramid
 from lightning_gen.records import Shape
 
 
@@ -28,6 +28,8 @@ class DCGANGenerator(Generator):
         latent_dim: Width of the latents.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         conditioning: How it is conditioned on the class; None for an unconditional generator.
+        stride: Factor by which each level divides the sides; 4 or 8 for long signals.
+        taps: Kernels span so many strides: each output of a transposed convolution depends on as many places.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8.
@@ -39,10 +41,14 @@ class DCGANGenerator(Generator):
         latent_dim: int = 100,
         width: int = 64,
         conditioning: GeneratorConditioning | None = None,
+        stride: int = 2,
+        taps: int = 2,
     ) -> None:
         super().__init__(shape, latent_dim, conditioning)
         self.width = width
-        levels = pyramid(self, shape, width)
+        self.stride = stride
+        self.taps = taps
+        levels = pyramid(self, shape, width, striding=Striding(stride, taps))
         layers = [nn.Linear(self.input_dim, prod(levels.top), bias=False), nn.Unflatten(1, levels.top)]
         for i in reversed(levels.levels):
             layers += [self.make_batch_norm(levels.channels[i + 1]), nn.ReLU(inplace=True), levels.up(i, bias=False)]
@@ -71,6 +77,8 @@ class DCGANDiscriminator(Discriminator):
         packing: Samples that are concatenated along their channels and get one logit together.
         minibatch_std: Whether the standard deviation over the batch is one more feature.
         conditioning: How it is conditioned on the class; None for an unconditional discriminator.
+        stride: Factor by which each level divides the sides; 4 or 8 for long signals.
+        taps: Kernels span so many strides: each output of a transposed convolution depends on as many places.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or packing and conditioning cannot be
@@ -86,12 +94,16 @@ class DCGANDiscriminator(Discriminator):
         packing: int = 1,
         minibatch_std: bool = False,
         conditioning: DiscriminatorConditioning | None = None,
+        stride: int = 2,
+        taps: int = 2,
     ) -> None:
         super().__init__(shape, packing, minibatch_std, conditioning)
         self.width = width
+        self.stride = stride
+        self.taps = taps
         self.batch_norm = batch_norm
         self.spectral_norm = spectral_norm
-        levels = pyramid(self, self.input_shape, width)
+        levels = pyramid(self, self.input_shape, width, striding=Striding(stride, taps))
         layers: list[nn.Module] = []
         for i in levels.levels:
             layers.append(levels.down(i, bias=not batch_norm))

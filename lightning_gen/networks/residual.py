@@ -13,7 +13,7 @@ from lightning_gen.networks.convolutional import group_norm
 from lightning_gen.networks.decoder import Decoder
 from lightning_gen.networks.encoder import Encoder
 from lightning_gen.networks.layers import Layers
-from lightning_gen.networks.pyramid import Pyramid, doubling, halved, pyramid
+from lightning_gen.networks.pyramid import Pyramid, Striding, doubling, pyramid
 from lightning_gen.networks.requirements import require_positive
 from lightning_gen.records import Shape
 from lightning_gen.upgrades import ARGUMENTS
@@ -24,18 +24,20 @@ class ResidualEncoder(Encoder):
 
     The features are a vector, or, with `downsamplings`, a map whose positions depend on their neighbourhoods alone, or
     with `attention` on the whole sample. It then accepts other sizes too: sides may differ from those of `shape` by
-    multiples of 2 to the power of `downsamplings`. GroupNorm instead of BatchNorm: a code does not depend on the other
-    images of the batch.
+    multiples of `stride` to the power of `downsamplings`. GroupNorm instead of BatchNorm: a code does not depend on the
+    other images of the batch.
 
     Args:
         shape: Shape of one sample: ``(channels, height, width)``, or of a signal or volume; sides of at least 8.
         features: Width of the features.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         blocks: Residual blocks at each size.
-        downsamplings: How often the sides are halved, rounded up, to the map of features; None for a vector, computed
-            from the smallest map.
+        downsamplings: How often the sides are divided by `stride`, rounded up, to the map of features; None for a
+            vector, computed from the smallest map.
         conditioning: How it is conditioned on the class; None for an unconditional encoder.
         attention: Whether the residual blocks of the smallest map are followed by `SelfAttention`.
+        stride: Factor by which each level divides the sides; 4 or 8 for long signals.
+        taps: Kernels span so many strides: each output of a transposed convolution depends on as many places.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or a number is below 1.
@@ -56,6 +58,8 @@ class ResidualEncoder(Encoder):
         downsamplings: int | None = None,
         conditioning: Concatenation | None = None,
         attention: bool = False,
+        stride: int = 2,
+        taps: int = 2,
     ) -> None:
         super().__init__(shape, features, conditioning)
         require_positive(self, "blocks", blocks)
@@ -63,7 +67,9 @@ class ResidualEncoder(Encoder):
         self.blocks = blocks
         self.downsamplings = downsamplings
         self.attention = attention
-        levels = levels_of(self, self.input_shape, width, downsamplings)
+        self.stride = stride
+        self.taps = taps
+        levels = levels_of(self, self.input_shape, width, downsamplings, Striding(stride, taps))
         self._map_size = levels.sizes[-1] if downsamplings else ()
         layers: list[nn.Module] = []
         for i in levels.levels:
@@ -84,8 +90,8 @@ class ResidualEncoder(Encoder):
 
     @property
     def multiple_of(self) -> int | None:
-        """2 to the power of `downsamplings` if the features are a map; None if they are a vector."""
-        return 2**self.downsamplings if self.downsamplings else None
+        """`stride` to the power of `downsamplings` if the features are a map; None if they are a vector."""
+        return self.stride**self.downsamplings if self.downsamplings else None
 
     def encode(self, x: Tensor) -> Tensor:
         """Map inputs ``(n, *input_shape)`` to features ``(n, features, *map_size)``."""
@@ -100,10 +106,12 @@ class ResidualDecoder(Decoder):
         latent_dim: Width of the codes.
         width: Channels of the finest hidden map; each coarser one has twice as many, at most 8 `width`.
         blocks: Residual blocks at each size.
-        downsamplings: Those of the encoder: how often the sides are halved to the map of codes; None for vectors.
+        downsamplings: Those of the encoder: how often the sides are divided to the map of codes; None for vectors.
         outputs: Channels of the output; None for those of a sample.
         conditioning: How it is conditioned on the class; None for an unconditional decoder.
         attention: Whether the residual blocks of the smallest map are followed by `SelfAttention`.
+        stride: Factor by which each level divides the sides; 4 or 8 for long signals.
+        taps: Kernels span so many strides: each output of a transposed convolution depends on as many places.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or a number is below 1.
@@ -125,6 +133,8 @@ class ResidualDecoder(Decoder):
         outputs: int | None = None,
         conditioning: Concatenation | None = None,
         attention: bool = False,
+        stride: int = 2,
+        taps: int = 2,
     ) -> None:
         super().__init__(shape, latent_dim, outputs, conditioning)
         require_positive(self, "blocks", blocks)
@@ -132,7 +142,9 @@ class ResidualDecoder(Decoder):
         self.blocks = blocks
         self.downsamplings = downsamplings
         self.attention = attention
-        levels = levels_of(self, self.output_shape, width, downsamplings)
+        self.stride = stride
+        self.taps = taps
+        levels = levels_of(self, self.output_shape, width, downsamplings, Striding(stride, taps))
         self._map_size = levels.sizes[-1] if downsamplings else ()
         layers: list[nn.Module] = []
         if downsamplings:
@@ -153,8 +165,8 @@ class ResidualDecoder(Decoder):
 
     @property
     def multiple_of(self) -> int | None:
-        """2 to the power of `downsamplings` if the codes are maps; None if they are vectors."""
-        return 2**self.downsamplings if self.downsamplings else None
+        """`stride` to the power of `downsamplings` if the codes are maps; None if they are vectors."""
+        return self.stride**self.downsamplings if self.downsamplings else None
 
     def decode(self, code: Tensor) -> Tensor:
         """Map codes ``(n, input_dim, *map_size)`` to outputs ``(n, *output_shape)``."""
@@ -191,7 +203,7 @@ def normalized(channels: int) -> list[nn.Module]:
     return [group_norm(channels), nn.SiLU()]
 
 
-def levels_of(network: nn.Module, shape: Shape, width: int, downsamplings: int | None) -> Pyramid:
+def levels_of(network: nn.Module, shape: Shape, width: int, downsamplings: int | None, striding: Striding) -> Pyramid:
     """Build the pyramid of a network, from the sample to the code.
 
     Args:
@@ -199,15 +211,16 @@ def levels_of(network: nn.Module, shape: Shape, width: int, downsamplings: int |
         shape: Shape of one sample, ``(channels, *sides)`` with one to three sides.
         width: Channels of the first level below the sample.
         downsamplings: Number of levels below the sample; None for all levels to the smallest map.
+        striding: Kernel and stride of the steps.
 
     Raises:
         InputError: The shape has no side, more than three or one below 8, or a number is below 1.
     """
-    whole = pyramid(network, shape, width)
+    whole = pyramid(network, shape, width, striding=striding)
     if downsamplings is None:
         return whole
     require_positive(network, "downsamplings", downsamplings)
     sizes = [tuple(shape[1:])]
     for _ in range(downsamplings):
-        sizes.append(halved(sizes[-1]))
-    return Pyramid(tuple(sizes), (shape[0], *doubling(width, downsamplings)), whole.layers)
+        sizes.append(tuple(map(striding.below, sizes[-1])))
+    return Pyramid(tuple(sizes), (shape[0], *doubling(width, downsamplings)), whole.layers, striding)
