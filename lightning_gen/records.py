@@ -1,7 +1,7 @@
 """The records that pass between the parts: batches, codes, reconstructions, translations, outputs of discriminators."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
@@ -29,18 +29,22 @@ class Batch:
         x: Samples, ``(n, *shape)``; images are floats in [-1, 1] once they are on the device.
         labels: Class indices ``(n,)``, or None where the data has no classes.
         target: The desired output for each sample, ``(n, *target_shape)``, scaled as `x`; None where the data has none.
+        scaled: Whether the samples are model values. The floats in a batch of a data set may be stored values, such as
+            those of a sensor; floats that no `Batch` holds are model values.
     """
 
     x: Tensor
     labels: Tensor | None = None
     target: Tensor | None = None
+    scaled: bool = False
 
     def __iter__(self) -> Iterator[Any]:
         yield from (self.x, self.labels)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         """The batch with each of its tensors changed."""
-        return Batch(*(None if each is None else change(each) for each in self._parts))  # type: ignore[arg-type]
+        changed: dict[str, Any] = {name: None if each is None else change(each) for name, each in self._parts.items()}
+        return replace(self, **changed)
 
     def split(self, parts: int) -> Iterator["Batch"]:
         """The batch in at most `parts` parts, of equal sizes but for the last; each tensor is split along its first
@@ -49,9 +53,10 @@ class Batch:
         if parts == 1:
             yield self
             return
-        chunks = [None if each is None else each.chunk(parts) for each in self._parts]
-        for index in range(len(chunks[0] or ())):
-            yield Batch(*(None if each is None else each[index] for each in chunks))  # type: ignore[arg-type]
+        chunks = {name: None if each is None else each.chunk(parts) for name, each in self._parts.items()}
+        for index in range(len(chunks["x"] or ())):
+            part: dict[str, Any] = {name: None if each is None else each[index] for name, each in chunks.items()}
+            yield replace(self, **part)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """The batch on a device."""
@@ -62,8 +67,8 @@ class Batch:
         return self.map(Tensor.pin_memory)
 
     @property
-    def _parts(self) -> tuple[Tensor | None, ...]:
-        return self.x, self.labels, self.target
+    def _parts(self) -> dict[str, Tensor | None]:
+        return {"x": self.x, "labels": self.labels, "target": self.target}
 
     @classmethod
     def of(
@@ -78,8 +83,8 @@ class Batch:
             batch: A Batch, a tensor, or a pair ``(x, labels)``. Labels ``(n, 1)`` become ``(n,)``, and integers of any
                 width int64; other labels stay as they are, for models that do not look at them.
             dtype: The type of the returned samples.
-            to_model: Scales stored values, as `lightning_gen.media.Medium.to_model`; None to scale uint8 to [-1, 1].
-                Floats are already scaled and only cast.
+            to_model: Scales stored values, as `lightning_gen.media.Medium.to_model`; None to scale uint8 to [-1, 1]
+                and leave floats as they are. A batch that is scaled is only cast.
 
         Raises:
             InputError: The batch is none of these, or the samples are neither floats nor uint8.
@@ -87,13 +92,15 @@ class Batch:
         given = cls.unpacked(batch)
         labels, target = given.labels, given.target
         classes = labels is None or (labels.dtype is torch.int64 and labels.ndim < 2)
-        if given.x.dtype is dtype and classes and (target is None or target.dtype is dtype):
+        known = given.scaled or to_model is None
+        if known and given.x.dtype is dtype and classes and (target is None or target.dtype is dtype):
             return given
-        read = to_model or floats
+        read = floats if given.scaled else to_model or floats
         return cls(
             read(given.x, dtype),
             None if labels is None else _class_indices(labels),
             None if target is None else read(target, dtype),
+            scaled=True,
         )
 
     @classmethod
@@ -106,10 +113,10 @@ class Batch:
         if isinstance(batch, cls):
             return batch
         if isinstance(batch, Tensor):
-            return cls(batch)
+            return cls(batch, scaled=batch.is_floating_point())
         if isinstance(batch, (tuple, list)) and 1 <= len(batch) <= 2 and isinstance(batch[0], Tensor):
             if isinstance(batch[-1], Tensor | None):
-                return cls(*batch)
+                return replace(cls(*batch), scaled=batch[0].is_floating_point())
             raise InputError(
                 f"the second part of a batch is of type {type(batch[1]).__name__}: let the DataLoader yield class "
                 "indices (n,) there, or the samples alone"
@@ -122,8 +129,9 @@ class Batch:
 
 def collated(samples: Sequence[Batch], **options: Any) -> Batch:
     """Stack single samples into a batch; torch's loaders call it for datasets that yield `Batch`."""
-    parts = zip(*(sample._parts for sample in samples), strict=True)
-    return Batch(*(None if part[0] is None else default_collate(list(part)) for part in parts))  # type: ignore[arg-type]
+    parts = {name: [sample._parts[name] for sample in samples] for name in samples[0]._parts}
+    found: dict[str, Any] = {name: None if of[0] is None else default_collate(of) for name, of in parts.items()}
+    return replace(samples[0], **found)
 
 
 private.collate_by(Batch, collated)

@@ -136,7 +136,7 @@ class BitsScore(AnomalyScore):
                 f"shape {tuple(module.data_shape)}: take --score reconstruction or code"
             )
         labels = None if module.num_classes is None else torch.zeros(1, dtype=torch.int64, device=trained.device)
-        example = Batch(torch.zeros(1, *module.data_shape, device=trained.device), labels)
+        example = Batch(torch.zeros(1, *module.data_shape, device=trained.device), labels, scaled=True)
         with torch.no_grad(), evaluating(module):
             levels = module.networks.bottleneck(features_of(module, example)).levels
         if not levels:

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import cast
 
@@ -124,7 +124,7 @@ def of_pictures(trained: Trained, words: Sequence[str], label: int | None, on_er
     different = list(dict.fromkeys(given))
     inputs = read_inputs(trained, different, on_error)
     find = encoded if trained.module.reconstructs else searching(trained, len(inputs))
-    batches = (Batch(batch.x, same_label(trained, label, len(batch.x))) for batch in inputs.batches())
+    batches = (replace(batch, labels=same_label(trained, label, len(batch.x))) for batch in inputs.batches())
     codes = torch.cat([find(trained, batch) for batch in batches])
     order = [different.index(each) for each in given] if len(inputs) == len(different) else list(range(len(inputs)))
     names = [os.path.splitext(name)[0] for name in inputs.names]
@@ -183,7 +183,7 @@ def first_of_data(trained: Trained, data: DataModule, label: int | None = None) 
     batch = next(labelled(data, data.test_set, 1)).to(trained.device)
     if trained.module.num_classes is not None and label is None:
         label = int(cast(Tensor, batch.labels)[0])
-    codes = encoded(trained, Batch(batch.x, same_label(trained, label, 1)))
+    codes = encoded(trained, replace(batch, labels=same_label(trained, label, 1)))
     return Named((str(name),), codes, drawn=False), label
 
 

@@ -114,7 +114,7 @@ def program(
     Raises:
         InputError: There is no such part, it cannot be exported, or it computes something else.
     """
-    part_named(parts_of(trained.module, Batch(torch.zeros(2, *trained.module.data_shape))), name)
+    part_named(parts_of(trained.module, Batch(torch.zeros(2, *trained.module.data_shape), scaled=True)), name)
     batch, source = compared_samples(trained)
     part = part_named(parts_of(trained.module, batch), name)
     content = make(part)
@@ -135,19 +135,21 @@ def compared_samples(trained: Trained) -> tuple[Batch, str]:
     """Samples for which a program is compared with the module, and what they are: of the test split if it is there."""
     module, source = trained.module, torch.Generator().manual_seed(0)
     if module.translates:
-        return Batch(torch.zeros(COMPARED, *module.data_shape)), "sources of noise"
+        return Batch(torch.zeros(COMPARED, *module.data_shape), scaled=True), "sources of noise"
     if not module.reconstructs:
-        return Batch(torch.zeros(COMPARED, *module.data_shape)), "latents of the prior"
+        return Batch(torch.zeros(COMPARED, *module.data_shape), scaled=True), "latents of the prior"
     try:
         first = next(read_inputs(trained, "test").batches())
         labels = None if first.labels is None else first.labels[:COMPARED]
-        return Batch(first.x[:COMPARED], labels), "samples of the test split"
+        return Batch(first.x[:COMPARED], labels, scaled=first.scaled), "samples of the test split"
     except InputError:  # data that are no longer there
         pass
     if module.has_prior:
-        return Batch(module.sample(COMPARED, generator=source)), "samples of the model, as its data are not here"
+        return Batch(
+            module.sample(COMPARED, generator=source), scaled=True
+        ), "samples of the model, as its data are not here"
     noise = torch.rand(COMPARED, *module.data_shape, generator=source) * 2 - 1
-    return Batch(noise), "samples of noise, as its data are not here"
+    return Batch(noise, scaled=True), "samples of noise, as its data are not here"
 
 
 PROGRAMS = {".onnx": (ONNX, to_onnx, run_onnx), ".pt2": (PROGRAM, to_program, run_program)}

@@ -11,10 +11,14 @@ from lightning_gen.data.paired_folder import PairedFolder
 from lightning_gen.data.photographs import CIFAR10, CIFAR100, STL10, SVHN, CelebA
 from lightning_gen.data.plucks import Plucks
 from lightning_gen.data.published import PublishedData, PublishedImages
+from lightning_gen.data.series_file import SeriesFile
+from lightning_gen.data.sines import Sines
+from lightning_gen.data.solids import Solids
 from lightning_gen.data.sprites import Sprites
 from lightning_gen.data.stacked import StackedDigits, StackedImages, StackedMNIST
 from lightning_gen.data.tensors import Tensors
 from lightning_gen.data.unpaired_folder import UnpairedFolder
+from lightning_gen.data.volume_folder import VolumeFolder
 
 __all__ = [
     "CIFAR10",
@@ -40,6 +44,9 @@ __all__ = [
     "PublishedImages",
     "Ring",
     "Samples",
+    "SeriesFile",
+    "Sines",
+    "Solids",
     "Splits",
     "Sprites",
     "StackedDigits",
@@ -47,4 +54,5 @@ __all__ = [
     "StackedMNIST",
     "Tensors",
     "UnpairedFolder",
+    "VolumeFolder",
 ]

@@ -81,9 +81,9 @@ class Medium(Recorded, ABC):
     # values ----------------------------------------------------------------------------------------------------------
 
     def to_model(self, stored: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Convert stored values to model values; floats are model values already and are only cast.
+        """Convert stored values to model values: uint8 from 0 to 255 to [-1, 1]; floats are only cast.
 
-        uint8 from 0 to 255 becomes [-1, 1]; a medium with other stored values overrides this.
+        A medium with other stored values overrides this. `Batch.of` calls it once: a batch says whether it is scaled.
 
         Args:
             stored: ``(n, *shape)``.
@@ -200,7 +200,7 @@ class Medium(Recorded, ABC):
             InputError: A file is missing or cannot be read, or the folder has no files or files of several shapes.
         """
         if not source.is_dir():
-            single = self.single is not None and source.suffix == self.single.ending
+            single = self.single is not None and source.name.endswith(self.single.ending)
             return self.read_single(source) if single else self.read_collection(source)
         ending = Path(self.name_of(0)).suffix
         samples = [self.read_single(path) for path in sorted(source.glob(f"*{ending}"))]

@@ -5,6 +5,7 @@ from lightning_gen.metrics.codebook import CodebookUse, codebook_use
 from lightning_gen.metrics.comparison import Comparison
 from lightning_gen.metrics.copies import Neighbours, neighbours
 from lightning_gen.metrics.dci import DCI, dci
+from lightning_gen.metrics.discriminative_score import DiscriminativeScore, discriminative_score
 from lightning_gen.metrics.disentanglement import (
     FactorCodes,
     FactorVAEScore,
@@ -39,6 +40,7 @@ __all__ = [
     "Comparison",
     "ConvClassifier",
     "DensityCoverage",
+    "DiscriminativeScore",
     "Extractor",
     "FactorCodes",
     "FactorVAEScore",
@@ -63,6 +65,7 @@ __all__ = [
     "codebook_use",
     "dci",
     "density_coverage",
+    "discriminative_score",
     "factor_vae_score",
     "fit_classifier",
     "fit_pca",

@@ -38,6 +38,10 @@ Augment: TypeAlias = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, T
 images with classes, or with probabilities of classes ``(n, num_classes)``."""
 
 
+ToModel: TypeAlias = Callable[[Tensor, torch.dtype], Tensor]
+"""Scales stored values to those of a type, as `lightning_gen.media.Medium.to_model`."""
+
+
 class ConvClassifier(nn.Module):
     """Three convolutions and a layer of features, each with BatchNorm and ReLU, then a linear layer for the classes.
 
@@ -90,6 +94,7 @@ def fit_classifier(
     seed: int = 0,
     steps: int | None = None,
     augment: Augment | None = None,
+    to_model: ToModel | None = None,
 ) -> ConvClassifier:
     """Train a classifier on the CPU; the same images, seed and number of threads give the same weights, bit for bit.
 
@@ -103,6 +108,7 @@ def fit_classifier(
             is unchanged.
         steps: Number of updates, at least 1; None for `training_steps`.
         augment: Changes each batch before it is read; None for no augmentation.
+        to_model: Scales stored values, see `Batch.of`.
 
     Returns:
         The classifier, in evaluation mode.
@@ -119,7 +125,7 @@ def fit_classifier(
     generator = torch.Generator().manual_seed(seed)
     optimizer = AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
     scheduler = OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
-    for x, labels in islice(_endless(Loader(samples, BATCH, shuffle=True, drop_last=True, seed=seed)), steps):
+    for x, labels in islice(_endless(Loader(samples, BATCH, shuffle=True, drop_last=True, seed=seed), to_model), steps):
         assert labels is not None
         x, targets = (x, labels) if augment is None else augment(x, labels, generator)
         optimizer.zero_grad()
@@ -129,7 +135,7 @@ def fit_classifier(
     return network.eval().requires_grad_(False)
 
 
-def _endless(loader: Loader) -> Iterator[Batch]:
+def _endless(loader: Loader, to_model: ToModel | None) -> Iterator[Batch]:
     while True:
         for batch in loader:
-            yield Batch.of(batch)
+            yield Batch.of(batch, to_model=to_model)

@@ -14,7 +14,7 @@ from lightning_gen.data.cache import default_cache_dir
 from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
 from lightning_gen.metrics.cache import cached, digest
-from lightning_gen.metrics.classifier import BATCH, VERSION, ConvClassifier, fit_classifier, training_steps
+from lightning_gen.metrics.classifier import BATCH, VERSION, ConvClassifier, ToModel, fit_classifier, training_steps
 from lightning_gen.paths import expanded
 from lightning_gen.records import Batch
 from lightning_gen.terminal import say
@@ -121,15 +121,15 @@ def trained_extractor(data: DataModule, seed: int = 0, cache_dir: str | None = N
         "num_features": module.num_features,
         "weights": _digest(module),
     }
-    return Extractor(module, _cached_accuracy(module, data.test_set, cache), protocol, cache)
+    return Extractor(module, _cached_accuracy(module, data.test_set, cache, data.medium.to_model), protocol, cache)
 
 
 @torch.no_grad()
-def accuracy_of(module: ConvClassifier, samples: Samples) -> float:
-    """Accuracy of a classifier on labelled samples."""
+def accuracy_of(module: ConvClassifier, samples: Samples, to_model: ToModel | None = None) -> float:
+    """Accuracy of a classifier on labelled samples; `to_model` scales stored values, see `Batch.of`."""
     right = 0
     for batch in Loader(samples, READ_AT_ONCE):
-        x, labels = Batch.of(batch)
+        x, labels = Batch.of(batch, to_model=to_model)
         right += int((module(x).argmax(dim=1) == labels).sum())
     return right / len(samples)
 
@@ -146,18 +146,22 @@ def _trained(data: DataModule, seed: int, cache: Path) -> ConvClassifier:
             f"training a classifier of {name} on {len(train_set):,} images, once: it will be cached in {cache}",
             sys.stderr,
         )
-        return fit_classifier(train_set, data.shape, module.num_classes, seed).state_dict()
+        return fit_classifier(
+            train_set, data.shape, module.num_classes, seed, to_model=data.medium.to_model
+        ).state_dict()
 
     path = cache / f"classifier-{digest(key, _contents(train_set))[:32]}.pt"
     module.load_state_dict(cached(path, module.state_dict(), train))
     return module.eval().requires_grad_(False)
 
 
-def _cached_accuracy(module: ConvClassifier, samples: Samples, cache: Path) -> float:
+def _cached_accuracy(module: ConvClassifier, samples: Samples, cache: Path, to_model: ToModel) -> float:
     """The `accuracy_of` a classifier; it is computed once."""
     path = cache / f"accuracy-{digest(_version(module), _contents(samples))[:32]}.pt"
     like = {"accuracy": torch.empty((), dtype=torch.float64)}
-    found = cached(path, like, lambda: {"accuracy": torch.tensor(accuracy_of(module, samples), dtype=torch.float64)})
+    found = cached(
+        path, like, lambda: {"accuracy": torch.tensor(accuracy_of(module, samples, to_model), dtype=torch.float64)}
+    )
     return found["accuracy"].item()
 
 
