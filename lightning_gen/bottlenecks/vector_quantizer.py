@@ -1,6 +1,7 @@
 """Quantizers with learned codebooks: one, or several in sequence."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from lightning_gen.bottlenecks.codebook_base import Codebook
 from lightning_gen.bottlenecks.quantizer import Quantizer, quantized, require_indices
 from lightning_gen.bottlenecks.shared_sampling import Total
 from lightning_gen.errors import InputError
-from lightning_gen.ranges import COUNT
+from lightning_gen.ranges import COUNT, SHARE, require
 from lightning_gen.records import Code, Quantization
 from lightning_gen.terms import at_least_float32
 
@@ -41,6 +42,7 @@ class CodebookQuantizer(Quantizer):
     """
 
     started: Tensor
+    dropout: float = 0.0
 
     def __init__(
         self, latent_dim: int, codes: int, learning: CodebookLearning | None, depth: int, normalized: bool = False
@@ -65,10 +67,19 @@ class CodebookQuantizer(Quantizer):
         self.register_load_state_dict_post_hook(read_started_again)
 
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Code:
-        """Map features ``(n, latent_dim, ...)`` to a code of the same shape; it is deterministic."""
+        """Map features ``(n, latent_dim, ...)`` to a code of the same shape.
+
+        It is deterministic but for the dropout of codebooks in training.
+        """
         require_features(self, features)
         found = self.quantizations(features)
-        return quantized(found[0].features, added(each.vectors.detach() for each in found), found, features.dtype)
+        vectors = [each.vectors.detach() for each in found]
+        if self.dropout and self.training and generator is not None:
+            kept = kept_codebooks(len(features), self.depth, self.dropout, generator).to(features.device)
+            masks = kept.view(self.depth, -1, *[1] * (features.ndim - 1))
+            found = tuple(map(without, found, masks))
+            vectors = [each * mask for each, mask in zip(vectors, masks, strict=True)]
+        return quantized(found[0].features, added(vectors), found, features.dtype)
 
     @torch.no_grad()
     def codes_of(self, indices: Sequence[Tensor]) -> Tensor:
@@ -177,6 +188,10 @@ class ResidualQuantizer(CodebookQuantizer):
     Each depth has a codebook of its own, as in SoundStream; in the RQ-VAE all depths share one. The objective needs the
     term `Commitment`, which reaches the encoder at every depth, and `CodebookDistance` if codebooks learn by gradient.
 
+    With `dropout` the decoder learns to read fewer codebooks, so that one model has several rates: in training a sample
+    keeps, with that probability, only its first codebooks, whose number is uniform from 1 to `depth`. A codebook that
+    a sample lost gets no loss from it. SoundStream drops in every sample.
+
     Papers: Autoregressive Image Generation using Residual Quantization, https://arxiv.org/abs/2203.01941, section
     3.1; SoundStream: An End-to-End Neural Audio Codec, https://arxiv.org/abs/2107.03312, section III.C
 
@@ -185,15 +200,35 @@ class ResidualQuantizer(CodebookQuantizer):
         codes: Vectors in each codebook, at least 2. The first training batch must have at least as many positions.
         learning: How the codebooks are learned: `MovingAverage` or `GradientDescent`; None for the former.
         depth: Number of codebooks, at least 1.
+        dropout: Probability with which a sample keeps some of its codebooks alone, in [0, 1].
 
     Raises:
-        InputError: There are fewer than 2 codes, or no codebook.
+        InputError: There are fewer than 2 codes, or no codebook, or the probability is out of range.
     """
 
     def __init__(
-        self, latent_dim: int = 64, codes: int = 512, learning: CodebookLearning | None = None, depth: int = 4
+        self,
+        latent_dim: int = 64,
+        codes: int = 512,
+        learning: CodebookLearning | None = None,
+        depth: int = 4,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__(latent_dim, codes, learning, depth)
+        require(self, "dropout", dropout, SHARE, "a probability")
+        self.dropout = dropout
+
+
+def kept_codebooks(n: int, depth: int, dropout: float, generator: torch.Generator) -> Tensor:
+    """Which codebooks each of n samples keeps, bool ``(depth, n)``: all, or a random number of the first ones."""
+    coin, share = torch.rand(2, n, generator=generator, device=generator.device)
+    count = torch.where(coin < dropout, 1 + (share * depth).long(), depth)
+    return torch.arange(depth, device=count.device)[:, None] < count
+
+
+def without(found: Quantization, kept: Tensor) -> Quantization:
+    """A quantization in which the samples that are not kept have their codes as features, and so no distance."""
+    return replace(found, features=torch.where(kept, found.features, found.vectors.detach()))
 
 
 def added(vectors: Iterable[Tensor]) -> Tensor:

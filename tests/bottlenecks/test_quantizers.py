@@ -13,7 +13,7 @@ from lightning_gen.bottlenecks import (
     ResidualQuantizer,
     VectorQuantizer,
 )
-from lightning_gen.bottlenecks.vector_quantizer import CHECK_EVERY
+from lightning_gen.bottlenecks.vector_quantizer import CHECK_EVERY, kept_codebooks
 from lightning_gen.errors import InputError
 from lightning_gen.networks import ResidualDecoder, ResidualEncoder
 from lightning_gen.records import Reconstruction
@@ -22,8 +22,11 @@ from lightning_gen.regularizers import CodebookDistance, Commitment
 QUANTIZERS = (
     (VectorQuantizer, {"latent_dim": 4, "codes": 16, "learning": MovingAverage(decay=0.9), "normalized": False}),
     (VectorQuantizer, {"latent_dim": 4, "codes": 16, "learning": GradientDescent(), "normalized": False}),
-    (ResidualQuantizer, {"latent_dim": 4, "codes": 16, "depth": 3, "learning": MovingAverage(decay=0.9)}),
-    (ResidualQuantizer, {"latent_dim": 4, "codes": 16, "depth": 3, "learning": GradientDescent()}),
+    (
+        ResidualQuantizer,
+        {"latent_dim": 4, "codes": 16, "depth": 3, "learning": MovingAverage(decay=0.9), "dropout": 0.0},
+    ),
+    (ResidualQuantizer, {"latent_dim": 4, "codes": 16, "depth": 3, "learning": GradientDescent(), "dropout": 0.5}),
     (FiniteScalarQuantizer, {"levels": (8, 5, 3, 2)}),
     (VectorQuantizer, {"latent_dim": 4, "codes": 16, "learning": MovingAverage(decay=0.9), "normalized": True}),
     (VectorQuantizer, {"latent_dim": 4, "codes": 16, "learning": GradientDescent(), "normalized": True}),
@@ -443,3 +446,58 @@ def test_many_levels_are_numbered_exactly():
     quantizer = FiniteScalarQuantizer((16,) * 8)
     indices = quantizer(torch.tensor([[-9.0] * 8, [9.0] * 8, [9.0] * 7 + [-9.0]])).quantizations[0].indices
     assert indices.tolist() == [0, 16**8 - 1, 16**7 - 1]
+
+
+# dropout of codebooks -------------------------------------------------------------------------------------------------
+
+
+def dropping(dropout=0.5, depth=4):
+    torch.manual_seed(3)
+    quantizer = ResidualQuantizer(6, codes=16, depth=depth, dropout=dropout)
+    features = torch.randn(64, 6, 5)
+    quantizer.start(features, torch.Generator().manual_seed(0), lambda x: x)
+    return quantizer, features
+
+
+def test_a_sample_keeps_its_first_codebooks_in_training_alone():
+    quantizer, features = dropping()
+    whole = quantizer.quantizations(features)
+    prefixes = torch.stack([sum(each.vectors for each in whole[:k]) for k in range(1, 5)])
+    code = quantizer(features, torch.Generator().manual_seed(0))
+    matches = torch.stack([torch.isclose(code.sample, prefix, atol=1e-6).flatten(1).all(1) for prefix in prefixes])
+    assert (matches.sum(0) == 1).all(), "each sample is the sum of a number of the first codebooks"
+    assert matches.any(1).all(), "and every number occurs"
+    for same in (quantizer(features, None), quantizer.eval()(features, torch.Generator().manual_seed(0))):
+        torch.testing.assert_close(same.sample, prefixes[-1])
+
+
+def test_the_number_of_codebooks_has_the_probabilities_that_were_asked_for():
+    kept = kept_codebooks(40_000, 4, 0.5, torch.Generator().manual_seed(1)).sum(0)
+    found = torch.bincount(kept, minlength=5)[1:] / 40_000
+    torch.testing.assert_close(found, torch.tensor([0.125, 0.125, 0.125, 0.625]), atol=0.01, rtol=0)
+
+
+def test_codebooks_that_a_sample_lost_have_no_loss_from_it():
+    quantizer, features = dropping(dropout=1.0)
+    features.requires_grad_()
+    code = quantizer(features, torch.Generator().manual_seed(5))
+    counts = kept_codebooks(64, 4, 1.0, torch.Generator().manual_seed(5)).sum(0)
+    for depth, each in enumerate(code.quantizations):
+        distance = (each.features - each.vectors.detach()).square().flatten(1).sum(1)
+        assert ((distance > 0) == (counts > depth)).all()
+        if depth < 3:  # each stage that was kept reaches the encoder
+            (gradient,) = torch.autograd.grad(distance.sum(), features, retain_graph=True)
+            assert ((gradient.flatten(1).abs().sum(1) > 0) == (counts > depth)).all()
+
+
+def test_without_dropout_no_random_number_is_drawn():
+    quantizer, features = dropping(dropout=0.0)
+    source = torch.Generator().manual_seed(0)
+    before = source.get_state()
+    quantizer(features, source)
+    assert torch.equal(source.get_state(), before)
+
+
+def test_a_dropout_that_is_no_probability_is_refused():
+    with pytest.raises(InputError, match=r"ResidualQuantizer cannot have dropout 1\.5: give a probability"):
+        ResidualQuantizer(dropout=1.5)
