@@ -32,6 +32,9 @@ PRESETS = tuple(name for name in RECIPES if name.startswith("gan/r3gan_") or nam
 """Recipes of the same parts as another one, in the sizes of a paper."""
 STAND_IN = ["--data={class_path: Digits, init_args: {size: 8, batch_size: 8, mirror: true}}"]
 """Data in the place of those that a test does not have."""
+FEW_PLUCKS = [
+    "--data={class_path: Plucks, init_args: {length: 256, batch_size: 8, decays: 2, brightnesses: 2, plucks: 2}}"
+]
 SMALLEST_OF_LITE0 = ["--data={class_path: Digits, init_args: {size: 32, batch_size: 8}}"]
 
 
@@ -69,6 +72,7 @@ SMALL = {
     "ResNetDiscriminator": ["--model.discriminator.width=4"],
     "R3GANGenerator": ["--model.generator.width=4", "--model.generator.blocks=1"],
     "R3GANDiscriminator": ["--model.discriminator.width=4", "--model.discriminator.blocks=1"],
+    "class_path: Plucks": FEW_PLUCKS,
     "class_path: CIFAR10": STAND_IN,
     "class_path: ImageFolder": STAND_IN,
     "class_path: PairedFolder": lambda: of_pairs("PairedFolder"),

@@ -17,6 +17,7 @@ from lightning_gen import GenerativeModule
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main, recipes
 from lightning_gen.data import ArrayDataset, DataModule, PublishedData, Splits
+from lightning_gen.media import Sound
 from lightning_gen.modules import Autoencoder
 from lightning_gen.networks import conditioning
 from lightning_gen.training.collectives import leave_group
@@ -32,6 +33,8 @@ EMBEDDED = [
     "data/unpaired_folder",
     "data/tensors",
     "data/fashion_mnist",
+    "data/plucks",
+    "data/audio_folder",
 ]
 OF_PAIRS = [name for name in ("data/paired_folder", "data/unpaired_folder") if name in recipes.names()]
 DOWNLOADED = [name for name in recipes.names() if name.startswith("data/") and name not in (*EMBEDDED, *OF_PAIRS)]
@@ -139,11 +142,25 @@ def array(path):
     return [f"--data.path={path / 'points.npy'}"]
 
 
+def folder_of_sounds(path):
+    pytest.importorskip("soundfile")
+    pytest.importorskip("soxr")
+    medium = Sound(8000)
+    medium.write(torch.rand(12, 1, 300, generator=torch.Generator().manual_seed(0)), path / "sounds")
+    return [f"--data.folder={path / 'sounds'}", f"--data.cache_dir={path / 'cache'}", "--data.length=128"]
+
+
+OF_SOUNDS = {
+    "data/plucks": lambda path: ["--data.length=256", "--data.decays=2", "--data.brightnesses=2", "--data.plucks=1"],
+    "data/audio_folder": folder_of_sounds,
+}
+
+
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_a_data_set_can_be_laid_over_a_recipe(name, tmp_path):
     needed = {"data/image_folder": folder_of_pictures, "data/tensors": array}
     needed |= {"data/paired_folder": folder_of_pairs, "data/unpaired_folder": folder_of_pairs}
-    options = needed.get(name, lambda path: [])(tmp_path)
+    options = (needed | OF_SOUNDS).get(name, lambda path: [])(tmp_path)
     if name == "data/fashion_mnist" and not Path("/usr/share/datasets/fashion-mnist").is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
     images = name not in ("data/ring", "data/grid", "data/tensors")
