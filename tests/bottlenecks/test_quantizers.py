@@ -26,7 +26,7 @@ QUANTIZERS = (
         ResidualQuantizer,
         {"latent_dim": 4, "codes": 16, "depth": 3, "learning": MovingAverage(decay=0.9), "dropout": 0.0},
     ),
-    (ResidualQuantizer, {"latent_dim": 4, "codes": 16, "depth": 3, "learning": GradientDescent(), "dropout": 0.5}),
+    (ResidualQuantizer, {"latent_dim": 4, "codes": 16, "depth": 3, "learning": GradientDescent(), "dropout": 0.0}),
     (FiniteScalarQuantizer, {"levels": (8, 5, 3, 2)}),
     (VectorQuantizer, {"latent_dim": 4, "codes": 16, "learning": MovingAverage(decay=0.9), "normalized": True}),
     (VectorQuantizer, {"latent_dim": 4, "codes": 16, "learning": GradientDescent(), "normalized": True}),
