@@ -23,6 +23,8 @@ from lightning_gen.augmentations.geometry import gathered, resampled, warp
 DETERMINISTIC = "--trainer.deterministic=true"
 PLAIN_SGD = "{class_path: torch.optim.SGD, init_args: {lr: 0.01}}"
 CLIP = 0.01
+WITHOUT_WAITS = (grounds.RPGAN, grounds.ADA, grounds.VQ_GAN, grounds.VAE, grounds.COLORIZE)
+RESUMED = (grounds.RPGAN, grounds.R3GAN, grounds.VQ_GAN)
 
 
 def size(ground: Ground, on_gpu: int, on_cpu: int) -> int:
@@ -36,7 +38,7 @@ def size(ground: Ground, on_gpu: int, on_cpu: int) -> int:
 def no_hidden_wait(ground: Ground, findings: Findings) -> None:
     """Between reports the host waits for nothing in a GAN, an autoencoder with a GAN, a VAE and a translation."""
     first, batches = 5, size(ground, 100, 8)
-    for game in (grounds.RPGAN, grounds.ADA, grounds.VQ_GAN, grounds.VAE, grounds.COLORIZE):
+    for game in WITHOUT_WAITS:
         with findings.part(game.recipe):
             watch = Reads() if ground.small else Waits(first, batches)
             trained(ground, game, first + batches, f"--name=waits {game.recipe[-4:]}", watch=watch)
@@ -54,7 +56,7 @@ def no_hidden_wait(ground: Ground, findings: Findings) -> None:
 def resume_to_the_bit(name: str, ground: Ground, findings: Findings) -> None:
     """A run that was stopped and went on ends in the bits of one that was not."""
     batches = size(ground, 40, 6)
-    for game in (grounds.RPGAN, grounds.R3GAN, grounds.VQ_GAN):
+    for game in RESUMED:
         with findings.part(game.recipe):
             run = f"{game.recipe.split('/')[1]}_{name}"
             options = (DETERMINISTIC, *precision(ground, name))
@@ -265,9 +267,9 @@ def accumulated(ground: Ground, findings: Findings) -> None:
     states, peaks = {}, {}
     for parts in (1, 8):
         watch = Memory()
-        options = ("--model.penalties.r1=R1", "--model.generator.latent_dim=64", f"--model.accumulate={parts}")
         with findings.part(f"{parts} parts"):
-            trained(ground, grounds.RPGAN, 4, f"--name=accumulate_{parts}", *options, watch=watch)
+            split = (f"--name=accumulate_{parts}", f"--model.accumulate={parts}")
+            trained(ground, grounds.RPGAN, 4, *split, watch=watch)
             peaks[parts] = watch.peak
         run = f"halves_{parts}"
         with findings.part(run), grounds.products(tf32=False):

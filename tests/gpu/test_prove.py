@@ -3,16 +3,25 @@
 import json
 import sys
 import time
+import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 sys.path.append(str(Path(__file__).parent))
+import averaging
+import grounds
+import items
 import prove
 from items import ITEMS
 from proof import FAILED, PASSED, SKIPPED, Ground, Item, line, proofs, proved
+from watching import AS_ERROR, Waits
+
+from lightning_gen import private
+from lightning_gen.training import GenerativeModule
 
 FAST = ("ADA's warp", "clip in float16", "precision of R1")
 
@@ -68,8 +77,8 @@ def test_an_item_holds_on_a_cpu(each, ground):
 
 
 def test_a_failing_item_is_reported_and_stops_no_other(ground):
-    items = [item(run.__name__, run) for run in (raises, leaves, complains, well)]
-    broken, left, complained, passed = proofs(items, ground, 60)
+    several = [item(run.__name__, run) for run in (raises, leaves, complains, well)]
+    broken, left, complained, passed = proofs(several, ground, 60)
     assert [each.verdict for each in (broken, left, complained, passed)] == [FAILED, FAILED, FAILED, PASSED]
     assert broken.reason.startswith("ValueError: it broke (test_prove.py:")
     assert broken.figures == {"before": 1.0}, "what it found before stays"
@@ -89,8 +98,8 @@ def test_an_item_that_hangs_is_stopped(ground):
 
 
 def test_what_needs_a_gpu_or_more_time_is_skipped_with_the_reason(ground):
-    items = [item("gpu", raises, needs_cuda=True), item("long", raises, seconds=500), item("well", well)]
-    gpu, long, passed = proofs(items, ground, 60)
+    several = [item("gpu", raises, needs_cuda=True), item("long", raises, seconds=500), item("well", well)]
+    gpu, long, passed = proofs(several, ground, 60)
     assert (gpu.verdict, gpu.reason) == (SKIPPED, "it needs a CUDA device")
     assert (long.verdict, long.reason) == (SKIPPED, "it may take 500 s and 60 s are left")
     assert passed.verdict == PASSED
@@ -109,9 +118,9 @@ def test_settings_of_torch_are_those_before(ground):
 
 
 def test_the_command_prints_a_table_and_writes_what_it_found(tmp_path, capsys):
-    items = (item("raises", raises), item("gpu", well, needs_cuda=True), item("well", well))
+    several = (item("raises", raises), item("gpu", well, needs_cuda=True), item("well", well))
     file = tmp_path / "proof.json"
-    assert prove.main(["--device=cpu", "--minutes=1", f"--output={file}"], items) == 1
+    assert prove.main(["--device=cpu", "--minutes=1", f"--output={file}"], several) == 1
     said = capsys.readouterr().out
     found = json.loads(file.read_text())
     assert [each["verdict"] for each in found["items"]] == [FAILED, SKIPPED, PASSED]
@@ -119,7 +128,7 @@ def test_the_command_prints_a_table_and_writes_what_it_found(tmp_path, capsys):
     assert found["environment"]["float32_matmul_precision"]
     assert "| gpu | skipped: it needs a CUDA device |  | 0.0 |" in said
     assert "| well | passed | answer 42 |" in said
-    assert prove.main(["--device=cpu", "--only=well", f"--output={file}"], items) == 0
+    assert prove.main(["--device=cpu", "--only=well", f"--output={file}"], several) == 0
     assert len(json.loads(file.read_text())["items"]) == 1
 
 
@@ -150,3 +159,69 @@ def test_an_item_holds_on_a_gpu(each, tmp_path):
 def test_names_differ_and_the_time_is_enough_for_all():
     assert len({each.name for each in ITEMS}) == len(ITEMS)
     assert sum(each.seconds for each in ITEMS) <= 9 * 60
+
+
+# each kind of failure is found --------------------------------------------------------------------------------------
+
+
+def test_a_wait_of_the_host_is_found(ground, monkeypatch):
+    original = GenerativeModule.count
+
+    def count(module, batch):
+        batch.x.sum().item()
+        return original(module, batch)
+
+    monkeypatch.setattr(GenerativeModule, "count", count)
+    monkeypatch.setattr(items, "WITHOUT_WAITS", (grounds.VAE,))
+    outcome = proved(item("waits", items.no_hidden_wait, seconds=100), ground, 600)
+    assert outcome.verdict == FAILED
+    assert "autoencoder/vae: the host waited at {'reads': 8}" in outcome.reason
+
+
+def test_waits_on_a_gpu_are_listed_by_place_and_the_mode_is_put_back(ground, monkeypatch):
+    """Warnings as torch's in the place of a GPU."""
+    modes = []
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
+
+    class Warns(Waits):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            if batch_idx in (1, 4, 5, 8):  # the first is before, the last after what is watched
+                warnings.warn(AS_ERROR, stacklevel=1)
+            warnings.warn("something else", stacklevel=1)
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    watch = Warns(3, 4)
+    grounds.trained(ground, grounds.VAE, 10, watch=watch)
+    assert modes == ["warn", "default"]
+    assert watch.seen >= 4
+    assert [place.split(":")[0] for place in watch.places] == ["test_prove.py"]
+    assert sum(watch.places.values()) == 2
+
+
+@pytest.mark.slow
+def test_a_clip_of_scaled_gradients_is_found(ground, monkeypatch):
+    monkeypatch.setattr(private, "unscale_before_step", lambda optimizer: None)
+    outcome = proved(item("clip", items.scaled_and_clipped, seconds=100), ground, 600)
+    assert outcome.verdict == FAILED
+    assert "Adam, fused true: gradients of norm" in outcome.reason
+    assert "fused null: gradients" not in outcome.reason
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_with_other_numbers_is_found(ground, monkeypatch):
+    monkeypatch.setattr(GenerativeModule, "load_own_state", lambda module, own: None)
+    monkeypatch.setattr(items, "RESUMED", (grounds.RPGAN,))
+    outcome = proved(item("resume", partial(items.resume_to_the_bit, "32-true"), seconds=100), ground, 600)
+    assert outcome.verdict == FAILED
+    assert "gan/rpgan: AssertionError: Tensor-likes are not equal!" in outcome.reason
+
+
+@pytest.mark.slow
+def test_another_mean_of_two_processes_is_found(ground, monkeypatch, tmp_path):
+    wrong = tmp_path / "wrong.py"
+    text = Path(averaging.__file__).read_text()
+    wrong.write_text(text.replace("(one.double() + other.double()) / 2", "one.double() + other.double()"))
+    monkeypatch.setattr(averaging, "__file__", str(wrong))
+    outcome = proved(item("two", items.averages_of_two, seconds=100), ground, 600)
+    assert outcome.verdict == FAILED
+    assert outcome.reason.startswith("process 0: ")

@@ -39,7 +39,9 @@ class Waits(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Begin to watch at the first batch."""
         if batch_idx == self.first:
-            self._said = self._caught.__enter__() or []
+            said = self._caught.__enter__()
+            assert said is not None
+            self._said = said
             warnings.simplefilter("always")
             torch.cuda.set_sync_debug_mode("warn")
 
