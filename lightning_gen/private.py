@@ -22,6 +22,7 @@ from lightning.pytorch.trainer.connectors.logger_connector import _LoggerConnect
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
 from torch.nn.utils.parametrizations import _SpectralNorm as SpectralParametrization
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
@@ -93,6 +94,18 @@ def inner_schedulers(scheduler: LRScheduler) -> list[LRScheduler]:
 def set_latest_rates(scheduler: LRScheduler) -> None:
     """Set the latest learning rates of a scheduler to those of its optimizer."""
     scheduler._last_lr = [group["lr"] for group in scheduler.optimizer.param_groups]
+
+
+# torch: optimizers in float16 ---------------------------------------------------------------------------------------
+
+
+def unscale_before_step(optimizer: Optimizer) -> None:
+    """Let the scaler of float16 unscale gradients before an optimizer's step, where a fused one would do it inside.
+
+    What comes between, such as clipping, would see gradients times the scale.
+    """
+    if getattr(optimizer, "_step_supports_amp_scaling", False):
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
 
 
 # torch: compiler and processes --------------------------------------------------------------------------------------

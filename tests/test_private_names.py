@@ -235,6 +235,17 @@ def test_schedulers_of_several_keep_them():
     assert parts[0].get_last_lr() == [0.25]
 
 
+def test_a_fused_optimizer_says_that_it_unscales_in_its_step():
+    for kind in (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD):
+        fused = kind([torch.zeros(1)], lr=0.5, fused=True)
+        assert fused._step_supports_amp_scaling, "clipping in float16, training/optimizers.py"
+        private.unscale_before_step(fused)
+        assert not fused._step_supports_amp_scaling
+        plain = kind([torch.zeros(1)], lr=0.5)
+        private.unscale_before_step(plain)
+        assert not getattr(plain, "_step_supports_amp_scaling", False)
+
+
 def test_ddp_says_how_gradients_are_sent():
     for name in ("_ddp_comm_hook", "_ddp_comm_wrapper"):
         assert hasattr(DDPStrategy(), name), f"DDPStrategy.{name}: gradients in 16 bits, training/strategies.py"

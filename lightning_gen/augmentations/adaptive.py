@@ -49,9 +49,9 @@ class ADA(AdaptiveAugmentation):
     of their operations was chosen, so p = 0 is the identity, bit for bit. Nothing is clamped, so images may leave [-1,
     1].
 
-    The resampling has a first derivative only: gradient penalties are computed at the augmented images. The authors'
-    code computes R1 at the original images, through the augmentation. On CUDA the backward pass of the resampling, in
-    the generator's phase, adds in no fixed order.
+    Gradient penalties are computed at the augmented images. The authors' code computes R1 at the original images,
+    through the augmentation. On CUDA the backward pass of the resampling, in the generator's phase, adds in no fixed
+    order unless ``--trainer.deterministic true`` asks for one, which makes the resampling slower.
 
     Paper: Training Generative Adversarial Networks with Limited Data, https://arxiv.org/abs/2006.06676, appendix B
 

@@ -79,16 +79,75 @@ def image_of(matrix: Tensor, vector: Tensor) -> Tensor:
 def resampled(x: Tensor, source: Affine) -> Tensor:
     """Resample images at the positions of a map, with bicubic interpolation and reflection at the borders.
 
+    Where torch is asked for deterministic algorithms it is done by `gathered` on a GPU, on which the backward pass of
+    ``grid_sample`` adds in no fixed order.
+
     Args:
         x: Images, ``(n, c, h, w)``; the outermost pixels are not repeated by the reflection.
         source: The positions from which pixels come.
     """
+    if x.device.type != "cpu" and torch.are_deterministic_algorithms_enabled():
+        return gathered(x, source)
+    height, width = x.shape[2:]
+    columns, rows = positions(x, source)
+    # the outermost pixels are at -1 and 1 for grid_sample
+    grid = torch.stack([columns * (2 / max(width - 1, 1)), rows * (2 / max(height - 1, 1))], -1)
+    return grid_sample(x, grid, mode="bicubic", padding_mode="reflection", align_corners=True)
+
+
+def gathered(x: Tensor, source: Affine) -> Tensor:
+    """The same as `resampled`, pixel by pixel: it can be differentiated any number of times, and always to the same
+    bits where torch is asked for deterministic algorithms.
+
+    A pixel is the sum of its 16 neighbours times fixed weights. It takes twice as long as ``grid_sample`` on a CPU,
+    and keeps the places and weights of the neighbours, 12 bytes each, for the backward pass. No gradient flows to the
+    map.
+
+    Args:
+        x: Images, ``(n, c, h, w)``.
+        source: The positions from which pixels come.
+    """
+    height, width = x.shape[2:]
+    columns, rows = (each.detach() for each in positions(x, source))
+    across, down = neighbours(columns, width), neighbours(rows, height)
+    pixels, result = x.flatten(2), torch.zeros_like(x)
+    for row, of_row in down:
+        for column, of_column in across:
+            places = (row * width + column).flatten(1)[:, None].expand(-1, x.shape[1], -1)
+            result = result + pixels.gather(2, places).view_as(x) * (of_row * of_column)[:, None]
+    return result
+
+
+def positions(x: Tensor, source: Affine) -> tuple[Tensor, Tensor]:
+    """The columns and rows from which the pixels of images ``(n, c, h, w)`` come, ``(n, h, w)``, from the centre."""
     height, width = x.shape[2:]
     across = torch.arange(width, device=x.device, dtype=x.dtype) - (width - 1) / 2
     down = torch.arange(height, device=x.device, dtype=x.dtype)[:, None] - (height - 1) / 2
     matrix, shift = source.matrix[..., None, None], source.shift[..., None, None]
     columns = matrix[:, 0, 0] * across + matrix[:, 0, 1] * down + shift[:, 0]
     rows = matrix[:, 1, 0] * across + matrix[:, 1, 1] * down + shift[:, 1]
-    # the outermost pixels are at -1 and 1 for grid_sample
-    grid = torch.stack([columns * (2 / max(width - 1, 1)), rows * (2 / max(height - 1, 1))], -1)
-    return grid_sample(x, grid, mode="bicubic", padding_mode="reflection", align_corners=True)
+    return columns, rows
+
+
+def neighbours(position: Tensor, size: int) -> list[tuple[Tensor, Tensor]]:
+    """The four pixels nearest to positions along a side of `size` pixels, reflected into it, and their weights.
+
+    The weights are those of cubic convolution with a = -0.75, which torch and OpenCV use.
+
+    Paper: Cubic convolution interpolation for digital image processing, https://doi.org/10.1109/TASSP.1981.1163711
+
+    Args:
+        position: From the centre, of any shape.
+        size: Pixels of the side.
+    """
+    position = position + (size - 1) / 2
+    first = position.floor()
+    past = position - first
+    found = []
+    for step in (-1, 0, 1, 2):
+        place = (first.long() + step).abs() % max(2 * (size - 1), 1)
+        away = (past - step).abs()
+        near = (1.25 * away - 2.25) * away * away + 1
+        far = ((-0.75 * away + 3.75) * away - 6) * away + 3
+        found.append((torch.minimum(place, 2 * (size - 1) - place), near if step in (0, 1) else far))
+    return found

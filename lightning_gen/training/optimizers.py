@@ -24,6 +24,9 @@ def make_optimizer(
 ) -> Optimizer:
     """Make an optimizer, with a fused update where it has one and the user has not chosen.
 
+    Gradients of float16 are unscaled before its step, not in it: clipping, norms and the check that all is finite come
+    between.
+
     Args:
         make: Makes it from the parameters.
         parameters: What it trains.
@@ -38,6 +41,7 @@ def make_optimizer(
         raise InputError(f"{name} cannot be made ({error}): give it other settings") from error
     check_options(optimizer, name)
     fuse(optimizer)
+    private.unscale_before_step(optimizer)
     return optimizer
 
 
