@@ -71,7 +71,7 @@ def decompress(
 
 def files(target: Path, header: Header, medium: Medium) -> AbstractContextManager[Write]:
     """What writes a folder with a file for each sample, or for each file whose windows the samples are."""
-    ending = Path(medium.name_of(0)).suffix
+    ending = medium.ending
     if not header.wholes:
         return folder(target, product_names(header.listed_names(), ending), medium)
     names = product_names([whole.name for whole in header.wholes], ending)

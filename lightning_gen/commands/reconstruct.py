@@ -223,7 +223,7 @@ def check_model(trained: Trained, given: Iterable[str]) -> None:
 def file_names(source: Source, medium: Medium) -> list[str]:
     """The names of the files in a folder of reconstructions: one for each sample, or for each file that was read."""
     given = [whole.name for whole in source.wholes] or source.names
-    return product_names(given, Path(medium.name_of(0)).suffix)
+    return product_names(given, medium.ending)
 
 
 def source_of(trained: Trained, inputs: list[str], search: Search, on_error: OnError, overlap: float) -> Source:

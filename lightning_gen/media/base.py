@@ -161,12 +161,21 @@ class Medium(Recorded, ABC):
         Raises:
             InputError: There are no files for single samples.
         """
+        return f"{index:06d}{self.ending}"
+
+    @property
+    def ending(self) -> str:
+        """The ending of files of single samples.
+
+        Raises:
+            InputError: There are none.
+        """
         if self.single is None:
             raise InputError(
                 f"{self.noun} have no files of their own: write all of them to one file that ends in "
                 f"{' or '.join(self.endings)}"
             )
-        return f"{index:06d}{self.single.ending}"
+        return self.single.ending
 
     def write(self, samples: Tensor, target: Path, columns: int | None = None, names: Sequence[str] = ()) -> None:
         """Write samples; each file is written atomically and folders are made.
@@ -202,8 +211,7 @@ class Medium(Recorded, ABC):
         if not source.is_dir():
             single = self.single is not None and source.name.endswith(self.single.ending)
             return self.read_single(source) if single else self.read_collection(source)
-        ending = Path(self.name_of(0)).suffix
-        samples = [self.read_single(path) for path in sorted(source.glob(f"*{ending}"))]
+        samples = [self.read_single(path) for path in sorted(source.glob(f"*{self.ending}"))]
         if len({sample.shape for sample in samples}) != 1:
             found = "no" if not samples else "unlike"
             raise InputError(f"the folder {source} holds {found} {self.noun}: give one with files of one shape")

@@ -47,6 +47,7 @@ class Sound(Medium):
 
     noun: ClassVar[str] = "sounds"
     values: ClassVar[str] = "amplitudes"
+    place: ClassVar[str] = "amplitude"
     unit: ClassVar[str] = "amplitudes in [-1, 1]"
     error_unit: ClassVar[str] = "of amplitudes in [-1, 1]"
     compared_as: ClassVar[str] = "amplitudes in [-1, 1], reconstructions clipped"
