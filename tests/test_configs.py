@@ -146,7 +146,7 @@ def folder_of_sounds(path):
     pytest.importorskip("soundfile")
     pytest.importorskip("soxr")
     medium = Sound(8000)
-    medium.write(torch.rand(12, 1, 300, generator=torch.Generator().manual_seed(0)), path / "sounds")
+    medium.write(torch.randn(12, 1, 300, generator=torch.Generator().manual_seed(0)) / 4, path / "sounds")
     return [f"--data.folder={path / 'sounds'}", f"--data.cache_dir={path / 'cache'}", "--data.length=128"]
 
 
