@@ -64,6 +64,8 @@ SMALL = {
     "ConvDecoder": ["--model.decoder.width=4"],
     "PatchDiscriminator": ["--model.discriminator.width=4", "--model.discriminator.depth=1"],
     "discriminator_start_images": ["--model.discriminator_start_images=24"],
+    "class_path: Sines": ["--data.count=200"],
+    "class_path: Solids": ["--data.count=200", "--data.size=8"],
     "ResidualEncoder": ["--model.encoder.width=4"],
     "ResidualDecoder": ["--model.decoder.width=4"],
     "VectorQuantizer": ["--model.bottleneck.codes=8"],

@@ -35,7 +35,18 @@ EMBEDDED = [
     "data/fashion_mnist",
     "data/plucks",
     "data/audio_folder",
+    "data/sines",
+    "data/series_file",
+    "data/solids",
+    "data/volume_folder",
 ]
+OTHERS = {
+    "data/sines": "autoencoder/series_vae",
+    "data/series_file": "autoencoder/series_vae",
+    "data/solids": "gan/volumes",
+    "data/volume_folder": "gan/volumes",
+}
+"""Recipes for data that are no pictures and no points."""
 OF_PAIRS = [name for name in ("data/paired_folder", "data/unpaired_folder") if name in recipes.names()]
 DOWNLOADED = [name for name in recipes.names() if name.startswith("data/") and name not in (*EMBEDDED, *OF_PAIRS)]
 
@@ -137,6 +148,18 @@ def folder_of_pairs(path):
     return [f"--data.folder={path / 'both'}", *options[1:], "--data.load_size=18"]
 
 
+def table(path):
+    rows = np.random.default_rng(0).normal(size=(800, 2))
+    np.savetxt(path / "a.csv", rows, delimiter=",", header="heat,flow", comments="")
+    return [f"--data.path={path / 'a.csv'}", "--data.window=16"]
+
+
+def folder_of_volumes(path):
+    for index in range(10):
+        np.save(path / f"{index}.npy", np.random.default_rng(index).integers(0, 256, (12, 12, 12), dtype=np.uint8))
+    return [f"--data.folder={path}", "--data.size=8"]
+
+
 def array(path):
     np.save(path / "points.npy", np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32))
     return [f"--data.path={path / 'points.npy'}"]
@@ -150,21 +173,28 @@ def folder_of_sounds(path):
     return [f"--data.folder={path / 'sounds'}", f"--data.cache_dir={path / 'cache'}", "--data.length=128"]
 
 
-OF_SOUNDS = {
-    "data/plucks": lambda path: ["--data.length=256", "--data.decays=2", "--data.brightnesses=2", "--data.plucks=1"],
+NEEDED = {
+    "data/image_folder": folder_of_pictures,
+    "data/tensors": array,
+    "data/paired_folder": folder_of_pairs,
+    "data/unpaired_folder": folder_of_pairs,
+    "data/series_file": table,
+    "data/volume_folder": folder_of_volumes,
     "data/audio_folder": folder_of_sounds,
+    "data/sines": lambda path: ["--data.count=200"],
+    "data/solids": lambda path: ["--data.count=200"],
+    "data/plucks": lambda path: ["--data.length=256", "--data.decays=2", "--data.brightnesses=2", "--data.plucks=1"],
 }
+"""Options of data, and the files that they need."""
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_a_data_set_can_be_laid_over_a_recipe(name, tmp_path):
-    needed = {"data/image_folder": folder_of_pictures, "data/tensors": array}
-    needed |= {"data/paired_folder": folder_of_pairs, "data/unpaired_folder": folder_of_pairs}
-    options = (needed | OF_SOUNDS).get(name, lambda path: [])(tmp_path)
+    options = NEEDED.get(name, lambda path: [])(tmp_path)
     if name == "data/fashion_mnist" and not Path("/usr/share/datasets/fashion-mnist").is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
     images = name not in ("data/ring", "data/grid", "data/tensors")
-    recipe = "gan/dcgan" if images else "gan/dense"
+    recipe = OTHERS.get(name, "gan/dcgan" if images else "gan/dense")
     main(
         [
             *["fit", "--config", recipe, "--config", name, "--config", "trainer/smoke"],

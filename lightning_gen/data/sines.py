@@ -17,7 +17,7 @@ CYCLES = (1.0, 4.0)
 """Least and most cycles in a window."""
 AMPLITUDES = (0.5, 1.0)
 """Least and largest amplitude."""
-SPIKE, SHIFT, SLIP = (0.75, 1.5), (0.5, 1.0), (math.pi / 3, math.pi)
+SPIKE, SHIFT, SLIP = (0.2, 0.8), (0.1, 0.5), (math.pi / 12, math.pi / 2)
 """Least and largest height of a spike, of a level shift, and phase of a slip in radians; each has either sign."""
 ANOMALIES = ("spike", "level shift", "phase slip")
 """The kinds of anomalies, in the order of their labels."""

@@ -106,8 +106,8 @@ def test_commands_read_and_write_the_units_of_the_file(file, tmp_path, capsys):
     capsys.readouterr()
     main(["evaluate", run])
     said = capsys.readouterr().out
-    mse = next(line for line in said.splitlines() if line.startswith("this model"))
-    assert float(mse.split()[-1]) < 3
+    (figures,) = (line.split("numbers")[1].split() for line in said.splitlines() if line.startswith("this model"))
+    assert float(figures[0]) < 3  # the mean squared error comes first
     main(["detect", run, str(file), f"--out={out}/scores.csv", "--score=reconstruction"])
     scores = np.genfromtxt(out / "scores.csv", delimiter=",", skip_header=1)[:, 1]
     assert len(scores) == 125
