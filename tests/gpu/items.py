@@ -74,8 +74,8 @@ def resume_to_the_bit(name: str, ground: Ground, findings: Findings) -> None:
 
 
 def determinism(ground: Ground, findings: Findings) -> None:
-    """Two runs of one seed end in the same bits, those with ADA too."""
-    for game in (grounds.DCGAN, grounds.ADA):
+    """Two runs of one seed end in the same bits, those with ADA and with reflected borders too."""
+    for game in (grounds.DCGAN, grounds.ADA, grounds.REFLECTED):
         with findings.part(game.recipe):
             names = [f"{game.recipe.split('/')[1]}_{turn}" for turn in ("first", "second")]
             for name in names:
@@ -295,7 +295,7 @@ def of_precisions(run: Callable[[str, Ground, Findings], None], names: Sequence[
 ITEMS = (
     Item("no hidden wait", 40, "the host waits for nothing between reports", no_hidden_wait),
     *of_precisions(resume_to_the_bit, ("32-true", "bf16-mixed", "16-mixed")),
-    Item("determinism", 15, "two runs are equal to the bit, with ADA too", determinism),
+    Item("determinism", 15, "two runs are equal to the bit, with ADA and reflected borders too", determinism),
     Item("ADA's warp", 10, "a deterministic backward and a second derivative", warp_twice_differentiable),
     Item("clip in float16", 40, "clips see unscaled gradients, under a fused optimizer too", scaled_and_clipped),
     Item("scaler", 15, "steps that overflow are no updates", skipped_steps),
