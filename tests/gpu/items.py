@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
 
 import averaging
 import grounds
@@ -15,7 +14,7 @@ from host_reads import Reads
 from numbers_of_r1 import relative_errors
 from proof import Findings, Ground, Item
 from same_run import assert_same
-from watching import Memory, Norms, Steps, Waits
+from watching import Memory, Norms, Overflow, Steps, Waits
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.augmentations.geometry import gathered, resampled, warp
@@ -41,7 +40,7 @@ def no_hidden_wait(ground: Ground, findings: Findings) -> None:
     for game in WITHOUT_WAITS:
         with findings.part(game.recipe):
             watch = Reads() if ground.small else Waits(first, batches)
-            trained(ground, game, first + batches, f"--name=waits {game.recipe[-4:]}", watch=watch)
+            trained(ground, game, first + batches, f"--name=waits_{game.recipe.split('/')[1]}", watch=watch)
             seen = len(watch.counts[first:]) if ground.small else watch.seen
             places = {"reads": sum(watch.counts[first:])} if ground.small else dict(watch.places.most_common(8))
             found = sum(places.values())
@@ -139,16 +138,16 @@ def scaled_and_clipped(ground: Ground, findings: Findings) -> None:
 
 def skipped_steps(ground: Ground, findings: Findings) -> None:
     """A step of float16 that overflows changes no weight, lowers the scale, and training goes on."""
-    norms = Norms()
-    trained(ground, grounds.RPGAN, size(ground, 100, 6), "--name=scaler", *precision(ground, "16-mixed"), watch=norms)
-    findings.expect(bool(norms.scales), "there was no scaler")
-    findings.figures["scale, first and last"] = f"{norms.scales[0]:.3g}, {norms.scales[-1]:.3g}"
-    changes = [later / earlier for earlier, later in pairwise(norms.scales)]
-    findings.figures["times lowered"] = sum(change < 1 for change in changes)
-    state = checkpoints.read(last(ground, "scaler"))
-    finite = all(value.isfinite().all() for value in state["state_dict"].values() if value.is_floating_point())
+    watch = Overflow(3)
+    trained(ground, grounds.RPGAN, size(ground, 100, 6), "--name=scaler", *precision(ground, "16-mixed"), watch=watch)
+    findings.figures["scale, first and last"] = f"{watch.scales[0]:.3g}, {watch.scales[-1]:.3g}"
+    findings.expect(watch.moved[watch.batch] == 0, "a step that overflowed moved the weights")
+    findings.expect(watch.scales[watch.batch] < watch.HUGE, "a step that overflowed did not lower the scale")
+    findings.expect(min(watch.moved[-2:]) > 0, "weights moved no more after it")
+    state = checkpoints.read(last(ground, "scaler"))["state_dict"]
+    finite = all(value.isfinite().all() for value in state.values() if value.is_floating_point())
     findings.expect(finite, "weights are not finite")
-    findings.expect(norms.scales[-1] >= 1, f"the scale fell to {norms.scales[-1]:.3g}")
+    findings.expect(watch.scales[-1] >= 1, f"the scale fell to {watch.scales[-1]:.3g}")
 
 
 # speed --------------------------------------------------------------------------------------------------------------
