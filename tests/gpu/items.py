@@ -1,5 +1,6 @@
 """The items of the proof, in the order of their value."""
 
+import os
 import statistics
 import subprocess
 import sys
@@ -236,7 +237,8 @@ def averages_of_two(ground: Ground, findings: Findings) -> None:
     place = ground.folder / "gloo"
     place.mkdir()
     command = [sys.executable, averaging.__file__, ground.device, str(place)]
-    both = [subprocess.Popen([*command, str(rank)], stderr=subprocess.PIPE, text=True) for rank in range(2)]
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # of a clone that is not installed, too
+    both = [subprocess.Popen([*command, str(rank)], stderr=subprocess.PIPE, text=True, env=paths) for rank in range(2)]
     try:
         for rank, each in enumerate(both):
             _, said = each.communicate(timeout=90)
