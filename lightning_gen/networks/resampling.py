@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lightning_gen.networks.layers import Layers
+from lightning_gen.networks.reflection import reflection_padded
 from lightning_gen.records import Shape
 
 
@@ -48,10 +49,10 @@ class BlurredHalving(nn.Module):
 
     def __init__(self, layers: Layers) -> None:
         super().__init__()
-        self.padding = [1] * (2 * layers.dimensions)
+        self.padding = [1] * layers.dimensions
         # two means of two pixels each are the filter 1, 2, 1
         self.blur = nn.Sequential(layers.average_pool(2, 1), layers.average_pool(2, 2))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, channels, *sides)`` to ``(n, channels, *(sides / 2))``."""
-        return self.blur(functional.pad(x, self.padding, mode="reflect"))
+        return self.blur(reflection_padded(x, self.padding))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lightning_gen.errors import InputError
 from lightning_gen.networks.dcgan import init_weights
 from lightning_gen.networks.layers import Layers, layers_for
+from lightning_gen.networks.reflection import reflecting
 from lightning_gen.networks.requirements import require_positive
 from lightning_gen.networks.resampling import BlurredHalving, NearestConvolution
 from lightning_gen.networks.translator import Translator
@@ -204,7 +205,7 @@ class ReflectedBlock(nn.Module):
 
 def reflected(layers: Layers, before: int, after: int, kernel: int) -> nn.Module:
     """Make a convolution of stride 1 that keeps the sides of a map by reflecting its border."""
-    return layers.conv(before, after, kernel, padding=kernel // 2, padding_mode="reflect")
+    return reflecting(layers.dimensions, before, after, kernel)
 
 
 def activated(channels: int, layers: Layers) -> list[nn.Module]:

@@ -59,6 +59,13 @@ VQ_GAN = Game(
 )
 COLORIZE = Game("translation/colorize", (*PLAYERS, "--model.discriminator.depth=1"))
 
+REFLECTED = Game(
+    "translation/colorize",
+    ("--model.discriminator.width=4", "--model.discriminator.depth=1"),
+    ("--model.generator={class_path: ResNetTranslator, init_args: {width: 8, blocks: 3}}",),
+)
+"""The networks of CycleGAN, whose borders are reflected."""
+
 
 def data(ground: Ground, batch: int | None = None) -> str:
     """The option of data that are held in memory: smooth noise in colour, the same each time."""

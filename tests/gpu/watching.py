@@ -121,6 +121,43 @@ class Norms(Callback):
             self.scales.append(scaler.get_scale())
 
 
+class Overflow(Callback):
+    """Lets the steps of one batch overflow in float16, by a scale that is far too large.
+
+    Args:
+        batch: Its number, at least 1.
+
+    Attributes:
+        moved: How far the weights moved in each batch, at most.
+        scales: The scale after each batch.
+    """
+
+    HUGE = 2.0**100
+    USUAL = 1024.0
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+        self.moved: list[float] = []
+        self.scales: list[float] = []
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Set the scale, and keep the weights."""
+        if batch_idx in (self.batch, self.batch + 1):
+            trainer.precision_plugin.scaler.update(self.HUGE if batch_idx == self.batch else self.USUAL)
+        self._before = [weight.detach().clone() for weight in trained_by(trainer)]
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Compare them."""
+        pairs = zip(trained_by(trainer), self._before, strict=True)
+        self.moved.append(max((now - before).abs().max().item() for now, before in pairs))
+        self.scales.append(trainer.precision_plugin.scaler.get_scale())
+
+
+def trained_by(trainer: Trainer) -> list[torch.Tensor]:
+    """The weights that the optimizers train."""
+    return [weight for each in trainer.optimizers for group in each.param_groups for weight in group["params"]]
+
+
 class Memory(Callback):
     """The peak of the memory that torch allocates in the steps after the first, in bytes; 0 on a CPU.
 
