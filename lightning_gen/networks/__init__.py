@@ -16,6 +16,7 @@ from lightning_gen.networks.decoder import Decoder
 from lightning_gen.networks.dense import DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
 from lightning_gen.networks.discriminator import Discriminator
 from lightning_gen.networks.encoder import Encoder
+from lightning_gen.networks.ensemble import DiscriminatorEnsemble
 from lightning_gen.networks.fastgan import FastGANGenerator
 from lightning_gen.networks.generator import Generator
 from lightning_gen.networks.patch import MultiScalePatchDiscriminator, PatchDiscriminator
@@ -26,6 +27,7 @@ from lightning_gen.networks.residual_dense import ResidualDenseDiscriminator, Re
 from lightning_gen.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from lightning_gen.networks.resnet_translator import ResNetTranslator
 from lightning_gen.networks.rrdb import RRDBNet
+from lightning_gen.networks.sound import PeriodDiscriminator, SpectrogramDiscriminator
 from lightning_gen.networks.srresnet import SRResNet
 from lightning_gen.networks.translator import Translator
 from lightning_gen.networks.unet import UNet
@@ -53,6 +55,7 @@ __all__ = [
     "DenseGenerator",
     "Discriminator",
     "DiscriminatorConditioning",
+    "DiscriminatorEnsemble",
     "Encoder",
     "FastGANGenerator",
     "Generator",
@@ -60,6 +63,7 @@ __all__ = [
     "InnerProduct",
     "MultiScalePatchDiscriminator",
     "PatchDiscriminator",
+    "PeriodDiscriminator",
     "ProjectedDiscriminator",
     "Projection",
     "R3GANDiscriminator",
@@ -73,6 +77,7 @@ __all__ = [
     "ResidualDenseGenerator",
     "ResidualEncoder",
     "SRResNet",
+    "SpectrogramDiscriminator",
     "Translator",
     "UNet",
     "WrappedDecoder",
