@@ -169,9 +169,9 @@ def array(path):
 def test_a_data_set_can_be_laid_over_a_recipe(name, tmp_path):
     needed = {"data/image_folder": folder_of_pictures, "data/tensors": array}
     needed |= {"data/paired_folder": folder_of_pairs, "data/unpaired_folder": folder_of_pairs}
-    options = needed.get(name, lambda path: [])(tmp_path)
     needed |= {"data/series_file": table, "data/volume_folder": folder_of_volumes}
     needed |= {"data/sines": lambda path: ["--data.count=200"], "data/solids": lambda path: ["--data.count=200"]}
+    options = needed.get(name, lambda path: [])(tmp_path)
     if name == "data/fashion_mnist" and not Path("/usr/share/datasets/fashion-mnist").is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
     images = name not in ("data/ring", "data/grid", "data/tensors")
