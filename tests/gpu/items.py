@@ -302,9 +302,9 @@ ITEMS = (
     Item("scaler", 15, "steps that overflow are no updates", skipped_steps),
     Item("beside loops by hand", 90, "1.05 times the time and 1.02 times the memory at most", beside_loops),
     Item("compile", 90, "the same update, no compilation after the second step", compiled),
-    Item("two processes on one card", 20, "means of several dtypes and memory formats", averages_of_two),
+    Item("two processes on one card", 30, "means of several dtypes and memory formats", averages_of_two),
     Item("precision of R1", 30, "relative errors of R1 and of its gradient", precision_of_r1),
     Item("accumulation", 15, "the same update in less memory", accumulated),
-    Item("cost of penalties", 40, "the time of R1 and R2 in float32 beside bf16", cost_of_penalties, needs_cuda=True),
+    Item("cost of penalties", 30, "the time of R1 and R2 in float32 beside bf16", cost_of_penalties, needs_cuda=True),
 )
 """The items in the order of their value."""
