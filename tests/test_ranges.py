@@ -15,6 +15,7 @@ from lightning_gen import EMA, InputError, ranges
 from lightning_gen.augmentations import GaussianNoise
 from lightning_gen.callbacks import NonFiniteGuard
 from lightning_gen.metrics import SlicedWasserstein
+from lightning_gen.networks import DCGANDiscriminator
 from lightning_gen.objectives import BernoulliLikelihood, Hinge
 from lightning_gen.regularizers import R1
 from lightning_gen.schedules import Constant, Exponential, ImageSchedule, Linear
@@ -35,7 +36,13 @@ GIVEN = {
     "off_diagonal": 1.0,
     "diagonal": 1.0,
     "weight": 1.0,
+    "rate": 8000,
+    "period": 3,
+    "window": 64,
+    "parts": {"one": DCGANDiscriminator((1, 64, 64))},
 }
+OF_SOUNDS = {"PeriodDiscriminator", "SpectrogramDiscriminator"}
+"""Networks of signals alone."""
 ALLOWED = {
     ("AdaptiveWeight", "largest", math.inf),  # no bound
     *((name, "warmup_images", 0.5) for name in ("Constant", "Linear", "Cosine", "Exponential")),  # 1e6 / 3 images
@@ -79,7 +86,8 @@ def options(kind):
     hints, signature = typing.get_type_hints(constructor), inspect.signature(kind)
     needed = {name: each for name, each in signature.parameters.items() if each.default is each.empty}
     types = {name: flattened(hints[name]) for name in signature.parameters if name in hints}
-    return {name: GIVEN[name] for name in needed}, types
+    given = GIVEN | {"shape": (1, 1024)} if kind.__name__ in OF_SOUNDS else GIVEN
+    return {name: given[name] for name in needed}, types
 
 
 def refused(kind):

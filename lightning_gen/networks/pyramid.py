@@ -14,6 +14,7 @@ from torch import nn
 from lightning_gen.errors import InputError
 from lightning_gen.networks.layers import Layers, layers_for
 from lightning_gen.networks.requirements import require_positive
+from lightning_gen.ranges import COUNT
 from lightning_gen.records import Shape
 
 LAST_SIDE = 3
@@ -40,8 +41,8 @@ class Striding:
     taps: int = 2
 
     def __post_init__(self) -> None:
-        if min(self.stride, self.taps) < 2:
-            raise InputError(f"stride and taps must be at least 2, not {self.stride} and {self.taps}")
+        if self.stride not in COUNT or self.taps not in COUNT or min(self.stride, self.taps) < 2:
+            raise InputError(f"stride and taps must be whole numbers of at least 2, not {self.stride} and {self.taps}")
         if self.stride % 2 and not self.taps % 2:
             raise InputError(
                 f"a kernel of {self.taps} strides of {self.stride} has no middle: give an even stride or odd taps"

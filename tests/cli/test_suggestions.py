@@ -144,7 +144,7 @@ def test_words_are_not_the_names_of_what_they_mean():
             ["--model.generator", "[1]"],
             "--model.generator: [1] is no class that fits: the classes are DCGANGenerator, ",
         ),
-        (["--data", "[1]"], "--data: [1] is no class that fits: the classes are CIFAR10, "),
+        (["--data", "[1]"], "--data: [1] is no class that fits: --data.help lists the classes"),
         (["--model.ema.half_life_images", "[1]"], "images: [1] is no class that fits: the classes are Constant, Cos"),
         (["--trainer.callbacks", "[1]"], "1 is no class that fits: --trainer.callbacks.help lists the classes"),
         (["--model.penalties", "R1"], "--model.penalties takes parts by names, such as --model.penalties.r1 R1"),

@@ -108,7 +108,7 @@ def test_commands_read_and_write_the_units_of_the_file(file, tmp_path, capsys):
     said = capsys.readouterr().out
     (figures,) = (line.split("numbers")[1].split() for line in said.splitlines() if line.startswith("this model"))
     assert float(figures[0]) < 3  # the mean squared error comes first
-    main(["detect", run, str(file), f"--out={out}/scores.csv", "--score=reconstruction"])
+    main(["detect", run, str(file), f"--out={out}/scores.csv", "--score=reconstruction", "--false_alarms=0.1"])
     scores = np.genfromtxt(out / "scores.csv", delimiter=",", skip_header=1)[:, 1]
     assert len(scores) == 125
     assert scores.max() < 10

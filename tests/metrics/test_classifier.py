@@ -33,8 +33,8 @@ def trainings(monkeypatch):
     """Count how many classifiers are trained."""
     found = []
 
-    def counted(*arguments):
-        found.append(fit_classifier(*arguments))
+    def counted(*arguments, **options):
+        found.append(fit_classifier(*arguments, **options))
         return found[-1]
 
     monkeypatch.setattr(extractors, "fit_classifier", counted)

@@ -106,7 +106,11 @@ def test_the_sides_of_a_thin_volume_are_divided_while_they_can_be():
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [((1, 2), "must be at least 2, not 1 and 2"), ((2, 1), "must be at least 2"), ((3, 2), "has no middle")],
+    [
+        ((1, 2), "must be whole numbers of at least 2, not 1 and 2"),
+        ((2, 1.5), "must be whole numbers"),
+        ((3, 2), "has no middle"),
+    ],
 )
 def test_strides_and_taps_out_of_range_are_refused(options, reason):
     with pytest.raises(InputError, match=reason):
