@@ -100,11 +100,10 @@ def notes(wholes: Sequence[Whole], failed: dict[str, str], count: int, noun: str
     """What was done to files: sentences."""
     sides = " x ".join(map(str, shape[1:]))
     short = sum(any(map(lt, whole.windows.sides, shape[1:])) for whole in wholes)
-    found = [f"{len(wholes):,} files were read as {count:,} {noun} of {sides}"] if count > len(wholes) else []
+    files = "file was" if len(wholes) == 1 else "files were"
+    found = [f"{len(wholes):,} {files} read as {count:,} {noun} of {sides}"] if count > len(wholes) else []
     if short:
-        found.append(
-            f"{short:,} of {len(wholes):,} files are shorter than {sides}: they were padded with their last value"
-        )
+        found.append(f"shorter than {sides} and padded with their last value: {short:,} of {len(wholes):,}")
     if failed:
-        found.append(f"left out {len(failed):,} files that cannot be read, such as {next(iter(failed))}")
+        found.append(f"left out as they cannot be read: {len(failed):,}, such as {next(iter(failed))}")
     return tuple(found)

@@ -90,7 +90,7 @@ def test_windows_are_consecutive_samples_with_the_places_in_their_names(encoder,
     assert (x[5, 40:] == float(np.float32(short[-1]))).all()
     assert inputs.notes == (
         "3 files were read as 6 sounds of 64",
-        "1 of 3 files are shorter than 64: they were padded with their last value",
+        "shorter than 64 and padded with their last value: 1 of 3",
     )
 
 
@@ -163,4 +163,4 @@ def test_broken_files_can_be_left_out(encoder, sounds):
     (sounds / "broken.wav").write_bytes(b"RIFF0000WAVEbroken")
     inputs = read_inputs(Trained.open(encoder), "sounds", on_error="skip")
     assert len(inputs) == 6
-    assert inputs.notes[-1] == "left out 1 files that cannot be read, such as broken.wav"
+    assert inputs.notes[-1] == "left out as they cannot be read: 1, such as broken.wav"
