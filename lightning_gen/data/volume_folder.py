@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least, check_fractions, split_rows
 from lightning_gen.data.listing import list_files
+from lightning_gen.data.loader import seeded
 from lightning_gen.errors import InputError
 from lightning_gen.media import Volumes
 from lightning_gen.media.nifti import Grid
@@ -141,8 +142,9 @@ class VolumeFolder(DataModule):
         return sum(files) >= count or any(share > 0 and not of for share, of in zip(shares, files, strict=True))
 
     def splits(self) -> Splits:
-        """Cut the volumes of each part into windows."""
-        return Splits(*(ArrayDataset(self._windows(getattr(self.parts, name))) for name in Splits._fields))
+        """Cut the volumes of each part into windows, in random order, so that the first few are of all places."""
+        windows = [self._windows(getattr(self.parts, name)) for name in Splits._fields]
+        return Splits(*(ArrayDataset(x, rows=torch.randperm(len(x), generator=seeded(self.seed))) for x in windows))
 
     def contents(self) -> list[str]:
         """What was done to the volumes."""
