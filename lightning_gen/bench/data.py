@@ -10,7 +10,7 @@ from lightning_gen.data import DataModule
 from lightning_gen.records import Batch
 
 Real: TypeAlias = tuple[Tensor, Tensor | None]
-"""Real samples ``(n, *shape)``, images in [-1, 1], and their classes ``(n,)`` or None."""
+"""Real samples, model values ``(n, *shape)``, and their classes ``(n,)`` or None."""
 
 HELD = 2**28
 """Maximum size in bytes of the samples of a reference loop: the data may be larger than the memory."""
@@ -19,7 +19,7 @@ HELD = 2**28
 def batches(
     data: DataModule, labelled: bool, device: torch.device, rank: int = 0, world_size: int = 1
 ) -> Iterator[Real]:
-    """Endless shuffled batches, a process's share of each, taken from a tensor; images are scaled on the device.
+    """Endless shuffled batches, a process's share of each, taken from a tensor and scaled on the device.
 
     Args:
         data: The data, after `setup`; the first samples of the training split are used.
@@ -35,7 +35,7 @@ def batches(
         for rows in torch.randperm(len(x), generator=shuffles).split(data.batch_size):
             if len(rows) == data.batch_size:
                 rows = rows[rank::world_size]
-                real = scaled(moved(x[rows], device))
+                real = data.medium.to_model(moved(x[rows], device))
                 yield real, None if labels is None or not labelled else moved(labels[rows], device)
 
 
@@ -49,15 +49,11 @@ def batches_with_targets(data: DataModule, device: torch.device) -> Iterator[Bat
         for rows in torch.randperm(len(held.x), generator=shuffles).split(data.batch_size):
             if len(rows) == data.batch_size:
                 x, target = (
-                    None if every is None else scaled(moved(every[rows], device)) for every in (held.x, held.target)
+                    None if every is None else data.medium.to_model(moved(every[rows], device))
+                    for every in (held.x, held.target)
                 )
                 assert x is not None
                 yield Batch(x, None, target)
-
-
-def scaled(x: Tensor) -> Tensor:
-    """Images of bytes as floats in [-1, 1]; others as they are."""
-    return x.float().div_(127.5).sub_(1) if x.dtype == torch.uint8 else x
 
 
 def moved(x: Tensor, device: torch.device) -> Tensor:
