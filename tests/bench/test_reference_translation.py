@@ -14,6 +14,7 @@ from lightning_gen.bench.reference_translation import ReferenceCycle, ReferenceT
 from lightning_gen.data.base import ArrayDataset
 from lightning_gen.data.pairs import Pairs
 from lightning_gen.data.views import Framing
+from lightning_gen.media import Images
 from lightning_gen.networks import PatchDiscriminator, ResNetTranslator, UNet
 from lightning_gen.objectives import (
     AbsoluteError,
@@ -133,7 +134,8 @@ def test_what_is_not_in_the_reference_loop_of_a_translation_is_refused(make, kin
 def test_its_batches_keep_each_source_beside_its_target_and_scale_both():
     pixels = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1).expand(10, 1, 2, 2)
     pairs = Pairs(ArrayDataset(pixels), ArrayDataset(255 - pixels), Framing((2, 2), (2, 2)))
-    stream = batches_with_targets(SimpleNamespace(train_set=pairs, batch_size=4), torch.device("cpu"))
+    data = SimpleNamespace(train_set=pairs, batch_size=4, medium=Images())
+    stream = batches_with_targets(data, torch.device("cpu"))
     read = [next(stream) for _ in range(4)]
     assert [tuple(batch.x.shape) for batch in read] == [(4, 1, 2, 2)] * 4
     for batch in read:
