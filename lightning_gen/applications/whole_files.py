@@ -11,7 +11,7 @@ from lightning_gen.applications.class_folders import classes_by_folder
 from lightning_gen.applications.inputs import REMEDY, Inputs, Whole
 from lightning_gen.applications.trained import Trained
 from lightning_gen.data.base import ArrayDataset
-from lightning_gen.data.cache import LISTED, OnError, progress
+from lightning_gen.data.cache import OnError, progress, unreadable
 from lightning_gen.data.listing import below_one_folder, list_files
 from lightning_gen.errors import InputError
 from lightning_gen.media.windows import Windows
@@ -42,7 +42,9 @@ def of_files(trained: Trained, paths: Sequence[Path], on_error: OnError, overlap
     root, names = below_one_folder(paths, lambda folder: list_files(folder, medium.files, "file", "give").names)
     found, failed = read_all(trained, root, names)
     if failed and (on_error == "raise" or not found):
-        raise unreadable(root, failed, len(names))
+        if len(names) == 1:
+            raise InputError(failed[names[0]])
+        raise unreadable(root, failed, len(names), "files", REMEDY)
     wholes = tuple(Whole(name, Windows(tuple(x.shape[1:]), shape[1:], overlap)) for name, x in found.items())
     cut = [whole.windows.cut(x) for whole, x in zip(wholes, found.values(), strict=True)]
     every = [name for whole in wholes for name in names_of(whole)]
@@ -75,18 +77,6 @@ def read_all(trained: Trained, root: Path, names: Sequence[str]) -> tuple[dict[s
         else:
             failed[name] = f"{root / name} has {len(x)} channels and the model was trained on {channels}"
     return found, failed
-
-
-def unreadable(root: Path, failed: dict[str, str], count: int) -> InputError:
-    """The error for files that cannot be read, each with its reason."""
-    if len(failed) == count == 1:
-        return InputError(next(iter(failed.values())))
-    listed = "; ".join([*failed.values()][:LISTED])
-    more = f" and {len(failed) - LISTED:,} more" if len(failed) > LISTED else ""
-    them = "it" if len(failed) == 1 else "them"
-    return InputError(
-        f"{len(failed):,} of {count:,} files in {root} cannot be read: {listed}{more}: {REMEDY.format(them=them)}"
-    )
 
 
 def names_of(whole: Whole) -> list[str]:

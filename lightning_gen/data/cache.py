@@ -49,6 +49,7 @@ READ_AHEAD = 64  # files
 BLOCK = 2**18  # bytes that are read at a time
 SILENT_SECONDS = 2.0  # after which a line says how far reading is
 LISTED = 20  # images that a message names
+REMEDY = "repair or remove {them}, or leave {them} out with --data.on_error skip"
 KEPT = "; all other images are decoded and kept"
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
@@ -184,7 +185,7 @@ def decode(
     half: int | None = None,
     nearest: bool = False,
     on_error: OnError = "raise",
-    remedy: str = "repair or remove {them}, or leave {them} out with --data.on_error skip",
+    remedy: str = REMEDY,
     cache_dir: str | None = None,
     title: str = "decoding images",
 ) -> DecodedImages:
@@ -439,6 +440,22 @@ def broken(folder: Path, skipped: Skipped, count: int, remedy: str) -> InputErro
     listed = ", ".join(f"{name} ({problem})" for name, problem in [*skipped.items()][:LISTED])
     more = f" and {len(skipped) - LISTED:,} more" if len(skipped) > LISTED else ""
     return InputError(f"{len(skipped):,} of {count:,} images in {folder} cannot be decoded, {listed}{more}: {remedy}")
+
+
+def unreadable(folder: Path, reasons: Skipped, count: int, noun: str, remedy: str) -> InputError:
+    """The error for files that cannot be read, of which each reason is a sentence that names the file.
+
+    Args:
+        folder: The folder of the files.
+        reasons: Their names, each with the reason.
+        count: Number of all files.
+        noun: What they are, in the plural.
+        remedy: What to do about them, ``{them}``.
+    """
+    listed = "; ".join([*reasons.values()][:LISTED])
+    more = f"; and {len(reasons) - LISTED:,} more" if len(reasons) > LISTED else ""
+    remedy = remedy.format(them="it" if len(reasons) == 1 else "them")
+    return InputError(f"{len(reasons):,} of {count:,} {noun} in {folder} cannot be read: {listed}{more}: {remedy}")
 
 
 @contextmanager

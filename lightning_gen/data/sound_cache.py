@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
-from lightning_gen.data.cache import LISTED, OnError, default_cache_dir, progress, read_ahead
+from lightning_gen.data.cache import REMEDY, OnError, default_cache_dir, progress, read_ahead, unreadable
 from lightning_gen.errors import InputError
 from lightning_gen.files import replacing
 from lightning_gen.media.sound_files import FULL_SCALE, Header, header_of, read_sound
@@ -121,7 +121,7 @@ def decode_sounds(
     if found is None:
         found = _decode(folder, stamps, cutting, array)
     if found.skipped and on_error == "raise":
-        raise _broken(folder, found.skipped, len(names))
+        raise unreadable(folder, found.skipped, len(names), "sounds", REMEDY)
     if not len(found.windows):
         silent = sum(file.silent for file in found.files.values())
         raise InputError(
@@ -243,12 +243,3 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
 
 def _none(cutting: Cutting) -> np.ndarray:
     return np.empty((0, cutting.channels, cutting.length), np.int16)
-
-
-def _broken(folder: Path, skipped: dict[str, str], count: int) -> InputError:
-    """The error for files that cannot be read, each with its reason, which names the file."""
-    them = "it" if len(skipped) == 1 else "them"
-    remedy = f"repair or remove {them}, or leave {them} out with --data.on_error skip"
-    listed = "; ".join([*skipped.values()][:LISTED])
-    more = f"; and {len(skipped) - LISTED:,} more" if len(skipped) > LISTED else ""
-    return InputError(f"{len(skipped):,} of {count:,} sounds in {folder} cannot be read: {listed}{more}: {remedy}")
