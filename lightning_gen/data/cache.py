@@ -215,7 +215,7 @@ def decode(
     way = Way(pad, half, nearest)
     place, stem = _place(folder, shape, way), _digest(list(names))
     array, beside = (cache / f"{place}{stem}{suffix}" for suffix in (".npy", ".json"))
-    stamps = {name: _digest(_stamp(folder / name)) for name in names}
+    stamps = {name: _digest(stamp(folder / name)) for name in names}
     report = Report.read(beside)
     whole = report is not None and _holds(array, report, shape)
     if beside.exists() and not whole:
@@ -249,7 +249,7 @@ def _place(folder: Path, shape: Shape, way: Way) -> str:
     return _digest((FORMAT, str(folder.resolve()), shape, way.pad, *([] if way == Way(way.pad) else way[1:])))
 
 
-def _stamp(path: Path) -> Stamp | None:
+def stamp(path: Path) -> Stamp | None:
     """Size, times and inode of a file; a copy that keeps the time of modification has another inode or change time."""
     try:
         status = path.stat()
@@ -299,7 +299,7 @@ def _decodable(folder: Path, names: Iterable[str], shape: Shape, way: Way) -> bo
 
 def _others(cache: Path, place: str, shape: Shape) -> Iterator[tuple[Report, Path]]:
     """Intact arrays of the same folder with other files, the latest first."""
-    for beside in sorted(cache.glob(f"{place}*.json"), key=lambda path: (_stamp(path) or (0, 0))[1], reverse=True):
+    for beside in sorted(cache.glob(f"{place}*.json"), key=lambda path: (stamp(path) or (0, 0))[1], reverse=True):
         report, array = Report.read(beside), beside.with_suffix(".npy")
         if report is not None and _holds(array, report, shape):
             yield report, array
@@ -316,7 +316,7 @@ def _holds(array: Path, report: Report, shape: Shape) -> bool:
         return False
     if pixels.dtype != np.uint8 or pixels.shape != (count, *shape) or not pixels.flags.c_contiguous:
         return False
-    if _stamp(array) == report.written:
+    if stamp(array) == report.written:
         return True
     flat, checksum = pixels.reshape(-1), 0
     for start in range(0, len(flat), BLOCK):
@@ -372,7 +372,7 @@ def _decode(
         report, stopped = _write(file, folder, stamps, bar, shape)
         if stopped is not None and len(report.files) <= len(earlier.report.files if earlier else ()):
             raise stopped
-    report = replace(report, written=_stamp(array))
+    report = replace(report, written=stamp(array))
     report.write(array.with_suffix(".json"))  # after the array, so that a report never describes a missing array
     if stopped is not None:
         raise stopped

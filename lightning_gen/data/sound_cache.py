@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
-from lightning_gen.data.cache import REMEDY, OnError, default_cache_dir, progress, read_ahead, unreadable
+from lightning_gen.data.cache import REMEDY, OnError, default_cache_dir, progress, read_ahead, stamp, unreadable
 from lightning_gen.errors import InputError
 from lightning_gen.files import replacing
 from lightning_gen.media.sound_files import FULL_SCALE, Header, header_of, read_sound
@@ -228,12 +228,9 @@ def levels_db(windows: np.ndarray) -> np.ndarray:
 
 
 def _stamp(path: Path) -> list[int] | None:
-    """Size, times and inode of a file; None if it cannot be asked."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    """The stamp of a file as JSON reads it; None if it cannot be asked."""
+    found = stamp(path)
+    return None if found is None else list(found)
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
