@@ -15,7 +15,9 @@ from lightning_gen.files import opened
 from lightning_gen.memory import require_room
 from lightning_gen.outputs import writing
 
-ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
+FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".oga": "OGG", ".mp3": "MP3"}
+"""The formats of sound by the endings of files."""
+ENDINGS = tuple(FORMATS)
 FULL_SCALE = 32768
 """The stored value of 1."""
 LEAST_RATE, MOST_RATE = 1000, 768_000
@@ -116,7 +118,7 @@ def write_sound(x: np.ndarray, rate: int, path: Path, lasting: bool = True) -> N
     else:
         soundfile = _package("soundfile")
         try:
-            soundfile.write(encoded, x.T, rate, format=kind[1:].upper())
+            soundfile.write(encoded, x.T, rate, format=FORMATS[kind])
         except soundfile.LibsndfileError as error:
             raise InputError(f"{path} could not be written ({error}): write .wav, which takes any rate") from error
     with writing(path, lasting) as target:
