@@ -68,6 +68,8 @@ SMALL = {
     "class_path: Solids": ["--data.count=200", "--data.size=8"],
     "ResidualEncoder": ["--model.encoder.width=4"],
     "ResidualDecoder": ["--model.decoder.width=4"],
+    "WaveEncoder": ["--model.encoder.width=4", "--model.encoder.strides=[16]"],
+    "WaveDecoder": ["--model.decoder.width=4", "--model.decoder.strides=[16]"],
     "VectorQuantizer": ["--model.bottleneck.codes=8"],
     "ResidualQuantizer": ["--model.bottleneck.codes=8"],
     "ResNetGenerator": ["--model.generator.width=4"],

@@ -31,6 +31,7 @@ from lightning_gen.networks.sound import PeriodDiscriminator, SpectrogramDiscrim
 from lightning_gen.networks.srresnet import SRResNet
 from lightning_gen.networks.translator import Translator
 from lightning_gen.networks.unet import UNet
+from lightning_gen.networks.wave import WaveDecoder, WaveEncoder
 from lightning_gen.networks.wrapped import (
     WrappedDecoder,
     WrappedDiscriminator,
@@ -80,6 +81,8 @@ __all__ = [
     "SpectrogramDiscriminator",
     "Translator",
     "UNet",
+    "WaveDecoder",
+    "WaveEncoder",
     "WrappedDecoder",
     "WrappedDiscriminator",
     "WrappedEncoder",
