@@ -1,6 +1,7 @@
 """Every recipe, at a size at which a test can train it."""
 
 import atexit
+import re
 import shutil
 import tempfile
 from functools import cache
@@ -77,6 +78,10 @@ SMALL = {
     "R3GANGenerator": ["--model.generator.width=4", "--model.generator.blocks=1"],
     "R3GANDiscriminator": ["--model.discriminator.width=4", "--model.discriminator.blocks=1"],
     "class_path: Plucks": FEW_PLUCKS,
+    "class_path: DiscriminatorEnsemble": [
+        f"--model.discriminator.parts.{part}.shape=[1, 256]"
+        for part in ("period2", "period3", "period5", "window512", "window128")
+    ],
     "class_path: CIFAR10": STAND_IN,
     "class_path: ImageFolder": STAND_IN,
     "class_path: PairedFolder": lambda: of_pairs("PairedFolder"),
@@ -120,5 +125,5 @@ def tiny(name):
     """The words of `fit` for a recipe of small networks on tiny images, eight a batch; a run may go on with more."""
     text = recipes.find(name).read_text()
     quiet = ["--trainer.limit_val_batches=1", "--trainer.num_sanity_val_steps=0", "--data.batch_size=8"]
-    size = [f"--data.size={12 if 'ResNet' in text else 8}"] if "size: 32" in text else []
+    size = [f"--data.size={12 if 'ResNet' in text else 8}"] if re.search(r"\bsize: 32", text) else []
     return ["--config", name, *small(name), *fixed(name), *quiet, *size]
