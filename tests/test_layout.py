@@ -31,6 +31,7 @@ ORDER = (
         "priors",
         "schedules",
         "records",
+        "alphabet",
         "upgrades",
         "deprecation",
         "reflection",

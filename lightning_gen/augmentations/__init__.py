@@ -13,6 +13,7 @@ from lightning_gen.augmentations.corruption import (
 from lightning_gen.augmentations.degradation import Blur, Degradation, Degradations, Downsampling, Edges, Grey
 from lightning_gen.augmentations.differentiable import DiffAugment
 from lightning_gen.augmentations.observation import Binarization, Dequantization
+from lightning_gen.augmentations.typing_errors import SpanMasking, Typos
 
 __all__ = [
     "ADA",
@@ -33,4 +34,6 @@ __all__ = [
     "Masking",
     "PatchMasking",
     "SaltAndPepper",
+    "SpanMasking",
+    "Typos",
 ]

@@ -12,7 +12,9 @@ from lightning_gen.data.published import PublishedData, PublishedImages
 from lightning_gen.data.sprites import Sprites
 from lightning_gen.data.stacked import StackedDigits, StackedImages, StackedMNIST
 from lightning_gen.data.tensors import Tensors
+from lightning_gen.data.text_lines import TextLines
 from lightning_gen.data.unpaired_folder import UnpairedFolder
+from lightning_gen.data.word_counts import WordCounts
 
 __all__ = [
     "CIFAR10",
@@ -42,5 +44,7 @@ __all__ = [
     "StackedImages",
     "StackedMNIST",
     "Tensors",
+    "TextLines",
     "UnpairedFolder",
+    "WordCounts",
 ]

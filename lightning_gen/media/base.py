@@ -1,7 +1,7 @@
 """The base of all media."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,6 +39,7 @@ class Medium(Recorded, ABC):
         collections: The kinds of files for many samples.
         files: The endings of people's own files, which hold one sample of any size each, such as a sound of any length;
             empty if there are none, or if another reader has them, as that of pictures.
+        errors_meanings: The meaning of each of its `errors`, by its name.
     """
 
     noun: ClassVar[str]
@@ -54,6 +55,7 @@ class Medium(Recorded, ABC):
     single: ClassVar[Kind | None] = None
     collections: ClassVar[tuple[Kind, ...]] = (ARRAY,)
     files: ClassVar[tuple[str, ...]] = ()
+    errors_meanings: ClassVar[Mapping[str, str]] = {}
 
     # values ----------------------------------------------------------------------------------------------------------
 
@@ -78,6 +80,25 @@ class Medium(Recorded, ABC):
     def comparable(self, x: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
         """Samples and reconstructions, both ``(n, *shape)``, as the values that errors are measured in."""
         return x, output
+
+    def errors(self, x: Tensor, output: Tensor) -> dict[str, Tensor]:
+        """Errors of reconstructions beside the squared one, ``(n,)`` each, by name; none unless a medium has its own.
+
+        Args:
+            x: Samples, model values ``(n, *shape)``.
+            output: Their reconstructions.
+        """
+        return {}
+
+    def stored_of(self, texts: Sequence[str]) -> Tensor:
+        """Stored values ``(n, ...)`` of texts; a medium of text implements it.
+
+        Raises:
+            InputError: The samples are no text.
+        """
+        raise InputError(
+            f"the model reads {self.noun} and no text: train one of text, such as --config autoencoder/words"
+        )
 
     # previews --------------------------------------------------------------------------------------------------------
 

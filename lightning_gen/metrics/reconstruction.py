@@ -34,6 +34,7 @@ class ReconstructionError(Measured):
         ssim: Mean structural similarity, at most 1; None if there is an `ssim_skip_reason`.
         samples: Number of samples.
         unit: Unit of the squared error, in words.
+        own: The medium's own errors, see `Medium.errors`, each with its meaning; their means over samples.
     """
 
     mse: float
@@ -41,6 +42,7 @@ class ReconstructionError(Measured):
     ssim: float | None
     samples: int
     unit: str
+    own: tuple[Measurement, ...] = ()
 
     def measurements(self, prefix: str = "", by: str = "") -> tuple[Measurement, ...]:
         """The numbers with their meanings.
@@ -56,6 +58,7 @@ class ReconstructionError(Measured):
         if self.ssim is not None:
             meaning = f"structural similarity{by}, 1 for equal images, higher is better"
             found.append(Measurement(f"{prefix}ssim", self.ssim, meaning))
+        found += [Measurement(prefix + each.name, each.value, each.meaning + by) for each in self.own]
         return tuple(found)
 
 
@@ -78,6 +81,7 @@ def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]], medium: Medium 
     mse = MeanSquaredError().set_dtype(torch.float64)
     psnr = PeakSignalNoiseRatio(data_range=(0.0, 1.0), dim=1).set_dtype(torch.float64)
     ssim = MeanMetric().set_dtype(torch.float64)
+    own: dict[str, MeanMetric] = {}
     samples, shape = 0, torch.Size()
     for x, output in pairs:
         if not output.isfinite().all():
@@ -86,6 +90,11 @@ def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]], medium: Medium 
             )
         shape = x.shape[1:]
         medium = medium or medium_of(shape)
+        for name, errors in medium.errors(x, output).items():
+            if name not in own:
+                own[name] = MeanMetric()
+                own[name].set_dtype(torch.float64)
+            own[name].update(errors.cpu())
         x, output = medium.comparable(x.double().cpu(), output.double().cpu())
         if medium.bounded:
             psnr.update(output.flatten(1), x.flatten(1))
@@ -101,6 +110,7 @@ def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]], medium: Medium 
         float(ssim.compute()) if ssim_skip_reason(shape, medium) is None else None,
         samples,
         medium.error_unit,
+        tuple(Measurement(name, float(mean.compute()), medium.errors_meanings[name]) for name, mean in own.items()),
     )
 
 

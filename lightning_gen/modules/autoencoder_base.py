@@ -296,7 +296,7 @@ class Autoencoder(CodeSampling):
 
     def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
         """The training loss, with corruption, and its terms, in nats per sample; and the mean squared error of clean
-        samples, for images of pixels in [0, 1].
+        samples, for images of pixels in [0, 1], with the medium's own errors.
 
         Schedules of the objective have their final values, so that losses of one run can be compared.
         """
@@ -306,9 +306,11 @@ class Autoencoder(CodeSampling):
                 total, terms = self._evaluation_loss(x.clone(), batch.labels)
         else:
             total, terms = self._evaluation_loss(x, batch.labels)
-        error = (self.reconstruct(x, batch.labels) - x).float().square().mean()
+        copies = self.reconstruct(x, batch.labels)
+        error = (copies - x).float().square().mean()
+        own = {name: errors.mean() for name, errors in self.medium.errors(x, copies).items()}
         metrics = {name: value.detach() for name, value in {"loss": total, **terms}.items()}
-        return {**metrics, "mse": error * self.medium.error_scale}
+        return {**metrics, "mse": error * self.medium.error_scale, **own}
 
     def _evaluation_loss(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         record = self.reconstruction(x, self.evaluation_rng, corrupt=True, labels=labels, networks=self.networks)
