@@ -48,7 +48,7 @@ class Letters(Medium):
     values: ClassVar[str] = "letters"
     unit: ClassVar[str] = "one-hot letters"
     error_unit: ClassVar[str] = "of one-hot letters"
-    compared_as: ClassVar[str] = "the likeliest letter at each place"
+    compared_as: ClassVar[str] = "probabilities of letters, and for the character error the likeliest"
     dimensions: ClassVar[int] = 1
     bounded: ClassVar[bool] = False
     collections: ClassVar[tuple[Kind, ...]] = (TEXT, ARRAY)
