@@ -19,6 +19,7 @@ from lightning_gen.objectives.auxiliary import (
     LayerwiseFeatureMatching,
 )
 from lightning_gen.objectives.bound import ImportanceWeightedBound, log_weights
+from lightning_gen.objectives.categorical import CategoricalLikelihood
 from lightning_gen.objectives.learned_scale import PixelScaleGaussianLikelihood, SharedScaleGaussianLikelihood
 from lightning_gen.objectives.logistic import LogisticMixtureLikelihood
 from lightning_gen.objectives.patch_contrast import PatchContrast
@@ -39,6 +40,7 @@ __all__ = [
     "AdversarialObjective",
     "AuxiliaryTerm",
     "BernoulliLikelihood",
+    "CategoricalLikelihood",
     "Classification",
     "CycleConsistency",
     "DensityRatio",

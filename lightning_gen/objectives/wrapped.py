@@ -30,6 +30,7 @@ class WrappedLikelihood(Likelihood):
         self.likelihood = likelihood
         self.discrete = likelihood.discrete
         self.pixels_only = likelihood.pixels_only
+        self.counted = likelihood.counted
 
     def outputs(self, channels: int) -> int:
         """Channels of the decoder's output that the likelihood reads."""
@@ -47,6 +48,10 @@ class WrappedLikelihood(Likelihood):
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
         """Return log p(x|z) of each sample, ``(n,)``, in nats."""
         return self.likelihood.log_prob(output, x)
+
+    def dimensions(self, x: Tensor) -> Tensor:
+        """The number of dimensions that the likelihood inside counts, ``(n,)``."""
+        return self.likelihood.dimensions(x)
 
     def mean(self, output: Tensor) -> Tensor:
         """Return the expected samples ``(n, channels, ...)`` of the likelihood."""
