@@ -1,16 +1,12 @@
 """Lines or sentences of text, as letters."""
 
-import textwrap
 from functools import cached_property
 
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least, check_fractions, split_rows
 from lightning_gen.data.corpus import origin, read_texts, sentences
 from lightning_gen.errors import InputError
 from lightning_gen.media import Letters
-from lightning_gen.media.letters import PRINTABLE
-
-LISTED = 8
-"""Unknown letters that are named."""
+from lightning_gen.media.letters import PRINTABLE, cut
 
 
 class TextLines(DataModule):
@@ -97,17 +93,6 @@ class TextLines(DataModule):
     def contents(self) -> list[str]:
         """Where the text comes from, and the letters that the alphabet does not have."""
         found = [f"{len(self.lines):,} lines of {self._origin}"]
-        if unknown := Letters(self.alphabet, self.length).unknown(self.lines):
-            named = ", ".join(f"{letter!r} ({count:,})" for letter, count in unknown.most_common(LISTED))
-            found.append(
-                f"letters that the alphabet does not have are read as one sign: {named}"
-                f"{' and others' if len(unknown) > LISTED else ''}; --data.alphabet names the letters"
-            )
+        if remark := Letters(self.alphabet, self.length).remark(self.lines):
+            found.append(f"{remark}; --data.alphabet names the letters")
         return found
-
-
-def cut(line: str, length: int) -> list[str]:
-    """A line, or its parts of at most a length, cut at spaces where there are some."""
-    if len(line) <= length:
-        return [line]
-    return textwrap.wrap(line, length, break_on_hyphens=False, replace_whitespace=False, expand_tabs=False)

@@ -246,6 +246,14 @@ class Medium(Recorded, ABC):
         self._check_collection(source)
         return read_array(source)
 
+    def remarks(self, source: Path) -> tuple[str, ...]:
+        """What `read_collection` changes in a file, for the user: sentences.
+
+        Raises:
+            InputError: As `read_collection`.
+        """
+        return ()
+
     def _check_collection(self, path: Path) -> None:
         endings = [kind.ending for kind in self.collections]
         if path.suffix not in endings:

@@ -1,5 +1,6 @@
 """Letters: lines of text, one-hot in models."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +9,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from lightning_gen.alphabet import END, SIGNS, UNKNOWN, one_hot, within_line
 from lightning_gen.errors import InputError
 from lightning_gen.media.base import ErrorMeasure, Medium
 from lightning_gen.media.edits import character_errors
+from lightning_gen.media.text_page import code_block, page
 from lightning_gen.outputs import ARRAY, TEXT, Kind, writing
 from lightning_gen.records import Shape
 
@@ -23,9 +23,9 @@ PRINTABLE = "".join(map(chr, range(32, 127)))
 """The printable letters of ASCII, the space first."""
 UNKNOWN_LETTER = "\N{REPLACEMENT CHARACTER}"
 """How an unknown letter is written."""
-MARGIN = 4
-"""Pixels around the lines of a preview, and between them."""
 MOST_LETTERS = 256 - SIGNS
+LISTED = 8
+"""Unknown letters that are named."""
 CHARACTER_ERROR = ErrorMeasure(
     "character_error",
     "edit distance over the letters of the true line, mean over lines",
@@ -139,6 +139,14 @@ class Letters(Medium):
         counts = Counter("".join(lines))
         return Counter({letter: count for letter, count in counts.items() if letter not in self._places})
 
+    def remark(self, lines: Sequence[str]) -> str | None:
+        """A sentence that names the letters of lines that the alphabet does not have; None if it has all."""
+        if not (unknown := self.unknown(lines)):
+            return None
+        named = ", ".join(f"{letter!r} ({count:,})" for letter, count in unknown.most_common(LISTED))
+        others = " and others" if len(unknown) > LISTED else ""
+        return f"letters that the alphabet does not have are read as one sign: {named}{others}"
+
     @cached_property
     def _places(self) -> dict[str, int]:
         return {letter: index for index, letter in enumerate(self.alphabet, SIGNS)}
@@ -146,21 +154,13 @@ class Letters(Medium):
     # previews --------------------------------------------------------------------------------------------------------
 
     def preview(self, samples: Tensor, columns: int | None = None) -> Tensor:
-        """Lines of text, one below the other, with a gap before each `columns` of them, black on white."""
-        font, lines = ImageFont.load_default(), self.lines_of(self.to_stored(samples))
-        boxes = [font.getbbox(line or " ") for line in lines]
-        width, height = int(max(box[2] for box in boxes)), int(max(box[3] for box in boxes)) + MARGIN
-        image = Image.new("L", (width + 2 * MARGIN, height * len(lines) + 2 * MARGIN), 255)
-        draw = ImageDraw.Draw(image)
-        for index, line in enumerate(lines):
-            draw.text((MARGIN, MARGIN + index * height), line, fill=0, font=font)
-        return pil_to_tensor(image)
+        """Lines of text below each other, with a gap after each `columns` of them; see `page`."""
+        return page(self.lines_of(self.to_stored(samples)), columns)
 
     def log(self, board: Any, tag: str, samples: Tensor, picture: Tensor, step: int) -> None:
         """Write the preview, and the lines as text."""
         super().log(board, tag, samples, picture, step)
-        lines = "\n".join(f"    {line}" for line in self.lines_of(self.to_stored(samples)))  # a code block of Markdown
-        board.add_text(tag, lines, step)
+        board.add_text(tag, code_block(self.lines_of(self.to_stored(samples))), step)
 
     # files -----------------------------------------------------------------------------------------------------------
 
@@ -177,16 +177,32 @@ class Letters(Medium):
             file.write("".join(f"{line}\n" for line in self.lines_of(self.to_stored(samples))).encode())
 
     def read_collection(self, source: Path) -> Tensor:
-        """Read the lines of a .txt file, or the indices in a .npy file.
+        """Read the lines of a .txt file, those that are too long cut at spaces into several; or indices in .npy.
 
         Raises:
-            InputError: The suffix is another one, the file is missing or damaged or no text in UTF-8, or a line is too
-                long.
+            InputError: The suffix is another one, or the file is missing, damaged or no text in UTF-8.
         """
         if source.suffix != TEXT.ending:
-            return super().read_collection(source)
-        lines = read_text(source).split("\n")
-        return self.stored_of(lines[:-1] if not lines[-1] else lines)
+            stored = super().read_collection(source)
+            if not stored.is_floating_point() and stored.numel() and int(stored.max()) >= self.shape[0]:
+                raise InputError(
+                    f"{source} has the letter {int(stored.max())} and the alphabet ends at {self.shape[0] - 1}: give "
+                    "lines that were written with the same alphabet"
+                )
+            return stored
+        return self.stored_of([part for line in read_lines(source) for part in cut(line, self.length)])
+
+    def remarks(self, source: Path) -> tuple[str, ...]:
+        """How many lines of a .txt file were cut, and the letters that the alphabet does not have."""
+        if source.suffix != TEXT.ending:
+            return ()
+        lines = read_lines(source)
+        parts = [cut(line, self.length) for line in lines if len(line) > self.length]
+        found = [self.remark(lines)]
+        if parts:
+            many = f"{len(parts):,} of {len(lines):,} lines have more than {self.length} letters"
+            found.append(f"{many} and were cut at spaces into {sum(map(len, parts)):,}")
+        return tuple(sentence for sentence in found if sentence is not None)
 
 
 def indices(x: Tensor) -> Tensor:
@@ -195,17 +211,33 @@ def indices(x: Tensor) -> Tensor:
     return torch.where(within_line(found), found, END)
 
 
+def cut(line: str, length: int) -> list[str]:
+    """A line, or its parts of at most a length, cut at spaces where there are some."""
+    if len(line) <= length:
+        return [line]
+    return textwrap.wrap(line, length, break_on_hyphens=False, replace_whitespace=False, expand_tabs=False) or [""]
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file of text, without their breaks; see `read_text`."""
+    lines = read_text(path).split("\n")
+    return lines[:-1] if not lines[-1] else lines
+
+
 def read_text(path: Path) -> str:
     """Read a file of text in UTF-8, with or without a byte order mark; line breaks become line feeds.
 
     Raises:
-        InputError: It is missing or cannot be read, or it is not in UTF-8.
+        InputError: It is missing or cannot be read, or it is not in UTF-8 or holds a NUL, as no text does.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path} is no text in UTF-8, at byte {error.start}: save it as UTF-8, such as by iconv -f latin1 -t utf-8"
         ) from error
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error}): give a file of text") from error
+        raise InputError(f"{path} cannot be read ({error.strerror or error}): give a file of text") from error
+    if "\0" in text:
+        raise InputError(f"{path} is no text, as it holds a NUL: give a file of text in UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

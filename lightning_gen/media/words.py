@@ -2,20 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
-from PIL import Image, ImageDraw, ImageFont
 from sklearn.feature_extraction.text import CountVectorizer
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from lightning_gen.errors import InputError
 from lightning_gen.media.base import Medium
+from lightning_gen.media.letters import read_lines
+from lightning_gen.media.text_page import code_block, page
+from lightning_gen.outputs import ARRAY, TEXT, Kind, writing
 
 MOST = 255
 """A word that occurs more often in a text counts so many times."""
-SHOWN, MARGIN = 12, 4
+SHOWN = 12
+"""Words of a text that are shown."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,14 @@ class Words(Medium):
     compared_as: ClassVar[str] = "weighed counts as they are"
     dimensions: ClassVar[int] = 0
     bounded: ClassVar[bool] = False
+    collections: ClassVar[tuple[Kind, ...]] = (TEXT, ARRAY)
 
     words: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("words", "weights"):  # lists, as plain data in files are, become tuples
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self.words or len(self.words) != len(self.weights):
             raise InputError(
                 f"counts of words need a vocabulary and a weight for each word, not {len(self.words)} words and "
@@ -64,25 +70,55 @@ class Words(Medium):
 
     def counted(self, texts: Sequence[str]) -> Tensor:
         """The counts of the words of texts, uint8 ``(n, words)``."""
-        counts = counter(self.words).transform(texts).toarray()
-        return torch.from_numpy(counts.clip(0, MOST).astype("uint8"))
+        counts = counter(self.words).transform(texts)
+        counts.data.clip(0, MOST, out=counts.data)
+        return torch.from_numpy(counts.astype("uint8").toarray())  # few words of many: small until here
 
     def preview(self, samples: Tensor, columns: int | None = None) -> Tensor:
-        """The heaviest words of each text, a line each, black on white."""
-        font = ImageFont.load_default()
-        lines = [" ".join(self.heaviest(row)) for row in samples.detach().float().cpu()]
-        boxes = [font.getbbox(line or " ") for line in lines]
-        width, height = int(max(box[2] for box in boxes)), int(max(box[3] for box in boxes)) + MARGIN
-        image = Image.new("L", (width + 2 * MARGIN, height * len(lines) + 2 * MARGIN), 255)
-        draw = ImageDraw.Draw(image)
-        for index, line in enumerate(lines):
-            draw.text((MARGIN, MARGIN + index * height), line, fill=0, font=font)
-        return pil_to_tensor(image)
+        """The heaviest words of each text, a line each; see `page`."""
+        return page(self.lines_of(samples), columns)
+
+    def log(self, board: Any, tag: str, samples: Tensor, picture: Tensor, step: int) -> None:
+        """Write the preview, and the words as text."""
+        super().log(board, tag, samples, picture, step)
+        board.add_text(tag, code_block(self.lines_of(samples)), step)
+
+    def lines_of(self, samples: Tensor) -> list[str]:
+        """The heaviest words of each of the model values ``(n, words)``."""
+        return [" ".join(self.heaviest(row)) for row in samples.detach().float().cpu()]
 
     def heaviest(self, row: Tensor) -> list[str]:
         """The words of the largest model values of one text, heaviest first; words that do not occur are left out."""
         values, places = row.topk(min(SHOWN, len(row)))
         return [self.words[place] for place, value in zip(places.tolist(), values.tolist(), strict=True) if value > 0]
+
+    def write_collection(self, samples: Tensor, target: Path) -> None:
+        """Write the heaviest words of each text to a line of a .txt file, or weighed counts to a .npy file.
+
+        Raises:
+            InputError: The suffix is another one, or the file cannot be written.
+        """
+        if target.suffix != TEXT.ending:
+            super().write_collection(samples, target)
+            return
+        with writing(target) as file:
+            file.write("".join(f"{line}\n" for line in self.lines_of(samples)).encode())
+
+    def read_collection(self, source: Path) -> Tensor:
+        """Count the words in each line of a .txt file, or read a .npy file.
+
+        Raises:
+            InputError: The suffix is another one, or the file is missing, damaged or no text in UTF-8.
+        """
+        return self.counted(read_lines(source)) if source.suffix == TEXT.ending else super().read_collection(source)
+
+    def remarks(self, source: Path) -> tuple[str, ...]:
+        """How many lines of a .txt file have no word of the vocabulary."""
+        if source.suffix != TEXT.ending:
+            return ()
+        counts = self.read_collection(source)
+        without = int((counts == 0).all(1).sum())
+        return (f"{without:,} of {len(counts):,} lines have no word that the model knows, and are 0",) if without else ()
 
 
 def counter(vocabulary: Sequence[str] | None = None, **options: int) -> CountVectorizer:

@@ -30,6 +30,16 @@ def test_text_that_is_written_and_read_is_the_same(tmp_path, ending):
     assert torch.equal(medium.read(tmp_path / f"a{ending}"), stored)
 
 
+def test_what_reading_changes_is_said(tmp_path):
+    (tmp_path / "a.txt").write_text("short\none two three\n\nna\xefve\n", encoding="utf-8")
+    medium = Letters(length=8)
+    assert medium.lines_of(medium.read(tmp_path / "a.txt")) == ["short", "one two", "three", "", "na\ufffdve"]
+    assert medium.remarks(tmp_path / "a.txt") == (
+        "letters that the alphabet does not have are read as one sign: '\xef' (1)",
+        "1 of 4 lines have more than 8 letters and were cut at spaces into 2",
+    )
+
+
 def test_letters_are_named_one_by_one():
     medium = Letters("ab", 4)
     assert medium.stored_of(["ab", "bca"]).tolist() == [[2, 3, 0, 0], [3, 1, 2, 0]]
@@ -49,11 +59,16 @@ def test_an_alphabet_that_cannot_be_is_refused(alphabet):
 
 def test_bad_files_are_a_sentence_each(tmp_path):
     (tmp_path / "latin.txt").write_bytes("caf\xe9\n".encode("latin1"))
-    (tmp_path / "long.txt").write_text("x" * 65 + "\n")
+    (tmp_path / "binary.txt").write_bytes(b"a\0b")
+    np.save(tmp_path / "others.npy", np.full((1, 64), 97, dtype=np.uint8))
     with pytest.raises(InputError, match="is no text in UTF-8, at byte 3: save it as UTF-8"):
         Letters().read(tmp_path / "latin.txt")
+    with pytest.raises(InputError, match="is no text, as it holds a NUL"):
+        Letters().read(tmp_path / "binary.txt")
+    with pytest.raises(InputError, match="has the letter 97 and the alphabet ends at 96"):
+        Letters().read(tmp_path / "others.npy")
     with pytest.raises(InputError, match="has 65 letters and a line holds 64"):
-        Letters().read(tmp_path / "long.txt")
+        Letters().stored_of(["x" * 65])
     with pytest.raises(InputError, match="cannot be read"):
         Letters().read(tmp_path / "none.txt")
 
