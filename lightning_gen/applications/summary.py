@@ -64,9 +64,10 @@ def summary(trained: Trained, path: Path, count: int, relevance: float = RELEVAN
 
 
 def codes_of(trained: Trained, texts: list[str]) -> NDArray[np.float32]:
-    """The codes of texts ``(n, d)``."""
-    stored = ArrayDataset(trained.medium.counted(texts))
-    return embed(Inputs([*map(str, range(len(texts)))], stored, None, None, trained)).codes
+    """The codes of texts ``(n, d)``, less that of no words, so that an angle tells of words and not of biases."""
+    stored = ArrayDataset(trained.medium.counted([*texts, ""]))
+    codes = embed(Inputs([*map(str, range(len(stored)))], stored, None, None, trained)).codes
+    return codes[:-1] - codes[-1]
 
 
 def chosen(codes: NDArray[np.float32], count: int, relevance: float = RELEVANCE) -> list[int]:
