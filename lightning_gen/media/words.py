@@ -118,7 +118,9 @@ class Words(Medium):
             return ()
         counts = self.read_collection(source)
         without = int((counts == 0).all(1).sum())
-        return (f"{without:,} of {len(counts):,} lines have no word that the model knows, and are 0",) if without else ()
+        return (
+            (f"{without:,} of {len(counts):,} lines have no word that the model knows, and are 0",) if without else ()
+        )
 
 
 def counter(vocabulary: Sequence[str] | None = None, **options: int) -> CountVectorizer:

@@ -11,7 +11,14 @@ from lightning_gen.applications import index_tables
 from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck, VectorQuantizer
 from lightning_gen.cli import main
 from lightning_gen.data import TextLines, WordCounts
-from lightning_gen.networks import ConvDecoder, ConvEncoder, DenseDecoder, DenseEncoder, ResidualDecoder, ResidualEncoder
+from lightning_gen.networks import (
+    ConvDecoder,
+    ConvEncoder,
+    DenseDecoder,
+    DenseEncoder,
+    ResidualDecoder,
+    ResidualEncoder,
+)
 from lightning_gen.objectives import CategoricalLikelihood, GaussianLikelihood
 from lightning_gen.regularizers import Commitment, KLDivergence
 
@@ -23,7 +30,9 @@ def train(tmp_path, monkeypatch, trainer):
     """Make the checkpoint of a model of the lines of a file; the test runs in its folder."""
     monkeypatch.chdir(tmp_path)
     Path("lines.txt").write_text("".join(f"{line}.\n" for line in LINES))
-    Path("mine.txt").write_text("speaks of pears\n\nplums \xe9 and a line that is much longer than those of the model\n")
+    Path("mine.txt").write_text(
+        "speaks of pears\n\nplums \xe9 and a line that is much longer than those of the model\n"
+    )
 
     def make(module, data):
         run = trainer(max_epochs=-1, max_steps=2, limit_val_batches=1)
