@@ -118,9 +118,8 @@ class Words(Medium):
             return ()
         counts = self.read_collection(source)
         without = int((counts == 0).all(1).sum())
-        return (
-            (f"{without:,} of {len(counts):,} lines have no word that the model knows, and are 0",) if without else ()
-        )
+        remark = f"{without:,} of {len(counts):,} lines have no word that the model knows, and are 0"
+        return (remark,) if without else ()
 
 
 def counter(vocabulary: Sequence[str] | None = None, **options: int) -> CountVectorizer:

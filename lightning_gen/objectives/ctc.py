@@ -16,8 +16,8 @@ class CTCLikelihood(Likelihood):
 
     Each place of the decoder's output has so many slots, each with a letter or with none, which is channel 0, END.
     A line is what the slots say after equal letters beside each other became one and the empty slots were left out, and
-    log p(x|z) = log Σ Π softmax(slot)[letter or none] over all fillings of the slots that give the line. So a letter too
-    many or too few moves no other one, as it does for `CategoricalLikelihood`: for lines that are to be mended.
+    log p(x|z) = log Σ Π softmax(slot)[letter or none] over all fillings of the slots that give the line. So a letter
+    too many or too few moves no other one, as it does for `CategoricalLikelihood`: for lines that are to be mended.
 
     Paper: Connectionist temporal classification, Graves et al. 2006, https://doi.org/10.1145/1143844.1143891. On a GPU
     torch has no deterministic gradient of it.
@@ -57,7 +57,7 @@ class CTCLikelihood(Likelihood):
         return -ctc_loss(probabilities, letters, slots, lengths, blank=END, reduction="none")[:, None, None]
 
     def mean(self, output: Tensor) -> Tensor:
-        """Return the probabilities of the letters of the likeliest filling, ``(n, letters, length)``; END after them."""
+        """Return the probabilities of the letters of the likeliest filling, ``(n, letters, length)``, then END."""
         probabilities = self.logits(output).softmax(1)
         return self._line(probabilities.argmax(1), probabilities)
 

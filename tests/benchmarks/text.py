@@ -14,16 +14,16 @@ the most frequent one of it at edit distance 1. ``of clean lines`` is what each 
 ``letters`` gives the bound of ``autoencoder/letters_vae`` in bits a letter of the test split, the END of a line counted
 as one, and those of Witten and Bell's interpolated n-grams of the training split, which know the letters before.
 
-``summaries`` chooses one sentence of each docstring of at least three, its first line left out, and compares it with that
-first line: by ``autoencoder/words``, by the centroid of tf-idf, the first sentence, any (the mean over all), and the one
-that is best for each score. The model was trained on sentences of the same docstrings, but never told which belong
-together; ``--text numpy`` takes the docstrings of numpy, which it has not seen.
+``summaries`` chooses one sentence of each docstring of at least three, its first line left out, and compares it with
+that first line: by ``autoencoder/words``, by the centroid of tf-idf, the first sentence, any (the mean over all), and
+the one that is best for each score. The model was trained on sentences of the same docstrings, but never told which
+belong together; ``--text numpy`` takes the docstrings of numpy, which it has not seen.
 
 Runs that are in the folder are not trained again. With ``--record`` the figures go into ``results/`` and the pages.
 """
 
 import argparse
-import importlib.util
+import importlib
 import json
 import math
 import platform
@@ -183,8 +183,8 @@ def indices_of(medium: Letters, stored: torch.Tensor) -> list[list[int]]:
 class WittenBell:
     """Interpolated n-grams of letters.
 
-    p(letter | context) = (count + kinds · p(letter | shorter context)) / (all counts + kinds), kinds being the number of
-    different letters that followed the context in training; the shortest is uniform.
+    p(letter | context) = (count + kinds · p(letter | shorter context)) / (all counts + kinds), kinds being the number
+    of different letters that followed the context in training; the shortest is uniform.
 
     The zero-frequency problem, Witten and Bell 1991 (https://doi.org/10.1109/18.87000), method C.
 
@@ -276,9 +276,7 @@ def pairs_of(texts: Sequence[str]) -> list[tuple[str, list[str]]]:
 
 def docstrings_of(package: str) -> list[str]:
     """The docstrings of an installed package, without its tests."""
-    spec = importlib.util.find_spec(package)
-    assert spec is not None and spec.submodule_search_locations, f"{package} is not installed"
-    root = Path(spec.submodule_search_locations[0])
+    root = Path(next(iter(importlib.import_module(package).__path__)))
     files = [each for each in sorted(root.rglob("*.py")) if not {"test", "tests"} & set(each.relative_to(root).parts)]
     return [text for file in files for text in documented(file)]
 

@@ -22,7 +22,7 @@ from lightning_gen.networks import (
 from lightning_gen.objectives import CategoricalLikelihood, GaussianLikelihood
 from lightning_gen.regularizers import Commitment, KLDivergence
 
-LINES = [f"number {index} speaks of {index} pears and plums" for index in range(300)]
+LINES = [f"Number {index} speaks of pears and plums" for index in range(300)]
 
 
 @pytest.fixture
@@ -30,9 +30,7 @@ def train(tmp_path, monkeypatch, trainer):
     """Make the checkpoint of a model of the lines of a file; the test runs in its folder."""
     monkeypatch.chdir(tmp_path)
     Path("lines.txt").write_text("".join(f"{line}.\n" for line in LINES))
-    Path("mine.txt").write_text(
-        "speaks of pears\n\nplums \xe9 and a line that is much longer than those of the model\n"
-    )
+    Path("mine.txt").write_text("speaks of pears\n\nplums \xe9 and a line that is longer than the model's\n")
 
     def make(module, data):
         run = trainer(max_epochs=-1, max_steps=2, limit_val_batches=1)
@@ -79,7 +77,7 @@ def test_lines_are_sampled_reconstructed_embedded_detected_and_evaluated(train, 
     main(["reconstruct", "model.ckpt", "codes.npz", "--out=again.txt"])
     assert Path("again.txt").read_text() == Path("copies.txt").read_text()
     main(["detect", "model.ckpt", "mine.txt", "--out=scores.csv"])
-    assert len(list(csv.DictReader(Path("scores.csv").open()))) == 4
+    assert len(list(csv.DictReader(Path("scores.csv").read_text().splitlines()))) == 4
     capsys.readouterr()
     main(["evaluate", "model.ckpt"])
     said = capsys.readouterr().out
@@ -108,8 +106,8 @@ def test_lines_are_compressed_and_back_to_the_reconstructions(train, monkeypatch
 
 
 def test_lines_as_counts_of_words_are_read_and_the_heaviest_words_written(train, capsys):
-    data = WordCounts("lines.txt", vocabulary=6, batch_size=8)
-    parts = DenseEncoder((6,), 3, (8,)), DenseDecoder((6,), 3, (8,)), IdentityBottleneck(3)
+    data = WordCounts("lines.txt", vocabulary=4, batch_size=8)
+    parts = DenseEncoder((4,), 3, (8,)), DenseDecoder((4,), 3, (8,)), IdentityBottleneck(3)
     train(AutoencoderModule(*parts, {"error": GaussianLikelihood()}), data)
     main(["embed", "model.ckpt", "mine.txt", "--out=codes.npy"])
     assert np.load("codes.npy").shape == (3, 3)

@@ -79,6 +79,6 @@ def test_what_it_cannot_be_used_for_is_a_sentence(output):
     with pytest.raises(InputError, match="1 slots of a place do not hold every line"):
         CTCLikelihood(slots=1)
     x = MEDIUM.to_model(MEDIUM.stored_of(["ab"]))
-    record = Reconstruction(x, x, Code(x, x), output.float(), hidden=torch.ones(1, 1, 3, dtype=torch.bool))
+    record = Reconstruction(x, Code(x, x), output.float(), hidden=torch.ones(1, 1, 3, dtype=torch.bool))
     with pytest.raises(InputError, match="the places of a sample depend on each other in CTCLikelihood"):
         HiddenPart(CTCLikelihood())(record)
