@@ -86,6 +86,5 @@ class CTCLikelihood(Likelihood):
         line = values.new_zeros(*values.shape[:2], length + 1)
         line.scatter_(2, places[:, None].expand_as(values), values)
         ended = torch.arange(length, device=said.device) >= counts.sum(1, keepdim=True)
-        return torch.where(
-            ended[:, None], one_hot(torch.zeros_like(ended, dtype=torch.int64), values.shape[1]), line[..., :length]
-        )
+        end = one_hot(torch.full_like(places[:, :length], END), values.shape[1])
+        return torch.where(ended[:, None], end, line[..., :length])
