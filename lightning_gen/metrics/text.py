@@ -88,7 +88,8 @@ def rouge(pairs: Iterable[tuple[str, str]]) -> Rouge:
     scores = [rouge_each(reference, text) for reference, text in pairs]
     if not scores:
         raise InputError("there is no text to compare: give pairs of a reference and a text")
-    return Rouge(*(fmean(each) for each in zip(*scores, strict=True)), samples=len(scores))
+    rouge_1, rouge_2, rouge_l = (fmean(each) for each in zip(*scores, strict=True))
+    return Rouge(rouge_1, rouge_2, rouge_l, len(scores))
 
 
 def rouge_each(reference: str, text: str) -> tuple[float, float, float]:
