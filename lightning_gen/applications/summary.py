@@ -16,6 +16,8 @@ from lightning_gen.media.letters import read_text
 
 RELEVANCE = 0.7
 """Weight of a sentence's similarity to the whole text; the rest is that of its difference from chosen ones."""
+DIGITS = 9
+"""Decimal places to which similarities count, so that rounding decides between no equal ones."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def chosen(codes: NDArray[np.float32], count: int, relevance: float = RELEVANCE)
     cosine to a chosen one), the maximal marginal relevance: The use of MMR, diversity-based reranking for reordering
     documents and producing summaries, Carbonell and Goldstein 1998 (https://doi.org/10.1145/290941.291025), with the
     centroid as its query, as in Centroid-based summarization of multiple documents, Radev et al. 2004
-    (https://doi.org/10.1016/j.ipm.2003.10.006).
+    (https://doi.org/10.1016/j.ipm.2003.10.006). Of equal ones the earlier is taken.
 
     Args:
         codes: ``(n, d)``, at least `count`.
@@ -90,7 +92,7 @@ def chosen(codes: NDArray[np.float32], count: int, relevance: float = RELEVANCE)
     left = np.ones(len(unit), dtype=bool)
     for turn in range(count):
         marginal = relevance * relevant - (1 - relevance) * nearest
-        best = int(np.where(left, marginal, -np.inf).argmax())
+        best = int(np.where(left, marginal.round(DIGITS), -np.inf).argmax())
         left[best] = False
         similar = unit @ unit[best]
         nearest = similar if turn == 0 else np.maximum(nearest, similar)

@@ -105,6 +105,12 @@ def test_what_is_like_a_chosen_one_is_left_to_others():
     assert chosen(np.zeros((3, 2)), 2) == [0, 1], "codes of nothing are no error"
 
 
+def test_of_equal_ones_the_earlier_is_taken():
+    """Sentences without a common word are all as near to their centroid, but for rounding."""
+    for n in range(2, 40):
+        assert chosen(np.eye(n), 1) == [0]
+
+
 def test_relevance_alone_takes_those_nearest_to_the_centroid():
     codes = np.random.default_rng(0).normal(size=(30, 5)) + 0.5
     unit = codes / np.linalg.norm(codes, axis=1, keepdims=True)
