@@ -5,10 +5,13 @@ from torch import Tensor
 from torch.nn.functional import ctc_loss
 
 from lightning_gen.alphabet import END, counted_places, one_hot, within_line
-from lightning_gen.errors import InputError
 from lightning_gen.objectives.reconstruction import Likelihood, uniform_like
+from lightning_gen.ranges import Range, require
 from lightning_gen.schedules import Schedule
 from lightning_gen.terms import at_least_float32
+
+SLOTS = Range("of at least 2", low=2, whole=True)
+"""Slots of each place: with one alone equal letters beside each other would leave no place between."""
 
 
 class CTCLikelihood(Likelihood):
@@ -27,7 +30,7 @@ class CTCLikelihood(Likelihood):
         weight: Factor of the term in the objective.
 
     Raises:
-        InputError: There are fewer than 2 slots.
+        InputError: There are fewer than 2 slots, or the weight is out of range.
     """
 
     counted = "letter, the END of a line counted as one"
@@ -35,8 +38,7 @@ class CTCLikelihood(Likelihood):
 
     def __init__(self, slots: int = 2, weight: float | Schedule = 1.0) -> None:
         super().__init__(weight)
-        if slots < 2:
-            raise InputError(f"{slots} slots of a place do not hold every line: give 2 or more")
+        require(self, "slots", slots, SLOTS)
         self.slots = slots
 
     def outputs(self, channels: int) -> int:

@@ -76,7 +76,7 @@ def test_a_letter_too_many_moves_no_other_one():
 
 
 def test_what_it_cannot_be_used_for_is_a_sentence(output):
-    with pytest.raises(InputError, match="1 slots of a place do not hold every line"):
+    with pytest.raises(InputError, match="cannot have slots 1: give a number of at least 2"):
         CTCLikelihood(slots=1)
     x = MEDIUM.to_model(MEDIUM.stored_of(["ab"]))
     record = Reconstruction(x, Code(x, x), output.float(), hidden=torch.ones(1, 1, 3, dtype=torch.bool))
