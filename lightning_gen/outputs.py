@@ -33,6 +33,7 @@ class Kind:
 PNG = Kind("PNG image", ".png", re.compile(rb"\x89PNG\r\n\x1a\n"))
 WAVE = Kind("sound", ".wav", re.compile(rb"RIFF.{4}WAVE", re.S))
 ARRAY = Kind("array of numpy", ".npy", re.compile(rb"\x93NUMPY"))
+TEXT = Kind("text", ".txt", re.compile(rb"[^\x00-\x08\x80-\xbf\xf8-\xff]"))
 REPORT = Kind("report of metrics", ".json", re.compile(rb'\s*\{\s*"figures"'))
 SAFETENSORS = Kind("file of safetensors", ".safetensors", re.compile(rb".{8}\{", re.S))
 ONNX = Kind("ONNX model", ".onnx", re.compile(rb"\x08"))

@@ -52,6 +52,16 @@ def folder_of_pairs():
     return folder
 
 
+@cache
+def file_of_text():
+    """A file of 400 short lines, removed at the end of the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="text"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    lines = "".join(f"Line number {index} speaks of apples, {index} pears and ripe plums.\n" for index in range(400))
+    (folder / "book.txt").write_text(lines)
+    return folder / "book.txt"
+
+
 def of_pairs(kind, folder=""):
     """Data in the place of those of a recipe for translation: pairs, or one side of them."""
     settings = f"folder: {folder_of_pairs() / folder}, cache_dir: {folder_of_pairs() / 'cache'}"
@@ -67,6 +77,8 @@ SMALL = {
     "discriminator_start_images": ["--model.discriminator_start_images=24"],
     "class_path: Sines": ["--data.count=200"],
     "class_path: Solids": ["--data.count=200", "--data.size=8"],
+    "class_path: TextLines": lambda: [f"--data.path={file_of_text()}", "--data.length=32"],
+    "class_path: WordCounts": lambda: [f"--data.path={file_of_text()}", "--data.vocabulary=8"],
     "ResidualEncoder": ["--model.encoder.width=4"],
     "ResidualDecoder": ["--model.decoder.width=4"],
     "WaveEncoder": ["--model.encoder.width=4", "--model.encoder.strides=[16]"],

@@ -32,6 +32,7 @@ ORDER = (
         "priors",
         "schedules",
         "records",
+        "alphabet",
         "upgrades",
         "deprecation",
         "reflection",

@@ -17,6 +17,7 @@ from lightning_gen.applications.latents import codes_of_data, named_latents
 from lightning_gen.applications.programs import parts_of, to_onnx, to_program
 from lightning_gen.applications.reading import read_inputs
 from lightning_gen.applications.reconstruction import Reconstructed, by_search, from_codes, through_code
+from lightning_gen.applications.summary import Summary, summary
 from lightning_gen.applications.trained import Trained
 from lightning_gen.applications.translation import Sources, read_sources, translations
 from lightning_gen.applications.traversal import (
@@ -44,6 +45,7 @@ __all__ = [
     "Reconstructed",
     "Search",
     "Sources",
+    "Summary",
     "Trained",
     "Traversal",
     "by_search",
@@ -71,6 +73,7 @@ __all__ = [
     "save_file",
     "save_folder",
     "spherical",
+    "summary",
     "through_code",
     "to_onnx",
     "to_program",

@@ -58,8 +58,11 @@ def read_inputs(
             raise InputError(f"there is no {path}: name a folder, files, or one of {', '.join(Splits._fields)}")
     medium = trained.medium
     lists = [kind.ending for kind in medium.collections if kind is not ARRAY]
-    if len(paths) == 1 and paths[0].suffix in lists and paths[0].is_file():
+    own = [*lists, ARRAY.ending] if lists else []
+    if len(paths) == 1 and paths[0].suffix in own and paths[0].is_file():
         return of_collection(trained, paths[0])
+    if lists and not {path.suffix for path in paths} & {*ARRAYS}:
+        raise InputError(f"{medium.noun} are read from one file that ends in {' or '.join(lists)}: give one alone")
     arrays = [path for path in paths if path.suffix in ARRAYS and path.is_file() and not is_whole(path, medium)]
     if arrays and len(paths) > 1:
         raise InputError(f"{arrays[0]} is an array and stands beside other inputs: give one array alone")
@@ -128,4 +131,5 @@ def of_collection(trained: Trained, path: Path) -> Inputs:
     if not len(stored):
         raise InputError(f"{path} holds no {trained.medium.noun}: give a file with some")
     check_shape(trained, tuple(trained.medium.to_model(stored[:1]).shape[1:]), str(path))
-    return Inputs([f"{index:06d}" for index in range(len(stored))], ArrayDataset(stored), None, None, trained)
+    names = [f"{index:06d}" for index in range(len(stored))]
+    return Inputs(names, ArrayDataset(stored), None, None, trained, trained.medium.remarks(path))

@@ -14,6 +14,7 @@ from lightning_gen.augmentations.degradation import Blur, Degradation, Degradati
 from lightning_gen.augmentations.differentiable import DiffAugment
 from lightning_gen.augmentations.observation import Binarization, Dequantization
 from lightning_gen.augmentations.shift import Shift
+from lightning_gen.augmentations.typing_errors import SpanMasking, Typos
 
 __all__ = [
     "ADA",
@@ -35,4 +36,6 @@ __all__ = [
     "PatchMasking",
     "SaltAndPepper",
     "Shift",
+    "SpanMasking",
+    "Typos",
 ]

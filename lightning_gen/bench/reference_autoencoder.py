@@ -10,7 +10,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
 from lightning_gen.bench.data import Real
 from lightning_gen.bench.precision import Precision
@@ -19,15 +19,17 @@ from lightning_gen.bench.supported import require_supported
 from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck, VectorQuantizer
 from lightning_gen.bottlenecks.codebook import AveragedCodebook
 from lightning_gen.modules import AutoencoderModule
-from lightning_gen.objectives import BernoulliLikelihood, GaussianLikelihood, Likelihood
+from lightning_gen.objectives import BernoulliLikelihood, CategoricalLikelihood, GaussianLikelihood, Likelihood
 from lightning_gen.regularizers import Commitment, KLDivergence
 from lightning_gen.schedules import at
 from lightning_gen.terms import at_least_float32
 
+LIKELIHOODS = (BernoulliLikelihood, CategoricalLikelihood, GaussianLikelihood)
+"""The likelihoods that the loop supports."""
 TERMS = {
-    IdentityBottleneck: (BernoulliLikelihood, GaussianLikelihood),
-    GaussianBottleneck: (BernoulliLikelihood, GaussianLikelihood, KLDivergence),
-    VectorQuantizer: (BernoulliLikelihood, GaussianLikelihood, Commitment),
+    IdentityBottleneck: LIKELIHOODS,
+    GaussianBottleneck: (*LIKELIHOODS, KLDivergence),
+    VectorQuantizer: (*LIKELIHOODS, Commitment),
 }
 """The terms that the loop supports, for each bottleneck."""
 
@@ -113,6 +115,10 @@ class ReferenceAutoencoder:
         output = at_least_float32(output)
         if isinstance(self.likelihood, GaussianLikelihood):
             summed = mse_loss(output, x, reduction="sum") / (2 * self.likelihood.scale**2)
+        elif isinstance(self.likelihood, CategoricalLikelihood):
+            letters = x.argmax(1)
+            ended = (letters == 0).cumsum(1) > (letters == 0)  # after the first END, which counts
+            summed = cross_entropy(output, letters, reduction="none").masked_fill(ended, 0.0).sum()
         else:
             summed = binary_cross_entropy_with_logits(output, (x + 1) / 2, reduction="sum")
         return at(self.likelihood.weight, 0) * summed / len(x)

@@ -70,6 +70,7 @@ COMMAND_MEANINGS: tuple[tuple[str, str], ...] = (
         "translate",
     ),
     ("encode embedding embeddings features codes", "embed"),
+    ("summary summarise summarization summarisation tldr", "summarize"),
     ("eval evaluation metrics score fid measure", "evaluate"),
     ("benchmark profile speed time", "bench"),
     ("check inspect diagnose stats analyze analyse advise recommend", "doctor"),

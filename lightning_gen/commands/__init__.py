@@ -13,6 +13,7 @@ from lightning_gen.commands.evaluate import evaluate
 from lightning_gen.commands.export import export
 from lightning_gen.commands.reconstruct import reconstruct
 from lightning_gen.commands.sample import sample
+from lightning_gen.commands.summarize import summarize
 from lightning_gen.commands.translate import translate
 from lightning_gen.commands.traverse import traverse
 
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "translate": translate,
     "traverse": traverse,
     "detect": detect,
+    "summarize": summarize,
     "compress": compress,
     "decompress": decompress,
     "export": export,

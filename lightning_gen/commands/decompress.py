@@ -11,10 +11,10 @@ from lightning_gen.applications import Trained, read_compressed
 from lightning_gen.applications.container import Header
 from lightning_gen.applications.index_coding import range_coder
 from lightning_gen.applications.inputs import Whole, product_names
-from lightning_gen.applications.products import Write, array, folder, joined
+from lightning_gen.applications.products import Write, array, collection, folder, joined
 from lightning_gen.errors import InputError
 from lightning_gen.media import Medium
-from lightning_gen.outputs import ARRAY, check_product
+from lightning_gen.outputs import ARRAY, Kind, check_product
 from lightning_gen.paths import expanded, written
 from lightning_gen.terminal import say
 
@@ -30,7 +30,7 @@ def decompress(
     Args:
         file: A file that compress wrote, ending in .lgz.
         checkpoint: The checkpoint that wrote it, or the folder of its run: the same file, with the tables in it.
-        out: A folder, or a file that ends in .npy for an array of all samples.
+        out: A folder, or a file that ends in .npy for an array of all samples, or in .txt for lines of text.
         device: Where the network runs, such as cpu or cuda; auto is a GPU if there is one.
         overwrite: Whether older files are replaced.
 
@@ -42,12 +42,15 @@ def decompress(
             f"{file} holds indices, which only the checkpoint that wrote them turns into samples: add --checkpoint FILE"
         )
     target = written(out)
-    single = target.suffix == ARRAY.ending
-    check_product(target, ARRAY if single else None, overwrite)
     range_coder()
     trained = Trained.open(checkpoint, device)
-    if not single and trained.medium.single is None:
-        raise InputError(f"{trained.medium.noun} have no files of their own: give an --out that ends in {ARRAY.ending}")
+    kinds = {kind.ending: kind for kind in trained.medium.collections}
+    kind = kinds.get(target.suffix)
+    if kind is None and trained.medium.single is None:
+        raise InputError(
+            f"{trained.medium.noun} have no files of their own: give an --out that ends in {' or '.join(kinds)}"
+        )
+    check_product(target, kind, overwrite)
     content = read_compressed(expanded(file), trained)
     medium, header, differing = trained.medium, content.header, 0
 
@@ -57,7 +60,7 @@ def decompress(
             differing += 0 if same else len(x)
             yield x
 
-    with array(target, header.count) if single else files(target, header, medium) as write:
+    with files(target, header, medium) if kind is None else whole(target, kind, header, medium) as write:
         for x in samples():
             write(None, medium.to_stored(x))
     if differing:
@@ -67,6 +70,11 @@ def decompress(
             sys.stderr,
         )
     say(f"{header.count:,} {medium.noun} in {target}")
+
+
+def whole(target: Path, kind: Kind, header: Header, medium: Medium) -> AbstractContextManager[Write]:
+    """What writes one file for all samples."""
+    return array(target, header.count) if kind is ARRAY else collection(target, medium)
 
 
 def files(target: Path, header: Header, medium: Medium) -> AbstractContextManager[Write]:

@@ -17,8 +17,10 @@ from lightning_gen.data.solids import Solids
 from lightning_gen.data.sprites import Sprites
 from lightning_gen.data.stacked import StackedDigits, StackedImages, StackedMNIST
 from lightning_gen.data.tensors import Tensors
+from lightning_gen.data.text_lines import TextLines
 from lightning_gen.data.unpaired_folder import UnpairedFolder
 from lightning_gen.data.volume_folder import VolumeFolder
+from lightning_gen.data.word_counts import WordCounts
 
 __all__ = [
     "CIFAR10",
@@ -53,6 +55,8 @@ __all__ = [
     "StackedImages",
     "StackedMNIST",
     "Tensors",
+    "TextLines",
     "UnpairedFolder",
     "VolumeFolder",
+    "WordCounts",
 ]

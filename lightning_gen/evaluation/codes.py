@@ -39,6 +39,7 @@ COLUMNS = (
     "mse",
     "psnr_db",
     "ssim",
+    "character_error",
     "elbo_nats",
     "bits_per_dim",
     "nll_nats",

@@ -81,18 +81,23 @@ def bound(module: Autoencoder, data: DataModule, seed: int) -> Report:
     meaning = "bound from below on log p(x) of the test split in nats per sample, higher is better"
     meaning += scale_note(module, data, seed)
     found = Report((Measurement("elbo_nats", elbo, meaning),), {"elbo": elbo_protocol(module, data, seed)})
-    meaning = "-ELBO in bits per dimension, lower is better"
+    likelihood, counts = module.likelihood, mean_over(module, data, seed, dimensions)
+    meaning = f"-ELBO in bits per {likelihood.counted}, lower is better"
     step = data.medium.step
-    if step is not None and not module.likelihood.discrete:
+    if step is not None and not likelihood.discrete:
         if data.test_set.__getitems__([0]).x.is_floating_point():
             reason = "the likelihood is a density of pixels, which gives bits only for pixels that are 8-bit numbers"
             return found + Report(omitted={"bits_per_dim": reason})
         meaning += ", pixels dequantised"
         if not dequantizes(module):
             elbo = mean_over(module, data, seed, elbos, Dequantization())
-    return found + Report(
-        (Measurement("bits_per_dim", module.likelihood.bits_per_dim(-elbo, data.shape, step), meaning),)
-    )
+    bits = likelihood.bits_per_dim(-elbo, data.shape, step, counts)
+    return found + Report((Measurement("bits_per_dim", bits, meaning),))
+
+
+def dimensions(module: Autoencoder, batch: Batch, generator: torch.Generator) -> Tensor:
+    """The number of dimensions of each sample that its likelihood counts, ``(n,)``."""
+    return module.likelihood.dimensions(batch.x)
 
 
 def elbo_protocol(module: Autoencoder, data: DataModule, seed: int) -> dict[str, str | int]:

@@ -112,6 +112,17 @@ class Medium(Recorded, ABC):
         """Measures of reconstructions beside the mean squared error, which this medium alone has."""
         return ()
 
+    def counted(self, texts: Sequence[str]) -> Tensor:
+        """The counts of the words of texts, stored values ``(n, words)``; a medium of words implements it.
+
+        Raises:
+            InputError: The samples are no counts of words.
+        """
+        raise InputError(
+            f"the model reads {self.noun}, not counts of words: train one that does, such as by fit --config "
+            "autoencoder/words"
+        )
+
     # previews --------------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -234,6 +245,14 @@ class Medium(Recorded, ABC):
         """
         self._check_collection(source)
         return read_array(source)
+
+    def remarks(self, source: Path) -> tuple[str, ...]:
+        """What `read_collection` changes in a file, for the user: sentences.
+
+        Raises:
+            InputError: As `read_collection`.
+        """
+        return ()
 
     def _check_collection(self, path: Path) -> None:
         endings = [kind.ending for kind in self.collections]

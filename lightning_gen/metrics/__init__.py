@@ -32,6 +32,7 @@ from lightning_gen.metrics.representation import Probe, Vectors, neighbour_accur
 from lightning_gen.metrics.sliced_wasserstein import SlicedWasserstein, sliced_wasserstein
 from lightning_gen.metrics.sound import log_mel_distance, si_sdr
 from lightning_gen.metrics.stacked import StackedModes, stacked_classes, stacked_modes
+from lightning_gen.metrics.text import Rouge, character_error, rouge
 from lightning_gen.upgrades import aliases
 
 __all__ = [
@@ -59,9 +60,11 @@ __all__ = [
     "Probe",
     "ReconstructionError",
     "Report",
+    "Rouge",
     "SlicedWasserstein",
     "StackedModes",
     "Vectors",
+    "character_error",
     "codebook_use",
     "dci",
     "density_coverage",
@@ -81,6 +84,7 @@ __all__ = [
     "pretrained_features",
     "probe_accuracy",
     "reconstruction_error",
+    "rouge",
     "si_sdr",
     "sliced_wasserstein",
     "stacked_classes",

@@ -296,7 +296,7 @@ class Autoencoder(CodeSampling):
 
     def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
         """The training loss, with corruption, and its terms, in nats per sample; and the mean squared error of clean
-        samples, for images of pixels in [0, 1].
+        samples, for images of pixels in [0, 1], with the medium's own errors.
 
         Schedules of the objective have their final values, so that losses of one run can be compared.
         """

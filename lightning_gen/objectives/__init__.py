@@ -19,6 +19,8 @@ from lightning_gen.objectives.auxiliary import (
     LayerwiseFeatureMatching,
 )
 from lightning_gen.objectives.bound import ImportanceWeightedBound, log_weights
+from lightning_gen.objectives.categorical import CategoricalLikelihood
+from lightning_gen.objectives.ctc import CTCLikelihood
 from lightning_gen.objectives.learned_scale import PixelScaleGaussianLikelihood, SharedScaleGaussianLikelihood
 from lightning_gen.objectives.logistic import LogisticMixtureLikelihood
 from lightning_gen.objectives.patch_contrast import PatchContrast
@@ -39,6 +41,8 @@ __all__ = [
     "AdversarialObjective",
     "AuxiliaryTerm",
     "BernoulliLikelihood",
+    "CTCLikelihood",
+    "CategoricalLikelihood",
     "Classification",
     "CycleConsistency",
     "DensityRatio",

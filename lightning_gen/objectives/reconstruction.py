@@ -27,8 +27,10 @@ class Likelihood(Term, ABC):
         discrete: Whether it gives probabilities of a pixel's 2 or 256 values, rather than a density. A density of 8-bit
             pixels has no upper bound: use `Dequantization` with one.
         pixels_only: Whether it is only for pixels in [-1, 1].
+        counted: What `dimensions` counts, in the singular.
     """
 
+    counted: str = "dimension"
     discrete: bool = False
     pixels_only: bool = False
 
@@ -83,7 +85,11 @@ class Likelihood(Term, ABC):
         """
         raise InputError(f"{type(self).__name__} cannot draw samples: use its expected samples, `mean`")
 
-    def bits_per_dim(self, nats: Nats, shape: Shape, step: float | None) -> Nats:
+    def dimensions(self, x: Tensor) -> Tensor:
+        """The number of dimensions of each sample that `log_prob` sums over, ``(n,)``: by default all of them."""
+        return torch.full((len(x),), x[:1].numel(), device=x.device)
+
+    def bits_per_dim(self, nats: Nats, shape: Shape, step: float | None, dimensions: float | None = None) -> Nats:
         """Convert nats per sample to bits per dimension; for stored values with a step, to bits of the stored values.
 
         This is nats / (D log 2), with D the number of dimensions. For a density -log2(step) is added, as each stored
@@ -93,9 +99,11 @@ class Likelihood(Term, ABC):
             nats: -log p(x), or a bound on it, in nats per sample.
             shape: Shape of one sample.
             step: Distance of two stored values, `Medium.step`; None if values are continuous.
+            dimensions: Mean number of dimensions that count, see `dimensions`; None for all those of the shape.
         """
+        count = torch.Size(shape).numel() if dimensions is None else dimensions
         stepped = step is not None and not self.discrete
-        return nats / (torch.Size(shape).numel() * log(2)) - (log2(step) if stepped and step else 0.0)
+        return nats / (count * log(2)) - (log2(step) if stepped and step else 0.0)
 
     def forward(self, record: Reconstruction) -> Tensor:
         """Return the mean over the batch of -log p(x|z), in nats per sample."""

@@ -30,6 +30,7 @@ class WrappedLikelihood(Likelihood):
         self.likelihood = likelihood
         self.discrete = likelihood.discrete
         self.pixels_only = likelihood.pixels_only
+        self.counted = likelihood.counted
 
     def outputs(self, channels: int) -> int:
         """Channels of the decoder's output that the likelihood reads."""
@@ -47,6 +48,10 @@ class WrappedLikelihood(Likelihood):
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
         """Return log p(x|z) of each sample, ``(n,)``, in nats."""
         return self.likelihood.log_prob(output, x)
+
+    def dimensions(self, x: Tensor) -> Tensor:
+        """The number of dimensions that the likelihood inside counts, ``(n,)``."""
+        return self.likelihood.dimensions(x)
 
     def mean(self, output: Tensor) -> Tensor:
         """Return the expected samples ``(n, channels, ...)`` of the likelihood."""
@@ -78,11 +83,16 @@ class HiddenPart(WrappedLikelihood):
         """Return the mean over the batch of -log p of the hidden dimensions, in nats per sample.
 
         Raises:
-            InputError: The mask differs between channels and the likelihood does not separate them.
+            InputError: The mask differs between channels, or places, and the likelihood does not separate them.
         """
         log_probs = self.log_probs(record.output, record.x)
         if record.hidden is None:
             return -log_probs.flatten(1).sum(1).mean()
+        if record.hidden[0, 0].numel() > log_probs[0, 0].numel():
+            raise InputError(
+                f"the places of a sample depend on each other in {type(self.likelihood).__name__}, so none can be left "
+                "out: use CategoricalLikelihood for letters that are hidden"
+            )
         if record.hidden.shape[1] > log_probs.shape[1]:
             raise InputError(
                 f"the channels of a pixel depend on each other in {type(self.likelihood).__name__} and here they are "

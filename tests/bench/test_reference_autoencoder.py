@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from lightning_gen import EMA, AutoencoderModule
-from lightning_gen.augmentations import Masking
+from lightning_gen.augmentations import Masking, Typos
 from lightning_gen.bench.reference_autoencoder import ReferenceAutoencoder
 from lightning_gen.bottlenecks import (
     GaussianBottleneck,
@@ -16,8 +16,9 @@ from lightning_gen.bottlenecks import (
     TopKBottleneck,
     VectorQuantizer,
 )
+from lightning_gen.media import Letters
 from lightning_gen.networks import ConvDecoder, ConvEncoder, ResidualDecoder, ResidualEncoder
-from lightning_gen.objectives import BernoulliLikelihood, GaussianLikelihood, LaplaceLikelihood
+from lightning_gen.objectives import BernoulliLikelihood, CategoricalLikelihood, GaussianLikelihood, LaplaceLikelihood
 from lightning_gen.regularizers import Commitment, KLDivergence
 
 SHAPE = (1, 8, 8)
@@ -91,3 +92,25 @@ def test_what_is_not_written_by_hand_is_refused(autoencoder):
     ):
         with pytest.raises(NotImplementedError, match="reference loop"):
             ReferenceAutoencoder(module, iter(()), torch.Generator())
+
+
+def test_lines_of_letters_train_the_same_weights(trainer):
+    medium = Letters("abcdef", 8)
+    rows = torch.randint(0, 7, (18, 8), generator=torch.Generator().manual_seed(0))
+    x = medium.to_model(rows.to(torch.uint8), torch.float64)
+    module = AutoencoderModule(
+        ConvEncoder(medium.shape, 6, 4),
+        ConvDecoder(medium.shape, 3, 4),
+        GaussianBottleneck(3),
+        {"reconstruction": CategoricalLikelihood(), "kl": KLDivergence()},
+        corruption=Typos(0.3),
+        optimizer=SGD,
+    )
+    module.medium = medium
+    rng = torch.Generator().set_state(module.rng.get_state())
+    hand = ReferenceAutoencoder(module, ((real, None) for real in x.split(6)), rng)
+    for _ in range(3):
+        hand.step()
+    trainer(max_epochs=1).fit(module, DataLoader(x, batch_size=6))
+    close(module.encoder.state_dict(), hand.encoder.state_dict())
+    close(module.decoder.state_dict(), hand.decoder.state_dict())
