@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from torch import nn
 
 from lightning_gen import private
 from lightning_gen.errors import InputError
@@ -44,8 +43,9 @@ def _is_faster(trainer: Trainer) -> bool:
 class Compile(Callback):
     """Compiles networks in place for training, and prints the time of the first batch.
 
-    State-dict keys, evaluation and sampling do not change; training differs in the last digits. A pass whose second
-    derivative a penalty needs runs uncompiled, because compiled code has none.
+    State-dict keys, evaluation and sampling do not change; training differs in the last digits. A pass over real and
+    fake samples with penalties at both is compiled with the gradient at them. Others whose second derivative a penalty
+    needs run uncompiled, because compiled code has none.
 
     Args:
         networks: Names of the networks in the module, such as ``["generator"]``; True for all that are trained.
@@ -82,6 +82,7 @@ class Compile(Callback):
             private.set_donated_buffers(False)
             for name in self._compiled:
                 parts[name].compile(backend=self.backend)
+                parts[name].backend = self.backend
 
     def _chosen(self, known: list[str]) -> list[str]:
         if isinstance(self.networks, bool):
@@ -111,7 +112,7 @@ class Compile(Callback):
         torch.compiler.set_stance("default")
 
 
-def compilable(module: LightningModule) -> dict[str, nn.Module]:
+def compilable(module: LightningModule) -> dict[str, Network]:
     """The trained networks of a module, by their names."""
     parts = {name: part for name, part in module.named_children() if isinstance(part, Network)}
     return {name: part for name, part in parts.items() if any(p.requires_grad for p in part.parameters())}
