@@ -43,20 +43,24 @@ def _is_faster(trainer: Trainer) -> bool:
 class Compile(Callback):
     """Compiles networks in place for training, and prints the time of the first batch.
 
-    State-dict keys, evaluation and sampling do not change; training differs in the last digits. A pass over real and
-    fake samples with penalties at both is compiled with the gradient at them. Others whose second derivative a penalty
-    needs run uncompiled, because compiled code has none.
+    State-dict keys, evaluation and sampling do not change; training differs in the last digits. A pass whose second
+    derivative a penalty needs runs uncompiled, because compiled code has none; see `penalties`.
 
     Args:
         networks: Names of the networks in the module, such as ``["generator"]``; True for all that are trained.
         backend: The backend of ``torch.compile``.
+        penalties: Whether a pass over real and fake samples with penalties at both, R1 and R2, is compiled too, with
+            the gradient at the samples; see `lightning_gen.training.judging`. Measure it: on a CPU it was slower.
 
     Raises:
         InputError: A network is named that the module does not have.
     """
 
-    def __init__(self, networks: bool | Collection[str] = True, backend: str = "inductor") -> None:
+    def __init__(
+        self, networks: bool | Collection[str] = True, backend: str = "inductor", penalties: bool = False
+    ) -> None:
         self.networks = networks
+        self.penalties = penalties
         self.backend = backend
         self._compiled: list[str] = []
         self._since = 0.0
@@ -82,7 +86,7 @@ class Compile(Callback):
             private.set_donated_buffers(False)
             for name in self._compiled:
                 parts[name].compile(backend=self.backend)
-                parts[name].backend = self.backend
+                parts[name].backend = self.backend if self.penalties else None
 
     def _chosen(self, known: list[str]) -> list[str]:
         if isinstance(self.networks, bool):

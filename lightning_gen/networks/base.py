@@ -20,7 +20,7 @@ class Network(Recorded, FormerNames, nn.Module):
         conditioning: How it is conditioned on the class; None for an unconditional network.
 
     Attributes:
-        backend: The backend of ``torch.compile`` while it is compiled for training; else None.
+        backend: The backend of ``torch.compile`` for passes with the gradient at the input; None to run them eagerly.
     """
 
     former_names: ClassVar[Mapping[str, str]] = FORMER_NAMES

@@ -133,8 +133,8 @@ class AdversarialLosses:
         The samples themselves, and not only the logits, are concatenated where one pass serves both: one gradient of
         one tensor then serves the penalties on real and on fake samples. Where there are several fake samples for a
         real one, fake samples require no gradient, and a penalty on them makes a pass of its own. Where the
-        discriminator is compiled, a joint pass computes the gradient at the samples itself, see `judged`; others that
-        are differentiated twice run eagerly, as compiled code has no second derivative.
+        discriminator has a `backend`, a joint pass computes the gradient at the samples itself, see `judged`; others
+        that are differentiated twice run eagerly where it is compiled, as compiled code has no second derivative.
 
         Args:
             pair: Real and fake samples, without a graph.
