@@ -1,9 +1,10 @@
 """What a trained model is used for; a command in `lightning_gen.commands` for each."""
 
+from typing import TYPE_CHECKING, Any
+
 from lightning_gen.applications.axes import Axis
 from lightning_gen.applications.class_folders import write_class_folders
 from lightning_gen.applications.code_files import read_codes
-from lightning_gen.applications.codes import Codes
 from lightning_gen.applications.comparison import ComparedEvaluations, compared
 from lightning_gen.applications.compression import Compressed, compress, fit_tables, kept_tables, read_compressed
 from lightning_gen.applications.detector import Detector
@@ -29,6 +30,9 @@ from lightning_gen.applications.traversal import (
     samples_of,
     spherical,
 )
+
+if TYPE_CHECKING:
+    from lightning_gen.applications.codes import Codes
 
 __all__ = [
     "Axis",
@@ -80,3 +84,12 @@ __all__ = [
     "translations",
     "write_class_folders",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`Codes`, when it is asked for: scikit-learn, of whose classes it is one, takes long to import."""
+    if name != "Codes":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from lightning_gen.applications.codes import Codes
+
+    return Codes

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from lightning_gen.applications.directions import CODES, directions
@@ -102,6 +101,8 @@ def worth(codes: DrawnCodes, variance: Tensor, index: int) -> str:
 
 def components(codes: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The principal components of codes ``(n, *latent_shape)``, orthonormal, and their shares of the variance."""
+    from sklearn.decomposition import PCA  # here: it takes long to import
+
     flat = codes.flatten(1)
     pca = PCA(min(count, *flat.shape), random_state=0).fit(flat.numpy())
     vectors = torch.from_numpy(pca.components_).to(codes.dtype)

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from torch import nn
 
 from lightning_gen import private
 from lightning_gen.errors import InputError
@@ -45,18 +44,23 @@ class Compile(Callback):
     """Compiles networks in place for training, and prints the time of the first batch.
 
     State-dict keys, evaluation and sampling do not change; training differs in the last digits. A pass whose second
-    derivative a penalty needs runs uncompiled, because compiled code has none.
+    derivative a penalty needs runs uncompiled, because compiled code has none; see `penalties`.
 
     Args:
         networks: Names of the networks in the module, such as ``["generator"]``; True for all that are trained.
         backend: The backend of ``torch.compile``.
+        penalties: Whether a pass over real and fake samples with penalties at both, R1 and R2, is compiled too, with
+            the gradient at the samples; see `lightning_gen.training.judging`. Measure it: on a CPU it was slower.
 
     Raises:
         InputError: A network is named that the module does not have.
     """
 
-    def __init__(self, networks: bool | Collection[str] = True, backend: str = "inductor") -> None:
+    def __init__(
+        self, networks: bool | Collection[str] = True, backend: str = "inductor", penalties: bool = False
+    ) -> None:
         self.networks = networks
+        self.penalties = penalties
         self.backend = backend
         self._compiled: list[str] = []
         self._since = 0.0
@@ -82,6 +86,7 @@ class Compile(Callback):
             private.set_donated_buffers(False)
             for name in self._compiled:
                 parts[name].compile(backend=self.backend)
+                parts[name].backend = self.backend if self.penalties else None
 
     def _chosen(self, known: list[str]) -> list[str]:
         if isinstance(self.networks, bool):
@@ -111,7 +116,7 @@ class Compile(Callback):
         torch.compiler.set_stance("default")
 
 
-def compilable(module: LightningModule) -> dict[str, nn.Module]:
+def compilable(module: LightningModule) -> dict[str, Network]:
     """The trained networks of a module, by their names."""
     parts = {name: part for name, part in module.named_children() if isinstance(part, Network)}
     return {name: part for name, part in parts.items() if any(p.requires_grad for p in part.parameters())}

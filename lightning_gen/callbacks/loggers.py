@@ -12,10 +12,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
 from lightning_gen import private
-from lightning_gen.callbacks.event_files import keep_folders
 from lightning_gen.files import replacing
 
 
@@ -27,6 +25,8 @@ def tensorboards(trainer: Trainer) -> list[TensorBoardLogger]:
 
 def hide_after(trainer: Trainer, images: int) -> None:
     """Hide from TensorBoard, and remove from tables, all values so far with a higher count of images."""
+    from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # here: it takes long to import
+
     for logger in tensorboards(trainer):
         start = SessionLog(status=SessionLog.START)
         logger.experiment.file_writer.add_event(Event(step=images + 1, session_log=start))
@@ -56,6 +56,8 @@ class RunLogger(TensorBoardLogger):
     begun = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        from lightning_gen.callbacks.event_files import keep_folders  # here: it takes long to import
+
         keep_folders()
         super().__init__(*args, **kwargs)
 

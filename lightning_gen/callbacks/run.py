@@ -15,7 +15,6 @@ from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from torch.utils.tensorboard.summary import hparams as summaries
 
 from lightning_gen.callbacks.lengths import MaxImages, counted
 from lightning_gen.callbacks.loggers import RunLogger, RunTable, hide_after, tensorboards
@@ -117,6 +116,8 @@ class RunFolder(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the settings, so that TensorBoard shows them with the latest value of every metric."""
+        from torch.utils.tensorboard.summary import hparams as summaries  # here: it takes long to import
+
         if not self._begun:  # there was nothing to train
             self._begin(trainer, pl_module)
         # without a list of columns: TensorBoard would use that of one run for all, and finds the columns by itself

@@ -11,6 +11,7 @@ import torch
 
 from lightning_gen.applications.class_folders import folders_of, write_class_folders
 from lightning_gen.applications.trained import Trained
+from lightning_gen.commands.drawing import Drawing
 from lightning_gen.commands.samplers import chosen_sampler
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data import DataModule
@@ -42,6 +43,8 @@ def sample(
     sampler: str | None = None,
     data: DataModule | None = None,
     per_class: int | None = None,
+    device: str = "cpu",
+    precision: str = "32-true",
 ) -> None:
     """Draw samples from a trained model; only the checkpoint is needed.
 
@@ -62,6 +65,9 @@ def sample(
             --data.folder, change those of the training data.
         per_class: Number of samples of each class, in place of --n and --labels, for images of models with classes:
             --out is a new folder with a sub-folder for each class, on which ImageFolder trains a classifier or a model.
+        device: Where the networks run, such as cpu or cuda; auto is a GPU if there is one. Another device draws the
+            same latents, and samples that differ in the last digits.
+        precision: Precision of the networks: 32-true, bf16-mixed, or 16-mixed on a GPU.
 
     Raises:
         InputError: The checkpoint cannot be read, or the model cannot draw these samples.
@@ -71,7 +77,8 @@ def sample(
     if per_class is not None:
         check_alone(per_class, n, labels, target)
     n = COUNT if n is None else n
-    trained = Trained.open(checkpoint)
+    trained = Trained.open(checkpoint, device)
+    drawing = Drawing(trained.device, precision)
     module, medium = trained.module, trained.medium
     if per_class is None:
         replaced = check_target(target, medium, n, trained.described_data)
@@ -91,10 +98,11 @@ def sample(
     if standing_batches:
         module.recalibrate(standing_batches, generator=torch.Generator().manual_seed(seed))
     if per_class is not None:
-        folders = write_class_folders(module, per_class, target, seed, partial(module.sample, **options))
+        draw = partial(module.sample, **options)
+        folders = write_class_folders(module, per_class, target, seed, partial(drawing.part, draw))
         say(f"{per_class * len(folders)} samples, {per_class} of each of {len(folders)} classes, in {target}")
         return
-    samples = module.sample(n, labels=wanted, generator=generator, **options)
+    samples = drawing.timed(n, module.sample, labels=wanted, generator=generator, **options)
     if rows is None or len(set(rows.labels.tolist())) == 1:
         medium.write(samples, target)
     else:

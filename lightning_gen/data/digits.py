@@ -1,7 +1,6 @@
 """The handwritten digits of scikit-learn: the default data set."""
 
 import torch
-from sklearn.datasets import load_digits
 
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, check_fractions, split_rows
 from lightning_gen.data.resizing import resized
@@ -60,6 +59,8 @@ class Digits(DataModule):
 
     def splits(self) -> Splits:
         """Enlarge the digits and split them."""
+        from sklearn.datasets import load_digits  # here: it takes long to import
+
         digits, labels = load_digits(return_X_y=True)
         ink = torch.from_numpy(digits).reshape(-1, 1, 8, 8)
         images = resized((ink * (255 / FULL_INK)).round().to(torch.uint8), self.size)

@@ -3,12 +3,11 @@
 import math
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import sklearn
 import torch
-from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor
 
 from lightning_gen.metrics.disentanglement import FactorCodes
@@ -78,6 +77,8 @@ def dci(train: FactorCodes, test: FactorCodes, seed: int = 0) -> DCI:
         test: Other codes, for the accuracy; disentanglement_lib uses 5,000.
         seed: Seed of the forests.
     """
+    from sklearn.ensemble import RandomForestClassifier  # here: it takes long to import
+
     fitted_on, tested_on = (part.codes.float().cpu().numpy() for part in (train, test))
     importances, accuracies = [], []
     for known, wanted in zip(train.factors.T.cpu().numpy(), test.factors.T.cpu().numpy(), strict=True):
@@ -93,7 +94,7 @@ def dci(train: FactorCodes, test: FactorCodes, seed: int = 0) -> DCI:
 def protocol() -> dict[str, Any]:
     """The classifiers of `dci`, as plain data."""
     return {
-        "estimator": f"RandomForestClassifier of scikit-learn {sklearn.__version__}",
+        "estimator": f"RandomForestClassifier of scikit-learn {version('scikit-learn')}",
         "trees": TREES,
         "max_depth": DEPTH,
         "max_features": "all",

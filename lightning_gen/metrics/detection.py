@@ -6,7 +6,6 @@ from statistics import NormalDist
 
 import numpy as np
 import torch
-from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from lightning_gen.errors import InputError
@@ -79,6 +78,8 @@ def detection(normal: Tensor, abnormal: Tensor) -> Detection:
     Raises:
         InputError: A group has fewer than two samples, or a score is not finite.
     """
+    from sklearn.metrics import average_precision_score  # here: it takes long to import
+
     low, high = (each.detach().cpu().double().numpy() for each in (normal, abnormal))
     if min(len(low), len(high)) < 2:
         raise InputError(

@@ -10,7 +10,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from sklearn.metrics import mutual_info_score
 from torch import Tensor
 
 from lightning_gen.errors import InputError
@@ -114,6 +113,8 @@ def mutual_information_gap(found: FactorCodes) -> MutualInformationGap:
     Args:
         found: Mean codes; disentanglement_lib uses 10,000.
     """
+    from sklearn.metrics import mutual_info_score  # here: it takes long to import
+
     factors = found.factors.cpu().numpy()
     binned = [_binned(latent) for latent in found.codes.double().cpu().numpy().T]
     informations = [[mutual_info_score(factor, latent) for factor in factors.T] for latent in binned]

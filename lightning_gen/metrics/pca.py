@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sklearn
 import torch
-from sklearn.decomposition import PCA, IncrementalPCA
 from torch import Tensor
 
 from lightning_gen.errors import InputError
+
+if TYPE_CHECKING:  # it takes long to import
+    from sklearn.decomposition import PCA, IncrementalPCA
 
 EXACT_VALUES = 200_000_000
 """Up to this many values (samples times dimensions), 800 MB in float32, PCA is fitted to all samples at once."""
@@ -28,7 +30,7 @@ class PrincipalComponents:
         samples: Number of samples that it was fitted to.
     """
 
-    pca: PCA | IncrementalPCA
+    pca: "PCA | IncrementalPCA"
     samples: int
 
     def transform(self, x: Tensor) -> Tensor:
@@ -43,12 +45,14 @@ class PrincipalComponents:
     @property
     def protocol(self) -> dict[str, Any]:
         """How the PCA was fitted, as plain data."""
+        from sklearn.decomposition import PCA
+
         exact = isinstance(self.pca, PCA)
         solver = f"svd_solver {self.pca.svd_solver}, random_state {SEED}" if exact else "in batches"
         return {
             "dimensions": int(self.pca.n_components_),
             "fitted_on": f"{self.samples} training samples",
-            "estimator": f"{type(self.pca).__name__} of scikit-learn {sklearn.__version__}, {solver}",
+            "estimator": f"{type(self.pca).__name__} of scikit-learn {version('scikit-learn')}, {solver}",
         }
 
 
@@ -78,6 +82,8 @@ def fit_pca(batches: Iterable[Tensor], components: int, values: int) -> Principa
     Raises:
         InputError: There are too many components for the samples or their dimensions.
     """
+    from sklearn.decomposition import PCA
+
     flat = (batch.flatten(1).float().cpu() for batch in batches)
     if values > EXACT_VALUES:
         return _fit_incrementally(flat, components)
@@ -90,6 +96,8 @@ def fit_pca(batches: Iterable[Tensor], components: int, values: int) -> Principa
 
 
 def _fit_incrementally(batches: Iterable[Tensor], components: int) -> PrincipalComponents:
+    from sklearn.decomposition import IncrementalPCA
+
     pca = IncrementalPCA(components)
     for batch in batches:
         if len(batch) >= components:

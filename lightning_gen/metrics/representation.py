@@ -2,17 +2,15 @@
 
 import warnings
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import numpy as np
-import sklearn
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from lightning_gen.errors import InputError
+
+SCIKIT_LEARN = f"scikit-learn {version('scikit-learn')}"
+"""The library of the classifiers; it takes long to import, so the functions do."""
 
 NEIGHBOURS = 5
 """Number of neighbours that vote on a class."""
@@ -24,13 +22,13 @@ CLASSES = 100
 """Largest number of classes for the linear probe."""
 
 NEIGHBOUR_PROTOCOL = {
-    "classifier": f"KNeighborsClassifier of scikit-learn {sklearn.__version__}",
+    "classifier": f"KNeighborsClassifier of {SCIKIT_LEARN}",
     "k": NEIGHBOURS,
     "distance": "Euclidean",
 }
 
 PROBE_PROTOCOL = {
-    "classifier": f"LogisticRegression of scikit-learn {sklearn.__version__}",
+    "classifier": f"LogisticRegression of {SCIKIT_LEARN}",
     "penalty": "L2 with C = 1",
     "codes": "standardised by mean and deviation of the training codes",
     "max_iter": ITERATIONS,
@@ -107,6 +105,8 @@ def neighbour_accuracy(train: Vectors, test: Vectors) -> float:
     Raises:
         InputError: There are fewer than 5 training vectors.
     """
+    from sklearn.neighbors import KNeighborsClassifier
+
     reason = neighbour_skip_reason(train)
     if reason is not None:
         raise InputError(f"{reason}: give more training samples")
@@ -126,6 +126,11 @@ def probe_accuracy(train: Vectors, test: Vectors) -> Probe:
     Raises:
         InputError: The training vectors have fewer or more classes.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     reason = probe_skip_reason(train)
     if reason is not None:
         raise InputError(f"{reason}: give other training samples")

@@ -24,7 +24,7 @@ from lightning_gen.priors import LatentPrior, Normal
 from lightning_gen.ranges import COUNT, require
 from lightning_gen.records import Batch, RealFakePair, Shape
 from lightning_gen.regularizers import Constraint, GeneratorPass, GeneratorPenalty, LazyPenalty, Penalty
-from lightning_gen.training.adversarial import AdversarialLosses, generator_penalties, mean, outputs_of
+from lightning_gen.training.adversarial import AdversarialLosses, generator_penalties, mean
 from lightning_gen.training.alternating import AlternatingModule
 from lightning_gen.training.averaging import AveragingModule
 from lightning_gen.training.batch_norm import measure_statistics
@@ -33,6 +33,7 @@ from lightning_gen.training.collectives import all_reduce_mean
 from lightning_gen.training.ema import EMA
 from lightning_gen.training.first_batch import PixelsOnly
 from lightning_gen.training.module import named
+from lightning_gen.training.outputs import outputs_of
 from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_clip
 
 

@@ -18,9 +18,13 @@ class Network(Recorded, FormerNames, nn.Module):
     Args:
         shape: Shape of one sample, ``(channels, height, width)`` or ``(dimensions,)``.
         conditioning: How it is conditioned on the class; None for an unconditional network.
+
+    Attributes:
+        backend: The backend of ``torch.compile`` for passes with the gradient at the input; None to run them eagerly.
     """
 
     former_names: ClassVar[Mapping[str, str]] = FORMER_NAMES
+    backend: str | None = None
 
     conditioning: Conditioning | None
 

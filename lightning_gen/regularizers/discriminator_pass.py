@@ -32,6 +32,8 @@ class DiscriminatorPass:
         generator: Source of the random numbers of penalties.
         labels: Classes of the samples, the same for real and fake ones, ``(n,)``, or None.
         both: After a joint pass, the tensor that requires a gradient and whose halves are `real` and `fake`; else None.
+        gradient_at_both: The gradient of the summed logits at real and fake samples, ``(2 n, *shape)``, of a pass that
+            computed it itself; else None.
     """
 
     critic: Critic
@@ -42,16 +44,20 @@ class DiscriminatorPass:
     generator: torch.Generator
     labels: Tensor | None = None
     both: Tensor | None = None
+    gradient_at_both: Tensor | None = None
 
     @property
     def real_gradient(self) -> Tensor:
         """Gradient of the logits at the real samples, ``(rows, dimensions)``; it can be differentiated again."""
-        return self._gradients[0] if self.real.requires_grad else self.gradient(self.real)
+        return self._gradients[0] if self._has_gradient(self.real) else self.gradient(self.real)
 
     @property
     def fake_gradient(self) -> Tensor:
         """Gradient of the logits at the fake samples, ``(rows, dimensions)``; it can be differentiated again."""
-        return self._gradients[-1] if self.fake.requires_grad else self.gradient(self.fake.to(self.real))
+        return self._gradients[-1] if self._has_gradient(self.fake) else self.gradient(self.fake.to(self.real))
+
+    def _has_gradient(self, x: Tensor) -> bool:
+        return x.requires_grad or self.gradient_at_both is not None
 
     def gradient(self, x: Tensor) -> Tensor:
         """Gradient of the logits at any samples ``(n, *shape)``, by another pass, without autocast.
@@ -69,6 +75,9 @@ class DiscriminatorPass:
     def _gradients(self) -> list[Tensor]:
         """Gradients at the samples that require one, in one backward pass."""
         sides = ((self.real, self.on_real.logits), (self.fake, self.on_fake.logits))
+        if self.gradient_at_both is not None:
+            halves = self.gradient_at_both.chunk(2)
+            return [by_row(half, logits) for half, (_, logits) in zip(halves, sides, strict=True)]
         inputs = [(x, logits) for x, logits in sides if x.requires_grad]
         sums = [logits.sum() for _, logits in inputs]
         total = sum(sums[1:], sums[0])

@@ -1,7 +1,6 @@
 """A mixture of Gaussians as the density of codes."""
 
 import torch
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from lightning_gen.errors import InputError
@@ -58,6 +57,8 @@ class GaussianMixtureSampler(LatentSampler):
 
     def fit_standard(self, codes: Tensor, generator: torch.Generator) -> None:
         """Maximise the likelihood of standardised codes ``(n, width)``."""
+        from sklearn.mixture import GaussianMixture  # here: it takes long to import
+
         seed = int(torch.randint(2**31 - 1, (), generator=generator))
         fitted = GaussianMixture(self.components, max_iter=300, random_state=seed).fit(codes.numpy())
         self.weights = torch.from_numpy(fitted.weights_)

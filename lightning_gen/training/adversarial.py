@@ -7,16 +7,16 @@ each member of an ensemble. Objective, terms and penalties are summed over the o
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lightning_gen.errors import InputError
 from lightning_gen.objectives import AdversarialObjective, AuxiliaryTerm
 from lightning_gen.records import DiscriminatorOutput, RealFakePair
 from lightning_gen.regularizers import DiscriminatorPass, GeneratorPass, GeneratorPenalty, LazyPenalty, Penalty
 from lightning_gen.schedules import at
+from lightning_gen.training.judging import judged
+from lightning_gen.training.outputs import outputs_of
 from lightning_gen.training.phases import Loss
 
 
@@ -132,9 +132,9 @@ class AdversarialLosses:
 
         The samples themselves, and not only the logits, are concatenated where one pass serves both: one gradient of
         one tensor then serves the penalties on real and on fake samples. Where there are several fake samples for a
-        real one, fake samples require no gradient, and a penalty on them makes a pass of its own. A pass that is
-        differentiated twice runs eagerly where the discriminator is compiled, as compiled code has no second
-        derivative.
+        real one, fake samples require no gradient, and a penalty on them makes a pass of its own. Where the
+        discriminator has a `backend`, a joint pass computes the gradient at the samples itself, see `judged`; others
+        that are differentiated twice run eagerly where it is compiled, as compiled code has no second derivative.
 
         Args:
             pair: Real and fake samples, without a graph.
@@ -150,8 +150,25 @@ class AdversarialLosses:
         at_fake = at_fake and len(pair.real) == len(pair.fake)
         if not at_real and not at_fake:
             return self._passes(pair, False, False, generator)
+        if at_real == at_fake and getattr(self.discriminator, "backend", None) and self.allows_joint_pass(pair):
+            return self._compiled_passes(pair, generator)
         with torch.compiler.set_stance("force_eager"):
             return self._passes(pair, at_real, at_fake, generator)
+
+    def _compiled_passes(self, pair: RealFakePair, generator: torch.Generator) -> Sequence[DiscriminatorPass]:
+        """One compiled pass over real and fake samples, with the gradients at them."""
+        both = torch.cat([pair.real, pair.fake.to(pair.real.dtype)]).detach()
+        real, fake = both.chunk(2)
+        labels = [each for each in (pair.real_labels, pair.fake_labels) if each is not None]
+        found = judged(self.discriminator, both, torch.cat(labels) if labels else None)
+        return [
+            DiscriminatorPass(
+                partial(logits, self.discriminator, k),
+                *(real, fake, *output.split(), generator, pair.real_labels),
+                gradient_at_both=gradient,
+            )
+            for k, (output, gradient) in enumerate(zip(found.outputs, found.gradients, strict=True))
+        ]
 
     def _passes(
         self, pair: RealFakePair, at_real: bool, at_fake: bool, generator: torch.Generator
@@ -202,24 +219,6 @@ def with_penalties(
         penalty = penalties[name]
         added = added + penalty.every * at(penalty.weight, images_seen) * value
     return Loss(added, {**loss.terms, **values})
-
-
-def outputs_of(result: Any) -> tuple[DiscriminatorOutput, ...]:
-    """The outputs that a discriminator returned as one output, as several, or as logits alone.
-
-    Raises:
-        InputError: It is none of these.
-    """
-    if isinstance(result, DiscriminatorOutput):
-        return (result,)
-    if isinstance(result, Tensor):
-        return (DiscriminatorOutput(result.flatten(), result.flatten(1) if result.ndim > 1 else result[:, None]),)
-    if isinstance(result, (tuple, list)) and result:
-        return tuple(output for each in result for output in outputs_of(each))
-    raise InputError(
-        f"a discriminator returned a {type(result).__name__}: let its forward return logits (n,), a "
-        "lightning_gen.records.DiscriminatorOutput, or several of either"
-    )
 
 
 def logits(discriminator: nn.Module, index: int, x: Tensor, labels: Tensor | None) -> Tensor:

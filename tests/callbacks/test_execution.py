@@ -107,6 +107,21 @@ def test_compiled_networks_train_the_same(train, monkeypatch, capsys, recipe):
     assert_close(plain, compiled)
 
 
+@pytest.mark.slow
+def test_compiled_penalties_train_the_same(train, monkeypatch):
+    monkeypatch.setattr(callbacks, "Compile", partial(Compile, backend="aot_eager"))
+    plain, graphs = train("plain", "gan/rpgan", CONTIGUOUS), []
+    for penalties in (False, True):
+        monkeypatch.setattr(callbacks, "Compile", partial(Compile, backend="aot_eager", penalties=penalties))
+        torch._dynamo.reset()
+        counters.clear()
+        compiled = train(f"compiled_{penalties}", "gan/rpgan", CONTIGUOUS, "--compile=true")
+        graphs.append(counters["stats"]["unique_graphs"])
+        assert not counters["graph_break"]
+        assert_close(plain, compiled)
+    assert graphs[1] > graphs[0], "the pass of the discriminator's turn is compiled too"
+
+
 @pytest.mark.parametrize("recipe", [pytest.param("gan/dcgan", marks=pytest.mark.slow), "autoencoder/vae"])
 def test_validation_compiles_nothing(train, monkeypatch, recipe):
     monkeypatch.setattr(callbacks, "Compile", partial(Compile, backend="aot_eager"))

@@ -305,6 +305,7 @@ def test_from_the_shell(checkpoint, tmp_path, capsys):
     path = checkpoint()
     main(["sample", path, "--n", "4", "--out", str(tmp_path / "x.npy"), "--seed", "1"])
     assert len(np.load(tmp_path / "x.npy")) == 4
+    capsys.readouterr()
     with pytest.raises(SystemExit) as exit_info:
         main(["sample", path, "--n", "0"])
     assert exit_info.value.code == 2
@@ -617,3 +618,34 @@ def test_samplers_that_there_are_not_are_refused(coder, checkpoint, tmp_path):
         sample(coder(), sampler="gnm")
     with pytest.raises(InputError, match="--sampler is for autoencoders"):
         sample(checkpoint(), sampler="gmm")
+
+
+@pytest.mark.parametrize("given", [{}, {"device": "auto"}, {"device": "cpu", "precision": "32-true"}])
+def test_the_device_and_the_rate_are_said_and_the_samples_stay_the_same(checkpoint, tmp_path, capsys, given):
+    path = checkpoint()
+    sample(path, n=5, out=str(tmp_path / "x.npy"), **({} if torch.cuda.is_available() else given))
+    said = capsys.readouterr().err
+    assert " samples a second on cpu in 32-true" in said
+    module = checkpoints.restore(GANModule, checkpoints.read(path), path)
+    drawn = module.sample(5, generator=torch.Generator().manual_seed(0))
+    assert np.array_equal(np.load(tmp_path / "x.npy"), to_uint8(drawn).numpy())
+
+
+def test_samples_in_bfloat16_are_the_same_but_for_rounding(checkpoint, tmp_path):
+    path, found = checkpoint(), {}
+    for precision in ("32-true", "bf16-mixed"):
+        sample(path, n=8, out=str(tmp_path / "x.npy"), precision=precision)
+        found[precision] = np.load(tmp_path / "x.npy").astype(int)
+    difference = np.abs(found["32-true"] - found["bf16-mixed"])
+    assert 0 < difference.max() <= 8, "of 255: another rounding, and the same latents"
+
+
+def test_a_device_or_precision_that_is_not_there_is_refused(checkpoint, tmp_path):
+    path = checkpoint()
+    with pytest.raises(InputError, match="there is no --device 'abacus' here: give one of cpu"):
+        sample(path, out=str(tmp_path / "x.npy"), device="abacus")
+    with pytest.raises(InputError, match="there is no --precision half: give one of 32-true, bf16-mixed, 16-mixed"):
+        sample(path, out=str(tmp_path / "x.npy"), precision="half")
+    with pytest.raises(InputError, match="16-mixed is for GPUs"):
+        sample(path, out=str(tmp_path / "x.npy"), precision="16-mixed")
+    assert not (tmp_path / "x.npy").exists()

@@ -4,7 +4,7 @@ import torch
 
 from lightning_gen.records import DiscriminatorOutput
 from lightning_gen.regularizers import DiscriminatorPass
-from lightning_gen.training.adversarial import outputs_of
+from lightning_gen.training.outputs import outputs_of
 
 
 def source(seed=0):

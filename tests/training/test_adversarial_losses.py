@@ -12,7 +12,7 @@ from lightning_gen.records import DiscriminatorOutput, RealFakePair
 from lightning_gen.regularizers import R1, R2, GradientPenalty, LeCam
 from lightning_gen.schedules import Linear
 from lightning_gen.training import AdversarialLosses
-from lightning_gen.training.adversarial import outputs_of
+from lightning_gen.training.outputs import outputs_of
 
 SHAPE = (1, 8, 8)
 
