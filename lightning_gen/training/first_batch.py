@@ -58,20 +58,20 @@ def check_first_batch(
             f"{place} holds values that are not finite, first in its sample {first}: remove such samples from the data"
         )
     if len(x):
-        _check_range(x, place, medium.bounded, limit)
+        _check_range(x, place, medium, limit)
 
 
-def _check_range(x: Tensor, place: str, bounded: bool, limit: PixelsOnly | None) -> None:
+def _check_range(x: Tensor, place: str, medium: Medium, limit: PixelsOnly | None) -> None:
     low, high = float(x.min()), float(x.max())
     if limit is not None and max(-low, high) > 1 + ROUNDING:
         raise InputError(
             f"{limit.part} is for images in [-1, 1] and {place} goes from {low:.3g} to {high:.3g}: give them as "
             f"uint8, scale them (x / 127.5 - 1 where they go from 0 to 255), or {limit.otherwise}"
         )
-    if bounded and 0 <= low < high:
+    if medium.bounded and 0 <= low < high:
         rank_zero_warn(
-            "images are in [-1, 1] here and no pixel of the first batch is below 0: if yours are in [0, 1], scale them "
-            "by x * 2 - 1 or give them as uint8, or else metrics such as mse are wrong"
+            f"{medium.noun} are in [-1, 1] here and no {medium.place} of the first batch is below 0: if yours are in "
+            "[0, 1], scale them by x * 2 - 1 or give them as whole numbers, or else metrics such as mse are wrong"
         )
 
 
