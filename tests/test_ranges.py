@@ -41,7 +41,7 @@ GIVEN = {
     "window": 64,
     "parts": {"one": DCGANDiscriminator((1, 64, 64))},
 }
-OF_SOUNDS = {"PeriodDiscriminator", "SpectrogramDiscriminator"}
+OF_SOUNDS = {"PeriodDiscriminator", "SpectrogramDiscriminator", "WaveDecoder", "WaveEncoder"}
 """Networks of signals alone."""
 ALLOWED = {
     ("AdaptiveWeight", "largest", math.inf),  # no bound

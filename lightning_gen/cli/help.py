@@ -28,7 +28,7 @@ MACHINE = {"accelerator", "devices", "precision", "callbacks", "profiler"}
 """The Trainer's arguments that ``--help`` shows for every command; all others work too."""
 TRAINER = {
     "fit": {
-        "num_nodes", "strategy", "logger", "max_epochs", "max_steps", "max_time", "fast_dev_run", "overfit_batches",
+        "num_nodes", "strategy", "logger", "max_epochs", "max_steps", "max_time", "fast_dev_run",
         "limit_train_batches", "limit_val_batches", "val_check_interval", "check_val_every_n_epoch",
         "log_every_n_steps", "accumulate_grad_batches", "gradient_clip_val", "detect_anomaly",
     },

@@ -2,8 +2,6 @@
 
 from functools import cached_property
 
-from sklearn.feature_extraction.text import TfidfTransformer
-
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least, check_fractions, split_rows
 from lightning_gen.data.corpus import origin, read_texts, sentences
 from lightning_gen.errors import InputError
@@ -85,6 +83,8 @@ class WordCounts(DataModule):
 
     @cached_property
     def _words(self) -> Words:
+        from sklearn.feature_extraction.text import TfidfTransformer  # here: it takes long to import
+
         training = [self.documents[row] for row in self._rows[0]]
         counts = counter(max_features=self.vocabulary)
         try:

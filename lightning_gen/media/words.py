@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from sklearn.feature_extraction.text import CountVectorizer
 from torch import Tensor
 
 from lightning_gen.errors import InputError
@@ -14,6 +13,9 @@ from lightning_gen.media.base import Medium
 from lightning_gen.media.letters import read_lines
 from lightning_gen.media.text_page import code_block, page
 from lightning_gen.outputs import ARRAY, TEXT, Kind, writing
+
+if TYPE_CHECKING:  # it takes long to import
+    from sklearn.feature_extraction.text import CountVectorizer
 
 MOST = 255
 """A word that occurs more often in a text counts so many times."""
@@ -122,6 +124,8 @@ class Words(Medium):
         return (remark,) if without else ()
 
 
-def counter(vocabulary: Sequence[str] | None = None, **options: int) -> CountVectorizer:
+def counter(vocabulary: Sequence[str] | None = None, **options: int) -> "CountVectorizer":
     """What counts words, runs of two or more letters or digits in lower case; common English words are left out."""
+    from sklearn.feature_extraction.text import CountVectorizer  # here: it takes long to import
+
     return CountVectorizer(vocabulary=vocabulary, stop_words="english", **options)
