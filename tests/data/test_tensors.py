@@ -120,7 +120,7 @@ def refused(tmp_path, x, message, labels=None):
 def test_unfit_arrays_are_refused(tmp_path):
     refused(tmp_path, np.zeros((5, 4), np.int32), r"holds int32 of shape \(5, 4\): save images as uint8")
     refused(tmp_path, np.zeros((5, 4), np.uint8), "save images as uint8")
-    either = r"may be grey images \(n, height, width\) as well as signals \(n, channels, length\): save images as"
+    either = r"may be grey images \(n, height, width\) as well as series \(n, channels, length\): save images as"
     refused(tmp_path, np.zeros((5, 1, 4096), np.uint8), either)
     refused(tmp_path, np.zeros((5, 1, 4096), np.float32), either)
     refused(tmp_path, np.zeros((5, 28, 28), np.float32), either)
@@ -164,3 +164,37 @@ def test_unfit_files_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("1,2")
     with pytest.raises(InputError, match="of an unknown kind"):
         Tensors(str(tmp_path / "a.csv"))
+
+
+def test_series_are_standardised_by_the_training_split(tmp_path):
+    x = np.random.default_rng(0).normal([[5.0], [-300.0]], [[0.1], [40.0]], (50, 2, 16))
+    module = Tensors(save(tmp_path / "a.npy", x), series=True)
+    assert module.shape == (2, 16)
+    module.setup()
+    stored = module.train_set[:]
+    seen = module.scaled(stored).x
+    torch.testing.assert_close(seen.mean((0, 2)), torch.zeros(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(seen.std((0, 2), correction=0), torch.ones(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(module.medium.to_stored(seen), stored.x)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_arrays_with_three_sides_are_volumes(tmp_path, dtype):
+    x = (np.random.default_rng(0).random((10, 1, 8, 9, 10)) * (200 if dtype is np.uint8 else 1)).astype(dtype)
+    module = Tensors(save(tmp_path / "a.npy", x))
+    module.setup()
+    assert (module.shape, module.medium.noun) == ((1, 8, 9, 10), "volumes")
+    seen = module.scaled(module.test_set[:]).x
+    assert seen.shape == (1, 1, 8, 9, 10)
+    assert -1 <= seen.min() < seen.max() <= 1
+
+
+def test_unfit_series_are_refused(tmp_path):
+    for x, sentence in (
+        (np.zeros((5, 4)), "save series as float32"),
+        (IMAGES, "save series as float32"),
+        (np.zeros((9, 1, 32)), "channel 0 .* is constant in the training split"),
+        (np.full((9, 1, 32), np.nan), "not finite"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            Tensors(save(tmp_path / "a.npy", x), series=True)
