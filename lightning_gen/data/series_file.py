@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least, check_fractions
+from lightning_gen.data.flatness import flat_channels
 from lightning_gen.errors import InputError
 from lightning_gen.media import Series
 from lightning_gen.media.csv_table import Columns, read_columns
 from lightning_gen.paths import expanded
 from lightning_gen.terminal import printable
-
-FLATTEST = 1e-5
-"""The least standard deviation of a column as a share of its largest value: float32 does not hold less well."""
 
 
 class SeriesFile(DataModule):
@@ -130,7 +128,7 @@ class SeriesFile(DataModule):
         """The medium, with the mean and the scale of the training part."""
         training = self.table.values[:, : self.parts[0].stop]
         mean, scale = training.mean(1), training.std(1)
-        flat = np.flatnonzero(scale <= FLATTEST * np.abs(training).max(1))
+        flat = flat_channels(scale, np.abs(training).max(1))
         if len(flat):
             raise InputError(
                 f"column '{printable(self.table.names[flat[0]])}' of {self.path} is constant in the training part, or "

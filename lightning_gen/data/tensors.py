@@ -8,6 +8,7 @@ from torch import Tensor
 from lightning_gen.data.arrays import read_arrays
 from lightning_gen.data.base import ArrayDataset, DataModule, Splits, check_fractions, split_rows
 from lightning_gen.data.decoder import MODES
+from lightning_gen.data.flatness import flat_channels
 from lightning_gen.errors import InputError
 from lightning_gen.media import Series, Volumes
 from lightning_gen.paths import expanded
@@ -150,9 +151,11 @@ def _series(training: np.ndarray, path: str) -> Series:
     names = tuple(map(str, range(len(mean))))
     if not np.isfinite(scale).all():
         raise InputError(f"{path} holds values that are not finite: remove the samples with inf or nan")
-    if not scale.all():
+    flat = flat_channels(scale, np.abs(training).max((0, 2)))
+    if len(flat):
         raise InputError(
-            f"channel {names[int(np.argmin(scale))]} of {path} is constant in the training split: leave it out"
+            f"channel {names[flat[0]]} of {path} is constant in the training split, or nearly so beside values of "
+            f"{abs(mean[flat[0]]):.4g}: leave it out, or subtract its mean"
         )
     return Series(names, tuple(mean.tolist()), tuple(scale.tolist()))
 

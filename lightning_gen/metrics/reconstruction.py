@@ -96,6 +96,24 @@ class MeanError(Measured):
 
 
 @torch.no_grad()
+def mean_error(measure: ErrorMeasure, pairs: Iterable[tuple[Tensor, Tensor]], noun: str) -> MeanError:
+    """The mean of a measure over pairs of batches.
+
+    Args:
+        measure: The measure.
+        pairs: Batches of samples and of their reconstructions, both ``(n, *shape)``.
+        noun: What a sample is.
+
+    Raises:
+        InputError: There is no sample.
+    """
+    found = [measure.each(x, output) for x, output in pairs]
+    if not found:
+        raise InputError(f"there is no {noun} to compare: give batches of {noun}s and of their reconstructions")
+    return MeanError.of(measure, torch.cat(found))
+
+
+@torch.no_grad()
 def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]], medium: Medium | None = None) -> ReconstructionError:
     r"""Compare samples with their reconstructions, batch by batch; errors are summed in float64.
 

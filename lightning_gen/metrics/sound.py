@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-import torch
 from torch import Tensor
 
-from lightning_gen.errors import InputError
-from lightning_gen.media import ErrorMeasure, Sound
+from lightning_gen.media import Sound
 from lightning_gen.media.sound import log_mel_measure
-from lightning_gen.metrics.reconstruction import MeanError
+from lightning_gen.metrics.reconstruction import MeanError, mean_error
 from lightning_gen.spectra import BANDS, FLOOR, WINDOWS
 
 
@@ -23,7 +21,7 @@ def si_sdr(pairs: Iterable[tuple[Tensor, Tensor]]) -> MeanError:
     Raises:
         InputError: There is no sound, or shapes differ.
     """
-    return measured(Sound(1).errors[0], pairs)
+    return mean_error(Sound(1).errors[0], pairs, "sound")
 
 
 def log_mel_distance(
@@ -47,17 +45,4 @@ def log_mel_distance(
     Raises:
         InputError: There is no sound, or shapes differ.
     """
-    return measured(log_mel_measure(rate, windows, bands, floor), pairs)
-
-
-@torch.no_grad()
-def measured(measure: ErrorMeasure, pairs: Iterable[tuple[Tensor, Tensor]]) -> MeanError:
-    """The mean of a measure over pairs of batches.
-
-    Raises:
-        InputError: There is no sound, or shapes differ.
-    """
-    found = [measure.each(x, output) for x, output in pairs]
-    if not found:
-        raise InputError("there is no sound to compare: give batches of sounds and of their reconstructions")
-    return MeanError.of(measure, torch.cat(found))
+    return mean_error(log_mel_measure(rate, windows, bands, floor), pairs, "sound")

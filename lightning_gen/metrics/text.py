@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lightning_gen.errors import InputError
 from lightning_gen.media.letters import CHARACTER_ERROR
-from lightning_gen.metrics.reconstruction import MeanError
+from lightning_gen.metrics.reconstruction import MeanError, mean_error
 from lightning_gen.metrics.report import Measured, Measurement
 
 
-@torch.no_grad()
 def character_error(pairs: Iterable[tuple[Tensor, Tensor]]) -> MeanError:
     """The edit distance of lines over the letters of the true ones, mean over lines.
 
@@ -28,10 +26,7 @@ def character_error(pairs: Iterable[tuple[Tensor, Tensor]]) -> MeanError:
     Raises:
         InputError: There is no line.
     """
-    found = [CHARACTER_ERROR.each(x, output) for x, output in pairs]
-    if not found:
-        raise InputError("there is no line to compare: give batches of lines and of others")
-    return MeanError.of(CHARACTER_ERROR, torch.cat(found))
+    return mean_error(CHARACTER_ERROR, pairs, "line")
 
 
 @dataclass(frozen=True)
