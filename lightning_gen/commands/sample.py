@@ -59,8 +59,9 @@ def sample(
             at random if left out. A .png file has one row for each class, of the first ten if left out.
         truncation: Maximum absolute value of a latent's coordinates, for GANs: below 2, better but less varied samples.
         standing_batches: Batches over which BatchNorm's statistics are measured again before drawing, for GANs.
-        sampler: Distribution of an autoencoder's codes: prior, gmm or flow; its prior if left out. The last two are
-            fitted to its codes, so that models without a prior can draw samples too.
+        sampler: Distribution of an autoencoder's codes: prior, gmm, flow or rectified_flow; its prior if left out. The
+            others are fitted to its codes, so that models without a prior can draw samples too: rectified_flow is for
+            maps of codes, in minutes.
         data: The data whose codes a sampler is fitted to; the training data if left out. Its options alone, such as
             --data.folder, change those of the training data.
         per_class: Number of samples of each class, in place of --n and --labels, for images of models with classes:
@@ -87,7 +88,7 @@ def sample(
         check_class_folders(target, trained)
     check_draw(module, n, labels, truncation, standing_batches)
     if data is not None and (sampler is None or SAMPLERS.get(sampler, sampler) is None):
-        raise InputError("--data are what a sampler is fitted to: add --sampler gmm or flow, or leave --data out")
+        raise InputError("--data are what a sampler is fitted to: add --sampler gmm, flow or rectified_flow, or leave --data out")
     asked = None if labels is None else module.class_indices(labels)
     explain_numbers(labels, module.class_names or ())
     rows = rows_in(target, module, n, asked)

@@ -1,5 +1,7 @@
 """Samplers of an autoencoder's codes: fitted when they are first used, and stored in the checkpoint."""
 
+import sys
+from functools import partial
 from typing import Any, cast
 
 from lightning_gen.applications.trained import Trained
@@ -67,7 +69,9 @@ def fit(
     data = data or trained.data()
     check_shape(module, data)
     say(f"fitting {kind.__name__} to the codes of the training split of {type(data).__name__}")
-    sampler = module.fit_sampler(kind(), data)
+    sampler = kind()
+    sampler.report = partial(say, to=sys.stderr)
+    module.fit_sampler(sampler, data)
     if harmless(data.hparams) != harmless(trained.described_data):
         say(f"{trained.path} names other data: the sampler is not stored there")
         return sampler

@@ -97,7 +97,7 @@ class CodeSampling(AveragedNetworks, ABC):
                     "the sampler was fitted to other codes than this encoder gives now: fit it to them, "
                     "module.fit_sampler(sampler, data)"
                 )
-            code = sampler.draw(n, generator).view(n, self.bottleneck.latent_dim, *self.encoder.map_size)
+            code = sampler.draw(n, generator).view(n, *self.latent_shape)
             return self.networks.bottleneck.quantize(code.to(self.device))
         self.check_prior()
         return self.prior_codes(self.networks, n, generator)
@@ -167,14 +167,19 @@ class CodeSampling(AveragedNetworks, ABC):
             InputError: The sampler cannot be fitted to these codes.
         """
         codes = self.codes_of(data, torch.Generator(self.device).manual_seed(seed))
-        sampler.fit(codes, torch.Generator().manual_seed(seed))
+        sampler.device = self.device
+        sampler.fit(codes.view(-1, *self.latent_shape), torch.Generator().manual_seed(seed))
         sampler.encoded_by = self.code_key()
         self.samplers[class_path(type(sampler))] = described(sampler)
         return sampler
 
     def fitted_sampler(self, kind: type[Kind]) -> Kind | None:
         """The sampler of a class that was fitted to the codes as they are now; None if there is none."""
-        return rebuilt(kind, self.samplers[class_path(kind)]) if self.keeps(kind) else None
+        if not self.keeps(kind):
+            return None
+        sampler = rebuilt(kind, self.samplers[class_path(kind)])
+        sampler.device = self.device
+        return sampler
 
     def keeps(self, kind: type[LatentSampler]) -> bool:
         """Whether a sampler of a class was fitted to the codes as they are now."""

@@ -1,6 +1,8 @@
 """The interface of latent samplers: they are fitted to codes, and sample codes from the fitted density."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from math import prod
 from typing import ClassVar
 
 import torch
@@ -8,23 +10,27 @@ from torch import Tensor, nn
 
 from lightning_gen.errors import InputError
 from lightning_gen.recording import Recorded
+from lightning_gen.records import Shape
 
 FLATTEST = 1e-6
 """Lower bound on the deviations by which codes are divided, as a share of the largest one."""
 
 
 class LatentSampler(Recorded, nn.Module, ABC):
-    """A density of codes, fitted after an autoencoder was trained: ex-post density estimation.
+    """A distribution of codes, fitted after an autoencoder was trained: ex-post density estimation.
 
     The codes of the data have the distribution q(z) = E_x[q(z|x)], the aggregated posterior. The decoder was trained on
     it, and a prior only approximates it. Codes are flattened and standardised, each dimension by its own mean and
-    deviation; `log_prob` is the density of the original codes.
+    deviation.
 
     Paper: From Variational to Deterministic Autoencoders, https://arxiv.org/abs/1903.12436, section 4
 
     Attributes:
-        widest: Largest width of a code that is fitted in reasonable time.
+        widest: Largest number of dimensions of a code that is fitted in reasonable time.
         encoded_by: Key of the weights of the encoder that gave the codes; None before fitting.
+        device: Where networks of the sampler compute; the CPU by default.
+        report: Called with a sentence now and then while a long fit goes on.
+        shape: Shape of a code, ``(width,)`` or ``(channels, *map_size)``.
         centre: Mean of the codes, ``(width,)``.
         spread: Deviation by which the codes are divided, ``(width,)``.
     """
@@ -36,26 +42,29 @@ class LatentSampler(Recorded, nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.encoded_by: str | None = None
+        self.device = torch.device("cpu")
+        self.report: Callable[[str], None] = lambda _: None
 
     def fit(self, codes: Tensor, generator: torch.Generator) -> None:
-        """Fit the density to codes ``(n, width)``.
+        """Fit the distribution to codes ``(n, width)`` or ``(n, channels, *map_size)``.
 
         Args:
-            codes: One code in each row, on the CPU.
+            codes: The codes, on the CPU.
             generator: Source of random numbers for initial values and batches, on the CPU.
 
         Raises:
-            InputError: The codes are not finite, are all equal, or are too wide or too few for this density.
+            InputError: The codes are not finite, are all equal, or are too wide or too few for this sampler.
         """
-        self.check(codes)
-        self.build(codes.shape[1])
-        codes = codes.double()
-        spread = codes.std(0, correction=0)
-        self.centre, self.spread = codes.mean(0), spread.clamp_min(FLATTEST * float(spread.max()))
-        self.fit_standard((codes - self.centre) / self.spread, generator)
+        flat = codes.flatten(1)
+        self.check(flat)
+        self.build(tuple(codes.shape[1:]))
+        flat = flat.double()
+        spread = flat.std(0, correction=0)
+        self.centre, self.spread = flat.mean(0), spread.clamp_min(FLATTEST * float(spread.max()))
+        self.fit_standard((flat - self.centre) / self.spread, generator)
 
     def check(self, codes: Tensor) -> None:
-        """Check that the density can be fitted to codes ``(n, width)``.
+        """Check that the sampler can be fitted to codes ``(n, width)``.
 
         Raises:
             InputError: The codes are not finite, are all equal, or are too wide.
@@ -67,30 +76,43 @@ class LatentSampler(Recorded, nn.Module, ABC):
         if codes.shape[1] > self.widest:
             raise InputError(
                 f"codes of {codes.shape[1]:,} numbers are too wide for {type(self).__name__}, which takes up to "
-                f"{self.widest:,}: train with a smaller latent_dim, or with an encoder that gives smaller maps"
+                f"{self.widest:,}: {self.narrower}"
             )
 
-    def build(self, width: int) -> None:
-        """Create the parameters of the density, for codes of a width."""
-        self.register_buffer("centre", torch.zeros(width, dtype=torch.float64))
-        self.register_buffer("spread", torch.ones(width, dtype=torch.float64))
+    @property
+    def narrower(self) -> str:
+        """What to do where codes are too wide."""
+        return (
+            "take RectifiedFlowSampler (--sampler rectified_flow), or train with a smaller latent_dim, or with an "
+            "encoder that gives smaller maps"
+        )
+
+    def build(self, shape: Shape) -> None:
+        """Create the parameters, for codes of a shape."""
+        self.shape = shape
+        self.register_buffer("centre", torch.zeros(prod(shape), dtype=torch.float64))
+        self.register_buffer("spread", torch.ones(prod(shape), dtype=torch.float64))
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """Sample codes ``(n, width)``, float32, on the CPU."""
-        return (self.centre + self.spread * self.draw_standard(n, generator)).float()
-
-    def log_prob(self, codes: Tensor) -> Tensor:
-        """The log-density of codes ``(n, width)``, float64 ``(n,)``, in nats."""
-        standard = (codes.double() - self.centre) / self.spread
-        return self.log_prob_standard(standard) - self.spread.log().sum()
+        """Sample codes ``(n, *shape)``, float32, on the CPU."""
+        return (self.centre + self.spread * self.draw_standard(n, generator)).float().view(n, *self.shape)
 
     @abstractmethod
     def fit_standard(self, codes: Tensor, generator: torch.Generator) -> None:
-        """Fit the density to standardised codes ``(n, width)``, float64."""
+        """Fit to standardised codes ``(n, width)``, float64."""
 
     @abstractmethod
     def draw_standard(self, n: int, generator: torch.Generator) -> Tensor:
         """Sample standardised codes ``(n, width)``."""
+
+
+class LatentDensity(LatentSampler):
+    """A latent sampler that knows the density of a code, so that it can also tell how unusual one is."""
+
+    def log_prob(self, codes: Tensor) -> Tensor:
+        """The log-density of codes ``(n, *shape)``, float64 ``(n,)``, in nats."""
+        standard = (codes.flatten(1).double() - self.centre) / self.spread
+        return self.log_prob_standard(standard) - self.spread.log().sum()
 
     @abstractmethod
     def log_prob_standard(self, codes: Tensor) -> Tensor:

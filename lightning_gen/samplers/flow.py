@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from importlib.util import find_spec
+from math import prod
 from typing import Any
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import ABOVE_0, COUNT
-from lightning_gen.samplers.base import LatentSampler
+from lightning_gen.records import Shape
+from lightning_gen.samplers.base import LatentDensity
 
 HELD_OUT, VALIDATE_EVERY, PATIENCE = 0.1, 100, 5
 """Share of held-out codes, updates between two validations, and validations without gain before fitting stops."""
@@ -19,7 +21,7 @@ CHUNK = 4096
 """Number of codes that are sampled at a time."""
 
 
-class FlowSampler(LatentSampler):
+class FlowSampler(LatentDensity):
     """A neural spline flow of coupling layers, zuko's, fitted by maximum likelihood: on one CPU core some ten seconds
     for codes of 32 numbers, and a minute for the widest.
 
@@ -64,15 +66,15 @@ class FlowSampler(LatentSampler):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
 
-    def build(self, width: int) -> None:
+    def build(self, shape: Shape) -> None:
         """Create the flow; the global random state is unchanged."""
         from zuko.flows import NSF  # here, so that no other verb waits for it
 
-        super().build(width)
+        super().build(shape)
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(0)  # torch.manual_seed would seed all devices
             options: dict[str, Any] = {"hidden_features": self.widths, "passes": 2}
-            self.flow = NSF(width, bins=self.bins, transforms=self.transforms, **options)
+            self.flow = NSF(prod(shape), bins=self.bins, transforms=self.transforms, **options)
 
     @torch.enable_grad()
     def fit_standard(self, codes: Tensor, generator: torch.Generator) -> None:

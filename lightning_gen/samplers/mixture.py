@@ -1,14 +1,17 @@
 """A mixture of Gaussians as the density of codes."""
 
+from math import prod
+
 import torch
 from torch import Tensor
 
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import COUNT
-from lightning_gen.samplers.base import LatentSampler
+from lightning_gen.records import Shape
+from lightning_gen.samplers.base import LatentDensity
 
 
-class GaussianMixtureSampler(LatentSampler):
+class GaussianMixtureSampler(LatentDensity):
     """A mixture of Gaussians with full covariance, fitted by scikit-learn's expectation maximisation.
 
     Paper: From Variational to Deterministic Autoencoders, https://arxiv.org/abs/1903.12436, section 4, with its 10
@@ -47,10 +50,10 @@ class GaussianMixtureSampler(LatentSampler):
                 f"take {less}FlowSampler (--sampler flow), or train with a smaller latent_dim"
             )
 
-    def build(self, width: int) -> None:
+    def build(self, shape: Shape) -> None:
         """Create weights ``(k,)``, means ``(k, width)`` and Cholesky factors of covariances ``(k, width, width)``."""
-        super().build(width)
-        count, double = self.components, torch.float64
+        super().build(shape)
+        width, count, double = prod(shape), self.components, torch.float64
         self.register_buffer("weights", torch.full((count,), 1 / count, dtype=double))
         self.register_buffer("means", torch.zeros(count, width, dtype=double))
         self.register_buffer("factors", torch.eye(width, dtype=double).repeat(count, 1, 1))

@@ -1,0 +1,137 @@
+"""A rectified flow as the distribution of codes."""
+
+import copy
+import time
+from math import cos, pi
+
+import torch
+from torch import Tensor, nn
+
+from lightning_gen.errors import InputError
+from lightning_gen.private import lerp_all
+from lightning_gen.ranges import ABOVE_0, COUNT
+from lightning_gen.records import Shape
+from lightning_gen.samplers.base import LatentSampler
+from lightning_gen.samplers.velocity import Velocity
+
+WARM_UP, LARGEST_GRADIENT, AVERAGED = 0.02, 1.0, 0.999
+"""Share of the updates in which the learning rate rises, largest norm of a gradient, and the share that the average of
+the weights keeps in an update."""
+
+REPORT_EVERY_SECONDS = 30.0
+
+CHUNK = 64
+"""Number of codes that are sampled at a time."""
+
+
+class RectifiedFlowSampler(LatentSampler):
+    """A network moves noise to codes along nearly straight lines: the latent diffusion of an autoencoder.
+
+    For codes z, noise e ~ N(0, I) and a time t in (0, 1), the network v is fitted to the velocity e - z at
+    (1 - t) z + t e by least squares, as in flow matching. A sample starts from noise at t = 1 and follows
+    dx = v(x, t) dt to t = 0 by Heun's method. For maps of codes, of which `FlowSampler` and `GaussianMixtureSampler`
+    know no neighbours: it draws from 1,024 numbers what these cannot. It has no density. Fitting takes about ten
+    minutes of a CPU core for codes of 4 x 16 x 16, a sample a tenth of a second.
+
+    The time has the distribution of Stable Diffusion 3, a normal variable through the logistic function. The weights
+    are averaged. Unlike a diffusion model that is trained on its own, it sees one code of each sample.
+
+    Papers: Flow Straight and Fast, https://arxiv.org/abs/2209.03003, equation 1; times: Scaling Rectified Flow
+    Transformers for High-Resolution Image Synthesis, https://arxiv.org/abs/2403.03206, equation 19; codes of an
+    autoencoder: High-Resolution Image Synthesis with Latent Diffusion Models, https://arxiv.org/abs/2112.10752
+
+    Args:
+        width: Channels of the coarsest level of `Velocity`.
+        updates: Number of updates.
+        batch_size: Number of codes in an update.
+        learning_rate: Largest learning rate of AdamW; it falls to 0 along half a cosine.
+        steps: Steps of Heun's method, each with two passes through the network, but for the last.
+
+    Raises:
+        InputError: A number is not positive.
+    """
+
+    widest = 65536
+
+    def __init__(
+        self,
+        width: int = 128,
+        updates: int = 5000,
+        batch_size: int = 16,
+        learning_rate: float = 1e-3,
+        steps: int = 12,
+    ) -> None:
+        super().__init__()
+        if any(count not in COUNT for count in (width, updates, batch_size, steps)) or learning_rate not in ABOVE_0:
+            raise InputError("RectifiedFlowSampler takes numbers above 0 only")
+        self.width = width
+        self.updates = updates
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.steps = steps
+
+    @property
+    def narrower(self) -> str:
+        """What to do where codes are too wide."""
+        return "train with a smaller latent_dim, or with an encoder that gives smaller maps"
+
+    def build(self, shape: Shape) -> None:
+        """Create the network; the global random state is unchanged."""
+        super().build(shape)
+        with torch.random.fork_rng(devices=[]):
+            torch.random.default_generator.manual_seed(0)  # torch.manual_seed would seed all devices
+            self.velocity = Velocity(shape, self.width)
+
+    @torch.enable_grad()
+    def fit_standard(self, codes: Tensor, generator: torch.Generator) -> None:
+        """Minimise E |v((1 - t) z + t e, t) - (e - z)|² over standardised codes z ``(n, width)``."""
+        codes = codes.float().view(-1, *self.shape)
+        velocity = self.velocity.to(self.device)
+        averaged = copy.deepcopy(velocity).requires_grad_(False)
+        weights, means = list(velocity.parameters()), list(averaged.parameters())
+        optimizer = torch.optim.AdamW(weights, lr=self.learning_rate, betas=(0.9, 0.99))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.share_of_rate)
+        start = said = time.monotonic()
+        for update in range(1, self.updates + 1):
+            known = codes[torch.randint(len(codes), (self.batch_size,), generator=generator)]
+            noise = torch.randn(known.shape, generator=generator)
+            times = torch.randn(self.batch_size, generator=generator).sigmoid()
+            known, noise, times = (each.to(self.device) for each in (known, noise, times))
+            place = torch.lerp(known, noise, times.view(-1, *(1 for _ in self.shape)))
+            loss = (velocity(place, times) - (noise - known)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(weights, LARGEST_GRADIENT)
+            optimizer.step()
+            schedule.step()
+            with torch.no_grad():
+                lerp_all(means, weights, 1 - min(AVERAGED, update / (update + 9)))
+            now = time.monotonic()
+            if now - said > REPORT_EVERY_SECONDS and update < self.updates:
+                left = (now - start) * (self.updates / update - 1)
+                self.report(f"{update:,} of {self.updates:,} updates, {left / 60:.1f} minutes left")
+                said = now
+        self.velocity = averaged
+
+    def share_of_rate(self, update: int) -> float:
+        """The learning rate after a number of updates, as a share of the largest."""
+        share = update / self.updates
+        return min(1.0, (update + 1) / (WARM_UP * self.updates)) * (1 + cos(pi * share)) / 2
+
+    @torch.no_grad()
+    def draw_standard(self, n: int, generator: torch.Generator) -> Tensor:
+        """Follow the velocity from noise at time 1 to codes at time 0."""
+        noise = torch.randn(n, *self.shape, generator=generator, device=generator.device)
+        self.velocity.to(self.device)
+        return torch.cat([self.moved(part.to(self.device)).cpu() for part in noise.split(CHUNK)]).flatten(1).double()
+
+    def moved(self, x: Tensor) -> Tensor:
+        """Codes ``(n, *shape)`` at time 0 from codes at time 1."""
+        times = torch.linspace(1, 0, self.steps + 1, device=x.device)
+        for now, then in zip(times[:-1], times[1:], strict=True):
+            slope = self.velocity(x, now.expand(len(x)))
+            ahead = x + (then - now) * slope
+            if then > 0:
+                slope = (slope + self.velocity(ahead, then.expand(len(x)))) / 2
+            x = x + (then - now) * slope
+        return x
