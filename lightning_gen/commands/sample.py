@@ -22,7 +22,7 @@ from lightning_gen.memory import available
 from lightning_gen.outputs import PNG, check_new_folder, check_place
 from lightning_gen.paths import written
 from lightning_gen.records import Shape
-from lightning_gen.samplers import SAMPLERS
+from lightning_gen.samplers import FITTED
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
 
@@ -87,8 +87,10 @@ def sample(
     else:
         check_class_folders(target, trained)
     check_draw(module, n, labels, truncation, standing_batches)
-    if data is not None and (sampler is None or SAMPLERS.get(sampler, sampler) is None):
-        raise InputError("--data are what a sampler is fitted to: add --sampler gmm, flow or rectified_flow, or leave --data out")
+    if data is not None and (sampler not in FITTED):
+        raise InputError(
+            f"--data are what a sampler is fitted to: add --sampler with {' or '.join(FITTED)}, or leave --data out"
+        )
     asked = None if labels is None else module.class_indices(labels)
     explain_numbers(labels, module.class_names or ())
     rows = rows_in(target, module, n, asked)

@@ -25,7 +25,7 @@ from lightning_gen.metrics.report import compact
 from lightning_gen.modules import Autoencoder
 from lightning_gen.modules.code_sampling import CodeSampling
 from lightning_gen.modules.translation_base import TranslationBase
-from lightning_gen.samplers import SAMPLERS, LatentSampler
+from lightning_gen.samplers import FITTED, LatentSampler
 from lightning_gen.training import GenerativeModule
 from lightning_gen.training.classes import check_classes
 
@@ -161,13 +161,14 @@ def unmeasured(module: GenerativeModule, sampler: LatentSampler | None) -> dict[
     module = cast(CodeSampling, module)
     stored = {
         f"figures of {name} samples": f"the checkpoint holds this sampler, --sampler {name} measures its samples"
-        for name, kind in SAMPLERS.items()
-        if kind is not None and not isinstance(sampler, kind) and module.keeps(kind)
+        for name, kind in FITTED.items()
+        if not isinstance(sampler, kind) and module.keeps(kind)
     }
     if stored or sampler is not None or module.has_prior:
         return stored
     reason = f"the code of {type(module.bottleneck).__name__} has no prior to draw from"
-    return {"figures of samples": f"{reason}, --sampler gmm fits a density to the codes and measures its samples"}
+    fitted = f"--sampler {module.suggested_sampler} is fitted to the codes and its samples are measured"
+    return {"figures of samples": f"{reason}, {fitted}"}
 
 
 def check_numbers(samples: int | None, draws: int | None) -> None:

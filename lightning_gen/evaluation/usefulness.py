@@ -45,7 +45,10 @@ def check_usefulness(module: GenerativeModule, data: DataModule, has_sampler: bo
             "leave it out, or train a recipe with classes, such as gan/projection"
         )
     if not (module.has_prior or has_sampler):
-        raise InputError("--usefulness needs samples and the code has no prior to draw from: add --sampler gmm")
+        raise InputError(
+            "--usefulness needs samples and the code has no prior to draw from: add --sampler gmm, or rectified_flow "
+            "for a map of codes"
+        )
     data.prepare_data()
     data.setup()
     reason = classifier_skip_reason(data)

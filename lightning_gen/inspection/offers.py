@@ -99,7 +99,7 @@ OFFERS = (
     Offer(GENERATE, "gan/rpgan", Needs(images=10_000), most_images=2_000_000),
     Offer(GENERATE, "gan/diffaugment", Needs(images=100), most_images=1_000_000),
     Offer(GENERATE_A_CLASS, "gan/cgan", Needs(images=100, classes=2, of_class=20), most_images=1_000_000),
-    Offer(EMBED, "autoencoder/vq_vae", Needs(images=16), most_images=500_000),
+    Offer(EMBED, "autoencoder/sigma_vae", Needs(images=16, side=8), most_images=500_000, largest_batch=8),
     Offer(
         EMBED,
         "autoencoder/vae",

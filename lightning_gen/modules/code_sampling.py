@@ -133,6 +133,11 @@ class CodeSampling(AveragedNetworks, ABC):
         """The prior of the bottleneck."""
         return f"decoded from codes of the prior of {type(self.bottleneck).__name__}"
 
+    @property
+    def suggested_sampler(self) -> str:
+        """The name of the sampler that suits codes of this shape."""
+        return "rectified_flow" if self.encoder.map_size else "gmm"
+
     def check_prior(self) -> None:
         """Check that codes can be drawn without a fitted sampler.
 
@@ -141,8 +146,9 @@ class CodeSampling(AveragedNetworks, ABC):
         """
         if not self.has_prior:
             raise InputError(
-                f"the code of {type(self.bottleneck).__name__} has no prior to draw from: --sampler gmm fits a density "
-                "to the codes of the training data and draws from that; in Python, module.fit_sampler"
+                f"the code of {type(self.bottleneck).__name__} has no prior to draw from: --sampler "
+                f"{self.suggested_sampler} is fitted to the codes of the training data and draws from them; in Python, "
+                "module.fit_sampler"
             )
 
     # samplers ------------------------------------------------------------------------------------------------------

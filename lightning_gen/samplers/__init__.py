@@ -8,15 +8,15 @@ from lightning_gen.samplers.rectified_flow import RectifiedFlowSampler
 DENSITIES: dict[str, type[LatentDensity]] = {"gmm": GaussianMixtureSampler, "flow": FlowSampler}
 """The choices of ``detect --sampler``."""
 
-SAMPLERS: dict[str, type[LatentSampler] | None] = {
-    "prior": None,
-    **DENSITIES,
-    "rectified_flow": RectifiedFlowSampler,
-}
+FITTED: dict[str, type[LatentSampler]] = {**DENSITIES, "rectified_flow": RectifiedFlowSampler}
+"""The samplers that are fitted to codes."""
+
+SAMPLERS: dict[str, type[LatentSampler] | None] = {"prior": None, **FITTED}
 """The choices of ``sample --sampler``; None stands for the bottleneck's own prior."""
 
 __all__ = [
     "DENSITIES",
+    "FITTED",
     "SAMPLERS",
     "FlowSampler",
     "GaussianMixtureSampler",

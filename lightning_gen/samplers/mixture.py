@@ -47,7 +47,8 @@ class GaussianMixtureSampler(LatentDensity):
             less = f"GaussianMixtureSampler(components={fewer}) in Python, " if fewer else ""
             raise InputError(
                 f"{count:,} codes of {width:,} numbers are too few for {self.components} Gaussians of full covariance: "
-                f"take {less}FlowSampler (--sampler flow), or train with a smaller latent_dim"
+                f"take {less}FlowSampler (--sampler flow), for maps RectifiedFlowSampler (--sampler rectified_flow), "
+                "or train with a smaller latent_dim"
             )
 
     def build(self, shape: Shape) -> None:

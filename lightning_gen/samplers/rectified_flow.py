@@ -2,6 +2,7 @@
 
 import copy
 import time
+from itertools import pairwise
 from math import cos, pi
 
 import torch
@@ -88,7 +89,8 @@ class RectifiedFlowSampler(LatentSampler):
         codes = codes.float().view(-1, *self.shape)
         velocity = self.velocity.to(self.device)
         averaged = copy.deepcopy(velocity).requires_grad_(False)
-        weights, means = list(velocity.parameters()), list(averaged.parameters())
+        weights: list[Tensor] = list(velocity.parameters())
+        means: list[Tensor] = list(averaged.parameters())
         optimizer = torch.optim.AdamW(weights, lr=self.learning_rate, betas=(0.9, 0.99))
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.share_of_rate)
         start = said = time.monotonic()
@@ -128,7 +130,7 @@ class RectifiedFlowSampler(LatentSampler):
     def moved(self, x: Tensor) -> Tensor:
         """Codes ``(n, *shape)`` at time 0 from codes at time 1."""
         times = torch.linspace(1, 0, self.steps + 1, device=x.device)
-        for now, then in zip(times[:-1], times[1:], strict=True):
+        for now, then in pairwise(times):
             slope = self.velocity(x, now.expand(len(x)))
             ahead = x + (then - now) * slope
             if then > 0:

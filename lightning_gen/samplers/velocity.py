@@ -96,11 +96,11 @@ class Stage(nn.Module):
     def __init__(self, channels: int, time: int, layers: Layers, positions: int) -> None:
         super().__init__()
         self.norms = nn.ModuleList([group_norm(channels), group_norm(channels)])
-        self.convolutions = nn.ModuleList(layers.conv(channels, channels, 3, padding=1) for _ in range(2))
+        last = layers.conv(channels, channels, 3, padding=1)
+        nn.init.zeros_(last.weight)
+        self.convolutions = nn.ModuleList([layers.conv(channels, channels, 3, padding=1), last])
         self.modulation = nn.Linear(time, 2 * channels)
-        for layer in (self.convolutions[1], self.modulation):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.modulation.weight)
         self.attention = SelfAttention(channels, layers) if 1 < positions <= ATTENDED else nn.Identity()
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:

@@ -18,12 +18,14 @@ import argparse
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from lightning_gen.applications import Trained
+from lightning_gen.commands.samplers import chosen_sampler
 from lightning_gen.data import ImageFolder
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import frechet_distance, precision_recall
@@ -125,11 +127,13 @@ def pictures(folder: str, side: int) -> Tensor:
     return x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))]
 
 
-def samples(trained: Trained, count: int, seed: int) -> Tensor:
-    """Samples of a model, uint8."""
+def samples(trained: Trained, count: int, seed: int, sampler: str | None) -> Tensor:
+    """Samples of a model, uint8; those of an autoencoder by a sampler of its codes."""
+    chosen = chosen_sampler(trained, sampler)
+    options: dict[str, Any] = {} if chosen is None else {"sampler": chosen}
     generator = torch.Generator().manual_seed(seed)
     sizes = [min(BATCH, count - start) for start in range(0, count, BATCH)]
-    drawn = (trained.module.sample(size, generator=generator) for size in sizes)
+    drawn = (trained.module.sample(size, generator=generator, **options) for size in sizes)
     return torch.cat([trained.medium.to_stored(each) for each in drawn])
 
 
@@ -142,6 +146,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sampler", help="of an autoencoder's codes, such as rectified_flow")
     given = parser.parse_args()
     images = pictures(given.folder, given.size)
     count = min(given.n, len(images))
@@ -154,7 +159,7 @@ def main() -> None:
         floor = figures(each[:half], each[half : 2 * half])
         print(json.dumps({"run": f"{half} pictures", "network": name, **floor}), flush=True)
     for run in given.runs:
-        drawn = samples(Trained.open(run), count, given.seed)
+        drawn = samples(Trained.open(run), count, given.seed, given.sampler)
         for name, network in networks.items():
             found = figures(real[name][:count], features(network, drawn))
             print(json.dumps({"run": run, "network": name, **found}), flush=True)

@@ -89,7 +89,7 @@ def test_as_processes():
     words = [sys.executable, "-m", "lightning_gen", "doctor", "pets", "--output", "found.json", "--minutes", "0.01"]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "timing autoencoder/vq_vae" in done.stderr
+    assert "timing autoencoder/sigma_vae" in done.stderr
     assert "takes longer than 0.01 minutes" in done.stdout
     found = json.loads(Path("found.json").read_text())
     done = subprocess.run(found["command"], capture_output=True, text=True)

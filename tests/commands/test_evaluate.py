@@ -430,7 +430,7 @@ def test_a_sampler_can_be_fitted_to_data_that_were_moved(run, capsys, tmp_path, 
     for unused in ([], ["--sampler=prior"]):
         with pytest.raises(SystemExit):
             main([*words, *unused, "--data.folder=moved"])
-        assert "add --sampler gmm or flow, or leave --data out" in capsys.readouterr().err
+        assert "add --sampler with gmm or flow or rectified_flow, or leave --data out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--data.folder", "others"], ["--data.folder=others", "--data.val_fraction=0.3"]])

@@ -421,7 +421,7 @@ def coder(autoencoder, trainer, tmp_path):
 
 
 def test_a_code_without_a_prior_is_told_of_the_sampler(coder, tmp_path):
-    with pytest.raises(InputError, match="no prior to draw from: --sampler gmm fits"):
+    with pytest.raises(InputError, match="no prior to draw from: --sampler gmm is fitted"):
         sample(coder(), out=str(tmp_path / "x.npy"))
     with pytest.raises(InputError, match="no prior"):
         sample(coder(), out=str(tmp_path / "x.npy"), sampler="prior")

@@ -312,7 +312,7 @@ def test_a_code_without_a_prior_draws_by_a_sampler_and_says_so(autoencoder):
     data, module = Digits(size=8), autoencoder()
     report = assess(module, data)
     assert "no figures of samples: the code of IdentityBottleneck has no prior" in report.to_text()
-    assert "--sampler gmm fits a density to the codes" in report.omitted["figures of samples"]
+    assert "--sampler gmm is fitted to the codes" in report.omitted["figures of samples"]
     assert "samples" not in report.card
     found = metrics(assess(module, data, sampler=module.fit_sampler(GaussianMixtureSampler(2), data)))
     assert {"sliced_wasserstein", *FEATURES} <= found.keys()

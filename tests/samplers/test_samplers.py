@@ -184,7 +184,7 @@ def test_codes_without_a_density_are_refused(small, codes, sentence):
 def test_codes_that_are_too_wide_are_refused_with_the_sampler_that_takes_them(density):
     with pytest.raises(InputError, match=r"1,025 numbers are too wide .* rectified_flow\), or .* smaller latent_dim"):
         density.fit(torch.randn(50, 1025), seeded())
-    with pytest.raises(InputError, match="65,537 numbers are too wide .*: train with a smaller latent_dim"):
+    with pytest.raises(InputError, match=r"65,537 numbers are too wide .*: train with a smaller latent_dim"):
         RectifiedFlowSampler().fit(torch.randn(50, 65537), seeded())
 
 
