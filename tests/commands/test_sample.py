@@ -12,13 +12,23 @@ from PIL import Image
 
 from lightning_gen import AutoencoderModule, GANModule, InputError
 from lightning_gen import checkpoint as checkpoints
+from lightning_gen.bottlenecks import IdentityBottleneck
 from lightning_gen.cli import main
 from lightning_gen.commands.sample import sample
 from lightning_gen.data import Digits, ImageFolder, Ring, Tensors
 from lightning_gen.media import preview
 from lightning_gen.media.images import to_uint8
-from lightning_gen.networks import Concatenation, DenseDecoder, DenseDiscriminator, DenseEncoder, DenseGenerator
-from lightning_gen.samplers import FlowSampler, GaussianMixtureSampler
+from lightning_gen.networks import (
+    Concatenation,
+    DenseDecoder,
+    DenseDiscriminator,
+    DenseEncoder,
+    DenseGenerator,
+    ResidualDecoder,
+    ResidualEncoder,
+)
+from lightning_gen.objectives import GaussianLikelihood
+from lightning_gen.samplers import FlowSampler, GaussianMixtureSampler, RectifiedFlowSampler
 from lightning_gen.training.sharding import NumberedSamples
 
 command = sys.modules[sample.__module__]
@@ -449,6 +459,29 @@ def test_a_sampler_is_fitted_once_and_kept_in_the_checkpoint(coder, tmp_path, ca
     torch.testing.assert_close(after["state_dict"], before["state_dict"], rtol=0, atol=0)
     assert str(after) == str(before), "nothing else has changed"
     assert [file.name for file in tmp_path.iterdir() if "partial" in file.name] == []
+
+
+def test_maps_of_codes_are_drawn_by_a_rectified_flow(trainer, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(RectifiedFlowSampler.__init__, "__defaults__", (16, 4, 8, 1e-3, 2))
+    path, out = str(tmp_path / "maps.ckpt"), tmp_path / "x.npy"
+    encoder = ResidualEncoder((1, 16, 16), 4, width=4, downsamplings=1)
+    decoder = ResidualDecoder((1, 16, 16), 4, width=4, downsamplings=1)
+    terms = {"reconstruction": GaussianLikelihood()}
+    runner = trainer(max_epochs=-1, max_steps=2, limit_val_batches=0)
+    runner.fit(AutoencoderModule(encoder, decoder, IdentityBottleneck(4), terms), Digits(size=16))
+    runner.save_checkpoint(path)
+    with pytest.raises(InputError, match="no prior to draw from: --sampler rectified_flow is fitted"):
+        sample(path, out=str(out))
+    with pytest.raises(InputError, match=r"too few for 10 Gaussians .* for maps RectifiedFlowSampler"):
+        sample(path, out=str(out), sampler="gmm")
+    sample(path, n=5, out=str(out), sampler="rectified_flow")
+    assert "fitting RectifiedFlowSampler to the codes" in capsys.readouterr().out
+    first = np.load(out)
+    sample(path, n=5, out=str(out), sampler="rectified_flow")
+    assert "fitting" not in capsys.readouterr().out
+    assert np.array_equal(np.load(out), first)
+    sampler = AutoencoderModule.load_from_checkpoint(path).fitted_sampler(RectifiedFlowSampler)
+    assert sampler.shape == (4, 8, 8)
 
 
 def only_samplers(rebuild):

@@ -105,6 +105,14 @@ def test_plain_data_give_a_sampler_back_to_the_bit(small, tmp_path):
     assert loaded.encoded_by == "weights"
 
 
+def test_samplers_of_checkpoints_before_codes_had_shapes_are_read():
+    sampler = SMALL[GaussianMixtureSampler]()
+    sampler.fit(clusters(300), seeded())
+    stored = described(sampler)
+    del stored["shape"]
+    assert torch.equal(rebuilt(GaussianMixtureSampler, stored).draw(9, seeded(1)), sampler.draw(9, seeded(1)))
+
+
 def test_plain_data_give_a_density_back_to_the_bit(density):
     density.fit(clusters(300), seeded())
     loaded = rebuilt(type(density), described(density))
