@@ -1,5 +1,6 @@
 """The command ``sample``: the files that it writes, and its checks."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -462,7 +463,7 @@ def test_a_sampler_is_fitted_once_and_kept_in_the_checkpoint(coder, tmp_path, ca
 
 
 def test_maps_of_codes_are_drawn_by_a_rectified_flow(trainer, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(RectifiedFlowSampler.__init__, "__defaults__", (16, 4, 8, 1e-3, 2))
+    monkeypatch.setattr(inspect.unwrap(RectifiedFlowSampler.__init__), "__defaults__", (16, 4, 8, 1e-3, 2))
     path, out = str(tmp_path / "maps.ckpt"), tmp_path / "x.npy"
     encoder = ResidualEncoder((1, 16, 16), 4, width=4, downsamplings=1)
     decoder = ResidualDecoder((1, 16, 16), 4, width=4, downsamplings=1)
