@@ -31,7 +31,7 @@ class RectifiedFlowSampler(LatentSampler):
     For codes z, noise e ~ N(0, I) and a time t in (0, 1), the network v is fitted to the velocity e - z at
     (1 - t) z + t e by least squares, as in flow matching. A sample starts from noise at t = 1 and follows
     dx = v(x, t) dt to t = 0 by Heun's method. For maps of codes, of which `FlowSampler` and `GaussianMixtureSampler`
-    know no neighbours: it draws from 1,024 numbers what these cannot. It has no density. Fitting takes about ten
+    know no neighbours: it draws from 1,024 numbers what these cannot. It has no density. Fitting takes about twelve
     minutes of a CPU core for codes of 4 x 16 x 16, a sample a tenth of a second.
 
     The time has the distribution of Stable Diffusion 3, a normal variable through the logistic function. The weights
