@@ -29,7 +29,7 @@ def described(sampler: LatentSampler) -> dict[str, Any]:
         "sampler": checkpoints.describe(sampler),
         "encoded_by": sampler.encoded_by,
         "shape": list(sampler.shape),
-        "state": {name: value.detach().cpu().clone() for name, value in sampler.state_dict().items()},
+        "state": {name: value.cpu().clone() for name, value in sampler.state_dict().items()},
     }
 
 

@@ -87,7 +87,7 @@ def sample(
     else:
         check_class_folders(target, trained)
     check_draw(module, n, labels, truncation, standing_batches)
-    if data is not None and (sampler not in FITTED):
+    if data is not None and sampler not in FITTED:
         raise InputError(
             f"--data are what a sampler is fitted to: add --sampler with {' or '.join(FITTED)}, or leave --data out"
         )
