@@ -257,8 +257,6 @@ class Report(Callback):
         image_files = [path for grid in grids for path in grid.latest]
         data = trainer.datamodule  # type: ignore[attr-defined]
         known = isinstance(data, DataModule) and sized_len(data.train_set) and sized_len(data.test_set)
-        commands = ["evaluate"] if known else []
-        commands += ["sample"] if counted(pl_module).has_prior else []
         done = counted(pl_module).images_seen
         if not images:
             return ["", f"There was nothing to train: the run has {done:,} images, raise --max_images to train on."]
@@ -270,7 +268,10 @@ class Report(Callback):
         lines += [f"  TensorBoard  {self.folder}"] if tensorboards(trainer) else []
         tables = [each for each in trainer.loggers if isinstance(each, CSVLogger)]
         lines += [f"  metrics      {Path(each.log_dir, 'metrics.csv')}" for each in tables]
-        asked = [[command, str(last)] for command in commands]
+        asked = [["evaluate", str(last)]] if known else []
+        if counted(pl_module).has_prior:
+            suggested = counted(pl_module).suggested_sampler
+            asked.append(["sample", str(last), *(["--sampler", suggested] if suggested else [])])
         asked += [["translate", str(last), "test"]] if counted(pl_module).translates and known else []
         following = [command_line(argv, pl_module) for argv in asked if last.exists()]
         if tensorboards(trainer):

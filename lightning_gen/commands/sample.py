@@ -12,7 +12,7 @@ import torch
 from lightning_gen.applications.class_folders import folders_of, write_class_folders
 from lightning_gen.applications.trained import Trained
 from lightning_gen.commands.drawing import Drawing
-from lightning_gen.commands.samplers import chosen_sampler
+from lightning_gen.commands.samplers import chosen_sampler, explain_prior
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
@@ -91,6 +91,8 @@ def sample(
         raise InputError(
             f"--data are what a sampler is fitted to: add --sampler with {' or '.join(FITTED)}, or leave --data out"
         )
+    if sampler is None:
+        explain_prior(module)
     asked = None if labels is None else module.class_indices(labels)
     explain_numbers(labels, module.class_names or ())
     rows = rows_in(target, module, n, asked)

@@ -10,8 +10,8 @@ from lightning_gen.data import DataModule
 from lightning_gen.data.stored import harmless
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.compatibility import check_shape
-from lightning_gen.modules.code_sampling import CodeSampling
-from lightning_gen.samplers import SAMPLERS, LatentSampler
+from lightning_gen.modules.code_sampling import PLACES_APART, CodeSampling
+from lightning_gen.samplers import FITTED, SAMPLERS, LatentSampler
 from lightning_gen.spelling import suggest
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
@@ -50,6 +50,16 @@ def chosen_sampler(trained: Trained, name: str | None, data: DataModule | None =
         return None
     coder = cast(CodeSampling, module)
     return coder.fitted_sampler(kind) or fit(trained, coder, kind, data)
+
+
+def explain_prior(module: GenerativeModule) -> None:
+    """Say which sampler to take in place of a prior whose samples have no shapes."""
+    name = module.suggested_sampler
+    if not module.has_prior or name is None:
+        return
+    kind = FITTED[name]
+    known = "the checkpoint holds it" if cast(CodeSampling, module).keeps(kind) else "it is fitted to the codes first"
+    say(f"{PLACES_APART}, so these samples have no shapes: add --sampler {name} ({known})", sys.stderr)
 
 
 def fit(

@@ -23,7 +23,7 @@ from lightning_gen.evaluation.usefulness import check_usefulness, usefulness
 from lightning_gen.metrics import PretrainedFeatures, Report
 from lightning_gen.metrics.report import compact
 from lightning_gen.modules import Autoencoder
-from lightning_gen.modules.code_sampling import CodeSampling
+from lightning_gen.modules.code_sampling import PLACES_APART, CodeSampling
 from lightning_gen.modules.translation_base import TranslationBase
 from lightning_gen.samplers import FITTED, LatentSampler
 from lightning_gen.training import GenerativeModule
@@ -164,11 +164,12 @@ def unmeasured(module: GenerativeModule, sampler: LatentSampler | None) -> dict[
         for name, kind in FITTED.items()
         if not isinstance(sampler, kind) and module.keeps(kind)
     }
-    if stored or sampler is not None or module.has_prior:
+    if stored or sampler is not None or module.suggested_sampler is None:
         return stored
-    reason = f"the code of {type(module.bottleneck).__name__} has no prior to draw from"
     fitted = f"--sampler {module.suggested_sampler} is fitted to the codes and its samples are measured"
-    return {"figures of samples": f"{reason}, {fitted}"}
+    if module.has_prior:
+        return {f"figures of {module.suggested_sampler} samples": f"{PLACES_APART}; {fitted}"}
+    return {"figures of samples": f"the code of {type(module.bottleneck).__name__} has no prior to draw from, {fitted}"}
 
 
 def check_numbers(samples: int | None, draws: int | None) -> None:

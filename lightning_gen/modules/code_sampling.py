@@ -22,6 +22,9 @@ BATCH = 512
 
 Kind = TypeVar("Kind", bound=LatentSampler)
 
+PLACES_APART = "the prior draws the places of a map of codes independently of one another"
+"""Why samples of the prior of a map have no shapes."""
+
 
 class CodeSampling(AveragedNetworks, ABC):
     """A module with an encoder, a bottleneck and a decoder that samples by decoding codes.
@@ -134,9 +137,11 @@ class CodeSampling(AveragedNetworks, ABC):
         return f"decoded from codes of the prior of {type(self.bottleneck).__name__}"
 
     @property
-    def suggested_sampler(self) -> str:
-        """The name of the sampler that suits codes of this shape."""
-        return "rectified_flow" if self.encoder.map_size else "gmm"
+    def suggested_sampler(self) -> str | None:
+        """A sampler of maps, whose places a prior draws independently of one another, or of vectors without prior."""
+        if self.encoder.map_size:
+            return "rectified_flow"
+        return None if self.has_prior else "gmm"
 
     def check_prior(self) -> None:
         """Check that codes can be drawn without a fitted sampler.

@@ -114,6 +114,11 @@ class Capabilities(ABC):
         return True
 
     @property
+    def suggested_sampler(self) -> str | None:
+        """The fitted sampler that is better than the prior, as ``sample --sampler`` calls it; None if the prior is."""
+        return None
+
+    @property
     def sampled_from(self) -> str:
         """What samples are drawn from, in words."""
         return "of the generator, from latents of its prior"
@@ -182,12 +187,14 @@ class Capabilities(ABC):
     def previews(self, held_out: Batch | None, count: int, seed: int) -> dict[str, Preview]:
         """The previews that a run logs, by name.
 
+        There are no samples where a sampler must be fitted first, so that nobody takes noise for what was learned.
+
         Args:
             held_out: Held-out samples as the model sees them, or None.
             count: Approximate number of samples in a preview.
             seed: Seed of the samples.
         """
-        if not self.has_prior:
+        if not self.has_prior or self.suggested_sampler is not None:
             return {}
         source = torch.Generator().manual_seed(seed)
         if self.num_classes is None or not self.medium.tiled:

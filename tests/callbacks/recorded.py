@@ -16,6 +16,7 @@ NETWORKS = {
         "--model.discriminator.batch_norm=false",
     ),
     "autoencoder/vae": ("--model.encoder.width=4", "--model.decoder.width=4"),
+    "autoencoder/kl": ("--model.encoder.width=4", "--model.decoder.width=4"),
 }
 
 

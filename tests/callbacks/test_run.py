@@ -99,6 +99,12 @@ def test_the_report_names_what_exists(tmp_path, capsys, recipe, images, commands
     assert {*(folder / "samples").glob("*-000000192.png"), folder / "checkpoints" / "last.ckpt", folder} <= set(named)
 
 
+def test_the_report_names_the_sampler_of_maps_of_codes(tmp_path, capsys):
+    folder = recorded.fit(tmp_path, "run", "autoencoder/kl", 64, "--data.size=16")
+    assert re.search(r"sample \S+last.ckpt --sampler rectified_flow\n", capsys.readouterr().out)
+    assert [path.name for path in (folder / "samples").iterdir()] == ["reconstructions-000000064.png"]
+
+
 def test_the_next_commands_of_the_report_work(tmp_path, capsys, monkeypatch):
     recorded.fit(tmp_path, "run", "gan/dcgan", 64)
     commands = [shlex.split(line) for line in re.findall(r"-m lightning_gen (.*)", capsys.readouterr().out)]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from lightning_gen import AutoencoderModule, GANModule, InputError
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen.bottlenecks import IdentityBottleneck
+from lightning_gen.bottlenecks import GaussianBottleneck, IdentityBottleneck
 from lightning_gen.cli import main
 from lightning_gen.commands.sample import sample
 from lightning_gen.data import Digits, ImageFolder, Ring, Tensors
@@ -29,6 +29,8 @@ from lightning_gen.networks import (
     ResidualEncoder,
 )
 from lightning_gen.objectives import GaussianLikelihood
+from lightning_gen.records import Batch
+from lightning_gen.regularizers import KLDivergence
 from lightning_gen.samplers import FlowSampler, GaussianMixtureSampler, RectifiedFlowSampler
 from lightning_gen.training.sharding import NumberedSamples
 
@@ -465,11 +467,8 @@ def test_a_sampler_is_fitted_once_and_kept_in_the_checkpoint(coder, tmp_path, ca
 def test_maps_of_codes_are_drawn_by_a_rectified_flow(trainer, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(inspect.unwrap(RectifiedFlowSampler.__init__), "__defaults__", (16, 4, 8, 1e-3, 2))
     path, out = str(tmp_path / "maps.ckpt"), tmp_path / "x.npy"
-    encoder = ResidualEncoder((1, 16, 16), 4, width=4, downsamplings=1)
-    decoder = ResidualDecoder((1, 16, 16), 4, width=4, downsamplings=1)
-    terms = {"reconstruction": GaussianLikelihood()}
     runner = trainer(max_epochs=-1, max_steps=2, limit_val_batches=0)
-    runner.fit(AutoencoderModule(encoder, decoder, IdentityBottleneck(4), terms), Digits(size=16))
+    runner.fit(of_maps(IdentityBottleneck(4)), Digits(size=16))
     runner.save_checkpoint(path)
     with pytest.raises(InputError, match="no prior to draw from: --sampler rectified_flow is fitted"):
         sample(path, out=str(out))
@@ -483,6 +482,30 @@ def test_maps_of_codes_are_drawn_by_a_rectified_flow(trainer, tmp_path, capsys, 
     assert np.array_equal(np.load(out), first)
     sampler = AutoencoderModule.load_from_checkpoint(path).fitted_sampler(RectifiedFlowSampler)
     assert sampler.shape == (4, 8, 8)
+
+
+def test_samples_of_the_prior_of_a_map_name_the_sampler_that_draws_shapes(trainer, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(inspect.unwrap(RectifiedFlowSampler.__init__), "__defaults__", (16, 4, 8, 1e-3, 2))
+    path, out = str(tmp_path / "maps.ckpt"), str(tmp_path / "x.npy")
+    module = of_maps(GaussianBottleneck(4), kl=KLDivergence())
+    assert list(module.previews(Batch(torch.zeros(2, 1, 16, 16)), 4, 0)) == ["reconstructions"]
+    runner = trainer(max_epochs=-1, max_steps=2, limit_val_batches=0)
+    runner.fit(module, Digits(size=16))
+    runner.save_checkpoint(path)
+    sample(path, n=2, out=out)
+    assert "add --sampler rectified_flow (it is fitted to the codes first)" in capsys.readouterr().err
+    sample(path, n=2, out=out, sampler="prior")
+    sample(path, n=2, out=out, sampler="rectified_flow")
+    assert "add --sampler" not in capsys.readouterr().err
+    sample(path, n=2, out=out)
+    assert "add --sampler rectified_flow (the checkpoint holds it)" in capsys.readouterr().err
+
+
+def of_maps(bottleneck, **terms):
+    """An autoencoder of digits of 16 x 16 whose codes are maps of 4 x 8 x 8."""
+    encoder = ResidualEncoder((1, 16, 16), bottleneck.features, width=4, downsamplings=1)
+    decoder = ResidualDecoder((1, 16, 16), 4, width=4, downsamplings=1)
+    return AutoencoderModule(encoder, decoder, bottleneck, {"reconstruction": GaussianLikelihood(), **terms})
 
 
 def only_samplers(rebuild):
