@@ -5,7 +5,6 @@ recipe; the run's name; then the user's recipes in their order; then the user's 
 user's settings always win.
 """
 
-import json
 import re
 import shlex
 import sys
@@ -176,7 +175,7 @@ class CommandLine:
             self._tell_changes(stored)
         self.arguments = Arguments([*layers, *self.contents], self.options)
         model = self._model(layers)
-        configs = [*map(as_json, layers), *(self._config(path, model, length) for path in self.recipes)]
+        configs = [*map(recipes.as_json, layers), *(self._config(path, model, length) for path in self.recipes)]
         self.options = list(upgraded_options(self.options, model))
         return [self.command, *(f"--config={config}" for config in configs), *self._rest(checkpoint)]
 
@@ -207,7 +206,7 @@ class CommandLine:
         """
         content = shares.resolved(recipes.load(path, model), length)
         same = content == recipes.as_written(path) and not any(is_like_number(content.get(name)) for name in TEXTS)
-        return str(path) if content and same else as_json(content)
+        return str(path) if content and same else recipes.as_json(content)
 
     def _place(self, checkpoint: Path | None) -> dict[str, str]:
         """The run's name and folder: those of the checkpoint that it resumes from, else its own name."""
@@ -268,11 +267,6 @@ class CommandLine:
         return [*self.options, f"--ckpt_path={checkpoint or 'null'}"]
 
 
-def as_json(settings: dict[str, Any]) -> str:
-    """Settings as JSON, which jsonargparse reads as YAML: so characters beyond ASCII stay what they are."""
-    return json.dumps(settings, default=str, ensure_ascii=False)
-
-
 def check_keys(path: Path, content: Mapping[str, Any], known: Sequence[str]) -> None:
     """Refuse a top-level key of a recipe that is no option.
 
@@ -316,7 +310,7 @@ def upgraded_value(text: str, part: type) -> str:
     except (yaml.YAMLError, ValueError, RecursionError):  # the parser reports it
         return text
     now = upgraded(described, part)
-    return text if now == described else as_json(now)
+    return text if now == described else recipes.as_json(now)
 
 
 def split_recipes(argv: Sequence[str]) -> tuple[list[str], list[str]]:

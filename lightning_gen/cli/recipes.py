@@ -1,7 +1,8 @@
 """Recipes: the YAML files of ``configs/``, found by path or by short name, from a checkout or an installed wheel."""
 
+import json
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,11 @@ def parsed(text: str, texts: Collection[str] = ()) -> Any:
         return loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+def as_json(settings: Mapping[str, Any]) -> str:
+    """Settings as JSON, which jsonargparse reads as YAML: so characters beyond ASCII stay what they are."""
+    return json.dumps(settings, default=str, ensure_ascii=False)
 
 
 def check_size(root: yaml.Node) -> None:

@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import yaml
+
+from lightning_gen.cli import recipes
 from lightning_gen.errors import InputError
 
 COUNTED = "_images"
@@ -50,20 +53,38 @@ def resolved(content: Any, length: int | None, name: str = "") -> Any:
 
 
 def resolved_options(argv: Sequence[str], length: int | None) -> Iterator[str]:
-    """The options of a command with all shares as numbers; each has its value in the same word or in the next.
+    """The options of a command with all shares as numbers; each has its value in the same word or in the next. A
+    value may be a mapping in YAML, such as ``{end_images: 100%}``.
 
     Raises:
         InputError: As `resolved`.
     """
     expected = ""
     for word in argv:
-        name, equals, value = word.partition("=")
-        if word.startswith("--") and name.endswith(COUNTED):
+        name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if name.endswith(COUNTED):
             yield f"{name}={number(value, length, name[2:])}" if equals else word
             expected = "" if equals else name[2:]
         else:
-            yield str(number(word, length, expected)) if expected else word
+            found = number(value, length, expected) if expected else mapping(value, length)
+            yield f"{name}{equals}{found}"
             expected = ""
+
+
+def mapping(text: str, length: int | None) -> str:
+    """A mapping in YAML with all shares as numbers; any other text as it is.
+
+    Raises:
+        InputError: As `resolved`.
+    """
+    if not (text.startswith("{") and SHARE.search(text)):
+        return text
+    try:
+        content = recipes.parsed(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return text
+    found = resolved(content, length)
+    return text if found == content else recipes.as_json(found)
 
 
 def number(value: Any, length: int | None, name: str) -> Any:

@@ -47,6 +47,8 @@ def end_of(config):
         (["--max_images=800", "--model.objective.kl.weight.end_images=50%"], 400),
         (["--max_images=800", "--model.objective.kl.weight.end_images", "0.5 %"], 4),
         (["--max_images=800", "--model.objective.kl.weight.end_images=77"], 77),
+        (["--max_images=80", "--model.objective.kl.weight", "{class_path: Linear, init_args: {end_images: 25%}}"], 20),
+        (['--model.objective.kl.weight={class_path: Linear, init_args: {"end_images": "25%"}}', "--max_images=80"], 20),
     ],
 )
 def test_the_end_of_a_schedule_follows_the_length_of_the_run(words, end, recipe, capsys):
