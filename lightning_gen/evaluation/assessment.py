@@ -20,6 +20,7 @@ from lightning_gen.evaluation.measures import coverage, distance
 from lightning_gen.evaluation.samples import Source, class_draws
 from lightning_gen.evaluation.translations import translation
 from lightning_gen.evaluation.usefulness import check_usefulness, usefulness
+from lightning_gen.inference import Inference
 from lightning_gen.metrics import PretrainedFeatures, Report
 from lightning_gen.metrics.report import compact
 from lightning_gen.modules import Autoencoder
@@ -45,6 +46,7 @@ def assess(
     network: PretrainedFeatures | None = None,
     reference: str = "test",
     useful: bool = False,
+    inference: Inference = Inference(),  # noqa: B008 - frozen, so it can be shared
 ) -> Report:
     """Compute all metrics that apply to the model and the data.
 
@@ -57,9 +59,10 @@ def assess(
         extractor: Whether to train a classifier for the metrics that need one.
         checkpoint: Path of the model, for the protocol.
         sampler: Distribution of the codes of samples, for autoencoders; None for the prior.
-        network: A published network in whose features samples are compared too, on its device; or None.
+        network: A published network in whose features samples are compared too; or None.
         reference: The split with which the network compares them, one of `REFERENCES`.
         useful: Whether to train classifiers on samples too, see `usefulness`, which takes minutes.
+        inference: How samples are drawn, and how the features of the data's own classifier are computed.
 
     Raises:
         InputError: Model and data differ in shape, the test split is empty, a split has no length, the model's outputs
@@ -82,25 +85,31 @@ def assess(
             report += autoencoding(cast(Autoencoder, module), data, seed, draws)
         if module.translates:
             report += translation(cast(TranslationBase, module), data, seed)
-        if module.has_prior or sampler is not None:
-            report += generation(
-                Source(module, sampler), data, seed, samples, extractor, network, REFERENCES[reference]
-            )
-        if useful:
-            report += usefulness(Source(module, sampler), data, seed)
+        source = Source(module, sampler, inference)
+        with source.placed():
+            if module.has_prior or sampler is not None:
+                report += generation(source, data, seed, samples, extractor, network, REFERENCES[reference])
+            if useful:
+                report += usefulness(source, data, seed)
         report += Report(omitted=unmeasured(module, sampler))
     return report
 
 
 def assess_share(
-    module: GenerativeModule, data: DataModule, seed: int, network: PretrainedFeatures, reference: str = "test"
+    module: GenerativeModule,
+    data: DataModule,
+    seed: int,
+    network: PretrainedFeatures,
+    reference: str = "test",
+    inference: Inference = Inference(),  # noqa: B008 - frozen, so it can be shared
 ) -> None:
     """What a process that is not the first does of `assess`: its share of the samples in a network's features."""
     data.prepare_data()
     data.setup()
-    with evaluating(module):
+    source = Source(module, inference=inference)
+    with evaluating(module), source.placed():
         if module.has_prior and data.mixture is None and data.medium.dimensions:
-            fidelity(Source(module), data, network, seed, REFERENCES[reference])
+            fidelity(source, data, network, seed, REFERENCES[reference])
 
 
 def autoencoding(module: Autoencoder, data: DataModule, seed: int, draws: int | None) -> Report:
