@@ -54,7 +54,7 @@ def evaluate(
         samples: Samples drawn to count modes; 100,000 on mixtures of Gaussians and 26,000 on stacked digits if left
             out.
         draws: Codes of each test sample for the estimate of log p(x) of a variational autoencoder; at most 5,000 if
-            left out.
+            left out, and fewer for large samples.
         extractor: Whether to train a classifier of the data, which takes seconds to minutes the first time, for the
             metrics that need one. False also leaves out a published network that --features does not name.
         sampler: Distribution of the codes of an autoencoder's samples, as for ``sample``: prior, gmm, flow or
