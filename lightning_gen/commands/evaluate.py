@@ -14,6 +14,7 @@ from lightning_gen.evaluation.assessment import assess_share, check_numbers
 from lightning_gen.evaluation.compatibility import check_shape
 from lightning_gen.evaluation.usefulness import check_usefulness
 from lightning_gen.inference import Inference
+from lightning_gen.training.overhead import keep_memory
 from lightning_gen.training.sharding import launched_group, rank_and_processes
 
 
@@ -90,6 +91,8 @@ def evaluate(
         default = extractor and suits(trained.module, data, sampler)
         check_reference(reference)
         inference = Inference(torch.device(checked_device(own_device(device))), precision, compile)
+        if inference.device.type == "cpu":
+            keep_memory()
         network = chosen_features(features, weights, inference, default)
         if processes > 1 and (network is None or sampler not in (None, "prior")):
             raise InputError(

@@ -26,6 +26,7 @@ from lightning_gen.records import Shape
 from lightning_gen.samplers import FITTED
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
+from lightning_gen.training.overhead import keep_memory
 
 COPIES = 3
 """Maximum number of copies of the samples in memory at a time, between the decoder and the file."""
@@ -84,6 +85,8 @@ def sample(
     n = COUNT if n is None else n
     trained = Trained.open(checkpoint, device)
     inference = Inference(trained.device, precision, compile)
+    if inference.device.type == "cpu":
+        keep_memory()
     module, medium = trained.module, trained.medium
     if per_class is None:
         replaced = check_target(target, medium, n, trained.described_data)

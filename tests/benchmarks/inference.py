@@ -36,6 +36,7 @@ from lightning_gen.metrics.pretrained_features import BATCH, lite0_outputs
 from lightning_gen.modules import code_sampling
 from lightning_gen.networks import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
 from lightning_gen.objectives import BernoulliLikelihood, NonSaturating
+from lightning_gen.training.overhead import keep_memory
 
 SHAPE, LATENT, CODE, WIDTH, CLASSES = (1, 32, 32), 64, 16, 32, 10
 """Those of the recipes ``gan/dcgan`` and ``autoencoder/vae``, and of the digits."""
@@ -176,6 +177,7 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help="store the figures in results/ and rewrite the pages")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_memory()  # as the commands do, for both sides
     print(f"{os.cpu_count()} cores (load {os.getloadavg()[0]:.2f}), torch {torch.__version__}, one thread")
     found, words = {}, {}
     for precision, compiled, row in itertools.product(options.precision, options.compile, ROWS):
