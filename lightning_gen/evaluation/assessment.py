@@ -46,7 +46,7 @@ def assess(
     network: PretrainedFeatures | None = None,
     reference: str = "test",
     useful: bool = False,
-    inference: Inference = Inference(),  # noqa: B008 - frozen, so it can be shared
+    inference: Inference | None = None,
 ) -> Report:
     """Compute all metrics that apply to the model and the data.
 
@@ -62,7 +62,8 @@ def assess(
         network: A published network in whose features samples are compared too; or None.
         reference: The split with which the network compares them, one of `REFERENCES`.
         useful: Whether to train classifiers on samples too, see `usefulness`, which takes minutes.
-        inference: How samples are drawn, and how the features of the data's own classifier are computed.
+        inference: How samples are drawn, and how the features of the data's own classifier are computed; None for how
+            the network runs, or for float32 on the CPU without one.
 
     Raises:
         InputError: Model and data differ in shape, the test split is empty, a split has no length, the model's outputs
@@ -85,7 +86,7 @@ def assess(
             report += autoencoding(cast(Autoencoder, module), data, seed, draws)
         if module.translates:
             report += translation(cast(TranslationBase, module), data, seed)
-        source = Source(module, sampler, inference)
+        source = Source(module, sampler, inference or (network.inference if network else Inference()))
         with source.placed():
             if module.has_prior or sampler is not None:
                 report += generation(source, data, seed, samples, extractor, network, REFERENCES[reference])
@@ -101,12 +102,12 @@ def assess_share(
     seed: int,
     network: PretrainedFeatures,
     reference: str = "test",
-    inference: Inference = Inference(),  # noqa: B008 - frozen, so it can be shared
+    inference: Inference | None = None,
 ) -> None:
     """What a process that is not the first does of `assess`: its share of the samples in a network's features."""
     data.prepare_data()
     data.setup()
-    source = Source(module, inference=inference)
+    source = Source(module, inference=inference or network.inference)
     with evaluating(module), source.placed():
         if module.has_prior and data.mixture is None and data.medium.dimensions:
             fidelity(source, data, network, seed, REFERENCES[reference])
@@ -146,9 +147,11 @@ def generation(
     return report + features(source, data, seed, network is None)
 
 
-def samples_card(source: Source, data: DataModule) -> dict[str, str]:
-    """The distribution of the measured samples, and of their classes, as entries of the protocol."""
-    card = {"samples": samples_protocol(source)}
+def samples_card(source: Source, data: DataModule) -> dict[str, Any]:
+    """The distribution of the measured samples and of their classes, and how they are drawn, as entries of the
+    protocol.
+    """
+    card = {"samples": samples_protocol(source), **source.inference.protocol}
     if source.module.num_classes is None:
         return card
     follows = class_draws(source.module, data, 1, 0) is not None

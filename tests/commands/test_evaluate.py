@@ -125,7 +125,8 @@ def test_the_rate_of_features_is_said_and_the_card_names_a_precision(gan, checkp
     evaluate(path, output=str(target), features="classifier")
     assert json.loads(target.read_text()) == found["32-true"]
     exact, narrow = found["32-true"], found["bf16-mixed"]
-    assert "precision" not in exact["card"]["extractor"]
+    assert narrow["card"]["precision"] == "bf16-mixed"
+    assert "precision" not in exact["card"].keys() | exact["card"]["extractor"].keys()
     assert narrow["card"]["extractor"] == exact["card"]["extractor"] | {"precision": "bf16-mixed"}
     distances = [each["figures"]["frechet_distance"] for each in (exact, narrow)]
     assert distances[0] != distances[1] == pytest.approx(distances[0], rel=0.05)
