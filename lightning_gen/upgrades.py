@@ -4,7 +4,7 @@ Up to 0.1 checkpoints named the file in which a class lies, ``lightning_gen.netw
 name the package from which users import it, ``lightning_gen.networks.DCGANGenerator``, so that files may be moved and
 split. Both are read. The tables `RENAMED` and `ARGUMENTS` hold the classes and arguments that were renamed since;
 `lightning_gen.deprecation` lets Python code use their former names. `ADDED` holds new arguments whose default changes
-what a class does.
+what a class does, and `RECIPES` arguments of recipes that change what a run does.
 """
 
 import importlib
@@ -63,6 +63,12 @@ ADDED: dict[str, dict[str, Any]] = {"lightning_gen.regularizers.DRAGAN": {"rando
 A description that names every other argument of the class, and not these, was written by version 0.1: its checkpoints
 and ``config.yaml`` name them all. So a run that it began goes on as it was. A recipe that leaves others out too gets
 today's defaults.
+"""
+
+RECIPES: dict[str, dict[str, Any]] = {"gan/dcgan": {"shared_samples": False}}
+"""Arguments of the model that a recipe gives since version 0.1, by its short name, with what its runs had before.
+
+A run that version 0.1 began is resumed as it was, also by the command that began it, which names the recipe.
 """
 
 SHORT = {old.rpartition(".")[-1]: new.rpartition(".")[-1] for old, new in RENAMED.items()}

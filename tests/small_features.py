@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from lightning_gen.inference import Inference
 from lightning_gen.metrics.pretrained_features import FeatureNetwork, FigureNames, PretrainedFeatures
 from lightning_gen.pretrained.weights import LITE0
 
@@ -27,4 +28,4 @@ def small_features(folder, num_features=6, num_classes=0, most=10_000):
         num_classes,
         most=most,
     )
-    return PretrainedFeatures(kind, layer.requires_grad_(False), "0" * 64, kind.names, torch.device("cpu"), folder)
+    return PretrainedFeatures(kind, layer.requires_grad_(False), "0" * 64, kind.names, Inference(), folder)

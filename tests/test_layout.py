@@ -14,6 +14,7 @@ ORDER = (
     *("samplers", "adversaries", "regularizers", "augmentations", "objectives", "bottlenecks", "networks"),
     "pretrained",
     *(
+        "inference",
         "pictures",
         "spectra",
         "outputs",

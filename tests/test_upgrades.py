@@ -14,6 +14,7 @@ from lightning_gen import (
     pictures,
     upgrades,
 )
+from lightning_gen.cli import recipes
 from lightning_gen.media import preview
 from lightning_gen.metrics import Measurement, ModeCoverage, Report
 from lightning_gen.reflection import class_path
@@ -225,6 +226,18 @@ def test_every_argument_that_was_added_has_another_default_now():
         module, _, name = path.rpartition(".")
         signature = inspect.signature(getattr(importlib.import_module(module), name))
         assert all(signature.parameters[each].default != value for each, value in values.items())
+
+
+@pytest.mark.parametrize(("name", "former"), upgrades.RECIPES.items())
+def test_a_recipe_gives_a_run_of_version_0_1_all_but_what_it_had_otherwise(name, former):
+    path = recipes.find(name)
+    content = recipes.load(path)
+    today = content["model"]["init_args"]
+    assert all(today[each] != value for each, value in former.items())
+    left = recipes.for_run(path, content, former)["model"]["init_args"]
+    assert left == {each: value for each, value in today.items() if each not in former}
+    assert recipes.for_run(path, content, today) == recipes.for_run(path, content, {}) == content
+    assert recipes.for_run(recipes.find("gan/lsgan"), content, former) == content
 
 
 def test_the_state_of_a_part_is_found_under_its_name_of_today():

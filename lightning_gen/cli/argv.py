@@ -162,6 +162,9 @@ class CommandLine:
             layers += [self._run_settings(config), self._parts(configured_parts(config), config)]
         elif not self.chooses("model"):
             layers.append(recipes.load(recipes.find(self.default)))
+        had = layers[-1]["model"]["init_args"] if checkpoint is not None or self.begun else {}
+        pairs = zip(self.recipes, self.contents, strict=True)
+        self.contents = [recipes.for_run(path, content, had) for path, content in pairs]
         if self.command == "fit":
             layers.append(self._place(checkpoint))
         data = self.option("data")
@@ -175,7 +178,7 @@ class CommandLine:
             self._tell_changes(stored)
         self.arguments = Arguments([*layers, *self.contents], self.options)
         model = self._model(layers)
-        configs = [*map(recipes.as_json, layers), *(self._config(path, model, length) for path in self.recipes)]
+        configs = [*map(recipes.as_json, layers), *(self._config(path, model, length, had) for path in self.recipes)]
         self.options = list(upgraded_options(self.options, model))
         return [self.command, *(f"--config={config}" for config in configs), *self._rest(checkpoint)]
 
@@ -200,11 +203,11 @@ class CommandLine:
         named = [path for path in paths if isinstance(path, str)]
         return class_of(named[-1] if named else None, GenerativeModule) or GenerativeModule
 
-    def _config(self, path: Path, model: type, length: int | None) -> str:
+    def _config(self, path: Path, model: type, length: int | None, had: Mapping[str, Any]) -> str:
         """A recipe as jsonargparse reads it: the file, or its content where names of an earlier version or shares of
-        the run's length are in it.
+        the run's length are in it, or where a run that it resumes keeps what it had.
         """
-        content = shares.resolved(recipes.load(path, model), length)
+        content = shares.resolved(recipes.for_run(path, recipes.load(path, model), had), length)
         same = content == recipes.as_written(path) and not any(is_like_number(content.get(name)) for name in TEXTS)
         return str(path) if content and same else recipes.as_json(content)
 

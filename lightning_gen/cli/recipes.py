@@ -12,7 +12,7 @@ from lightning_gen.cli.sections import TEXTS, checked
 from lightning_gen.errors import InputError
 from lightning_gen.files import opened
 from lightning_gen.spelling import nearest, plain
-from lightning_gen.upgrades import upgraded, upgraded_name
+from lightning_gen.upgrades import RECIPES, upgraded, upgraded_name
 
 INSTALLED = Path(__file__).parents[1] / "configs"
 CHECKOUT = Path(__file__).parents[2] / "configs"
@@ -84,6 +84,23 @@ def load(path: Path, model: type | None = None) -> dict[str, Any]:
     content: dict[str, Any] = upgraded(read(path))
     names = {name: upgraded_name(name, model)[0] if name.startswith("model.") else name for name in content}
     return {names[name]: upgraded(value, model) if name == "model" else value for name, value in content.items()}
+
+
+def for_run(path: Path, content: dict[str, Any], had: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a recipe for a run that it resumes: without what the run has as version 0.1 began it.
+
+    Args:
+        path: The recipe.
+        content: Its content.
+        had: The arguments of the run's model; empty for a new run.
+    """
+    before = next((former for name, former in RECIPES.items() if path.samefile(folder() / f"{name}.yaml")), {})
+    same = {name for name, value in before.items() if had.get(name) == value}
+    if not same:
+        return content
+    model = content["model"]
+    kept = {name: value for name, value in model["init_args"].items() if name not in same}
+    return {**content, "model": {**model, "init_args": kept}}
 
 
 def read(path: Path) -> dict[str, Any]:

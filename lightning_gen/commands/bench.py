@@ -39,8 +39,8 @@ def bench(
         output: A JSON file for the metrics and their protocol.
         repeats: Rounds, at least 1; the medians are reported.
         steps: Timed steps of the recipe, and as many of the loop, in each run; at least 1.
-        switches: Whether to try --channels_last, --trainer.precision bf16-mixed, --compile and, for a GAN,
-            --model.shared_samples.
+        switches: Whether to try --channels_last, --trainer.precision bf16-mixed, --compile and, for a GAN that draws
+            new samples for its generator, --model.shared_samples.
 
     Raises:
         InputError: ``fit`` cannot run the command, a number is below 1, or several devices are given.

@@ -1,6 +1,8 @@
 """The command ``evaluate``: metrics of a trained model on the test split, with floors, ceilings and protocols."""
 
-from lightning_gen.applications.trained import Trained
+import torch
+
+from lightning_gen.applications.trained import Trained, checked_device
 from lightning_gen.commands.features import check_reference, chosen_features, own_device, suits
 from lightning_gen.commands.output import output_file, show
 from lightning_gen.commands.samplers import chosen_sampler
@@ -11,6 +13,8 @@ from lightning_gen.evaluation import assess
 from lightning_gen.evaluation.assessment import assess_share, check_numbers
 from lightning_gen.evaluation.compatibility import check_shape
 from lightning_gen.evaluation.usefulness import check_usefulness
+from lightning_gen.inference import Inference
+from lightning_gen.training.overhead import keep_memory
 from lightning_gen.training.sharding import launched_group, rank_and_processes
 
 
@@ -28,6 +32,8 @@ def evaluate(
     device: str = "cpu",
     reference: str = "test",
     usefulness: bool = False,
+    precision: str = "32-true",
+    compile: bool = False,
 ) -> None:
     """Measure a trained model on the test split and print the metrics with their protocol.
 
@@ -49,7 +55,7 @@ def evaluate(
         samples: Samples drawn to count modes; 100,000 on mixtures of Gaussians and 26,000 on stacked digits if left
             out.
         draws: Codes of each test sample for the estimate of log p(x) of a variational autoencoder; at most 5,000 if
-            left out.
+            left out, and fewer for large samples.
         extractor: Whether to train a classifier of the data, which takes seconds to minutes the first time, for the
             metrics that need one. False also leaves out a published network that --features does not name.
         sampler: Distribution of the codes of an autoencoder's samples, as for ``sample``: prior, gmm, flow or
@@ -66,6 +72,10 @@ def evaluate(
             dinov2 and 50,000 for inception.
         usefulness: Whether to train classifiers on samples of a model with classes alone, and others on as many
             training images, and to give their accuracies on the test split, which takes minutes.
+        precision: Precision in which samples are drawn and their features are computed: 32-true, bf16-mixed, or
+            16-mixed on a GPU. All else is in float32.
+        compile: Whether torch compiles the networks that draw samples, and a published one, which takes up to minutes,
+            and a C++ compiler on a CPU; for many samples.
 
     Raises:
         InputError: The checkpoint or the data cannot be read, or do not fit each other.
@@ -80,7 +90,10 @@ def evaluate(
         check_shape(trained.module, data)
         default = extractor and suits(trained.module, data, sampler)
         check_reference(reference)
-        network = chosen_features(features, weights, own_device(device), default)
+        inference = Inference(torch.device(checked_device(own_device(device))), precision, compile)
+        if inference.device.type == "cpu":
+            keep_memory()
+        network = chosen_features(features, weights, inference, default)
         if processes > 1 and (network is None or sampler not in (None, "prior")):
             raise InputError(
                 "several processes share the samples of a published network: take --features lite0 and no --sampler, "
@@ -102,7 +115,8 @@ def evaluate(
                 network,
                 reference,
                 usefulness,
+                inference,
             )
             show(found, target, found.pictures)
         elif network is not None:
-            assess_share(trained.module, data, seed, network, reference)
+            assess_share(trained.module, data, seed, network, reference, inference)

@@ -2,36 +2,36 @@
 
 import os
 
-from lightning_gen.applications.trained import checked_device
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.fidelity import REFERENCES
+from lightning_gen.inference import Inference
 from lightning_gen.metrics import PretrainedFeatures, pretrained_features
 from lightning_gen.metrics.pretrained_features import FEATURES, available_features, name_of_weights, skip_reason
 from lightning_gen.spelling import suggest
 from lightning_gen.training import GenerativeModule
 
 
-def chosen_features(name: str | None, weights: str | None, device: str, default: bool) -> PretrainedFeatures | None:
+def chosen_features(
+    name: str | None, weights: str | None, inference: Inference, default: bool
+) -> PretrainedFeatures | None:
     """The network of a name, or else the one whose weights are given or found.
 
     Args:
         name: One of `FEATURES`, or None.
         weights: The file of its weights, or None.
-        device: Where features are computed.
+        inference: How features are computed.
         default: Whether a network is used that nothing names.
 
     Returns:
         None for the classifier, or where no network is named or available.
 
     Raises:
-        InputError: There are no such features, a package or the weights are missing, the file holds something else, or
-            there is no such device.
+        InputError: There are no such features, a package or the weights are missing, or the file holds something else.
     """
     if name is not None and name not in FEATURES:
         choices = ", ".join(FEATURES)
         raise InputError(f"there are no features '{name}'{suggest(name, FEATURES)}: the features are {choices}")
-    device = checked_device(device)
     if name is None:
         name = name_of_weights(weights) if weights is not None else available_features() if default else None
     if name is None or FEATURES[name] is None:
@@ -41,7 +41,7 @@ def chosen_features(name: str | None, weights: str | None, device: str, default:
                 "out, or take --features inception"
             )
         return None
-    return pretrained_features(name, weights, device)
+    return pretrained_features(name, weights).running(inference)
 
 
 def check_reference(reference: str) -> None:

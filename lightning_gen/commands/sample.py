@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,11 @@ import torch
 
 from lightning_gen.applications.class_folders import folders_of, write_class_folders
 from lightning_gen.applications.trained import Trained
-from lightning_gen.commands.drawing import Drawing
 from lightning_gen.commands.samplers import chosen_sampler, explain_prior
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
+from lightning_gen.inference import Inference, Pace
 from lightning_gen.media import Medium
 from lightning_gen.media.rows import ROWS, Rows, class_name, rows_of
 from lightning_gen.memory import available
@@ -25,6 +26,7 @@ from lightning_gen.records import Shape
 from lightning_gen.samplers import FITTED
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
+from lightning_gen.training.overhead import keep_memory
 
 COPIES = 3
 """Maximum number of copies of the samples in memory at a time, between the decoder and the file."""
@@ -45,6 +47,7 @@ def sample(
     per_class: int | None = None,
     device: str = "cpu",
     precision: str = "32-true",
+    compile: bool = False,
 ) -> None:
     """Draw samples from a trained model; only the checkpoint is needed.
 
@@ -69,6 +72,8 @@ def sample(
         device: Where the networks run, such as cpu or cuda; auto is a GPU if there is one. Another device draws the
             same latents, and samples that differ in the last digits.
         precision: Precision of the networks: 32-true, bf16-mixed, or 16-mixed on a GPU.
+        compile: Whether torch compiles the networks, which takes seconds to a minute before the first sample, and a C++
+            compiler on a CPU; for many samples.
 
     Raises:
         InputError: The checkpoint cannot be read, or the model cannot draw these samples.
@@ -79,7 +84,9 @@ def sample(
         check_alone(per_class, n, labels, target)
     n = COUNT if n is None else n
     trained = Trained.open(checkpoint, device)
-    drawing = Drawing(trained.device, precision)
+    inference = Inference(trained.device, precision, compile)
+    if inference.device.type == "cpu":
+        keep_memory()
     module, medium = trained.module, trained.medium
     if per_class is None:
         replaced = check_target(target, medium, n, trained.described_data)
@@ -102,12 +109,20 @@ def sample(
     generator = torch.Generator().manual_seed(seed)
     if standing_batches:
         module.recalibrate(standing_batches, generator=torch.Generator().manual_seed(seed))
+    draw = partial(inference.run, module.sample, **options)
+    if compile:
+        start = time.perf_counter()
+        inference.compile(module.applied_networks.values())
+        draw(2, generator=torch.Generator().manual_seed(seed))  # of one sample torch would compile no other number
+        say(f"compiled in {time.perf_counter() - start:.1f} s", sys.stderr)
     if per_class is not None:
-        draw = partial(module.sample, **options)
-        folders = write_class_folders(module, per_class, target, seed, partial(drawing.part, draw))
+        folders = write_class_folders(module, per_class, target, seed, draw)
         say(f"{per_class * len(folders)} samples, {per_class} of each of {len(folders)} classes, in {target}")
         return
-    samples = drawing.timed(n, module.sample, labels=wanted, generator=generator, **options)
+    pace = Pace()
+    with pace.timed(n):
+        samples = draw(n, labels=wanted, generator=generator)
+    say(f"{pace.rate:,.0f} samples a second on {inference}", sys.stderr)
     if rows is None or len(set(rows.labels.tolist())) == 1:
         medium.write(samples, target)
     else:

@@ -20,6 +20,7 @@ from lightning_gen.evaluation.measures import coverage, distance
 from lightning_gen.evaluation.samples import Source, class_draws
 from lightning_gen.evaluation.translations import translation
 from lightning_gen.evaluation.usefulness import check_usefulness, usefulness
+from lightning_gen.inference import Inference
 from lightning_gen.metrics import PretrainedFeatures, Report
 from lightning_gen.metrics.report import compact
 from lightning_gen.modules import Autoencoder
@@ -45,6 +46,7 @@ def assess(
     network: PretrainedFeatures | None = None,
     reference: str = "test",
     useful: bool = False,
+    inference: Inference | None = None,
 ) -> Report:
     """Compute all metrics that apply to the model and the data.
 
@@ -57,9 +59,11 @@ def assess(
         extractor: Whether to train a classifier for the metrics that need one.
         checkpoint: Path of the model, for the protocol.
         sampler: Distribution of the codes of samples, for autoencoders; None for the prior.
-        network: A published network in whose features samples are compared too, on its device; or None.
+        network: A published network in whose features samples are compared too; or None.
         reference: The split with which the network compares them, one of `REFERENCES`.
         useful: Whether to train classifiers on samples too, see `usefulness`, which takes minutes.
+        inference: How samples are drawn, and how the features of the data's own classifier are computed; None for how
+            the network runs, or for float32 on the CPU without one.
 
     Raises:
         InputError: Model and data differ in shape, the test split is empty, a split has no length, the model's outputs
@@ -82,25 +86,31 @@ def assess(
             report += autoencoding(cast(Autoencoder, module), data, seed, draws)
         if module.translates:
             report += translation(cast(TranslationBase, module), data, seed)
-        if module.has_prior or sampler is not None:
-            report += generation(
-                Source(module, sampler), data, seed, samples, extractor, network, REFERENCES[reference]
-            )
-        if useful:
-            report += usefulness(Source(module, sampler), data, seed)
+        source = Source(module, sampler, inference or (network.inference if network else Inference()))
+        with source.placed():
+            if module.has_prior or sampler is not None:
+                report += generation(source, data, seed, samples, extractor, network, REFERENCES[reference])
+            if useful:
+                report += usefulness(source, data, seed)
         report += Report(omitted=unmeasured(module, sampler))
     return report
 
 
 def assess_share(
-    module: GenerativeModule, data: DataModule, seed: int, network: PretrainedFeatures, reference: str = "test"
+    module: GenerativeModule,
+    data: DataModule,
+    seed: int,
+    network: PretrainedFeatures,
+    reference: str = "test",
+    inference: Inference | None = None,
 ) -> None:
     """What a process that is not the first does of `assess`: its share of the samples in a network's features."""
     data.prepare_data()
     data.setup()
-    with evaluating(module):
+    source = Source(module, inference=inference or network.inference)
+    with evaluating(module), source.placed():
         if module.has_prior and data.mixture is None and data.medium.dimensions:
-            fidelity(Source(module), data, network, seed, REFERENCES[reference])
+            fidelity(source, data, network, seed, REFERENCES[reference])
 
 
 def autoencoding(module: Autoencoder, data: DataModule, seed: int, draws: int | None) -> Report:
@@ -137,9 +147,11 @@ def generation(
     return report + features(source, data, seed, network is None)
 
 
-def samples_card(source: Source, data: DataModule) -> dict[str, str]:
-    """The distribution of the measured samples, and of their classes, as entries of the protocol."""
-    card = {"samples": samples_protocol(source)}
+def samples_card(source: Source, data: DataModule) -> dict[str, Any]:
+    """The distribution of the measured samples and of their classes, and how they are drawn, as entries of the
+    protocol.
+    """
+    card = {"samples": samples_protocol(source), **source.inference.protocol}
     if source.module.num_classes is None:
         return card
     follows = class_draws(source.module, data, 1, 0) is not None

@@ -7,7 +7,7 @@ import torch
 
 from lightning_gen.data import DataModule, StackedImages
 from lightning_gen.data.reading import picks, real_images, rounded
-from lightning_gen.evaluation.samples import Source, class_draws, drawn
+from lightning_gen.evaluation.samples import Source, class_draws, drawn, say_pace
 from lightning_gen.metrics import (
     Extractor,
     Measurement,
@@ -43,7 +43,7 @@ def features(source: Source, data: DataModule, seed: int, alone: bool = True) ->
     reason = extractor_skip_reason(data)
     if reason is not None:
         return Report(omitted={"features" if alone else "figures of a classifier": reason + (HOW if alone else "")})
-    extractor = trained_extractor(data)
+    extractor = trained_extractor(data).running(source.inference)
     count = min(FEATURED, len(data.test_set), len(data.train_set))
     real, other = (
         extractor.cached_features(partial(real_images, data, split, count, seed), count)
@@ -51,6 +51,7 @@ def features(source: Source, data: DataModule, seed: int, alone: bool = True) ->
     )
     classes = class_draws(source.module, data, count, seed)
     fake = extractor.features(rounded(drawn(source, count, seed, classes), data.medium))
+    say_pace(extractor)
     found, ceiling = precision_recall(real, fake), precision_recall(real, other)
     distance = f"Fréchet distance from the test split in the features of {extractor.name}, not FID, lower is better"
     precise = "share of samples that are like real images (quality), higher is better"
@@ -95,7 +96,7 @@ def stacked(source: Source, data: StackedImages, seed: int, samples: int) -> Rep
     reason = extractor_skip_reason(data.singles)
     if reason is not None:
         return Report(omitted={"modes": reason})
-    extractor, modes = trained_extractor(data.singles), data.num_classes or 1
+    extractor, modes = trained_extractor(data.singles).running(source.inference), data.num_classes or 1
     classes = class_draws(source.module, data, samples, seed)
     drawings = rounded(drawn(source, samples, seed, classes), data.medium)
     found = stacked_modes(stacked_classes(extractor, drawings), modes)
@@ -120,4 +121,5 @@ def stacked(source: Source, data: StackedImages, seed: int, samples: int) -> Rep
 
 def protocol_of(extractor: Extractor) -> dict[str, Any]:
     """The protocol of the classifier."""
-    return {"extractor": extractor.protocol, "extractor_accuracy": round(extractor.accuracy, 4)}
+    protocol = extractor.protocol | extractor.inference.protocol
+    return {"extractor": protocol, "extractor_accuracy": round(extractor.accuracy, 4)}

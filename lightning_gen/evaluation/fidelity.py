@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lightning_gen.data import DataModule, Samples
 from lightning_gen.data.reading import batches, real_images, rounded
-from lightning_gen.evaluation.samples import Source, class_draws, seeded
+from lightning_gen.evaluation.samples import Source, class_draws, say_pace, seeded
 from lightning_gen.metrics import Measurement, PretrainedFeatures, Report
 from lightning_gen.metrics.copies import Neighbours, digests, neighbours
 from lightning_gen.metrics.fidelity import PROTOCOL, compared, measurements, too_few
@@ -84,13 +84,8 @@ def fidelity(
     if reason is not None:
         return Report(omitted={f"figures of {features.name}": reason})
     labels = class_draws(source.module, data, count, seed)
-    before = source.module.device
-    source.module.to(features.device)
-    try:
-        measured = measured_samples(NumberedSamples(source.sample, count, seed, labels), data, features)
-        return from_first(None if measured is None else report(measured, data, features, reference, seed))
-    finally:
-        source.module.to(before)
+    measured = measured_samples(NumberedSamples(source.sample, count, seed, labels), data, features)
+    return from_first(None if measured is None else report(measured, data, features, reference, seed))
 
 
 def measured_samples(samples: NumberedSamples, data: DataModule, features: PretrainedFeatures) -> Measured | None:
@@ -118,6 +113,7 @@ def report(
         name: features.cached_outputs(partial(real_images, data, reference.split(data, name), number, seed), number)
         for name, number in read.items()
     }
+    say_pace(features)
     real, other = (outputs[name][: counts[name]] for name in (reference.real, reference.other))
     found = compared(measured.outputs, real, features), compared(other, real, features)
     protocol = {

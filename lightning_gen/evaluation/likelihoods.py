@@ -27,6 +27,10 @@ ELBO_DRAWS = 10
 NLL_DRAWS, NLL_CODES, NLL_SAMPLES = 5_000, 100_000, 1_000
 """Default maximum numbers for the estimate of log p(x): codes of each sample, codes in all, and test samples."""
 
+NLL_OUTPUTS = 2**27
+"""Default maximum number of values that are decoded for it: 100,000 samples of 1,342 values, or 10,922 of 64 x 64
+pixels in colour."""
+
 OUTPUTS = 2**21
 """Maximum number of values that the decoder outputs at a time, which bounds the memory."""
 
@@ -48,7 +52,7 @@ def likelihoods(
         data: The data; the metrics are of its test split.
         seed: Seed of all random numbers.
         draws: Codes of each sample for the estimate of log p(x), at least 1; None for 5,000, or for fewer if there
-            would be more than 100,000 in all.
+            would be more than 100,000 in all, or more than 134 million values in what is decoded from them.
         samples: Test samples that log p(x) is estimated for, at least 1; None for the whole split, up to 1,000.
 
     Raises:
@@ -60,7 +64,8 @@ def likelihoods(
         name = type(module.bottleneck).__name__
         return Report(omitted={"elbo_nats": f"{name} gives codes without a distribution, so there is no likelihood"})
     count = min(len(data.test_set), samples or NLL_SAMPLES)
-    codes = draws or min(NLL_DRAWS, max(1, NLL_CODES // count))
+    affordable = min(NLL_CODES, NLL_OUTPUTS // torch.Size(module.decoder.output_shape).numel())
+    codes = draws or min(NLL_DRAWS, max(1, affordable // count))
     return bound(module, data, seed) + estimate(module, data, seed, codes, count) + active_units(module, data, seed)
 
 

@@ -1,6 +1,8 @@
 """Real samples and samples of a model, batch by batch."""
 
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,9 +12,12 @@ from torch import Tensor
 from lightning_gen.data import DataModule
 from lightning_gen.data.reading import BATCH, drawn_classes
 from lightning_gen.errors import InputError
+from lightning_gen.inference import Inference
+from lightning_gen.metrics import FeatureExtractor
 from lightning_gen.modules import Autoencoder
 from lightning_gen.records import Batch
 from lightning_gen.samplers import LatentSampler
+from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
 
 
@@ -23,20 +28,40 @@ class Source:
     Attributes:
         module: The model.
         sampler: Distribution of its codes; None for its own prior.
+        inference: How it draws.
     """
 
     module: GenerativeModule
     sampler: LatentSampler | None = None
+    inference: Inference = Inference()  # noqa: RUF009 - frozen, so it can be shared
 
     def sample(self, count: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
-        """Draw samples ``(count, *shape)``, of the given classes if there are any."""
+        """Draw samples ``(count, *shape)``, of the given classes if there are any; on the CPU."""
         options: dict[str, Any] = {} if self.sampler is None else {"sampler": self.sampler}
-        return self.module.sample(count, labels, generator, **options)
+        return self.inference.run(self.module.sample, count, labels, generator, **options)
+
+    @contextmanager
+    def placed(self) -> Iterator[None]:
+        """Have the model where it draws, compiled if that is asked for, and back where it was at the end."""
+        before = self.module.device
+        self.module.to(self.inference.device)
+        self.inference.compile(self.module.applied_networks.values())
+        try:
+            yield
+        finally:
+            self.module.to(before)
 
 
 def seeded(seed: int) -> torch.Generator:
     """A new source of random numbers, on the CPU."""
     return torch.Generator().manual_seed(seed)
+
+
+def say_pace(features: FeatureExtractor) -> None:
+    """Print on stderr how many images a second passed through a network."""
+    if features.pace.images:
+        how = f"{features.pace.rate:,.1f} a second on {features.inference}"
+        say(f"features of {features.pace.images:,} images by {features.name}: {how}", sys.stderr)
 
 
 def observed(module: Autoencoder, batches: Iterable[Batch], generator: torch.Generator) -> Iterator[Batch]:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -13,6 +13,7 @@ from lightning_gen.data import DataModule, Loader, Samples
 from lightning_gen.data.cache import default_cache_dir
 from lightning_gen.deprecation import FormerNames
 from lightning_gen.errors import InputError
+from lightning_gen.inference import Inference, Pace
 from lightning_gen.metrics.cache import cached, digest
 from lightning_gen.metrics.classifier import BATCH, VERSION, ConvClassifier, ToModel, fit_classifier, training_steps
 from lightning_gen.paths import expanded
@@ -30,10 +31,12 @@ class Extractor(FormerNames):
     """A trained classifier that gives features and classes of images.
 
     Attributes:
-        module: The network, in evaluation mode on the CPU.
+        module: The network, in evaluation mode, on its device.
         accuracy: Accuracy on the test split.
         protocol: The training data and settings, as plain data.
         folder: The cache of its weights, and of the features of real images.
+        inference: How it runs.
+        pace: How fast features were computed.
     """
 
     former_names: ClassVar[Mapping[str, str]] = {"kept_features": "cached_features"}
@@ -42,6 +45,13 @@ class Extractor(FormerNames):
     accuracy: float
     protocol: dict[str, Any]
     folder: Path
+    inference: Inference = Inference()  # noqa: RUF009 - frozen, so it can be shared
+    pace: Pace = field(default_factory=Pace)
+
+    def running(self, inference: Inference) -> "Extractor":
+        """The same classifier on a device and in a precision; it is small, and is not compiled."""
+        inference = replace(inference, compiled=False)
+        return replace(self, module=self.module.to(inference.device), inference=inference, pace=Pace())
 
     @property
     def name(self) -> str:
@@ -56,7 +66,11 @@ class Extractor(FormerNames):
     @torch.no_grad()
     def features(self, batches: Iterable[Tensor]) -> Tensor:
         """Features ``(n, num_features)`` of images in [-1, 1], given in batches ``(size, *shape)``."""
-        return torch.cat([self.module.features(x.cpu()) for x in batches])
+        found = []
+        for x in batches:
+            with self.pace.timed(len(x)):
+                found.append(self.inference.run(self.module.features, x.to(self.inference.device)))
+        return torch.cat(found)
 
     def cached_features(self, images: Batches, count: int) -> Tensor:
         """Features of images that are compared repeatedly: they are computed once and cached on disk.
@@ -68,14 +82,16 @@ class Extractor(FormerNames):
             images: Returns the images.
             count: Number of images.
         """
-        path = self.folder / f"features-{digest(_version(self.module), images())[:32]}.pt"
+        how = "" if self.inference == Inference() else repr((self.inference.device.type, self.inference.precision))
+        path = self.folder / f"features-{digest(_version(self.module) + how, images())[:32]}.pt"
         like = {"features": torch.empty(count, self.module.num_features)}
         return cached(path, like, lambda: {"features": self.features(images())})["features"]
 
     @torch.no_grad()
     def classes(self, batches: Iterable[Tensor]) -> Tensor:
         """The most likely class of each image, int64 ``(n,)``, of images in [-1, 1] given in batches."""
-        return torch.cat([self.module(x.cpu()).argmax(dim=1) for x in batches])
+        logits = (self.inference.run(self.module, x.to(self.inference.device)) for x in batches)
+        return torch.cat([each.argmax(dim=1) for each in logits])
 
 
 def skip_reason(data: DataModule) -> str | None:
@@ -178,4 +194,4 @@ def _version(module: ConvClassifier) -> str:
 
 
 def _digest(module: ConvClassifier) -> str:
-    return digest("", module.state_dict().values())[:16]
+    return digest("", (value.cpu() for value in module.state_dict().values()))[:16]

@@ -4,7 +4,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lightning_gen.data.cache import default_cache_dir
 from lightning_gen.errors import InputError
+from lightning_gen.inference import Inference, Pace
 from lightning_gen.media import Medium
 from lightning_gen.media.images import to_uint8
 from lightning_gen.metrics.cache import cached, digest
@@ -37,6 +38,14 @@ SAID_FROM = 500
 
 class FeatureExtractor(Protocol):
     """What gives features of images, with its protocol as plain data."""
+
+    @property
+    def inference(self) -> Inference:
+        """How its network runs."""
+
+    @property
+    def pace(self) -> Pace:
+        """How fast it ran."""
 
     @property
     def name(self) -> str:
@@ -191,24 +200,33 @@ PREFERRED = ("inception", "lite0")
 class PretrainedFeatures:
     """A published network that gives features of images: a `FeatureExtractor`.
 
-    Images in [-1, 1] are rounded to 8 bits, grey channels are repeated, and the network runs in evaluation mode, in
-    float32, on batches of one size, of which the last is padded.
+    Images in [-1, 1] are rounded to 8 bits, grey channels are repeated, and the network runs in evaluation mode on
+    batches of one size, of which the last is padded.
 
     Attributes:
         kind: The network's record.
-        network: The network, frozen, on the device on which features are computed.
+        network: The network, frozen, on its device.
         sha256: SHA-256 of the file of its weights.
         names: Names of figures.
-        device: The device.
+        inference: How it runs.
         folder: The cache of the features of real images.
+        pace: How fast it ran.
     """
 
     kind: FeatureNetwork
     network: nn.Module
     sha256: str
     names: FigureNames
-    device: torch.device
+    inference: Inference
     folder: Path
+    pace: Pace = field(default_factory=Pace)
+
+    def running(self, inference: Inference) -> "PretrainedFeatures":
+        """The same network on a device and in a precision, compiled if that is asked for."""
+        kind, network = self.kind, self.network.to(inference.device)
+        if inference.compiled:
+            kind = replace(kind, outputs=torch.compile(kind.outputs))
+        return replace(self, kind=kind, network=network, inference=inference, pace=Pace(int(inference.compiled)))
 
     @property
     def name(self) -> str:
@@ -231,7 +249,8 @@ class PretrainedFeatures:
             "resize": self.kind.resize,
             "num_features": self.num_features,
             "batch": BATCH,
-            "device": self.device.type,
+            "device": self.inference.device.type,
+            **self.inference.protocol,
         }
 
     def features(self, batches: Iterable[Tensor]) -> Tensor:
@@ -250,10 +269,10 @@ class PretrainedFeatures:
             batches: Grey or colour images in batches ``(size, 1 or 3, height, width)``, at least one image.
         """
         found = []
-        with torch.autocast(self.device.type, enabled=False):
-            for pixels, count in padded((to_uint8(x) for x in batches), BATCH):
-                colour = pixels.expand(-1, 3, -1, -1).to(self.device)
-                found.append(self.kind.outputs(self.network, colour)[:count].float().cpu())
+        for pixels, count in padded((to_uint8(x) for x in batches), BATCH):
+            with self.pace.timed(count):
+                colour = pixels.expand(-1, 3, -1, -1).to(self.inference.device)
+                found.append(self.inference.run(self.kind.outputs, self.network, colour)[:count])
         return torch.cat(found)
 
     def cached_outputs(self, images: Batches, count: int) -> Tensor:
@@ -265,7 +284,8 @@ class PretrainedFeatures:
             images: Returns the images.
             count: Number of images.
         """
-        key = repr((VERSION, torch.__version__, self.kind.names.suffix, self.sha256, self.device.type, count))
+        how = (self.inference.device.type, count, *self.inference.protocol.items())
+        key = repr((VERSION, torch.__version__, self.kind.names.suffix, self.sha256, *how))
 
         def compute() -> dict[str, Tensor]:
             if count >= SAID_FROM:
@@ -325,9 +345,10 @@ def pretrained_features(
     stored = read_weights(place, kind.published, kind.others)
     with torch.random.fork_rng(devices=[]):  # its random weights are replaced, and draw no numbers
         network = kind.build(stored).eval().requires_grad_(False).to(device)
+    inference = Inference(torch.device(device))
     names = kind.names if stored.published else FigureNames.of(stored.sha256[:8])
     cache = expanded(cache_dir) if cache_dir else default_cache_dir()
-    return PretrainedFeatures(kind, network, stored.sha256, names, torch.device(device), cache)
+    return PretrainedFeatures(kind, network, stored.sha256, names, inference, cache)
 
 
 def name_of_weights(path: str | os.PathLike[str]) -> str:

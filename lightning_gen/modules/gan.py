@@ -74,7 +74,7 @@ class GANModule(AveragingModule, AlternatingModule):
         accumulate: Parts that each batch is split into to save memory, at least 1.
         shared_samples: Whether the generator's update uses the samples of the discriminator's update, with a new
             augmentation, and not fresh ones: this saves a pass of the generator, and its graph stays in memory. Many
-            training loops do so, PyTorch's DCGAN example among them. Not together with `accumulate`.
+            training loops do so, PyTorch's DCGAN example among them. Not together with `accumulate` or `fresh_reals`.
         ema: Average of the generator's weights that sampling uses; None to sample with the trained weights.
         generator_penalties: Named terms of the generator's loss beside its objective, such as `PathLength`.
         separate_penalties: Whether a penalty with an interval is an update of its own, as in StyleGAN2, and not part of
@@ -127,7 +127,8 @@ class GANModule(AveragingModule, AlternatingModule):
         super().__init__()
         if shared_samples and fresh_reals:
             raise InputError(
-                "shared_samples trains both networks on one batch and fresh_reals on two: leave one of them out"
+                "fresh_reals gives each network a batch of its own and shared_samples one to both: set "
+                "--model.shared_samples false"
             )
         self.shared_samples = shared_samples
         self.fresh_reals = fresh_reals
@@ -412,8 +413,8 @@ class GANModule(AveragingModule, AlternatingModule):
         """
         if accumulate > 1 and self.shared_samples:
             raise InputError(
-                "shared_samples keeps the generator's graph of a whole batch, which accumulate avoids: leave one of "
-                "them out"
+                "accumulate saves the memory of a whole batch and shared_samples keeps its graph: set "
+                "--model.shared_samples false"
             )
         super().split_batches(accumulate)
 

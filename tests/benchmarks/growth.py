@@ -73,6 +73,7 @@ def timed(size: Size, warm_up: int, steps: int) -> Run:
         save_noise(size, file)
         words = [
             *("--config", "gan/dcgan", "--model.generator.width", "4", "--model.discriminator.width", "4"),
+            *("--model.shared_samples", "false"),  # as the plot of the page
             *("--config", "data/tensors", "--data.path", file, "--data.batch_size", str(size.batch)),
             *("--sample_every_images", str(NEVER), "--checkpoint_every_images", str(NEVER)),
             *("--trainer.accelerator", "cpu"),

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,23 @@ def test_json_says_what_was_evaluated_and_the_same_seed_gives_the_same(gan, chec
     assert all(other[name] != read["figures"][name] for name in ("reverse_kl", "sliced_wasserstein"))
 
 
+def test_the_rate_of_features_is_said_and_the_card_names_a_precision(gan, checkpoint, tmp_path, capsys):
+    path, target, found = checkpoint(gan(), Digits(size=8)), tmp_path / "figures.json", {}
+    for precision in ("32-true", "bf16-mixed"):
+        evaluate(path, output=str(target), features="classifier", precision=precision)
+        said = rf"features of \d+ images by a Digits classifier: .* a second on cpu in {precision}"
+        assert re.search(said, capsys.readouterr().err)
+        found[precision] = json.loads(target.read_text())
+    evaluate(path, output=str(target), features="classifier")
+    assert json.loads(target.read_text()) == found["32-true"]
+    exact, narrow = found["32-true"], found["bf16-mixed"]
+    assert narrow["card"]["precision"] == "bf16-mixed"
+    assert "precision" not in exact["card"].keys() | exact["card"]["extractor"].keys()
+    assert narrow["card"]["extractor"] == exact["card"]["extractor"] | {"precision": "bf16-mixed"}
+    distances = [each["figures"]["frechet_distance"] for each in (exact, narrow)]
+    assert distances[0] != distances[1] == pytest.approx(distances[0], rel=0.05)
+
+
 def test_no_output_takes_the_place_of_a_checkpoint(autoencoder, checkpoint, tmp_path):
     """Whatever it is called, and through a link or under a second name too; nothing is computed before."""
     path = checkpoint(autoencoder(), Digits(size=8))
@@ -203,6 +221,8 @@ def test_data_can_be_named_from_the_shell_by_a_short_class_name(autoencoder, che
         (["--features", "classifier", "--weights", "x.pth"], "leave it out, or take --features inception"),
         (["--reference", "trian"], "compared with a split 'trian'; did you mean 'train'?: give test or train"),
         (["--device", "cudda"], "there is no --device 'cudda' here: give one of cpu"),
+        (["--precision", "half"], "there is no --precision half: give one of 32-true, bf16-mixed, 16-mixed"),
+        (["--precision", "16-mixed"], "--precision 16-mixed is for GPUs"),
         (["--output", "figures.txt"], "give a name that ends in .json, such as evaluation.json"),
     ],
     ids=str,

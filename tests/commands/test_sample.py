@@ -697,6 +697,18 @@ def test_samples_in_bfloat16_are_the_same_but_for_rounding(checkpoint, tmp_path)
     assert 0 < difference.max() <= 8, "of 255: another rounding, and the same latents"
 
 
+@pytest.mark.slow
+def test_compiled_samples_are_the_same_but_for_rounding(checkpoint, tmp_path, capsys):
+    path, found = checkpoint(), {}
+    for compiled in (False, True):
+        sample(path, n=300, out=str(tmp_path / "x.npy"), compile=compiled)  # a batch of 256, and one of 44
+        found[compiled] = np.load(tmp_path / "x.npy").astype(int)
+    said = capsys.readouterr().err
+    assert "compiled in " in said
+    assert " samples a second on cpu in 32-true, compiled" in said
+    assert np.abs(found[True] - found[False]).max() <= 1
+
+
 def test_a_device_or_precision_that_is_not_there_is_refused(checkpoint, tmp_path):
     path = checkpoint()
     with pytest.raises(InputError, match="there is no --device 'abacus' here: give one of cpu"):

@@ -8,7 +8,8 @@ import earlier_versions
 import pytest
 import torch
 import yaml
-from small_recipes import DIFFERENT
+from same_run import assert_same
+from small_recipes import DIFFERENT, tiny
 
 from lightning_gen import GenerativeModule, upgrades
 from lightning_gen import checkpoint as checkpoints
@@ -153,3 +154,26 @@ def test_a_checkpoint_goes_on_as_it_went_on(version, name, tmp_path):
         assert (apart > ROUNDING["atol"]).double().mean() < 0.01
     else:
         torch.testing.assert_close(weights, after["weights"], **tolerance(after))
+
+
+def test_the_command_that_began_a_run_resumes_it_with_the_algorithm_of_then(tmp_path, capsys):
+    """Today's gan/dcgan trains both networks on the same samples; that of version 0.1 drew new ones."""
+    words = ["fit", *tiny("gan/dcgan"), f"--runs_dir={tmp_path}"]
+    described = json.loads((Path(__file__).parent / "v0_1" / "recipes.json").read_text())["gan/dcgan"]
+
+    def trained(name, images, *options):
+        main([*words, f"--name={name}", f"--max_images={images}", *options])
+        return tmp_path / name / "checkpoints" / "last.ckpt"
+
+    def shares(path):
+        return checkpoints.read(path)["hyper_parameters"]["shared_samples"]
+
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "config.yaml").write_text(described["config"])
+    for images in (16, 32):  # from its configuration alone, and from a state
+        resumed = trained("old", images, "--ckpt_path=last")
+        assert not shares(resumed)
+    assert "shared_samples" not in capsys.readouterr().err
+    assert_same(trained("whole", 32, "--model.shared_samples=false"), resumed)
+    assert shares(trained("new", 8))
+    assert shares(trained("old", 48, "--ckpt_path=last", "--model.shared_samples=true"))

@@ -167,6 +167,13 @@ def test_the_card_says_how_many_codes_and_samples(autoencoder, digits, monkeypat
     assert f"by {codes:,} weighted codes" in meanings(report)["nll_nats"]
 
 
+def test_large_samples_take_fewer_codes(autoencoder, digits, decoded, monkeypatch):
+    monkeypatch.setattr(measured, "NLL_OUTPUTS", 3 * 180 * 8 * 8 + 99)
+    report = likelihoods(autoencoder(variational=True), digits, 0)
+    assert report.card["nll"]["codes"] == "3 for each sample"
+    assert sum(decoded[DenseDecoder]) == 180 * (measured.ELBO_DRAWS + 3)
+
+
 def test_large_test_splits_are_drawn_from_and_take_fewer_codes(autoencoder, tmp_path, decoded, monkeypatch):
     torch.save(torch.randint(0, 256, (2400, 1, 8, 8), dtype=torch.uint8), tmp_path / "x.pt")
     data = Tensors(str(tmp_path / "x.pt"), test_fraction=0.5)

@@ -69,7 +69,7 @@ def test_validation_and_other_modules_read_one_batch(gan, trainer):
 
 
 def test_impossible_halves_are_refused(gan, trainer):
-    with pytest.raises(InputError, match="shared_samples trains both networks on one batch and fresh_reals on two"):
+    with pytest.raises(InputError, match=r"one to both: set --model\.shared_samples false"):
         gan(fresh_reals=True, shared_samples=True)
     with pytest.raises(InputError, match="cannot halve a batch of 5"):
         trainer(max_epochs=1).fit(gan(fresh_reals=True), DataLoader(torch.rand(10, 1, 8, 8), batch_size=5))

@@ -63,9 +63,9 @@ ROWS = {
         ),
         ticks=2,
     ),
-    "gan_shared": Row(
-        "a step of DCGAN, the library's networks sharing samples",
-        ("lightning_gen, gan/dcgan --model.shared_samples true", "Lightning's tutorial"),
+    "gan_fresh": Row(
+        "a step of DCGAN, samples of its own for each network",
+        ("lightning_gen, gan/dcgan --model.shared_samples false", "Lightning's tutorial"),
         ticks=2,
     ),
     "vae": Row(
@@ -81,9 +81,9 @@ ROWS = {
         ),
         ticks=2,
     ),
-    "epoch_shared": Row(
-        "a step of an epoch, the library's networks sharing samples",
-        ("lightning_gen, gan/dcgan, 28 x 28 --model.shared_samples true", "Lightning's tutorial, torchvision's data"),
+    "epoch_fresh": Row(
+        "a step of an epoch, samples of its own for each network",
+        ("lightning_gen, gan/dcgan, 28 x 28 --model.shared_samples false", "Lightning's tutorial, torchvision's data"),
         ticks=2,
     ),
     "loading": Row(

@@ -33,7 +33,7 @@ BATCH, LATENT, CODE, WIDTH, RATE = 64, 64, 16, 32, 0.001
 SHAPE, NATIVE = (1, 32, 32), (1, 28, 28)
 CPU = torch.device("cpu")
 FOREVER = 10**9
-SHARED = ("--model.shared_samples", "true")
+FRESH = ("--model.shared_samples", "false")
 
 
 def generator(shape: tuple[int, ...] = SHAPE) -> nn.Module:
@@ -225,7 +225,7 @@ def load_from_pil(clock: Clock) -> None:
 SIDES: dict[str, Callable[[Clock], None]] = {
     "lightning_gen, gan/dcgan": fit("gan/dcgan", SHAPE[1]),
     "lightning_gen, gan/dcgan --compile true": fit("gan/dcgan", SHAPE[1], "--compile", "true"),
-    "lightning_gen, gan/dcgan --model.shared_samples true": fit("gan/dcgan", SHAPE[1], *SHARED),
+    "lightning_gen, gan/dcgan --model.shared_samples false": fit("gan/dcgan", SHAPE[1], *FRESH),
     "Lightning's tutorial": tutorial(in_memory, SHAPE, shows=True),
     "the same, no image a step": tutorial(in_memory, SHAPE, shows=False),
     "torchgan": torchgan,
@@ -235,7 +235,7 @@ SIDES: dict[str, Callable[[Clock], None]] = {
     "pythae": pythae,
     "lightning_gen, gan/dcgan, 28 x 28": fit("gan/dcgan", NATIVE[1]),
     "lightning_gen, gan/dcgan, 28 x 28 --compile true": fit("gan/dcgan", NATIVE[1], "--compile", "true"),
-    "lightning_gen, gan/dcgan, 28 x 28 --model.shared_samples true": fit("gan/dcgan", NATIVE[1], *SHARED),
+    "lightning_gen, gan/dcgan, 28 x 28 --model.shared_samples false": fit("gan/dcgan", NATIVE[1], *FRESH),
     "Lightning's tutorial, torchvision's data": tutorial(from_pil, NATIVE, shows=True),
     "the same, no image a step, torchvision's data": tutorial(from_pil, NATIVE, shows=False),
     "lightning_gen's loader": load,
