@@ -39,7 +39,8 @@ def model_card(trained: Trained, report: Report | None) -> str:
     parts = [
         "---\nlibrary_name: lightning_gen\n---",
         f"# {kind}",
-        f"Trained on {module.images_seen:,} {module.medium.noun} of shape {shape}{classes}{source}. Networks: {networks}.",
+        f"Trained on {module.images_seen:,} {module.medium.noun} of shape {shape}{classes}{source}. "
+        f"Networks: {networks}.",
         usage(module.reconstructs, module.has_prior, module.medium.unit),
     ]
     return "\n\n".join([*parts, *(unmeasured() if report is None else measured(*report))]) + "\n"

@@ -1,7 +1,8 @@
 """The reference loop of an autoencoder: a minimal training loop for a recipe in plain PyTorch.
 
 Networks, optimizers, corruptions and hyperparameters are those of a module; codes and losses are implemented a second
-time, here, in `reference_codes` and in `reference_spectra`. Schedules, which cost next to nothing, and logging are left out.
+time, here, in `reference_codes` and in `reference_spectra`. Schedules, which cost next to nothing, and logging are left
+out.
 """
 
 import copy

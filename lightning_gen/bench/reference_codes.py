@@ -63,9 +63,7 @@ class ReferenceQuantizer(ReferenceIdentity):
         rng: Source of the dropout of codebooks, and of the choice of vectors with which codes start.
     """
 
-    def __init__(
-        self, quantizer: VectorQuantizer | ResidualQuantizer, commitment: float, rng: torch.Generator
-    ) -> None:
+    def __init__(self, quantizer: VectorQuantizer | ResidualQuantizer, commitment: float, rng: torch.Generator) -> None:
         self.books = [ReferenceCodebook(each, rng) for each in quantizer.each_codebook()]
         self.dropout = quantizer.dropout
         self.started = bool(quantizer.started)

@@ -46,6 +46,4 @@ def triangles(rate: int, window: int, bands: int) -> np.ndarray:
     mels = np.linspace(0, highest, bands + 2)
     edges = np.where(mels < bend, slope * mels, bend * slope * np.exp((np.maximum(mels, bend) - bend) / step))
     found = np.fft.rfftfreq(window, 1 / rate)
-    return np.stack(
-        [np.interp(found, edges[i : i + 3], [0, 2 / (edges[i + 2] - edges[i]), 0]) for i in range(bands)]
-    )
+    return np.stack([np.interp(found, edges[i : i + 3], [0, 2 / (edges[i + 2] - edges[i]), 0]) for i in range(bands)])

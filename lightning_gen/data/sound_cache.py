@@ -136,9 +136,7 @@ class Earlier:
         """The rows of the windows of each file, by name."""
         counts = [len(file.starts) for file in self.sounds.files.values()]
         ends = accumulate(counts)
-        return {
-            name: slice(end - count, end) for name, count, end in zip(self.sounds.files, counts, ends, strict=True)
-        }
+        return {name: slice(end - count, end) for name, count, end in zip(self.sounds.files, counts, ends, strict=True)}
 
     def find(self, name: str, stamp: list[int] | None) -> tuple[Decoded, np.ndarray] | None:
         """What became of a file that has this stamp, with its windows; None if it differs or could not be read."""

@@ -126,11 +126,12 @@ def in_memory(data: DataModule, batches: Iterable[tuple[Tensor, Tensor | None]])
 
 def protocol_of(count: int, data: DataModule, seed: int) -> dict[str, Any]:
     """How the accuracies are measured."""
+    noun = data.medium.noun
     return {
-        "trained_on": f"{count} samples, or {count} of {len(data.train_set)} training {data.medium.noun}, whose classes they have",
+        "trained_on": f"{count} samples, or {count} of {len(data.train_set)} training {noun}, whose classes they have",
         "pixels": "rounded to 8 bits",
         "classifier": f"ConvClassifier, version {VERSION}",
-        "updates": f"{training_steps(count)} of {BATCH} {data.medium.noun}, without augmentation",
+        "updates": f"{training_steps(count)} of {BATCH} {noun}, without augmentation",
         "tested_on": f"{len(data.test_set)} of test, once by each classifier, after its last update",
         "classifiers": f"mean of {CLASSIFIERS}, seeds 0 to {CLASSIFIERS - 1}, of one set of samples; in brackets the "
         "least and the greatest",

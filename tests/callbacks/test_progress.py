@@ -155,7 +155,10 @@ def test_the_trainers_flags_for_trials_work(tmp_path, capsys, recipe, flag, valu
 def test_samples_have_the_name_of_their_medium(autoencoder, capsys):
     module = autoencoder()
     bar = ImageProgress()
-    for medium, one, two in ((Sound(8000), "1 sound", "2 sounds"), (Series(("a",), (0.0,), (1.0,)), "1 series", "2 series")):
+    for medium, one, two in (
+        (Sound(8000), "1 sound", "2 sounds"),
+        (Series(("a",), (0.0,), (1.0,)), "1 series", "2 series"),
+    ):
         module.medium = medium
         assert progress.noun(module) == medium.noun
         for done, said in ((1, one), (2, two)):
