@@ -108,7 +108,8 @@ class ReferenceAutoencoder:
         self.likelihood = copy.deepcopy(module.likelihood)  # of which the loop uses settings and parameters alone
         self.networks = [self.encoder, self.decoder, self.likelihood]
         weights = [weight for network in self.networks for weight in network.parameters()]
-        self.mel_distances = [ReferenceMelDistance(term, weights[0]) for term in mel_distances(module)]
+        like = at_least_float32(weights[0])
+        self.mel_distances = [ReferenceMelDistance(term, like) for term in mel_distances(module)]
         self.code = reference_code(module, rng)
         make = module.optimizer or partial(torch.optim.Adam, lr=1e-3)
         self.optimizer = module.make_optimizer(make, weights)
