@@ -39,8 +39,9 @@ def model_card(trained: Trained, report: Report | None) -> str:
     parts = [
         "---\nlibrary_name: lightning_gen\n---",
         f"# {kind}",
-        f"Trained on {module.images_seen:,} images of shape {shape}{classes}{source}. Networks: {networks}.",
-        usage(module.reconstructs, module.has_prior),
+        f"Trained on {module.images_seen:,} {module.medium.noun} of shape {shape}{classes}{source}. "
+        f"Networks: {networks}.",
+        usage(module.reconstructs, module.has_prior, module.medium.unit),
     ]
     return "\n\n".join([*parts, *(unmeasured() if report is None else measured(*report))]) + "\n"
 
@@ -51,13 +52,13 @@ def described(data: Mapping[str, Any]) -> str:
     return f"`{compact({'class_path': data['_class_path'], 'init_args': arguments})}`"
 
 
-def usage(reconstructs: bool, draws: bool) -> str:
+def usage(reconstructs: bool, draws: bool, unit: str) -> str:
     """How the model is loaded and applied, in Python."""
     lines = ["from lightning_gen.applications import load", "", 'model = load("this_folder")']
     lines += ["samples = model.sample(8)  # (8, *shape)"] * draws
     lines += ["codes = model.encode(x)  # of x (n, *shape)", "rebuilt = model.decode(codes)"] * reconstructs
     code = "\n".join(lines)
-    return f"```python\n{code}\n```\n\nLoading runs no code from the files. Values of images are in [-1, 1]."
+    return f"```python\n{code}\n```\n\nLoading runs no code from the files. Values are {unit}."
 
 
 def unmeasured() -> list[str]:

@@ -185,15 +185,18 @@ def reference_loop(trainer: Trainer, module: GenerativeModule) -> ReferenceLoop:
     kind = REFERENCE_LOOPS.get(type(module))
     if kind is None:
         raise NotImplementedError(f"{type(module).__name__} has no reference loop")
-    if trainer.gradient_clip_val is not None or trainer.accumulate_grad_batches > 1:
-        raise NotImplementedError("the reference loops do not clip or accumulate gradients")
+    if trainer.accumulate_grad_batches > 1:
+        raise NotImplementedError("the reference loops do not accumulate gradients")
+    if trainer.gradient_clip_val is not None and trainer.gradient_clip_algorithm not in (None, "norm"):
+        raise NotImplementedError("the reference loops clip gradients by their norm alone")
     device, data = module.device, trainer.datamodule  # type: ignore[attr-defined]
     real: Any = (
         batches_with_targets(data, device)
         if module.translates
         else batches(data, module.num_classes is not None, device)
     )
-    precision = Precision(str(trainer.precision), device.type)
+    clip = trainer.gradient_clip_val or None  # the Trainer does not clip by 0 either
+    precision = Precision(str(trainer.precision), device.type, clip)
     return kind(module, real, torch.Generator(device).manual_seed(0), precision)
 
 
@@ -220,7 +223,7 @@ def processor() -> str:
 
 
 def memory_format(module: nn.Module) -> str | None:
-    """The memory format of convolutions; None without convolutions."""
+    """The memory format of convolutions in 2 or 3 dimensions; None without any."""
     weights = [parameter for parameter in module.parameters() if parameter.ndim in MEMORY_FORMATS]
     permuted = any(not weight.is_contiguous() for weight in weights)
     return None if not weights else "channels_last" if permuted else "contiguous"

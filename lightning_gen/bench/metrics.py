@@ -12,6 +12,7 @@ from lightning_gen.bench.records import Run
 from lightning_gen.metrics import Measurement, Report
 
 MEGABYTE = 1e6
+NO_FORMAT = "no convolutions in 2 or 3 dimensions, which alone have channels_last"
 
 
 def compared(runs: Sequence[Run]) -> Report:
@@ -70,7 +71,7 @@ def protocol(run: Run) -> dict[str, object]:
         "device": f"{run.setting.kind}, {run.setting.device}",
         "threads": torch.get_num_threads(),
         "precision": run.setting.precision,
-        "memory_format": run.setting.memory_format or "no convolutions",
+        "memory_format": run.setting.memory_format or NO_FORMAT,
         "compiled": "the library's networks, not those of the reference loop" if run.setting.compiled else "nothing",
         "batch_size": run.setting.batch_size,
         "batches_of_a_step": run.setting.batches,

@@ -53,7 +53,7 @@ class Setting:
         device: Name of the device.
         kind: Type of the device, such as ``cuda``.
         precision: The Trainer's name of the precision.
-        memory_format: Memory format of convolutions, on both sides; None without convolutions.
+        memory_format: Memory format of convolutions in 2 or 3 dimensions, on both sides; None without any.
         compiled: Whether the library's networks are compiled; those of the reference loop never are.
         batch_size: Samples in a batch.
         batches: Batches of a step: one for each update of a GAN's discriminator before the generator's.

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 
 from lightning_gen.reflection import argument_names
 
-READ = ("weight", "bound", "scale")
+READ = ("weight", "bound", "scale", "rate", "windows", "bands", "floor")
 """Arguments of parts that reference loops read; another one must have its default, or the mathematics would differ."""
 
 

@@ -1,4 +1,4 @@
-"""One progress bar for the whole run, in images; plain lines if the output is no terminal."""
+"""One progress bar for the whole run, in samples; plain lines if the output is no terminal."""
 
 import math
 import sys
@@ -21,8 +21,8 @@ from lightning_gen.training.module import GenerativeModule
 
 REFRESH_SECONDS = 0.5
 LINE_SECONDS = 10.0
-ONE = {"images": "image", "batches": "batch"}
-"""The words for one of what is counted."""
+ONE = {"batches": "batch", "series": "series"}
+"""The words for one of what is counted, where they are not the plural without its last letter."""
 
 
 class HostCopy:
@@ -71,7 +71,7 @@ class Bar(Progress):
 
 
 class ImageProgress(ProgressBar):
-    """Shows the number of images that are trained, the losses of the latest update and the speed.
+    """Shows the number of samples that are trained, such as images, the losses of the latest update and the speed.
 
     On a terminal it is one bar for all epochs; otherwise a plain line after the first batch and then every ten seconds,
     without control characters. The length of the run is that of `MaxImages` among the Trainer's callbacks, or the
@@ -107,7 +107,7 @@ class ImageProgress(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the bar."""
-        self._open(trainer, "images", self._total(trainer, pl_module))
+        self._open(trainer, noun(pl_module), self._total(trainer, pl_module))
         self._start = (time.perf_counter(), seen(pl_module))
         self._shown, self._latest, self._losses = -math.inf, seen(pl_module), None
 
@@ -128,8 +128,9 @@ class ImageProgress(ProgressBar):
         done, total = seen(pl_module), self._total(trainer, pl_module)
         self._latest, self._losses = done, None
         shown = [f"{printable(name.removeprefix('train/'))} {value:.3f}" for name, value in copied.values().items()]
-        speed = f"{(done - self._start[1]) / (time.perf_counter() - self._start[0]):,.0f} images/s"
-        self._show("images", done, None if total is None else max(done, total), "  ".join([*shown, speed]))
+        unit, passed = noun(pl_module), time.perf_counter() - self._start[0]
+        speed = f"{(done - self._start[1]) / passed:,.0f} {unit}/s"
+        self._show(unit, done, None if total is None else max(done, total), "  ".join([*shown, speed]))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Close the bar."""
@@ -190,7 +191,7 @@ class ImageProgress(ProgressBar):
             self._bar.update(self._task, completed=done, total=total)
         else:
             of = f" of {total:,}" if total is not None else ""
-            say(f"{done:,}{of} {unit if done != 1 or of else ONE[unit]}  {text}".rstrip(), sys.stderr)
+            say(f"{done:,}{of} {unit if done != 1 or of else ONE.get(unit, unit[:-1])}  {text}".rstrip(), sys.stderr)
 
     def _close(self) -> None:
         if self._bar is not None:
@@ -201,6 +202,11 @@ class ImageProgress(ProgressBar):
 def seen(module: LightningModule) -> int:
     """The images that a module has counted."""
     return module.images_seen if isinstance(module, GenerativeModule) else 0
+
+
+def noun(module: LightningModule) -> str:
+    """What the samples of a module are, in the plural."""
+    return module.medium.noun if isinstance(module, GenerativeModule) else "images"
 
 
 def losses(trainer: Trainer, module: LightningModule) -> HostCopy:

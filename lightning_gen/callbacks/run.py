@@ -242,7 +242,7 @@ class Report(Callback):
             )
         lengths = [callback.max_images for callback in trainer.callbacks if isinstance(callback, MaxImages)]  # type: ignore[attr-defined]
         lines += module.summary(min(lengths, default=None))
-        return lines + ([f"resuming after {module.images_seen:,} images"] if module.images_seen else [])
+        return lines + ([f"resuming after {module.images_seen:,} {module.medium.noun}"] if module.images_seen else [])
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the report."""
@@ -257,10 +257,10 @@ class Report(Callback):
         image_files = [path for grid in grids for path in grid.latest]
         data = trainer.datamodule  # type: ignore[attr-defined]
         known = isinstance(data, DataModule) and sized_len(data.train_set) and sized_len(data.test_set)
-        done = counted(pl_module).images_seen
+        done, noun = counted(pl_module).images_seen, counted(pl_module).medium.noun
         if not images:
-            return ["", f"There was nothing to train: the run has {done:,} images, raise --max_images to train on."]
-        lines = ["", f"Trained on {images:,} images in {int(seconds) // 60} min {int(seconds) % 60:02d} s."]
+            return ["", f"There was nothing to train: the run has {done:,} {noun}, raise --max_images to train on."]
+        lines = ["", f"Trained on {images:,} {noun} in {int(seconds) // 60} min {int(seconds) % 60:02d} s."]
         stopped = [each for each in trainer.callbacks if isinstance(each, EarlyStopping) and each.stopped_epoch]  # type: ignore[attr-defined]
         lines += [f"  EarlyStopping ended it: {each.stopping_reason_message}" for each in stopped]
         lines += [f"  images       {path}" for path in image_files]

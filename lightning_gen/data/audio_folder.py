@@ -1,17 +1,14 @@
 """A folder of sounds as a data set: flat, with a sub-folder for each class, or for each split."""
 
-from collections import Counter
 from functools import cached_property
 
-import torch
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor
 
-from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least, check_fractions
+from lightning_gen.data.base import DataModule, Splits, at_least, check_fractions
 from lightning_gen.data.cache import OnError
-from lightning_gen.data.folder import rows_of_splits
-from lightning_gen.data.layout import Layout, listed
-from lightning_gen.data.listing import Listing, list_files
+from lightning_gen.data.layout import Layout
+from lightning_gen.data.listing import Listing
+from lightning_gen.data.sorted_files import SortedFiles
 from lightning_gen.data.sound_cache import Cutting, DecodedSounds, decode_sounds
 from lightning_gen.errors import InputError
 from lightning_gen.media.sound import Sound
@@ -95,18 +92,23 @@ class AudioFolder(DataModule):
         self._names: list[str] = []
 
     @cached_property
+    def files(self) -> SortedFiles:
+        """The sounds of the folder, by split and class."""
+        return SortedFiles(self.folder, ENDINGS, "sound")
+
+    @property
     def listing(self) -> Listing:
         """The sounds and the other files in the folder."""
-        return list_files(expanded(self.folder), ENDINGS, "sound")
+        return self.files.listing
 
-    @cached_property
+    @property
     def layout(self) -> Layout:
         """The splits and classes of the files by their sub-folders.
 
         Raises:
             InputError: There are sounds beside the splits.
         """
-        return Layout.of(self.listing.names, self.folder, "sounds")
+        return self.files.layout
 
     @property
     def classes(self) -> tuple[str, ...] | None:  # type: ignore[override]
@@ -136,29 +138,15 @@ class AudioFolder(DataModule):
             rank_zero_warn(
                 f"left out {len(self.reasons)} of {len(sounds.files)} files that cannot be read, such as: {reason}"
             )
-        files = list(sounds.files.items())
-        with_windows = [index for index, (_, file) in enumerate(files) if file.starts]
-        counts = torch.tensor([len(file.starts) for _, file in files])
         self._names = [
-            name if file.frames <= self.length else f"{name}@{start}" for name, file in files for start in file.starts
+            name if file.frames <= self.length else f"{name}@{start}"
+            for name, file in sounds.files.items()
+            for start in file.starts
         ]
-        places = [self.layout.places[index] for index in with_windows]
-        if "train" not in {place.split for place in places}:
+        counts = [len(file.starts) for file in sounds.files.values()]
+        if not any(count and place.split == "train" for count, place in zip(counts, self.layout.places, strict=True)):
             raise InputError(f"no training file in {self.folder} has a sound: look at them, or name another folder")
-        first = counts.cumsum(0) - counts
-        dealt = rows_of_splits(
-            [place.split for place in places], self.layout.folders, self.val_fraction, self.test_fraction, self.seed
-        )
-        index = {name: label for label, name in enumerate(self.layout.classes)}
-        of_file = torch.tensor([index.get(place.label or "", -1) for place in self.layout.places])
-        labels = of_file.repeat_interleave(counts)
-        rows = [_windows_of(torch.tensor(with_windows)[part], first, counts) for part in dealt]
-        return Splits(
-            *(
-                ArrayDataset(sounds.windows, labels if self.layout.has_labels(split) else None, part)
-                for split, part in zip(Splits._fields, rows, strict=True)
-            )
-        )
+        return self.files.deal(sounds.windows, counts, self.val_fraction, self.test_fraction, self.seed)
 
     def sample_names(self, split: str) -> list[str]:
         """The file of each window of a split with its first sample, as in ``speech.wav@4096``, in its order; after
@@ -172,10 +160,7 @@ class AudioFolder(DataModule):
         files = [file for file in self._sounds.files.values() if file.problem is None]
         seconds = sum(file.frames for file in files) / self.rate
         lines = [f"{len(files):,} files of {seconds / 60:,.1f} minutes"]
-        train = self.train_set
-        if isinstance(train, ArrayDataset) and train.labels is not None and train.rows is not None:
-            counts = torch.bincount(train.labels[train.rows], minlength=len(self.layout.classes))
-            lines.append(listed(Counter(dict(zip(self.layout.classes, counts.tolist(), strict=True)))))
+        lines += self.files.classes_of(self.train_set)
         rates = self._sounds.rates
         if set(rates) != {self.rate}:
             found = ", ".join(f"{count:,} of {rate:,} Hz" for rate, count in sorted(rates.items()))
@@ -188,9 +173,7 @@ class AudioFolder(DataModule):
             "files are shorter than their headers state": sum(file.frames < file.stated for file in files),
         }
         lines += [f"{count:,} {what}" for what, count in counted.items() if count]
-        if self.listing.others:
-            lines.append(f"left out, with other extensions than those of sounds: {self.listing.counts}")
-        return lines
+        return lines + self.files.others()
 
     def _decode(self) -> DecodedSounds:
         require_packages()
@@ -198,15 +181,3 @@ class AudioFolder(DataModule):
         return decode_sounds(
             expanded(self.folder), self.listing.names, cutting, on_error=self.on_error, cache_dir=self.cache_dir
         )
-
-
-def _windows_of(files: Tensor, first: Tensor, counts: Tensor) -> Tensor:
-    """The rows of the windows of some files, ``(n,)``.
-
-    Args:
-        files: Indices of the files.
-        first: The row of the first window of each file.
-        counts: The number of windows of each file.
-    """
-    rows = [torch.arange(int(first[file]), int(first[file] + counts[file])) for file in files]
-    return torch.cat(rows) if rows else torch.empty(0, dtype=torch.int64)

@@ -1,19 +1,16 @@
 """A folder of images as a data set: flat, with a sub-folder for each class, or for each split."""
 
-from collections import Counter
-from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 
-import torch
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor
 
-from lightning_gen.data.base import ArrayDataset, DataModule, Splits, at_least, check_fractions, split_rows
+from lightning_gen.data.base import DataModule, Splits, at_least, check_fractions
 from lightning_gen.data.cache import DecodedImages, OnError, decode
 from lightning_gen.data.decoder import MODES, extensions
-from lightning_gen.data.layout import Layout, listed
+from lightning_gen.data.layout import Layout
 from lightning_gen.data.listing import Listing, list_files
+from lightning_gen.data.sorted_files import SortedFiles
 from lightning_gen.errors import InputError
 from lightning_gen.paths import expanded
 
@@ -101,23 +98,28 @@ class ImageFolder(DataModule):
         return list(self.reasons)
 
     @cached_property
+    def files(self) -> SortedFiles:
+        """The images of the folder, by split and class."""
+        return SortedFiles(self.folder, extensions(), "image")
+
+    @property
     def names(self) -> list[str]:
         """Paths of the images relative to the folder, sorted."""
         return self.listing.names
 
-    @cached_property
-    def listing(self) -> "Listing":
+    @property
+    def listing(self) -> Listing:
         """The images and the other files in the folder."""
-        return list_images(expanded(self.folder))
+        return self.files.listing
 
-    @cached_property
+    @property
     def layout(self) -> Layout:
         """The splits and classes of the images by their sub-folders.
 
         Raises:
             InputError: There are images beside the splits.
         """
-        return Layout.of(self.names, self.folder)
+        return self.files.layout
 
     @property
     def classes(self) -> tuple[str, ...] | None:  # type: ignore[override]
@@ -148,22 +150,11 @@ class ImageFolder(DataModule):
                 f"left out {len(self.skipped)} of {len(self.names)} images that cannot be decoded, such as "
                 f"{self.skipped[0]} ({images.skipped[self.skipped[0]]})"
             )
-        rows = self._split([self.layout.places[row].split for row in images.indices])
-        index = {name: label for label, name in enumerate(self.layout.classes)}
-        labels = torch.tensor([index.get(self.layout.places[row].label or "", -1) for row in images.indices])
-        return Splits(
-            *(
-                ArrayDataset(images.pixels, labels if self.layout.has_labels(split) else None, part)
-                for split, part in zip(Splits._fields, rows, strict=True)
-            )
-        )
-
-    def _split(self, sources: Sequence[str]) -> list[Tensor]:
-        """The rows of the training, validation and test split, each in random order."""
-        if "train" not in sources:
+        if not any(self.layout.places[index].split == "train" for index in images.indices):
             raise InputError(f"no training image in {self.folder} can be decoded: look at them, or name another folder")
-        folders = self.layout.folders
-        return rows_of_splits(sources, folders, self.val_fraction, self.test_fraction, self.seed)
+        decoded = set(images.indices)
+        counts = [int(index in decoded) for index in range(len(self.names))]
+        return self.files.deal(images.pixels, counts, self.val_fraction, self.test_fraction, self.seed)
 
     def sample_names(self, split: str) -> list[str]:
         """Paths of the images of a split relative to the folder, in its order; after ``setup``."""
@@ -179,13 +170,7 @@ class ImageFolder(DataModule):
                 for split, title, samples in sizes
             )
         ]
-        train = self.train_set
-        if isinstance(train, ArrayDataset) and train.labels is not None and train.rows is not None:
-            counts = torch.bincount(train.labels[train.rows], minlength=len(self.layout.classes))
-            lines.append(listed(Counter(dict(zip(self.layout.classes, counts.tolist(), strict=True)))))
-        if self.listing.others:
-            lines.append(f"left out, with other extensions than those of images: {self.listing.counts}")
-        return lines
+        return [*lines, *self.files.classes_of(self.train_set), *self.files.others()]
 
     def _decode(self) -> DecodedImages:
         return decode(
@@ -196,51 +181,6 @@ class ImageFolder(DataModule):
             on_error=self.on_error,
             cache_dir=self.cache_dir,
         )
-
-
-def split_sizes(count: int, val_fraction: float, test_fraction: float) -> list[int]:
-    """Sizes of the training, validation and test split.
-
-    A split whose fraction is not 0 has at least one sample if there are enough; training comes first, then validation.
-
-    >>> split_sizes(1000, 0.1, 0.1), split_sizes(5, 0.1, 0.1), split_sizes(2, 0.1, 0.1)
-    ([800, 100, 100], [3, 1, 1], [1, 1, 0])
-    """
-    val, test = (max(1, round(count * fraction)) if fraction else 0 for fraction in (val_fraction, test_fraction))
-    rest = min(val + test, count - 1)
-    val = min(val, max(1, rest - test), rest)
-    test = rest - val
-    return [count - rest, val, test]
-
-
-def rows_of_splits(
-    sources: Sequence[str], folders: Collection[str], val_fraction: float, test_fraction: float, seed: int
-) -> list[Tensor]:
-    """The rows of the training, validation and test split, each in random order.
-
-    Args:
-        sources: The split in whose folder each sample is, some of which are "train".
-        folders: The splits that have a folder; the others are split off the samples of "train".
-        val_fraction: Fraction for validation, unless it has a folder.
-        test_fraction: Fraction for test, unless it has a folder.
-        seed: Seed of the permutations.
-    """
-    own = {split: _positions(split, sources) for split in Splits._fields}
-    val, test = (
-        0 if split in folders else fraction for split, fraction in (("val", val_fraction), ("test", test_fraction))
-    )
-    _, val_size, test_size = split_sizes(len(own["train"]), val, test)
-    dealt = split_rows(len(own["train"]), val_size, test_size, seed)
-    found = []
-    for split, rows in zip(Splits._fields, dealt, strict=True):
-        source = split if split in folders else "train"
-        order = rows if source == "train" else split_rows(len(own[source]), 0, 0, seed)[0]
-        found.append(own[source][order])
-    return found
-
-
-def _positions(split: str, sources: Sequence[str]) -> Tensor:
-    return torch.tensor([row for row, source in enumerate(sources) if source == split], dtype=torch.int64)
 
 
 def list_images(folder: Path, name_it: str = "set --data.folder to") -> Listing:

@@ -8,11 +8,11 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_gen.data.base import ArrayDataset, Splits
 from lightning_gen.data.cache import LISTED, read_ahead
-from lightning_gen.data.folder import rows_of_splits
 from lightning_gen.data.headers import Header, read_header
 from lightning_gen.data.loader import Samples
 from lightning_gen.data.pairs import PairedViews, Pairs
 from lightning_gen.data.sides import Picture, Sides, by_stem, without_partner
+from lightning_gen.data.sorted_files import rows_of_splits
 from lightning_gen.data.two_folders import TwoSidedFolder
 from lightning_gen.errors import InputError
 

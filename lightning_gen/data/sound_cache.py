@@ -1,18 +1,21 @@
 """The cache of decoded sounds: files are decoded and cut into windows once, into one array that is mapped from disk.
 
-The cache agrees with the files: each start compares their sizes, times and inodes, and all are decoded again if one
-differs, as decoding sound takes seconds where decoding images takes minutes.
+The cache agrees with the files: each start compares their sizes, times and inodes. A file that differs in one of them
+is decoded again, and the windows of the others are copied. So are they if files were added or removed, as a folder has
+one array for each way of cutting.
 """
 
 import hashlib
 import json
 import math
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +28,7 @@ from lightning_gen.files import replacing
 from lightning_gen.media.sound_files import FULL_SCALE, Header, header_of, read_sound
 from lightning_gen.media.windows import Windows
 from lightning_gen.paths import expanded
+from lightning_gen.terminal import say
 
 FORMAT = 1
 """Part of the key of a cache: raise it when the same file is decoded to other windows."""
@@ -97,10 +101,55 @@ class DecodedSounds:
         return Counter(file.rate for file in self.files.values() if file.problem is None)
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """Sounds that were decoded before.
+
+    Attributes:
+        sounds: Their windows, and what became of each file.
+        stamps: The stamp of each file when it was read, by name.
+    """
+
+    sounds: DecodedSounds
+    stamps: dict[str, list[int] | None]
+
+    @classmethod
+    def open(cls, array: Path, cutting: Cutting) -> "Earlier | None":
+        """What is in the cache; None if there is nothing, or it is damaged."""
+        try:
+            report = json.loads(array.with_suffix(".json").read_bytes())
+            if report["array"] != _stamp(array):
+                return None
+            files = {
+                name: Decoded(**{**file, "starts": tuple(file["starts"])}) for name, file in report["files"].items()
+            }
+            windows = np.load(array, mmap_mode="r") if any(file.starts for file in files.values()) else _none(cutting)
+            stamps = {name: report["stamps"][name] for name in files}
+        except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError):
+            return None
+        expected = (sum(len(file.starts) for file in files.values()), cutting.channels, cutting.length)
+        intact = windows.shape == expected and windows.dtype == np.int16
+        return cls(DecodedSounds(windows, files), stamps) if intact else None
+
+    @cached_property
+    def rows(self) -> dict[str, slice]:
+        """The rows of the windows of each file, by name."""
+        counts = [len(file.starts) for file in self.sounds.files.values()]
+        ends = accumulate(counts)
+        return {name: slice(end - count, end) for name, count, end in zip(self.sounds.files, counts, ends, strict=True)}
+
+    def find(self, name: str, stamp: list[int] | None) -> tuple[Decoded, np.ndarray] | None:
+        """What became of a file that has this stamp, with its windows; None if it differs or could not be read."""
+        file = self.sounds.files.get(name)
+        if file is None or file.problem is not None or stamp is None or self.stamps[name] != stamp:
+            return None
+        return file, self.sounds.windows[self.rows[name]]
+
+
 def decode_sounds(
     folder: Path, names: Sequence[str], cutting: Cutting, on_error: OnError = "raise", cache_dir: str | None = None
 ) -> DecodedSounds:
-    """Decode sounds and cut them once; a later call with unchanged files only maps the array.
+    """Decode sounds and cut them once; a later call decodes those that changed, and maps the array if none did.
 
     Args:
         folder: The folder of the sounds; nothing is written there.
@@ -114,12 +163,14 @@ def decode_sounds(
             written or has no room, or a package is missing.
     """
     cache = expanded(cache_dir) if cache_dir else default_cache_dir()
-    key = repr((FORMAT, str(folder.resolve()), cutting, list(names))).encode()
+    key = repr((FORMAT, str(folder.resolve()), cutting)).encode()
     array = cache / f"sound{hashlib.blake2b(key, digest_size=12).hexdigest()}.npy"
     stamps = {name: _stamp(folder / name) for name in names}
-    found = _kept(array, stamps, cutting)
-    if found is None:
-        found = _decode(folder, stamps, cutting, array)
+    earlier = Earlier.open(array, cutting)
+    if earlier is not None and list(earlier.stamps.items()) == list(stamps.items()):
+        found = earlier.sounds
+    else:
+        found = _decode(folder, stamps, cutting, array, earlier)
     if found.skipped and on_error == "raise":
         raise unreadable(folder, found.skipped, len(names), "sounds", REMEDY)
     if not len(found.windows):
@@ -135,23 +186,23 @@ def decode_sounds(
     return found
 
 
-def _kept(array: Path, stamps: dict[str, list[int] | None], cutting: Cutting) -> DecodedSounds | None:
-    """What is in the cache; None if there is nothing, or it is damaged or of other files."""
-    try:
-        report = json.loads(array.with_suffix(".json").read_bytes())
-        if report["stamps"] != stamps or report["array"] != _stamp(array):
-            return None
-        files = {name: Decoded(**{**file, "starts": tuple(file["starts"])}) for name, file in report["files"].items()}
-        windows = np.load(array, mmap_mode="r")
-    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError):
-        return None
-    expected = (sum(len(file.starts) for file in files.values()), cutting.channels, cutting.length)
-    return DecodedSounds(windows, files) if windows.shape == expected and windows.dtype == np.int16 else None
+def _decode(
+    folder: Path, stamps: dict[str, list[int] | None], cutting: Cutting, array: Path, earlier: Earlier | None
+) -> DecodedSounds:
+    """Write the array and what became of the files beside it.
 
-
-def _decode(folder: Path, stamps: dict[str, list[int] | None], cutting: Cutting, array: Path) -> DecodedSounds:
-    """Write the array and what became of the files beside it."""
+    Args:
+        folder: The folder of the sounds.
+        stamps: The names of the files in their order, with their stamps.
+        cutting: How they are cut.
+        array: The file of the array.
+        earlier: Sounds that need not be decoded again; or None.
+    """
     names = list(stamps)
+    kept = {name: found for name in names if earlier is not None and (found := earlier.find(name, stamps[name]))}
+    if kept:
+        say(f"decoding sounds: {len(kept):,} of {len(names):,} were decoded before", sys.stderr)
+    others = [name for name in names if name not in kept]
 
     def header(name: str) -> Header | str:
         try:
@@ -160,11 +211,11 @@ def _decode(folder: Path, stamps: dict[str, list[int] | None], cutting: Cutting,
             return str(error)
 
     def read(name: str) -> tuple[Decoded, np.ndarray | None]:
-        return _read(folder / name, headers[name], cutting)
+        return kept.get(name) or _read(folder / name, headers[name], cutting)
 
-    with closing(read_ahead(header, names)) as reading:
-        headers = dict(zip(names, progress(reading, len(names), "reading headers", calm=True), strict=True))
-    planned = sum(
+    with closing(read_ahead(header, others)) as reading:
+        headers = dict(zip(others, progress(reading, len(others), "reading headers", calm=True), strict=True))
+    planned = sum(len(file.starts) for file, _ in kept.values()) + sum(
         len(cutting.windows(each.resampled(cutting.rate))) for each in headers.values() if isinstance(each, Header)
     )
     needed = 2 * planned * cutting.channels * cutting.length
@@ -181,11 +232,11 @@ def _decode(folder: Path, stamps: dict[str, list[int] | None], cutting: Cutting,
         with closing(read_ahead(read, names)) as sounds, replacing(array) as file:
             _write_header(file, (planned, cutting.channels, cutting.length))
             rows = 0
-            for name, (decoded, kept) in zip(names, progress(sounds, len(names), "decoding sounds"), strict=True):
+            for name, (decoded, windows) in zip(names, progress(sounds, len(names), "decoding sounds"), strict=True):
                 files[name] = decoded
-                if kept is not None:
-                    file.write(np.ascontiguousarray(kept).data)
-                    rows += len(kept)
+                if windows is not None:
+                    file.write(np.ascontiguousarray(windows).data)
+                    rows += len(windows)
             file.seek(0)
             _write_header(file, (rows, cutting.channels, cutting.length))
         report = {

@@ -5,10 +5,10 @@ from torch import Tensor
 
 from lightning_gen.data.base import ArrayDataset, Splits
 from lightning_gen.data.cache import DecodedImages
-from lightning_gen.data.folder import rows_of_splits
 from lightning_gen.data.loader import Samples
 from lightning_gen.data.pairs import Pairs, UnpairedViews
 from lightning_gen.data.sides import Side
+from lightning_gen.data.sorted_files import rows_of_splits
 from lightning_gen.data.two_folders import TwoSidedFolder
 from lightning_gen.errors import InputError
 

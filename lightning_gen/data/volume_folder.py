@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -118,8 +119,9 @@ class VolumeFolder(DataModule):
         for name, volume in zip(self.names, volumes, strict=True):
             self._check_size(name, tuple(volume.shape[1:]))
         train, val, test = self._split(volumes)
-        found = torch.cat([each.flatten()[:: max(1, each.numel() // SEEN)] for each in train]).double()
-        low, high = (float(found.kthvalue(1 + round(share * (len(found) - 1)))[0]) for share in (DARKEST, BRIGHTEST))
+        found = torch.cat([each.flatten()[:: max(1, each.numel() // SEEN)] for each in train]).numpy()
+        places = [round(share * (len(found) - 1)) for share in (DARKEST, BRIGHTEST)]
+        low, high = np.partition(found, places)[places].tolist()
         if low >= high:
             raise InputError(
                 f"the volumes of {self.folder} are constant, {low:g}, but for a thousandth: give other files"

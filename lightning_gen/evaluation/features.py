@@ -54,9 +54,10 @@ def features(source: Source, data: DataModule, seed: int, alone: bool = True) ->
     say_pace(extractor)
     found, ceiling = precision_recall(real, fake), precision_recall(real, other)
     distance = f"Fréchet distance from the test split in the features of {extractor.name}, not FID, lower is better"
-    precise = "share of samples that are like real images (quality), higher is better"
-    varied = "share of real images that are like samples (variety), higher is better"
-    same = f"the same of {count} training images instead of samples of the model"
+    noun = data.medium.noun
+    precise = f"share of samples that are like real {noun} (quality), higher is better"
+    varied = f"share of real {noun} that are like samples (variety), higher is better"
+    same = f"the same of {count} training {noun} instead of samples of the model"
     measurements = (
         Measurement("frechet_distance", float(frechet_distance(fake, real)), distance),
         Measurement("frechet_distance_floor", float(frechet_distance(other, real)), same),

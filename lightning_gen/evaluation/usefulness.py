@@ -84,8 +84,9 @@ def usefulness(source: Source, data: DataModule, seed: int) -> Report:
         InputError: Some samples are not finite.
     """
     count = max(BATCH, min(MOST, len(data.train_set), VALUES // prod(data.shape)))
+    noun = data.medium.noun
     say(
-        f"training {CLASSIFIERS} classifiers on {count:,} samples and {CLASSIFIERS} on as many training images: this "
+        f"training {CLASSIFIERS} classifiers on {count:,} samples and {CLASSIFIERS} on as many training {noun}: this "
         "takes minutes",
         sys.stderr,
     )
@@ -95,10 +96,10 @@ def usefulness(source: Source, data: DataModule, seed: int) -> Report:
     samples = drawn(source, count, seed, labels)
     fake = ArrayDataset(torch.cat([data.medium.to_stored(x) for x in samples]), labels)
     meaning = (
-        f"share of test images that a classifier trained on {count:,} samples alone assigns to their class "
+        f"share of test {noun} that a classifier trained on {count:,} samples alone assigns to their class "
         "(classification accuracy score), higher is better"
     )
-    same = f"the same of {count:,} training images instead of samples of the model"
+    same = f"the same of {count:,} training {noun} instead of samples of the model"
     figures = (
         measured("cas_accuracy", fake, data, meaning),
         measured("real_accuracy", real, data, same),
@@ -125,11 +126,12 @@ def in_memory(data: DataModule, batches: Iterable[tuple[Tensor, Tensor | None]])
 
 def protocol_of(count: int, data: DataModule, seed: int) -> dict[str, Any]:
     """How the accuracies are measured."""
+    noun = data.medium.noun
     return {
-        "trained_on": f"{count} samples, or {count} of {len(data.train_set)} training images, whose classes they have",
+        "trained_on": f"{count} samples, or {count} of {len(data.train_set)} training {noun}, whose classes they have",
         "pixels": "rounded to 8 bits",
         "classifier": f"ConvClassifier, version {VERSION}",
-        "updates": f"{training_steps(count)} of {BATCH} images, without augmentation",
+        "updates": f"{training_steps(count)} of {BATCH} {noun}, without augmentation",
         "tested_on": f"{len(data.test_set)} of test, once by each classifier, after its last update",
         "classifiers": f"mean of {CLASSIFIERS}, seeds 0 to {CLASSIFIERS - 1}, of one set of samples; in brackets the "
         "least and the greatest",

@@ -27,6 +27,7 @@ from lightning_gen.records import Batch, Code, Corrupted, Quantization, Reconstr
 from lightning_gen.schedules import at
 from lightning_gen.terms import Term
 from lightning_gen.training.capabilities import Preview
+from lightning_gen.training.collectives import sum_over_devices
 from lightning_gen.training.ema import EMA
 from lightning_gen.training.first_batch import PixelsOnly
 from lightning_gen.training.module import END_OF_SCHEDULES, named
@@ -96,6 +97,7 @@ class Autoencoder(CodeSampling):
         self.input_transform = input_transform
         self.codes_per_sample = codes_per_sample
         self.dataset_size: int | None = None
+        self._own_errors: dict[str, Tensor] = {}  # of a split: the sum over its samples, and their number
         self._watches_input = any(term.watches_input for term in objective.values())
         self.average_networks(ema)
 
@@ -296,7 +298,7 @@ class Autoencoder(CodeSampling):
 
     def evaluation_step(self, batch: Batch) -> dict[str, Tensor]:
         """The training loss, with corruption, and its terms, in nats per sample; and the mean squared error of clean
-        samples, for images of pixels in [0, 1], with the medium's own errors.
+        samples, for images of pixels in [0, 1].
 
         Schedules of the objective have their final values, so that losses of one run can be compared.
         """
@@ -308,13 +310,29 @@ class Autoencoder(CodeSampling):
             total, terms = self._evaluation_loss(x, batch.labels)
         output = self.reconstruct(x, batch.labels)
         error = (output - x).float().square().mean()
+        self._add_own_errors(x, output)
         metrics = {name: value.detach() for name, value in {"loss": total, **terms}.items()}
-        return {**metrics, "mse": error * self.medium.error_scale, **self._own_errors(x, output)}
+        return {**metrics, "mse": error * self.medium.error_scale}
 
-    def _own_errors(self, x: Tensor, output: Tensor) -> dict[str, Tensor]:
-        """The measures that the medium alone has, means over the samples of a batch that have them."""
+    def evaluation_start(self) -> None:
+        """Discard the errors of a split that was left in the middle."""
+        super().evaluation_start()
+        self._own_errors = {measure.name: torch.zeros(2, device=self.device) for measure in self.medium.errors}
+
+    def evaluation_end(self) -> dict[str, Tensor]:
+        """The measures that the medium alone has, means over the samples that have them.
+
+        A measure that no sample has, as if all sounds are silent, is left out.
+        """
+        sums = {name: sum_over_devices(values) for name, values in self._own_errors.items()}
+        return {name: total / count for name, (total, count) in sums.items() if count > 0}
+
+    def _add_own_errors(self, x: Tensor, output: Tensor) -> None:
+        """Add the measures of a batch to their sums, and the number of samples that have them to theirs."""
         pair = self.medium.comparable(x.float(), output.float())
-        return {measure.name: measure.each(*pair).nanmean() for measure in self.medium.errors}
+        for measure in self.medium.errors:
+            values = measure.each(*pair)
+            self._own_errors[measure.name] += torch.stack([values.nansum(), (~values.isnan()).sum()])
 
     def _evaluation_loss(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         record = self.reconstruction(x, self.evaluation_rng, corrupt=True, labels=labels, networks=self.networks)

@@ -65,6 +65,12 @@ class SharedScaleGaussianLikelihood(Likelihood):
         """Return the log-density of each dimension in nats; output, x and result are ``(n, *shape)``."""
         return log_density(x, output, self.log_scale)
 
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return log p(x|z) of each sample, ``(n,)``, in nats, in fewer passes over its dimensions than `log_probs`."""
+        log_scale = floored(at_least_float32(self.log_scale))
+        squares = (at_least_float32(x) - at_least_float32(output)).square().flatten(1)
+        return -0.5 * (-2 * log_scale).exp() * squares.sum(1) - squares.shape[1] * (log_scale + 0.5 * log(2 * pi))
+
     def mean(self, output: Tensor) -> Tensor:
         """Return the expected samples ``(n, *shape)``: the output, which may leave the range of the data."""
         return output

@@ -8,17 +8,35 @@ from torch.utils.data import DataLoader
 
 from lightning_gen import EMA, AutoencoderModule
 from lightning_gen.augmentations import Masking, Typos
+from lightning_gen.bench.interleaving import reference_loop
+from lightning_gen.bench.precision import Precision
 from lightning_gen.bench.reference_autoencoder import ReferenceAutoencoder
 from lightning_gen.bottlenecks import (
     GaussianBottleneck,
     IdentityBottleneck,
     MovingAverage,
+    ResidualQuantizer,
     TopKBottleneck,
     VectorQuantizer,
 )
-from lightning_gen.media import Letters
-from lightning_gen.networks import ConvDecoder, ConvEncoder, ResidualDecoder, ResidualEncoder
-from lightning_gen.objectives import BernoulliLikelihood, CategoricalLikelihood, GaussianLikelihood, LaplaceLikelihood
+from lightning_gen.data import Digits
+from lightning_gen.media import Letters, Sound
+from lightning_gen.networks import (
+    ConvDecoder,
+    ConvEncoder,
+    ResidualDecoder,
+    ResidualEncoder,
+    WaveDecoder,
+    WaveEncoder,
+)
+from lightning_gen.objectives import (
+    BernoulliLikelihood,
+    CategoricalLikelihood,
+    GaussianLikelihood,
+    LaplaceLikelihood,
+    MelDistance,
+    SharedScaleGaussianLikelihood,
+)
 from lightning_gen.regularizers import Commitment, KLDivergence
 
 SHAPE = (1, 8, 8)
@@ -42,20 +60,21 @@ def _double_precision():
 
 def weights(module):
     """All but the biases, of which those in front of a BatchNorm do not move."""
-    return [p for p in module.parameters() if p.ndim > 1]
+    return [p for p in module.parameters() if p.ndim != 1]
 
 
-def compare(module, trainer, rounds=3):
+def compare(module, trainer, rounds=3, clip=None):
     """Train a module and a reference loop on the same batches; returns the loop."""
-    x = torch.rand(6 * rounds, *SHAPE) * 2 - 1
+    x = torch.rand(6 * rounds, *module.data_shape) * 2 - 1
     before = [p.clone() for p in weights(module)]
     rng = torch.Generator().set_state(module.rng.get_state())
-    hand = ReferenceAutoencoder(module, ((real, None) for real in x.split(6)), rng)
+    precision = Precision(clip=clip)
+    hand = ReferenceAutoencoder(module, ((real, None) for real in x.split(6)), rng, precision)
     for _ in range(rounds):
         hand.step()
-    trainer(max_epochs=1).fit(module, DataLoader(x, batch_size=6))
-    close(module.encoder.state_dict(), hand.encoder.state_dict())
-    close(module.decoder.state_dict(), hand.decoder.state_dict())
+    trainer(max_epochs=1, gradient_clip_val=clip).fit(module, DataLoader(x, batch_size=6))
+    for name in ("encoder", "decoder", "likelihood"):
+        close(getattr(module, name).state_dict(), getattr(hand, name).state_dict())
     assert not any(torch.equal(a, b) for a, b in zip(before, weights(module), strict=True))
     return hand
 
@@ -75,10 +94,58 @@ def test_the_codebook_is_that_of_a_loop_by_hand(restart_below, trainer):
     objective = {"reconstruction": GaussianLikelihood(), "commitment": Commitment(0.25)}
     module = AutoencoderModule(*networks, code, objective, optimizer=SGD)
     hand = compare(module, trainer, rounds=5)
-    (codebook,) = code.each_codebook()
-    for name in ("vectors", "use", "averages"):
-        close(getattr(codebook, name), getattr(hand.code, name))
-    assert (hand.code.use < 0.9 * 6 * 16 / CODES).any() == (restart_below == 0), "dead codes start again"
+    same_codebooks(code, hand)
+    assert (hand.code.books[0].use < 0.9 * 6 * 16 / CODES).any() == (restart_below == 0), "dead codes start again"
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_codebooks_in_sequence_are_those_of_a_loop_by_hand(dropout, trainer):
+    code = ResidualQuantizer(4, CODES, MovingAverage(decay=0.5, restart_below=0.2), depth=3, dropout=dropout)
+    networks = (kind(SHAPE, 4, width=4, downsamplings=1, blocks=1) for kind in (ResidualEncoder, ResidualDecoder))
+    objective = {"reconstruction": GaussianLikelihood(), "commitment": Commitment(0.25)}
+    hand = compare(AutoencoderModule(*networks, code, objective, optimizer=SGD), trainer, rounds=5)
+    same_codebooks(code, hand)
+
+
+def same_codebooks(code, hand):
+    for codebook, book in zip(code.each_codebook(), hand.code.books, strict=True):
+        for name in ("vectors", "use", "averages"):
+            close(getattr(codebook, name), getattr(book, name))
+
+
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_the_learned_scale_is_that_of_a_loop_by_hand(clip, trainer):
+    code = GaussianBottleneck(3)
+    networks = ConvEncoder(SHAPE, code.features, width=4), ConvDecoder(SHAPE, 3, width=4)
+    objective = {"reconstruction": SharedScaleGaussianLikelihood(0.5), "kl": KLDivergence()}
+    compare(AutoencoderModule(*networks, code, objective, optimizer=SGD), trainer, clip=clip)
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (1000, 2)])
+def test_mel_spectra_are_those_of_a_loop_by_hand(rate, channels, trainer):
+    shape = (channels, 256)
+    network = {"width": 4, "strides": [8], "dilations": [1], "taps": 2}
+    objective = {
+        "reconstruction": SharedScaleGaussianLikelihood(0.1),
+        "mel": MelDistance(rate, windows=[32, 128], bands=[5, 20], weight=0.3),
+    }
+    networks = WaveEncoder(shape, 3, **network), WaveDecoder(shape, 3, **network)
+    module = AutoencoderModule(*networks, IdentityBottleneck(3), objective, optimizer=SGD)
+    module.medium = Sound(rate, channels)
+    compare(module, trainer, clip=1.0)
+
+
+def test_the_trainers_clip_is_that_of_the_loop(autoencoder, trainer):
+    module, data = autoencoder(), Digits(batch_size=8)
+    data.prepare_data()
+    data.setup("fit")
+    for options, clip in (({}, None), ({"gradient_clip_val": 0}, None), ({"gradient_clip_val": 2.0}, 2.0)):
+        running = trainer(**options)
+        running.datamodule = data
+        assert reference_loop(running, module).precision.clip == clip
+    for options in ({"gradient_clip_val": 1.0, "gradient_clip_algorithm": "value"}, {"accumulate_grad_batches": 2}):
+        with pytest.raises(NotImplementedError, match="the reference loops"):
+            reference_loop(trainer(**options), module)
 
 
 def test_what_is_not_written_by_hand_is_refused(autoencoder):
@@ -86,6 +153,7 @@ def test_what_is_not_written_by_hand_is_refused(autoencoder):
         autoencoder(variational=True, objective={"reconstruction": LaplaceLikelihood()}),
         autoencoder(variational=True, objective={"reconstruction": BernoulliLikelihood(), "kl": KLDivergence(1, True)}),
         autoencoder(objective={"reconstruction": GaussianLikelihood(), "other": GaussianLikelihood()}),
+        autoencoder(objective={"reconstruction": BernoulliLikelihood(), "mel": MelDistance(8000, [128], [20])}),
         autoencoder(bottleneck=TopKBottleneck(3, 1)),
         autoencoder(bottleneck=VectorQuantizer(3, 8, normalized=True)),
         autoencoder(ema=EMA()),

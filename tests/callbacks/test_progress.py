@@ -14,6 +14,7 @@ from recorded import DIGITS, NETWORKS
 from lightning_gen.callbacks import ImageProgress, LogEveryImages, MaxImages, progress
 from lightning_gen.cli import main
 from lightning_gen.data import Digits
+from lightning_gen.media import Series, Sound
 
 
 @pytest.fixture(autouse=True)
@@ -149,3 +150,19 @@ def test_the_trainers_flags_for_trials_work(tmp_path, capsys, recipe, flag, valu
     written = {path.name for path in tmp_path.rglob("*.*")}
     assert ("last.ckpt" in written) is (flag != "fast_dev_run")
     assert not (flag == "fast_dev_run" and written), "fast_dev_run writes no files"
+
+
+def test_samples_have_the_name_of_their_medium(autoencoder, capsys):
+    module = autoencoder()
+    bar = ImageProgress()
+    for medium, one, two in (
+        (Sound(8000), "1 sound", "2 sounds"),
+        (Series(("a",), (0.0,), (1.0,)), "1 series", "2 series"),
+    ):
+        module.medium = medium
+        assert progress.noun(module) == medium.noun
+        for done, said in ((1, one), (2, two)):
+            bar._show(progress.noun(module), done, None, "")
+            assert capsys.readouterr().err == f"{said}\n"
+    module.medium = None
+    assert progress.noun(module) == "images"

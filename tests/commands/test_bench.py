@@ -25,6 +25,8 @@ SHORT = ["--steps", "3", "--repeats", "2", "--switches", "false"]
 WRITTEN = [
     *("gan/dcgan", "gan/rpgan", "gan/wgan_gp", "gan/dense", "gan/ring8", "gan/r3gan", "gan/sngan"),
     *("autoencoder/vae", "autoencoder/vq_vae", "autoencoder/dense", "autoencoder/convolutional"),
+    *("autoencoder/sound", "autoencoder/sound_rq", "autoencoder/series_vae", "autoencoder/sigma_vae"),
+    *("autoencoder/volumes", "gan/volumes", "gan/wavegan"),
 ]
 """Some of the recipes that have a reference loop."""
 FIGURES = [
@@ -113,6 +115,20 @@ def test_the_weights_by_hand_lie_in_memory_as_the_librarys(wanted, found, monkey
     run = measured(fit, ["--config", "autoencoder/convolutional", *tiny, "--channels_last", wanted], 1, 1)
     assert run.setting.memory_format == found
     assert set(lie) == {wanted == "false"}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "found", "said"),
+    [
+        ("autoencoder/series_vae", None, "no convolutions in 2 or 3 dimensions"),
+        ("autoencoder/volumes", "channels_last", "channels_last"),
+    ],
+)
+def test_only_convolutions_in_two_and_three_dimensions_have_channels_last(recipe, found, said):
+    size = [] if found is None else ["--data.size=16"]  # in a smaller network both formats are the same
+    run = measured(fit, [*tiny(recipe), *size], 1, 1)
+    assert run.setting.memory_format == found
+    assert said in compared([run]).card["memory_format"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from lightning_gen.data import AudioFolder
 from lightning_gen.data.sound_cache import levels_db
 from lightning_gen.errors import InputError
 from lightning_gen.media import Sound
+from lightning_gen.media.sound_files import read_sound
 
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("soxr")
@@ -159,6 +160,40 @@ def test_the_cache_is_used_until_a_file_changes(tmp_path, monkeypatch):
     array.write_bytes(array.read_bytes()[:-50])
     data_of(tmp_path, folder).setup()
     assert np.load(array).shape == (30, 1, 100), "a damaged array is made again"
+
+
+def test_only_files_that_changed_are_decoded_again(tmp_path, monkeypatch, capsys):
+    folder = folder_of(tmp_path, count=6)
+    write(folder / "03.wav", np.zeros(250, np.int16))  # silence has no windows
+    data_of(tmp_path, folder).setup()
+    capsys.readouterr()
+    decoded = []
+
+    def noted(path, *arguments):
+        decoded.append(path.name)
+        return read_sound(path, *arguments)
+
+    monkeypatch.setattr("lightning_gen.data.sound_cache.read_sound", noted)
+    write(folder / "01.wav", ramp(77, 350))
+    write(folder / "02b.wav", ramp(78, 250))
+    (folder / "04.wav").unlink()
+    data = data_of(tmp_path, folder, val_fraction=0, test_fraction=0)
+    data.setup()
+    assert sorted(decoded) == ["01.wav", "02b.wav"]
+    assert "decoding sounds: 4 of 6 were decoded before" in capsys.readouterr().err
+    numbers = {"00.wav": 0, "01.wav": 77, "02.wav": 2, "02b.wav": 78, "05.wav": 5}
+    names = data.sample_names("train")
+    assert {name.partition("@")[0] for name in names} == set(numbers)
+    for row, each in enumerate(names):
+        name, _, start = each.partition("@")
+        whole = ramp(numbers[name], 350 if name == "01.wav" else 250)
+        assert (data.train_set[row].x[0].numpy() == whole[int(start) :][:100]).all()
+    decoded.clear()
+    (folder / "02b.wav").unlink()
+    data_of(tmp_path, folder).setup()
+    assert not decoded, "without one the others are copied"
+    (array,) = (tmp_path / "cache").glob("*.npy")
+    assert len(np.load(array)) == 13
 
 
 def test_what_does_not_fit_on_the_disk_is_refused_by_the_headers(tmp_path, monkeypatch):

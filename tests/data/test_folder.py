@@ -7,8 +7,9 @@ import torch
 from PIL import Image, features
 
 from lightning_gen.data.decoder import EXTENSIONS, OPTIONAL, extensions
-from lightning_gen.data.folder import ImageFolder, list_images, split_sizes
+from lightning_gen.data.folder import ImageFolder, list_images
 from lightning_gen.data.loader import seeded
+from lightning_gen.data.sorted_files import split_sizes
 from lightning_gen.errors import InputError
 
 LEVELS = {"apple": 50, "Banana": 100, "cherry": 150}
