@@ -122,10 +122,15 @@ class AutoencoderModule(Autoencoder):
             for parameter in group["params"]:
                 parameter.grad = None
 
-    def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
-        """Clip where the Trainer clips; Lightning's own hook spends its time on options that are not set."""
-        if self.trainer.gradient_clip_val is not None:
-            super().configure_gradient_clipping(optimizer, *args, **kwargs)
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip if there is something to clip to; Lightning's own hook checks options that are not set."""
+        if gradient_clip_val is not None or self.trainer.gradient_clip_val is not None:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the norm of the gradient, before clipping."""

@@ -252,7 +252,7 @@ class Autoencoder(CodeSampling):
         terms = self.terms
         values = {name: term(record) for name, term in terms.items()}
         weights = {name: at(term.weight, record.images) for name, term in terms.items()}
-        return sum_of([times(value, weights[name]) for name, value in values.items()]), values
+        return sum_of([weighted(value, weights[name]) for name, value in values.items()]), values
 
     # what a run shows ------------------------------------------------------------------------------------------------
 
@@ -331,7 +331,7 @@ def repeated(x: Tensor | None, times: int) -> Any:
     return x if x is None or times == 1 else x.repeat_interleave(times, dim=0)
 
 
-def times(value: Tensor, weight: float) -> Tensor:
+def weighted(value: Tensor, weight: float) -> Tensor:
     """A scalar times a weight; itself for the weight 1, whose product would cost two kernels and change no bit."""
     return value if weight == 1 else weight * value
 

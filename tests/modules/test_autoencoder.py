@@ -13,7 +13,7 @@ from lightning_gen import AutoencoderModule, InputError
 from lightning_gen.augmentations import Masking
 from lightning_gen.bottlenecks import GaussianBottleneck, GradientDescent, IdentityBottleneck, VectorQuantizer
 from lightning_gen.data import Digits
-from lightning_gen.modules.autoencoder_base import sum_of, times
+from lightning_gen.modules.autoencoder_base import sum_of, weighted
 from lightning_gen.networks import Concatenation, DenseDecoder, DenseEncoder
 from lightning_gen.objectives import BernoulliLikelihood, GaussianLikelihood, ImportanceWeightedBound
 from lightning_gen.regularizers import Capacity, CodebookDistance, Commitment, KLDivergence
@@ -215,7 +215,7 @@ def test_the_sum_of_the_terms_has_the_bits_of_one_sum_over_their_products(weight
     generator = torch.Generator().manual_seed(len(weights))
     for scale in (1e-3, 1.0, 1e6):
         values = [(torch.randn((), generator=generator) * scale).requires_grad_() for _ in weights]
-        total = sum_of([times(value, weight) for value, weight in zip(values, weights, strict=True)])
+        total = sum_of([weighted(value, weight) for value, weight in zip(values, weights, strict=True)])
         stacked = torch.stack([weight * value for value, weight in zip(values, weights, strict=True)]).sum()
         assert torch.equal(total, stacked)
         found, expected = torch.autograd.grad(total, values), torch.autograd.grad(stacked, values)
