@@ -216,6 +216,24 @@ def replace_log_rule(trainer: Trainer, rule: Callable[[bool], bool]) -> None:
     trainer._logger_connector.__class__ = type("AskingConnector", (_LoggerConnector,), asking)
 
 
+def collect_only_if(trainer: Trainer, logged: Callable[[], bool]) -> None:
+    """Let a Trainer collect metrics at the end of a batch only if a function says that the batch has logged any.
+
+    Lightning collects all of the epoch at each batch; those of earlier batches were collected then.
+    """
+    connector = trainer._logger_connector
+    original = type(connector).on_batch_end.__get__(connector)
+
+    def on_batch_end() -> None:
+        results = trainer._results
+        if logged() or results is None:
+            original()
+        else:
+            results.batch = results.batch_size = None
+
+    connector.on_batch_end = on_batch_end  # type: ignore[method-assign]
+
+
 def loaded_checkpoint(trainer: Trainer) -> dict[str, Any]:
     """The checkpoint from which a Trainer is about to resume; empty if there is none."""
     return trainer._checkpoint_connector._loaded_checkpoint

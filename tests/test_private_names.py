@@ -208,6 +208,23 @@ def test_a_function_says_what_is_logged():
     assert isinstance(runner._logger_connector, own)
 
 
+def test_metrics_are_collected_only_after_batches_that_logged_some():
+    runner = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    connector, logged = runner._logger_connector, []
+    runner.training = True
+    private.collect_only_if(runner, lambda: bool(logged))
+    connector.on_batch_start("a batch")
+    results = runner._results
+    results.log("step", "loss", torch.tensor(1.0), on_step=True, on_epoch=False, batch_size=1)
+    assert results.batch == "a batch"
+    connector.on_batch_end()
+    assert (results.batch, results.batch_size) == (None, None), "the batch is freed, training/image_axis.py"
+    assert connector._callback_metrics == {}
+    logged.append(True)
+    connector.on_batch_end()
+    assert connector._callback_metrics == {"loss": 1.0}
+
+
 def test_signals_are_left_alone_and_taken_again(trainer):
     private.disable_signal_handlers(trainer)
     private.disable_signal_broadcast(trainer)

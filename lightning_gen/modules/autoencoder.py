@@ -17,6 +17,7 @@ from lightning_gen.records import Code, concatenated
 from lightning_gen.terms import Term
 from lightning_gen.training.collectives import sum_over_devices
 from lightning_gen.training.ema import EMA
+from lightning_gen.training.overhead import signature_once
 from lightning_gen.upgrades import ARGUMENTS
 
 
@@ -75,6 +76,7 @@ class AutoencoderModule(Autoencoder):
         self._update_images = 0  # of the batches since the last update
         self._evaluations: int | None = None  # evaluations of the loss in the current step; None outside of one
 
+    @signature_once
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss on a batch, which is counted once although an optimizer may evaluate it several times in a step."""
         batch = self.batch_of(batch)
@@ -113,6 +115,22 @@ class AutoencoderModule(Autoencoder):
         self.bottleneck.update_codebook(concatenated(codes), self.rng, sum_over_devices)
         images, self._update_images = self._update_images, 0
         self.move_average(images)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        """Set the gradients to None, as the optimizer's own method does, which also reports to torch's profiler."""
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip if there is something to clip to; Lightning's own hook checks options that are not set."""
+        if gradient_clip_val is not None or self.trainer.gradient_clip_val is not None:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the norm of the gradient, before clipping."""

@@ -13,6 +13,7 @@ class Counting(Protocol):
     """A module that counts images."""
 
     images_seen: int
+    has_logged: bool
 
     @property
     def logs_now(self) -> bool:
@@ -66,6 +67,12 @@ class ImageAxis:
             trainer.progress_bar_metrics.update(shown)
 
         private.replace_log_metrics(trainer, log)
+
+        def logged() -> bool:
+            found, module.has_logged = module.has_logged, False
+            return found
+
+        private.collect_only_if(trainer, logged)
         private.replace_log_rule(trainer, lambda lightnings: module.logs_now if trainer.training else lightnings)
         for logger in trainer.loggers:
             at_images(logger, trainer, module)

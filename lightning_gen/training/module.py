@@ -65,6 +65,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
             every axis. Kept in checkpoints.
         batch_images: Images of the latest batch, over all devices.
         finiteness: Scalars of the latest updates that must be finite; None if they are not checked.
+        has_logged: Whether anything was logged since the Trainer last collected metrics.
         evaluation_rng: Generator of validation and test, seeded anew at each start.
         rng: The generator of this process for latents, noise and augmentation, on the module's device. Its seed comes
             from the global seed and the rank, so that no two processes use the same numbers; kept in checkpoints.
@@ -77,6 +78,7 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
         self.batch_images = 0
         self.class_names: tuple[str, ...] | None = None
         self.finiteness: FiniteRecords | None = None
+        self.has_logged = False
         self._medium: Medium | None = None
         self._axis = ImageAxis()
         self._reported_images = 0
@@ -111,9 +113,11 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
         return self._rng
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning replaces a number or a text in each hook; skip torch's checks for parameters, modules and buffers
-        if name in vars(self) and (value is None or isinstance(value, (int, str))):
-            vars(self)[name] = value
+        # Lightning and the training step replace plain attributes many times a batch; skip torch's checks, which are
+        # for parameters, modules and buffers
+        plain = self.__dict__
+        if name in plain and not isinstance(value, (Tensor, nn.Module)):
+            plain[name] = value
         else:
             super().__setattr__(name, value)
 
@@ -358,6 +362,11 @@ class GenerativeModule(checkpoints.Described, Capabilities, FormerNames, Lightni
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         logged = every > 0 and is_logged(private.batches_counted(self.trainer) + 1, every)
         return logged and not private.accumulates(self.trainer)
+
+    def log(self, *args: Any, **kwargs: Any) -> None:
+        """Log a value as Lightning does, and note it: metrics are collected only after batches that logged some."""
+        self.has_logged = True
+        super().log(*args, **kwargs)
 
     def report(self, values: dict[str, Tensor | float], **options: Any) -> None:
         """Log values on the axis of images; detached tensors stay on the device.

@@ -2,16 +2,20 @@
 
 import contextlib
 import ctypes
+import inspect
 import os
 import platform
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.core.hooks import DataHooks
+from lightning.pytorch.plugins import Precision
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.strategies import Strategy
+from torch import Tensor
 
 BATCH_HOOKS = (
     "on_train_batch_start",
@@ -23,10 +27,25 @@ BATCH_HOOKS = (
 )
 """Hooks that the Trainer calls in each batch on each callback, the module and the strategy."""
 
+AROUND_BACKWARD = {"pre_backward": "on_before_backward", "post_backward": "on_after_backward"}
+"""What a precision plugin does around backward, and the hook that it calls there."""
+
+TRANSFER_HOOKS = ("transfer_batch_to_device", "on_after_batch_transfer")
+"""Hooks by which data move a batch to the device and change it there."""
+
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 """The environment variable that makes torch ask the driver whether there is a GPU."""
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Settings of glibc's ``mallopt``."""
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def signature_once(function: Function) -> Function:
+    """Keep the signature of a training step, which Lightning asks for at each batch and Python would build anew."""
+    function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return function
 
 
 class NoProfiler(PassThroughProfiler):
@@ -38,32 +57,37 @@ class NoProfiler(PassThroughProfiler):
 class SkipUnused(Callback):
     """Lets the Trainer skip, in each batch, hooks that are not overridden, and a profiler that records nothing.
 
-    The Trainer skips hooks that are not callable, so hooks that are not overridden are None during training. They are
-    restored when training ends, also by an exception.
+    The Trainer skips hooks that are not callable, so hooks that are not overridden are None during training. Without a
+    profiler the strategy asks the data at once to move a batch, where the Trainer would look for whose hooks do it, and
+    the precision plugin looks for no hooks around backward where nobody has any. All is restored when training ends,
+    also by an exception.
     """
 
     def __init__(self) -> None:
         self._profiler: Profiler | None = None
         self._check: str | None = None
+        self._replaced: list[tuple[Any, str, Any]] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remove the hooks."""
         for owner, base in _owners(trainer, pl_module):
             for hook in BATCH_HOOKS:
-                if getattr(type(owner), hook, None) is getattr(base, hook, base) and hook not in vars(owner):
-                    vars(owner)[hook] = None
+                if getattr(type(owner), hook, None) is getattr(base, hook, base):
+                    self._replace(owner, hook, None)
         if type(trainer.profiler) is PassThroughProfiler:  # type: ignore[attr-defined]
             self._profiler, trainer.profiler = trainer.profiler, NoProfiler()  # type: ignore[attr-defined]
+            self._move_at_once(trainer)
+            self._skip_around_backward(trainer, pl_module)
         if not torch.cuda.is_available():
             # Lightning sets it for processes that fork; with it each step of Adam asks the driver for a GPU
             self._check = os.environ.pop(NVML_CHECK, None)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the hooks."""
-        for owner, _ in _owners(trainer, pl_module):
-            for hook in BATCH_HOOKS:
-                if vars(owner).get(hook, hook) is None:
-                    del vars(owner)[hook]
+        for owner, name, value in self._replaced:
+            if vars(owner).get(name, owner) is value:
+                del vars(owner)[name]
+        self._replaced = []
         if self._profiler is not None:
             trainer.profiler, self._profiler = self._profiler, None  # type: ignore[attr-defined]
         if self._check is not None:
@@ -72,6 +96,37 @@ class SkipUnused(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Restore the hooks."""
         self.on_train_end(trainer, pl_module)
+
+    def _replace(self, owner: Any, name: str, value: Any) -> None:
+        """Replace a method of one object until training ends, unless somebody has replaced it before."""
+        if name not in vars(owner):
+            vars(owner)[name] = value
+            self._replaced.append((owner, name, value))
+
+    def _move_at_once(self, trainer: Trainer) -> None:
+        """Let the strategy move batches by the hooks of the data, if the data have both and the strategy none."""
+        data, strategy = getattr(trainer, "datamodule", None), trainer.strategy
+        lacking = any(getattr(type(data), hook, None) in (None, getattr(DataHooks, hook)) for hook in TRANSFER_HOOKS)
+        if data is None or lacking or type(strategy).batch_to_device is not Strategy.batch_to_device:
+            return
+
+        def batch_to_device(batch: Any, device: torch.device | None = None, dataloader_idx: int = 0) -> Any:
+            moved = data.transfer_batch_to_device(batch, device or strategy.root_device, dataloader_idx)
+            return data.on_after_batch_transfer(moved, dataloader_idx)
+
+        self._replace(strategy, "batch_to_device", batch_to_device)
+
+    def _skip_around_backward(self, trainer: Trainer, module: LightningModule) -> None:
+        """Let a precision plugin that only calls hooks around backward call none, if nobody has any."""
+        plugin = trainer.precision_plugin
+        for method, hook in AROUND_BACKWARD.items():
+            unused = all(getattr(owner, hook, None) is None for owner, _ in _owners(trainer, module))
+            if unused and getattr(type(plugin), method) is getattr(Precision, method):
+                self._replace(plugin, method, _unchanged)
+
+
+def _unchanged(loss: Tensor, module: LightningModule) -> Tensor:
+    return loss
 
 
 def _owners(trainer: Trainer, module: LightningModule) -> Iterator[tuple[Any, type]]:

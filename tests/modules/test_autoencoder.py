@@ -13,6 +13,7 @@ from lightning_gen import AutoencoderModule, InputError
 from lightning_gen.augmentations import Masking
 from lightning_gen.bottlenecks import GaussianBottleneck, GradientDescent, IdentityBottleneck, VectorQuantizer
 from lightning_gen.data import Digits
+from lightning_gen.modules.autoencoder_base import sum_of, weighted
 from lightning_gen.networks import Concatenation, DenseDecoder, DenseEncoder
 from lightning_gen.objectives import BernoulliLikelihood, GaussianLikelihood, ImportanceWeightedBound
 from lightning_gen.regularizers import Capacity, CodebookDistance, Commitment, KLDivergence
@@ -195,6 +196,30 @@ def test_the_trainers_clipping_and_accumulation_work(autoencoder, trainer):
     trainer(max_epochs=1, gradient_clip_val=0.1, accumulate_grad_batches=2).fit(modules[1], loader(batch_size=16))
     torch.testing.assert_close(modules[0].state_dict(), modules[1].state_dict(), rtol=1e-4, atol=1e-6)
     assert modules[0].images_seen == modules[1].images_seen == 96
+
+
+@pytest.mark.parametrize("options", [{"gradient_clip_val": 0.1}, {}])
+def test_a_clipped_step_is_as_long_as_the_trainer_says(autoencoder, trainer, options):
+    module = autoencoder(optimizer=partial(torch.optim.SGD, lr=1.0))
+    before = torch.cat([p.detach().flatten().clone() for p in module.parameters()])
+    trainer(max_steps=1, **options).fit(module, loader())
+    moved = (torch.cat([p.detach().flatten() for p in module.parameters()]) - before).norm()
+    if options:
+        torch.testing.assert_close(moved, torch.tensor(0.1), rtol=1e-4, atol=0)
+    else:
+        assert moved > 1
+
+
+@pytest.mark.parametrize("weights", [(1,), (1, 1.0), (0.5, 1), (0.3,), (0.1, 0.7, 1), (1, 2, 0.3, 1, 0.2)])
+def test_the_sum_of_the_terms_has_the_bits_of_one_sum_over_their_products(weights):
+    generator = torch.Generator().manual_seed(len(weights))
+    for scale in (1e-3, 1.0, 1e6):
+        values = [(torch.randn((), generator=generator) * scale).requires_grad_() for _ in weights]
+        total = sum_of([weighted(value, weight) for value, weight in zip(values, weights, strict=True)])
+        stacked = torch.stack([weight * value for value, weight in zip(values, weights, strict=True)]).sum()
+        assert torch.equal(total, stacked)
+        found, expected = torch.autograd.grad(total, values), torch.autograd.grad(stacked, values)
+        assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
 class Weighed(Schedule):

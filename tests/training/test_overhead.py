@@ -1,25 +1,30 @@
 """What is left out of a batch is what nobody asked for; optimizers are fused where they can be."""
 
+import inspect
 import os
 import platform
 import subprocess
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.profilers import PassThroughProfiler, SimpleProfiler
+from torch import Tensor
+from torch.utils.data import DataLoader
 
-from lightning_gen import GANModule, cli
+from lightning_gen import AutoencoderModule, GANModule, cli
 from lightning_gen.callbacks import MaxImages
 from lightning_gen.cli import trainer_commands
 from lightning_gen.data import Digits
 from lightning_gen.networks import DenseDiscriminator, DenseGenerator
 from lightning_gen.objectives import NonSaturating
+from lightning_gen.training import image_axis
 from lightning_gen.training.optimizers import fuse
-from lightning_gen.training.overhead import BATCH_HOOKS
+from lightning_gen.training.overhead import AROUND_BACKWARD, BATCH_HOOKS, signature_once
 
 
 class Asked(Callback):
@@ -49,11 +54,12 @@ def module(kind=GANModule):
     return kind(generator=generator, discriminator=discriminator, objective=NonSaturating())
 
 
-def fit(module, tmp_path, callbacks=(), images=16, **options):
+def fit(module, tmp_path, callbacks=(), images=16, data=None, **options):
     settings = {"max_epochs": -1, "accelerator": "cpu", "logger": False, "enable_checkpointing": False}
     settings |= {"enable_progress_bar": False, "enable_model_summary": False, "limit_val_batches": 0}
-    trainer = Trainer(default_root_dir=tmp_path, callbacks=[MaxImages(images), *callbacks], **settings, **options)
-    trainer.fit(module, Digits(size=8, batch_size=8))
+    settings |= options
+    trainer = Trainer(default_root_dir=tmp_path, callbacks=[MaxImages(images), *callbacks], **settings)
+    trainer.fit(module, data or Digits(size=8, batch_size=8))
     return trainer
 
 
@@ -84,6 +90,101 @@ def test_all_is_as_it_was_after_the_run(tmp_path, monkeypatch, fails):
     assert trained.trainer.profiler is profiler
     assert os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] == "1"
     assert all(callable(getattr(owner, hook)) for owner in (asked, trained) for hook in BATCH_HOOKS)
+    trainer = trained.trainer
+    assert not {"batch_to_device", *AROUND_BACKWARD} & {*vars(trainer.strategy), *vars(trainer.precision_plugin)}
+
+
+class Shifted(Digits):
+    """Data that change a batch once it is on the device."""
+
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        return replace(super().on_after_batch_transfer(batch, dataloader_idx), labels=torch.full((len(batch.x),), 7))
+
+
+class Keeps(Callback):
+    """Keeps the batches of the training and of the validation."""
+
+    def __init__(self):
+        self.training, self.validation = [], []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.training.append(batch)
+
+    def on_validation_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):
+        self.validation.append(batch)
+
+
+def test_the_hooks_of_the_data_move_every_batch(tmp_path):
+    kept = Keeps()
+    fit(module(), tmp_path, [kept], data=Shifted(size=8, batch_size=8), limit_val_batches=1, num_sanity_val_steps=0)
+    assert len(kept.training) == 2
+    assert len(kept.validation) == 1
+    for batch in kept.training + kept.validation:
+        assert batch.x.dtype == torch.float32
+        assert batch.labels.eq(7).all()
+
+
+class OfModule(GANModule):
+    """A module that changes a batch itself, for data without hooks."""
+
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        return batch.clamp(-0.25, 0.25)
+
+
+def test_a_module_moves_the_batches_of_a_plain_loader(tmp_path):
+    kept = Keeps()
+    samples = torch.linspace(-1, 1, 16 * 64).reshape(16, 1, 8, 8)
+    fit(module(OfModule), tmp_path, [kept], data=DataLoader(samples, batch_size=8))
+    assert [float(batch.abs().max()) for batch in kept.training] == [0.25, 0.25]
+
+
+def test_the_signature_of_a_training_step_is_kept():
+    def step(self, batch: Tensor, batch_idx: int) -> None: ...
+
+    expected = inspect.getfullargspec(step)
+    assert inspect.getfullargspec(signature_once(step)) == expected
+    for kind in (AutoencoderModule, GANModule):
+        assert inspect.getfullargspec(kind.training_step).args == ["self", "batch", "batch_idx"]
+        assert kind.training_step.__signature__ is inspect.signature(kind.training_step)
+
+
+class Sometimes(GANModule):
+    """Logs values of its own in some batches, in all ways that Lightning knows."""
+
+    def training_step(self, batch, batch_idx):
+        super().training_step(batch, batch_idx)
+        if batch_idx % 3 == 1:
+            self.log("user/step", float(batch_idx), prog_bar=True)
+            self.log("user/epoch", float(batch_idx), on_step=False, on_epoch=True)
+            self.log("user/both", float(batch_idx), on_step=True, on_epoch=True, prog_bar=True)
+
+
+class Metrics(Callback):
+    """Keeps what a Trainer shows of its metrics at the start of each batch and of each epoch."""
+
+    def __init__(self):
+        self.found = []
+
+    def on_train_batch_start(self, trainer, pl_module, *args):
+        shown = trainer.callback_metrics, trainer.logged_metrics, trainer.progress_bar_metrics
+        self.found.append([{name: float(value) for name, value in each.items()} for each in shown])
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        self.on_train_batch_start(trainer, pl_module)
+
+
+def test_metrics_are_those_of_a_trainer_that_collects_them_at_each_batch(tmp_path, monkeypatch):
+    found = []
+    for collects in (False, True):
+        if collects:
+            monkeypatch.setattr(image_axis.private, "collect_only_if", lambda *args: None)
+        torch.manual_seed(0)
+        metrics = Metrics()
+        options = {"limit_train_batches": 8, "limit_val_batches": 2, "val_check_interval": 5}
+        fit(module(Sometimes), tmp_path, [metrics], images=8 * 20, **options)
+        found.append(metrics.found)
+    assert found[0] == found[1]
+    assert {"user/step", "user/epoch", "user/both_step", "user/both_epoch"} <= set(found[0][-1][0])
 
 
 def test_a_profiler_of_the_user_records_every_batch(tmp_path):
