@@ -163,6 +163,7 @@ def trained_by(trainer: Any, task: Task, since: float) -> float:
     """
     trainer.clear()
     trainer.set_data_src(str(task.folder))
+    trainer.train()  # builds the networks
     while time.process_time() - since < task.seconds:
         trainer.train()
     seconds = time.process_time() - since
