@@ -1,7 +1,7 @@
 """Time the library beside what people use instead: the same networks, batches and images, in turns, on one machine.
 
     python -m venv .venv-peers
-    .venv-peers/bin/pip install -e . -r tests/benchmarks/peers/requirements.txt
+    .venv-peers/bin/pip install -e '.[features]' -r tests/benchmarks/peers/requirements.txt
     .venv-peers/bin/pip install --no-deps torch-mimicry==0.1.16
     .venv-peers/bin/python tests/benchmarks/peers/peers.py --output peers.json
 
@@ -11,8 +11,9 @@ is not counted. A ratio is that of a side's turn to the library's turn before it
 user waits for; processor time leaves out what other processes took, and is the figure to trust on a shared machine.
 
 Everything that a side does by default is on, as logs and a progress bar, whose output goes to a file here. A side that
-does not run is named with its error. The images are those of Fashion-MNIST; `--rows epoch --turns 43` times an epoch
-whole, with the samples and the checkpoint that the library writes in it.
+does not run is named with its error. Packages that ask for an NVIDIA GPU run without one, see `without_cuda.py`. The
+images are those of Fashion-MNIST; `--rows epoch --turns 43` times an epoch whole, with the samples and the checkpoint
+that the library writes in it.
 """
 
 import argparse
@@ -34,7 +35,10 @@ from clock import Reading
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import gallery  # of the folder above
 
-PACKAGES = ("torch", "torchvision", "lightning", "pythae", "torchgan", "torch-mimicry")
+PACKAGES = (
+    *("torch", "torchvision", "lightning", "pythae", "torchgan", "torch-mimicry"),
+    *("lightweight-gan", "stylegan2_pytorch", "diffusers"),
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,19 @@ ROWS = {
     "vae": Row(
         "a step of the convolutional VAE, 32 x 32, images in memory",
         ("lightning_gen, autoencoder/vae", "lightning_gen, autoencoder/vae --compile true", "pythae"),
+        ticks=1,
+    ),
+    "gan_penalties": Row(
+        "a step of DCGAN, 32 x 32, gradients penalised at real and fake images every fourth step",
+        ("lightning_gen, gan/rpgan with these penalties", "lightweight-gan", "stylegan2_pytorch"),
+        ticks=2,
+    ),
+    "kl": Row(
+        "a step of diffusers' AutoencoderKL, 32 x 32, images in memory",
+        (
+            *("lightning_gen, the same networks", "a loop as in diffusers' examples"),
+            "lightning_gen, networks of autoencoder/kl",
+        ),
         ticks=1,
     ),
     "epoch": Row(

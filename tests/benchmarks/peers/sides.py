@@ -1,7 +1,8 @@
 """The sides: each trains the same networks on the same images in its own way until the clock ends the process.
 
-Networks, losses, batches and optimizers are those of the recipes ``gan/dcgan`` and ``autoencoder/vae``; all that a side
-does by default besides, such as writing logs and showing progress, is left on.
+Networks, losses, batches and optimizers are those of the recipes ``gan/dcgan`` and ``autoencoder/vae``, of
+``gan/rpgan`` where others penalise gradients, and of diffusers' AutoencoderKL; all that a side does by default besides,
+such as writing logs and showing progress, is left on.
 """
 
 import argparse
@@ -11,12 +12,13 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
+import without_cuda
 from clock import Clock
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
@@ -34,6 +36,25 @@ SHAPE, NATIVE = (1, 32, 32), (1, 28, 28)
 CPU = torch.device("cpu")
 FOREVER = 10**9
 FRESH = ("--model.shared_samples", "false")
+KL = Path(__file__).with_name("kl.yaml")
+KL_ADAM, KL_WEIGHT = {"lr": 0.0005, "betas": (0.5, 0.9)}, 1e-6
+"""The optimizer of `KL` and the weight of its divergence."""
+PARTS = "diffusers_networks"
+PENALISED_ADAM = {"lr": 0.0004, "betas": (0.0, 0.99)}
+"""That of ``gan/rpgan``."""
+LAZY = 4
+"""lightweight-gan and stylegan2_pytorch penalise gradients at real and fake images in every fourth update."""
+PENALISED = tuple(
+    word
+    for name, value in {
+        "objective": "Hinge",
+        "penalties.r1.weight": 2.5,  # `every` times half of it are their mean over real and fake, times 10
+        "penalties.r1.every": LAZY,
+        "penalties.r2.weight": 2.5,
+        "penalties.r2.every": LAZY,
+    }.items()
+    for word in (f"--model.{name}", str(value))
+)
 
 
 def generator(shape: tuple[int, ...] = SHAPE) -> nn.Module:
@@ -41,9 +62,29 @@ def generator(shape: tuple[int, ...] = SHAPE) -> nn.Module:
     return DCGANGenerator(shape, LATENT, WIDTH)
 
 
-def discriminator(shape: tuple[int, ...] = SHAPE) -> nn.Module:
-    """The one of ``gan/dcgan``."""
-    return DCGANDiscriminator(shape, WIDTH)
+class Player(nn.Module):
+    """A network behind the interface that another library's loop expects.
+
+    Args:
+        network: It.
+        called: Calls the network with what the loop passes.
+        **attributes: What else the loop asks for.
+    """
+
+    def __init__(self, network: nn.Module, called: Callable[..., Any], **attributes: Any) -> None:
+        super().__init__()
+        self.network = network
+        self.called = called
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.called(self.network, *args, **kwargs)
+
+
+def discriminator(shape: tuple[int, ...] = SHAPE, batch_norm: bool = True) -> nn.Module:
+    """Logits by the one of ``gan/dcgan``; that of ``gan/rpgan`` is without BatchNorm, which penalties rule out."""
+    return Player(DCGANDiscriminator(shape, WIDTH, batch_norm=batch_norm), lambda network, x: network(x).logits)
 
 
 def resized() -> Batch:
@@ -204,6 +245,93 @@ def pythae(clock: Clock) -> None:
     BaseTrainer(VAE(config, TheEncoder(), TheDecoder()), data, training_config=options).train()
 
 
+def endless(loader: DataLoader[Any]) -> Iterator[Tensor]:
+    """The images of one epoch after the other."""
+    while True:
+        for x, _ in loader:
+            yield x
+
+
+def optimizers(*players: nn.Module) -> Iterator[torch.optim.Optimizer]:
+    """One for each network."""
+    return (torch.optim.Adam(player.parameters(), **PENALISED_ADAM) for player in players)
+
+
+def lightweight_gan(clock: Clock) -> None:
+    """Train by lightweight-gan's Trainer."""
+    package = without_cuda.imported("lightweight_gan.lightweight_gan")
+
+    def judged(network: nn.Module, x: Tensor, calc_aux_loss: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        logits = network(x)
+        return logits, logits, logits.new_zeros(())  # its own also judges a small copy, and rebuilds the image
+
+    class GAN(package.LightweightGAN):
+        def __init__(self) -> None:
+            nn.Module.__init__(self)
+            self.image_size, self.latent_dim = SHAPE[1], LATENT
+            self.G, self.GE = generator(), generator()
+            self.D = Player(discriminator(batch_norm=False), judged)
+            self.D_aug = package.AugWrapper(self.D, SHAPE[1])
+            self.G_opt, self.D_opt = optimizers(self.G, self.D)
+            self.ema_updater = package.EMA(0.995)
+
+    loop(clock, package.Trainer(image_size=SHAPE[1], latent_dim=LATENT, batch_size=BATCH, use_aim=False), GAN())
+
+
+def stylegan2_pytorch(clock: Clock) -> None:
+    """Train by stylegan2_pytorch's Trainer."""
+    package = without_cuda.imported("stylegan2_pytorch.stylegan2_pytorch")
+
+    def drawn(network: nn.Module, styles: Tensor, noise: Tensor) -> Tensor:
+        return network(styles[:, 0])
+
+    def judged(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+        return network(x), x.new_zeros(1)
+
+    class GAN(package.StyleGAN2):
+        def __init__(self) -> None:
+            nn.Module.__init__(self)
+            asked = {"image_size": SHAPE[1], "latent_dim": LATENT, "num_layers": 4}
+            self.S, self.SE = nn.Identity(), nn.Identity()
+            self.G, self.GE = Player(generator(), drawn, **asked), Player(generator(), drawn, **asked)
+            self.D, self.D_cl, self.fp16 = Player(discriminator(batch_norm=False), judged), None, False
+            self.D_aug = package.AugWrapper(self.D, SHAPE[1])
+            self.G_opt, self.D_opt = optimizers(self.G, self.D)
+            self.ema_updater = package.EMA(0.995)
+
+    loop(clock, package.Trainer(image_size=SHAPE[1], batch_size=BATCH), GAN())
+
+
+def loop(clock: Clock, trainer: Any, gan: nn.Module) -> None:
+    """Train networks by a Trainer of lightweight-gan or stylegan2_pytorch, which have one author and one interface."""
+    clock.note = "its GPU left out: see `without_cuda.py`"
+    trainer.GAN, trainer.loader = gan, endless(in_memory())
+    with without_cuda.OnCPU():
+        while True:
+            trainer.train()
+
+
+def diffusers(clock: Clock) -> None:
+    """Train diffusers' AutoencoderKL by a loop such as its examples have, with clipping, a schedule and a bar."""
+    from diffusers.optimization import get_scheduler
+    from diffusers_networks import autoencoder
+    from tqdm import tqdm
+
+    model = autoencoder(SHAPE)
+    optimizer = torch.optim.Adam(model.parameters(), **KL_ADAM)
+    scheduler = get_scheduler("constant", optimizer)
+    for x in (bar := tqdm(endless(in_memory()))):
+        posterior = model.encode(x).latent_dist
+        rebuilt = model.decode(posterior.sample()).sample
+        loss = (rebuilt - x).abs().flatten(1).sum(1).mean() + KL_WEIGHT * posterior.kl().mean()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad()
+        bar.set_postfix(loss=loss.item())
+
+
 def load(clock: Clock) -> None:
     """Only load batches, and scale them as on the device."""
     data = FashionMNIST(size=NATIVE[1], batch_size=BATCH)
@@ -233,6 +361,17 @@ SIDES: dict[str, Callable[[Clock], None]] = {
     "lightning_gen, autoencoder/vae": fit("autoencoder/vae", SHAPE[1]),
     "lightning_gen, autoencoder/vae --compile true": fit("autoencoder/vae", SHAPE[1], "--compile", "true"),
     "pythae": pythae,
+    "lightning_gen, gan/rpgan with these penalties": fit("gan/rpgan", SHAPE[1], *PENALISED),
+    "lightweight-gan": lightweight_gan,
+    "stylegan2_pytorch": stylegan2_pytorch,
+    "lightning_gen, the same networks": fit(
+        str(KL),
+        SHAPE[1],
+        *("--import", PARTS),
+        *("--model.encoder", f"{PARTS}.DiffusersEncoder", "--model.decoder", f"{PARTS}.DiffusersDecoder"),
+    ),
+    "a loop as in diffusers' examples": diffusers,
+    "lightning_gen, networks of autoencoder/kl": fit(str(KL), SHAPE[1]),
     "lightning_gen, gan/dcgan, 28 x 28": fit("gan/dcgan", NATIVE[1]),
     "lightning_gen, gan/dcgan, 28 x 28 --compile true": fit("gan/dcgan", NATIVE[1], "--compile", "true"),
     "lightning_gen, gan/dcgan, 28 x 28 --model.shared_samples false": fit("gan/dcgan", NATIVE[1], *FRESH),

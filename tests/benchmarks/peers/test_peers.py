@@ -12,7 +12,23 @@ import torch
 from clock import Clock, Reading
 from lightning.pytorch.callbacks import Callback
 from peers import ROWS, Process, Row, Side, table
-from sides import ADAM, BATCH, CODE, LATENT, RATE, SIDES, WIDTH, without_metrics_and_datasets
+from sides import (
+    ADAM,
+    BATCH,
+    CODE,
+    KL,
+    KL_ADAM,
+    KL_WEIGHT,
+    LATENT,
+    PENALISED_ADAM,
+    RATE,
+    SHAPE,
+    SIDES,
+    WIDTH,
+    discriminator,
+    generator,
+    without_metrics_and_datasets,
+)
 from torch import nn
 from torch.nn.functional import softplus
 from torch.utils.data import DataLoader, TensorDataset
@@ -147,6 +163,35 @@ def test_all_sides_train_what_the_recipes_say():
     assert parts["bottleneck"]["init_args"] == {"latent_dim": CODE}
     assert parts["optimizer"] == {"class_path": "torch.optim.Adam", "init_args": {"lr": RATE}}
     assert gan["data"]["init_args"]["batch_size"] == vae["data"]["init_args"]["batch_size"] == BATCH
+
+
+def test_the_penalised_sides_train_what_the_recipe_says():
+    parts = recipes.load(recipes.find("gan/rpgan"))["model"]["init_args"]
+    assert parts["generator"]["init_args"] == {"latent_dim": LATENT, "width": WIDTH}
+    assert parts["discriminator"]["init_args"] == {"width": WIDTH, "batch_norm": False}
+    for player in ("generator", "discriminator"):
+        optimizer = {"lr": PENALISED_ADAM["lr"], "betas": list(PENALISED_ADAM["betas"])}
+        assert parts[f"{player}_optimizer"] == {"class_path": "torch.optim.Adam", "init_args": optimizer}
+
+
+def test_the_autoencoder_is_that_of_the_recipe_without_its_discriminator():
+    whole, ours = recipes.load(recipes.find("autoencoder/kl")), recipes.load(KL)
+    parts, own = whole["model"]["init_args"], ours["model"]["init_args"]
+    for name in ("encoder", "bottleneck", "decoder", "objective"):
+        assert own[name] == parts[name]
+    assert own["optimizer"] == parts["autoencoder_optimizer"]
+    assert own["optimizer"]["init_args"] == {"lr": KL_ADAM["lr"], "betas": list(KL_ADAM["betas"])}
+    assert own["objective"]["kl"]["init_args"] == {"weight": KL_WEIGHT}
+    assert whole["data"] == ours["data"]
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_loops_of_others_can_read_the_networks(batch_norm):
+    module = TutorialGAN(generator(), discriminator(batch_norm=batch_norm), LATENT, shows=False)
+    x = module(torch.randn(4, LATENT))
+    assert x.shape == (4, *SHAPE)
+    assert module.discriminator(x).shape == (4,)
+    assert module.judged(x, real=True).isfinite()
 
 
 def test_every_row_names_sides_that_there_are():
