@@ -90,7 +90,7 @@ class Inputs:
         if self.labels is None:
             listed = "" if names is None else f", {', '.join(names[:LISTED])}"
             raise InputError(
-                f"the model was trained with {known} classes and these samples have none: put the pictures into "
+                f"the model was trained with {known} classes and these samples have none: put the files into "
                 f"sub-folders with the names of the classes{listed}, or give an .npz file with x and labels"
             )
         if names is not None and self.classes is not None and self.classes != names:

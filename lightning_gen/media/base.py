@@ -1,5 +1,6 @@
 """The base of all media."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -122,6 +123,11 @@ class Medium(Recorded, ABC):
             f"the model reads {self.noun}, not counts of words: train one that does, such as by fit --config "
             "autoencoder/words"
         )
+
+    @property
+    def rounding(self) -> str:
+        """What a round trip through files does to values, in words."""
+        return "as they are" if self.step is None else f"rounded to {round(math.log2(2 / self.step))} bits"
 
     # previews --------------------------------------------------------------------------------------------------------
 
