@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 
 from torch import Tensor
 
@@ -29,10 +30,12 @@ class Whole:
     Attributes:
         name: The path of the file, relative to the folder.
         windows: Where its windows lie; they are consecutive samples.
+        source: The file; None where it is not there, as for what `decompress` gives back.
     """
 
     name: str
     windows: Windows
+    source: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -285,6 +285,19 @@ class Medium(Recorded, ABC):
         """
         raise NotImplementedError
 
+    def write_like(self, x: Tensor, path: Path, source: Path | None) -> None:
+        """Write what became of a person's own file, with what that has beside its values, such as a place in space.
+
+        Args:
+            x: Model values ``(channels, *sides)``.
+            path: The file, as in `write_file`.
+            source: The file that they come from; None if it is not there.
+
+        Raises:
+            InputError: It cannot be written, or the source cannot be read.
+        """
+        self.write_file(x, path)
+
     def write_single(self, sample: Tensor, target: Path) -> None:
         """Write one sample ``(1, *shape)`` to a file; a medium with `single` implements it."""
         raise NotImplementedError
