@@ -111,7 +111,9 @@ def _named(path: Path, header: list[str], names: Sequence[str]) -> list[int]:
 def _numeric(path: Path, header: list[str], row: list[str]) -> list[int]:
     found = [at for at, value in enumerate(row) if _number(value) is not None]
     if not found:
-        raise InputError(f"{path} has no column whose first value is a number: give a table of numbers")
+        raise InputError(
+            f"{path} has no column whose first value is a number: give a table of numbers, such as 1.5 and not 1,5"
+        )
     return found
 
 
