@@ -33,6 +33,12 @@ from lightning_gen.modules.autoencoder_base import Autoencoder
 COUNTED = 2**22
 """Maximum number of indices of the training split that tables are fitted to."""
 
+QUANTIZING = (
+    "with VectorQuantizer, ResidualQuantizer or FiniteScalarQuantizer, such as --config autoencoder/vq_vae for images "
+    "or autoencoder/sound_rq for sounds"
+)
+"""How an autoencoder is trained whose codes are whole numbers."""
+
 
 @dataclass(frozen=True)
 class Compressed:
@@ -92,14 +98,13 @@ def quantizing(trained: Trained) -> Autoencoder:
     require_no_translator(trained, "codes to write")
     if not module.reconstructs:
         raise InputError(
-            f"{trained.path} is a GAN, which has no encoder and no codes to write: train an autoencoder with "
-            "VectorQuantizer or FiniteScalarQuantizer, such as --config autoencoder/vq_vae"
+            f"{trained.path} is a GAN, which has no encoder and no codes to write: train an autoencoder {QUANTIZING}"
         )
     coder = cast(Autoencoder, module)
     if not module.quantizes:
         raise InputError(
             f"{type(coder.bottleneck).__name__} gives codes that are no whole numbers, so they cannot be written "
-            "exactly: train with VectorQuantizer or FiniteScalarQuantizer, such as --config autoencoder/vq_vae"
+            f"exactly: train {QUANTIZING}"
         )
     return coder
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 
 from torch import Tensor
 
@@ -29,10 +30,12 @@ class Whole:
     Attributes:
         name: The path of the file, relative to the folder.
         windows: Where its windows lie; they are consecutive samples.
+        source: The file; None where it is not there, as for what `decompress` gives back.
     """
 
     name: str
     windows: Windows
+    source: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +93,7 @@ class Inputs:
         if self.labels is None:
             listed = "" if names is None else f", {', '.join(names[:LISTED])}"
             raise InputError(
-                f"the model was trained with {known} classes and these samples have none: put the pictures into "
+                f"the model was trained with {known} classes and these samples have none: put the files into "
                 f"sub-folders with the names of the classes{listed}, or give an .npz file with x and labels"
             )
         if names is not None and self.classes is not None and self.classes != names:

@@ -59,7 +59,7 @@ def joined(target: Path, names: Sequence[str], wholes: Sequence[Whole], medium: 
         nonlocal name, whole
         waiting.extend(medium.to_model(products).unbind())
         while len(waiting) >= len(whole.windows):
-            medium.write_file(whole.windows.join(waiting[: len(whole.windows)]), target / name)
+            medium.write_like(whole.windows.join(waiting[: len(whole.windows)]), target / name, whole.source)
             del waiting[: len(whole.windows)]
             if (following := next(left, None)) is None:
                 return

@@ -45,7 +45,9 @@ def of_files(trained: Trained, paths: Sequence[Path], on_error: OnError, overlap
         if len(names) == 1:
             raise InputError(failed[names[0]])
         raise unreadable(root, failed, len(names), "files", REMEDY)
-    wholes = tuple(Whole(name, Windows(tuple(x.shape[1:]), shape[1:], overlap)) for name, x in found.items())
+    wholes = tuple(
+        Whole(name, Windows(tuple(x.shape[1:]), shape[1:], overlap), root / name) for name, x in found.items()
+    )
     cut = [whole.windows.cut(x) for whole, x in zip(wholes, found.values(), strict=True)]
     every = [name for whole in wholes for name in names_of(whole)]
     of_file, classes = classes_by_folder(list(found), trained.module.class_names)

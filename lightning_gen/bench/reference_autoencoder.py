@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
 from lightning_gen.bench.data import Real
@@ -106,7 +106,7 @@ class ReferenceAutoencoder:
         self.decoder = copy.deepcopy(module.decoder)
         self.corruption, self.input_transform = module.corruption, module.input_transform
         self.likelihood = copy.deepcopy(module.likelihood)  # of which the loop uses settings and parameters alone
-        self.networks = [self.encoder, self.decoder, self.likelihood]
+        self.networks: list[nn.Module] = [self.encoder, self.decoder, self.likelihood]
         weights = [weight for network in self.networks for weight in network.parameters()]
         like = at_least_float32(weights[0])
         self.mel_distances = [ReferenceMelDistance(term, like) for term in mel_distances(module)]

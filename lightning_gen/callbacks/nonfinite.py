@@ -129,14 +129,15 @@ class NonFiniteGuard(Callback):
         self._roll_back(trainer, module)
         if trainer.is_global_zero:
             times = f"rollback {self._done} of {self.rollbacks}"
-            say(f"{found}: back to the {module.images_seen:,} of {self.good}, {times}", sys.stderr)
+            what = found.sentence(module.medium.noun)
+            say(f"{what}: back to the {module.images_seen:,} of {self.good}, {times}", sys.stderr)
         return False
 
     def _sentence(self, found: NonFinite, trainer: Trainer, module: GenerativeModule, exists: bool) -> str:
         tried = f", after {self._done} rollback{'s' if self._done > 1 else ''}" if self._done else ""
         start = f"resume from the last good checkpoint with --ckpt_path {shlex.quote(str(self.good))} and"
         start = start if exists else "there is no checkpoint yet to go back to, start again with"
-        return f"{found}{tried}: {start} {remedy(found.phase, trainer, module)}"
+        return f"{found.sentence(module.medium.noun)}{tried}: {start} {remedy(found.phase, trainer, module)}"
 
     def _roll_back(self, trainer: Trainer, module: GenerativeModule) -> None:
         """Restore what the Trainer restores at a start, apart from the loops, the callbacks and the data."""

@@ -109,7 +109,8 @@ class PreemptionCheckpoint(Checkpoint):
             return "stopped by a signal before the first batch was trained on: nothing was written"
         cause = "stopped" if self._asked == signal.SIGINT else "stopped by a signal"
         again = command_line(["fit", "--ckpt_path", str(self.checkpoint.path)], module)
-        return f"{cause}: {module.images_seen:,} images are in {self.checkpoint.path}; resume with\n  {again}"
+        seen = f"{module.images_seen:,} {module.medium.noun}"
+        return f"{cause}: {seen} are in {self.checkpoint.path}; resume with\n  {again}"
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the handlers."""

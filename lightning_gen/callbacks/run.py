@@ -147,7 +147,8 @@ class RunFolder(Callback):
             self._lock = hold_folder(self.folder)
             if text_of(self.path) != self._found:
                 raise InputError(f"another run was started in {self.folder} meanwhile: start again with another --name")
-            set_aside(self.folder / "checkpoints" / "last.ckpt", trainer.ckpt_path, self._images)
+            noun = counted(pl_module).medium.noun
+            set_aside(self.folder / "checkpoints" / "last.ckpt", trainer.ckpt_path, self._images, noun)
             self._write()
             self._found = self.config
         for each in trainer.loggers:
@@ -169,13 +170,14 @@ def text_of(path: Path) -> str | None:
     return path.read_text() if path.is_file() else None
 
 
-def set_aside(last: Path, resumed: str | os.PathLike[str] | None, images: int) -> None:
+def set_aside(last: Path, resumed: str | os.PathLike[str] | None, images: int, noun: str) -> None:
     """Rename the last state of a run that resumes from an earlier state, before its file is overwritten.
 
     Args:
         last: The file of the last state.
         resumed: The checkpoint from which the run resumes; None for a new run.
         images: Images seen in that checkpoint.
+        noun: What they are, in the plural.
     """
     if not last.is_file() or (resumed is not None and last.samefile(resumed)):
         return
@@ -183,7 +185,7 @@ def set_aside(last: Path, resumed: str | os.PathLike[str] | None, images: int) -
     if later > images:
         kept = last.with_name(f"last-{later:09d}.ckpt")
         last.rename(kept)
-        say(f"{last} has {later:,} images and the run resumes from {images:,}: it is kept as {kept}", sys.stderr)
+        say(f"{last} has {later:,} {noun} and the run resumes from {images:,}: it is kept as {kept}", sys.stderr)
 
 
 class Report(Callback):
@@ -230,7 +232,7 @@ class Report(Callback):
         known = sized_len(getattr(data, "train_set", None))
         count = "" if known is None else f"{known:,} training samples of "
         lines = [
-            f"{type(module).__name__}: {parts} parameters",
+            f"{type(module).__name__}, trained parameters: {parts}",
             f"{'data' if data is None else type(data).__name__}: {count}{shape}",
             *(data.contents() if isinstance(data, DataModule) else []),
             f"{self.folder}: on {trainer.world_size} x {module.device.type}, {trainer.precision}",

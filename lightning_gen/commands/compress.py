@@ -27,20 +27,20 @@ def compress(
     data: DataModule | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Compress pictures by an autoencoder with a quantizer, such as a VQ-VAE, to one file; ``decompress`` reads it.
+    """Compress samples by an autoencoder with a quantizer, such as a VQ-VAE, to one file; ``decompress`` reads it.
 
     The file holds the indices of the codes, by a range coder whose probabilities are tables of whole numbers, so that
     every machine reads the same indices. The tables are fitted to the training split when they are first used, which
     takes up to two minutes, and are stored in the checkpoint: it alone, or a copy made later, reads the file. Printed
-    are the bits of the file per pixel, and the error of the pictures that it gives back.
+    are the bits of the file per pixel, or other place of a sample, and the error of what it gives back.
 
     Args:
         checkpoint: A checkpoint, such as runs/vq_vae/checkpoints/last.ckpt, or the folder of its run, runs/vq_vae.
-        inputs: Folders and files of pictures, an array in a .npy, .npz or .pt file, or train, val or test.
+        inputs: Folders and files, such as pictures or sounds; an array .npy, .npz or .pt; or train, val or test.
         out: The file, which ends in .lgz.
         output: A JSON file for the rate and the error, with their protocol.
         device: Where the networks run, such as cpu or cuda; auto is a GPU if there is one.
-        on_error: What happens if pictures cannot be decoded: raise names them all, skip leaves them out.
+        on_error: What happens if files cannot be read: raise names them all, skip leaves them out.
         data: The data that tables are fitted to if the checkpoint has none; the training data if left out. Its options
             alone, such as --data.folder, change those of the training data.
         overwrite: Whether an older file is replaced.

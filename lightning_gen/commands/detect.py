@@ -59,7 +59,8 @@ def detect(
 
     Args:
         checkpoint: The checkpoint of an autoencoder, or of a GAN with --score inversion; or the folder of its run.
-        inputs: Pictures, as folders or files; or an array .npy, .npz or .pt; or test, the split of the model's data.
+        inputs: Folders and files, such as pictures or sounds; an array .npy, .npz or .pt; or test, the split
+            of the model's data.
         out: A .csv file with the columns name, score, p_value and flagged. Higher scores are more abnormal.
         maps: A folder for one PNG file of each picture: the picture, its reconstruction, and the squared error of each
             pixel, from black to white on one scale for all.
@@ -76,7 +77,7 @@ def detect(
         output: A JSON file for the metrics and their protocol.
         sampler: The density of codes: gmm or flow. It is fitted to the training split at its first use, and stored in
             the checkpoint.
-        on_error: What happens if pictures cannot be decoded: raise an error that names them, or skip them.
+        on_error: What happens if files cannot be read: raise names them all, skip leaves them out.
         device: Where the model runs, such as cpu or cuda; auto is a GPU if there is one.
         overwrite: Whether an older table, and older maps, may be replaced.
 

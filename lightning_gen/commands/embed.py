@@ -38,14 +38,14 @@ def embed(
     on_error: OnError = "raise",
     overwrite: bool = False,
 ) -> None:
-    """Write the codes of pictures by an autoencoder, with their names, for search, clustering and other programs.
+    """Write the codes of samples by an autoencoder, with their names, for search, clustering and other programs.
 
-    Codes are without noise: the same picture always has the same code. Codes that are maps are flattened, the channel
+    Codes are without noise: the same sample always has the same code. Codes that are maps are flattened, the channel
     first.
 
     Args:
         checkpoint: A checkpoint, such as runs/vae/checkpoints/last.ckpt, or the folder of its run, runs/vae.
-        inputs: Folders and files of pictures, an array in a .npy, .npz or .pt file, or train, val or test.
+        inputs: Folders and files, such as pictures or sounds; an array .npy, .npz or .pt; or train, val or test.
         out: A file ending in .npz for numpy, with codes, names, labels, classes and card; in .csv for a table with the
             columns filenames, embedding_0 and so on, and labels, -1 without a class; or in .npy for the codes alone,
             with the names in a text file beside it.
@@ -60,7 +60,7 @@ def embed(
         output: A JSON file for the size of the codes, and how they were made.
         seed: Seed of the map, and of a random input transform of the model.
         device: Where the network runs, such as cpu or cuda; auto is a GPU if there is one.
-        on_error: What happens if pictures cannot be decoded: raise names them all, skip leaves them out.
+        on_error: What happens if files cannot be read: raise names them all, skip leaves them out.
         overwrite: Whether older files are replaced.
 
     Raises:

@@ -96,8 +96,8 @@ def reconstruct(
 
     Args:
         checkpoint: A checkpoint, such as runs/vae/checkpoints/last.ckpt, or the folder of its run, runs/vae.
-        inputs: Folders and files of pictures, an array in a .npy, .npz or .pt file, train, val or test for a split of
-            the training data, or a file that --codes wrote.
+        inputs: Folders and files, such as pictures or sounds; an array .npy, .npz or .pt; train, val or test
+            for a split of the training data; or a file that --codes wrote.
         out: A folder for a file of each reconstruction, under the name of its input, and the table errors.csv; a file
             ending in .npy for an array; or in .png for a sheet of inputs, each with its reconstruction on the right.
             Long files, such as sounds, are reconstructed in windows that overlap, and joined.
@@ -109,7 +109,7 @@ def reconstruct(
         seed: Seed of the latents that a search starts from.
         max_sheet: Maximum number of inputs on a sheet.
         device: Where the model runs, such as cpu or cuda; auto is a GPU if there is one.
-        on_error: What happens if pictures cannot be decoded: raise names them all, skip leaves them out.
+        on_error: What happens if files cannot be read: raise names them all, skip leaves them out.
         overwrite: Whether what is at --out, --codes and --errors may be replaced.
 
     Raises:

@@ -43,12 +43,12 @@ def pick(data: DataModule, split: Samples, count: int, seed: int) -> Tensor:
 
 
 def rounded(batches: Iterable[Tensor], medium: Medium) -> Iterator[Tensor]:
-    """Samples after a round trip through files, batch by batch: images in [-1, 1] are rounded to 8 bits."""
+    """Samples after a round trip through files, batch by batch: images in [-1, 1] get 8 bits, sounds 16."""
     return (medium.to_model(medium.to_stored(x)) for x in batches)
 
 
 def real_images(data: DataModule, split: Samples, count: int, seed: int) -> Iterator[Tensor]:
-    """Random images of a split, rounded to 8 bits, batch by batch."""
+    """Random samples of a split, rounded as in files, batch by batch."""
     return rounded(picks(data, split, count, seed), data.medium)
 
 

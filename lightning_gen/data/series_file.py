@@ -25,7 +25,9 @@ class SeriesFile(DataModule):
     are those of the training part alone, and are a part of the medium.
 
     Attributes:
-        path: The file. Its first line names the columns, each other line is a point in time, at equal distances.
+        path: The file. Its first line names the columns, each other line is a point in time, at equal distances. Where
+            a column that is left out holds times, in ISO 8601 or as rising numbers in the first column, a run says at
+            its start where they jump.
         window: Length of a window, at least 8.
         stride: Points from the start of a window to that of the next; windows overlap if it is less than `window`.
         gap: Points that are left out between the parts; None for as many as a window has.
@@ -108,10 +110,11 @@ class SeriesFile(DataModule):
         return Splits(*(ArrayDataset(self._windows(series[:, part.start : part.stop])) for part in self.parts))
 
     def contents(self) -> list[str]:
-        """The columns, and those that were left out."""
+        """The columns, those that were left out, and where the time of the file jumps."""
         names, left = self.table.names, self.table.left_out
         lines = [f"{len(names)} columns: {shown(names)}"]
-        return [*lines, f"left out columns that hold no numbers: {shown(left)}"] if left else lines
+        lines += [f"left out columns that hold no numbers: {shown(left)}"] if left else []
+        return [*lines, *self.table.remarks]
 
     def sample_names(self, split: str) -> list[str]:
         """The points in time that a window starts at, counted from 0: ``test@8500``; after ``setup``."""

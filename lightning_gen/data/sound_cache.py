@@ -63,7 +63,7 @@ class Decoded:
 
     Attributes:
         rate: The rate of the file; 0 if it cannot be read.
-        stated: Frames that its header states, at the rate of the windows.
+        stated: Frames that its header states, at the rate of the windows, rounded up.
         frames: Frames that were decoded, at the rate of the windows.
         starts: The first frames of the windows that were kept, in order.
         silent: The number of windows that were left out.

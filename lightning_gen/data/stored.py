@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, get_origin
 
@@ -66,13 +67,18 @@ def origin(described: Mapping[str, Any], path: str) -> str | None:
     arguments = {key: value for key, value in described.items() if not key.startswith("_")}
     kind = imported(described["_class_path"])
     hints = {} if kind is None else argument_hints(kind)
-    free = {key: value for key, value in harmless(arguments).items() if get_origin(hints.get(key)) is not Literal}
+    usual = {} if kind is None else {name: each.default for name, each in signature(kind).parameters.items()}
+    free = {
+        key: value
+        for key, value in harmless(arguments).items()
+        if get_origin(hints.get(key)) is not Literal and (key in PLACES or value != usual.get(key))
+    }
     places = [f"{name} {text!r}" for name, text in texts(free)]
     if not places:
         return None
     line = f"{path} names the data: {described['_class_path'].rpartition('.')[2]} of {', '.join(places)}"
     if CACHE in hints:
-        line += f"; decoded images are stored in {default_cache_dir()}"
+        line += f"; decoded files are stored in {default_cache_dir()}"
         own = arguments.get(CACHE)
         line += f" (--data.{CACHE} for another folder, such as {own!r})" if own else ""
     if any(value is True for value in values(arguments, DOWNLOAD)):

@@ -69,7 +69,7 @@ def features(source: Source, data: DataModule, seed: int, alone: bool = True) ->
     protocol = {
         "samples": count,
         "real": f"{count} of test, {count} of train for floor and ceilings",
-        "pixels": "all rounded to 8 bits",
+        data.medium.values: f"all {data.medium.rounding}",
         "precision_recall": f"k = {PRECISION_NEIGHBOURS}",
         "seed": seed,
     }

@@ -129,7 +129,7 @@ def protocol_of(count: int, data: DataModule, seed: int) -> dict[str, Any]:
     noun = data.medium.noun
     return {
         "trained_on": f"{count} samples, or {count} of {len(data.train_set)} training {noun}, whose classes they have",
-        "pixels": "rounded to 8 bits",
+        data.medium.values: data.medium.rounding,
         "classifier": f"ConvClassifier, version {VERSION}",
         "updates": f"{training_steps(count)} of {BATCH} {noun}, without augmentation",
         "tested_on": f"{len(data.test_set)} of test, once by each classifier, after its last update",

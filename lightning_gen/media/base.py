@@ -1,5 +1,6 @@
 """The base of all media."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -122,6 +123,11 @@ class Medium(Recorded, ABC):
             f"the model reads {self.noun}, not counts of words: train one that does, such as by fit --config "
             "autoencoder/words"
         )
+
+    @property
+    def rounding(self) -> str:
+        """What a round trip through files does to values, in words."""
+        return "as they are" if self.step is None else f"rounded to {round(math.log2(2 / self.step))} bits"
 
     # previews --------------------------------------------------------------------------------------------------------
 
@@ -278,6 +284,19 @@ class Medium(Recorded, ABC):
             InputError: It cannot be written.
         """
         raise NotImplementedError
+
+    def write_like(self, x: Tensor, path: Path, source: Path | None) -> None:
+        """Write what became of a person's own file, with what that has beside its values, such as a place in space.
+
+        Args:
+            x: Model values ``(channels, *sides)``.
+            path: The file, as in `write_file`.
+            source: The file that they come from; None if it is not there.
+
+        Raises:
+            InputError: It cannot be written, or the source cannot be read.
+        """
+        self.write_file(x, path)
 
     def write_single(self, sample: Tensor, target: Path) -> None:
         """Write one sample ``(1, *shape)`` to a file; a medium with `single` implements it."""

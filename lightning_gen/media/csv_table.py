@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lightning_gen.errors import InputError
+from lightning_gen.media.csv_times import jumps_of
 from lightning_gen.terminal import printable
 
 DELIMITERS = ",;\t"
@@ -27,11 +28,13 @@ class Columns:
         names: Their names.
         values: float64, ``(columns, rows)``.
         left_out: Names of columns that were not asked for and hold no numbers, such as dates.
+        remarks: What is remarkable of the columns that are not read, such as a jump in time: sentences.
     """
 
     names: tuple[str, ...]
     values: np.ndarray
     left_out: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def read_columns(path: Path, names: Sequence[str] | None = None) -> Columns:
@@ -50,7 +53,9 @@ def read_columns(path: Path, names: Sequence[str] | None = None) -> Columns:
     table = [_column(path, header[at], [row[at] for row in rows], lines) for at in chosen]
     known = tuple(header[at] for at in chosen)
     left = () if names is not None else tuple(name for name in header if name not in known)
-    return Columns(known, np.stack(table), left)
+    others = (at for at in range(len(header)) if at not in chosen)
+    jumps = (_jump(header[at], [row[at] for row in rows], lines, numbers=at == 0) for at in others)
+    return Columns(known, np.stack(table), left, tuple(filter(None, jumps)))
 
 
 def columns_text(names: Sequence[str], values: np.ndarray) -> str:
@@ -106,7 +111,9 @@ def _named(path: Path, header: list[str], names: Sequence[str]) -> list[int]:
 def _numeric(path: Path, header: list[str], row: list[str]) -> list[int]:
     found = [at for at, value in enumerate(row) if _number(value) is not None]
     if not found:
-        raise InputError(f"{path} has no column whose first value is a number: give a table of numbers")
+        raise InputError(
+            f"{path} has no column whose first value is a number: give a table of numbers, such as 1.5 and not 1,5"
+        )
     return found
 
 
@@ -123,6 +130,19 @@ def _column(path: Path, name: str, values: list[str], lines: list[int]) -> np.nd
     raise InputError(
         f"line {lines[wrong[0]]} of {path} has {what} in column '{printable(name)}'{more}: fill the gap, cut the file "
         "there, or leave the column out"
+    )
+
+
+def _jump(name: str, values: list[str], lines: list[int], numbers: bool) -> str | None:
+    """A sentence on the jumps of a column of times; None if it has none, or holds no times."""
+    jumps = jumps_of(values, numbers)
+    if jumps is None:
+        return None
+    before, after = (printable(values[row].strip()) for row in (jumps.first - 1, jumps.first))
+    more = f", the first of {jumps.count:,} jumps" if jumps.count > 1 else ""
+    return (
+        f"'{printable(name)}' jumps from {before} to {after} in line {lines[jumps.first]}{more}, and windows take all "
+        "rows as equally far apart: fill in the rows between, or cut the file there"
     )
 
 

@@ -64,14 +64,34 @@ def read_nifti(path: Path) -> Grid:
     return Grid(torch.from_numpy(values.reshape(sides)), spacing)
 
 
-def write_nifti(grid: Grid, path: Path) -> None:
-    """Write values ``(1, *sides)`` as float32 with their spacing; the file is compressed if its name ends in ``.gz``.
+def affine_of(path: Path) -> np.ndarray:
+    """The map ``(4, 4)`` of places in the array of a NIfTI file to millimetres in space.
+
+    Raises:
+        InputError: nibabel is not installed, or the file is missing or damaged.
+    """
+    package = nibabel()
+    try:
+        return np.asarray(package.load(path).affine)
+    except Exception as error:  # as in `read_nifti`
+        raise InputError(f"{path} cannot be read as NIfTI ({error}): give an intact .nii or .nii.gz file") from error
+
+
+def write_nifti(grid: Grid, path: Path, affine: np.ndarray | None = None) -> None:
+    """Write values ``(1, *sides)`` as float32; the file is compressed if its name ends in ``.gz``.
+
+    Args:
+        grid: The values and their spacing.
+        path: The file.
+        affine: The map of places in the array to millimetres in space, see `affine_of`; None for one that the spacing
+            implies: from the origin to the right, to the front and up.
 
     Raises:
         InputError: nibabel is not installed, or the file cannot be written.
     """
     package = nibabel()
-    image = package.Nifti1Image(grid.values[0].numpy().astype(np.float32), np.diag([*grid.spacing, 1.0]))
+    place = np.diag([*grid.spacing, 1.0]) if affine is None else affine
+    image = package.Nifti1Image(grid.values[0].numpy().astype(np.float32), place)
     image.header.set_xyzt_units("mm")
     content = image.to_bytes()
     with writing(path) as file:

@@ -15,7 +15,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.media.base import Medium
 from lightning_gen.media.files import read_array, save_array
 from lightning_gen.media.images import CELL, displayable, to_uint8
-from lightning_gen.media.nifti import Grid, read_nifti, write_nifti
+from lightning_gen.media.nifti import Grid, affine_of, read_nifti, write_nifti
 from lightning_gen.outputs import Kind
 from lightning_gen.records import Shape
 
@@ -110,13 +110,22 @@ class Volumes(Medium):
         Raises:
             InputError: It has several channels and the file is NIfTI, or it cannot be written.
         """
+        self.write_like(x, path, None)
+
+    def write_like(self, x: Tensor, path: Path, source: Path | None) -> None:
+        """Write what became of a volume; NIfTI files lie in space where their source in NIfTI does, see `write_file`.
+
+        Raises:
+            InputError: As for `write_file`, or the source cannot be read.
+        """
         values = self.low + (self.high - self.low) * self.to_stored(x).float() / 255
         if path.suffix == ".npy":
             save_array(values if len(values) > 1 else values[0], path)
             return
         if len(values) > 1:
             raise InputError(f"{path} cannot hold volumes of {len(values)} channels: give a name that ends in .npy")
-        write_nifti(Grid(values, self.spacing), path)
+        affine = None if source is None or source.suffix == ".npy" else affine_of(source)
+        write_nifti(Grid(values, self.spacing), path, affine)
 
     def write_single(self, sample: Tensor, target: Path) -> None:
         """Write one volume ``(1, channels, *sides)``; see `write_file`."""

@@ -35,6 +35,7 @@ class ReconstructionError(Measured):
         ssim: Mean structural similarity, at most 1; None if there is an `ssim_skip_reason`.
         samples: Number of samples.
         unit: Unit of the squared error, in words.
+        noun: What samples are, in the plural.
         others: What the medium has beside these, the mean over the samples that have it.
     """
 
@@ -43,6 +44,7 @@ class ReconstructionError(Measured):
     ssim: float | None
     samples: int
     unit: str
+    noun: str
     others: tuple["MeanError", ...] = ()
 
     def measurements(self, prefix: str = "", by: str = "") -> tuple[Measurement, ...]:
@@ -54,7 +56,7 @@ class ReconstructionError(Measured):
         """
         found = [Measurement(f"{prefix}mse", self.mse, f"mean squared error {self.unit}{by}, lower is better")]
         if self.psnr_db is not None:
-            meaning = f"peak signal-to-noise ratio in dB, mean over images{by}, higher is better"
+            meaning = f"peak signal-to-noise ratio in dB, mean over {self.noun}{by}, higher is better"
             found.append(Measurement(f"{prefix}psnr_db", self.psnr_db, meaning))
         if self.ssim is not None:
             meaning = f"structural similarity{by}, 1 for equal images, higher is better"
@@ -158,6 +160,7 @@ def reconstruction_error(pairs: Iterable[tuple[Tensor, Tensor]], medium: Medium 
         float(ssim.compute()) if ssim_skip_reason(shape, medium) is None else None,
         samples,
         medium.error_unit,
+        medium.noun,
         tuple(MeanError.of(measure, torch.cat(others[measure.name])) for measure in medium.errors),
     )
 

@@ -24,8 +24,9 @@ class NonFinite:
     value: float
     images: int
 
-    def __str__(self) -> str:
-        return f"the {self.phase}'s {self.quantity} became {self.value} in the batch up to {self.images:,} images"
+    def sentence(self, noun: str) -> str:
+        """What became of which value, and when; `noun` is what samples are, in the plural."""
+        return f"the {self.phase}'s {self.quantity} became {self.value} in the batch up to {self.images:,} {noun}"
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,9 @@ def test_a_checkpoint_that_cannot_be_written_gives_no_file_that_cannot_be_read(t
 
 def test_codes_that_are_no_whole_numbers_and_models_without_codes_are_refused(autoencoder, gan):
     device = torch.device("cpu")
-    with pytest.raises(InputError, match=r"IdentityBottleneck gives codes that are no whole numbers, .*: train with"):
+    with pytest.raises(
+        InputError, match=r"IdentityBottleneck gives codes that are no whole numbers, .*sound_rq for sounds"
+    ):
         kept_tables(Trained(autoencoder(), "a.ckpt", {}, device))
     with pytest.raises(InputError, match=r"a.ckpt is a GAN, which has no encoder"):
         kept_tables(Trained(gan(), "a.ckpt", {}, device))

@@ -69,7 +69,7 @@ def test_sub_folders_are_classes_matched_by_name(tmp_path):
     with pytest.raises(InputError, match=r"knows no class dogs: .* apes, cats, owls"):
         other.require_labels()
     bare = read_inputs(model(classes=3), [str(tmp_path / "dogs" / "1.png")])
-    with pytest.raises(InputError, match="put the pictures into sub-folders"):
+    with pytest.raises(InputError, match="put the files into sub-folders"):
         bare.require_labels()
 
 

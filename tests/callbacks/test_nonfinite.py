@@ -5,9 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import recorded
@@ -24,6 +25,7 @@ from lightning_gen.callbacks import ImageCheckpoint, MaxImages, NonFiniteGuard, 
 from lightning_gen.cli import main
 from lightning_gen.data import Digits
 from lightning_gen.errors import InputError, NonFiniteError
+from lightning_gen.media import Images
 from lightning_gen.networks import DenseDecoder, DenseDiscriminator, DenseEncoder
 from lightning_gen.objectives import BernoulliLikelihood, NonSaturating
 from lightning_gen.priors import Normal
@@ -120,6 +122,13 @@ def fit(trainer, tmp_path):
     return run
 
 
+@dataclass(frozen=True)
+class Scans(Images):
+    """Images of another name."""
+
+    noun: ClassVar[str] = "scans"
+
+
 class Seen(Callback):
     """Notes what the run did."""
 
@@ -148,6 +157,14 @@ def test_the_first_loss_that_is_not_finite_is_named(gan, fit, network, figure, v
     for option in (f"--model.{network}_optimizer.lr", f"--model.{network}_clip 1"):
         assert option in str(end.value)
     assert "bf16" not in str(end.value)
+
+
+def test_samples_have_the_name_of_their_medium(autoencoder, fit):
+    module = autoencoder(objective={"reconstruction": BernoulliLikelihood(), "toll": Toll().prepare((4,))})
+    data = digits()
+    data.medium = Scans()
+    with pytest.raises(NonFiniteError, match="the autoencoder's toll became nan in the batch up to 256 scans: there"):
+        fit(module, data=data)
 
 
 @pytest.mark.parametrize("network", ["discriminator", "generator"])

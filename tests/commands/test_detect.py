@@ -161,7 +161,7 @@ def test_a_model_with_classes_needs_those_of_the_samples(checkpoint, tmp_path):
         {"reconstruction": BernoulliLikelihood()},
     )
     path = checkpoint(module)
-    with pytest.raises(InputError, match="put the pictures into sub-folders"):
+    with pytest.raises(InputError, match="put the files into sub-folders"):
         detect(path, [noise("noise.npy")])
     detect(path, ["test"])
     assert table()

@@ -374,6 +374,6 @@ def test_classes_of_a_conditional_gan_are_given_or_searched(generator, tmp_path,
 
 def test_an_autoencoder_with_classes_needs_them(saved, pictures, tmp_path):
     path = saved(vectors(GaussianBottleneck(3), 10))
-    with pytest.raises(InputError, match="put the pictures into sub-folders with the names of the classes"):
+    with pytest.raises(InputError, match="put the files into sub-folders with the names of the classes"):
         reconstruct(path, [str(pictures / "b.png")], out=str(tmp_path / "x.png"))
     assert not Path(tmp_path / "x.png").exists()

@@ -128,6 +128,15 @@ def test_a_header_that_states_more_than_there_is_is_told(tmp_path):
         assert "1 files are shorter than their headers state" in data.contents()
 
 
+@pytest.mark.parametrize("frames", [9631, 9632, 9633, 9634, 9635, 9636])
+def test_files_of_another_rate_are_not_shorter_than_stated(tmp_path, frames):
+    folder = tmp_path / "sounds"
+    write(folder / "a.wav", ramp(1, frames), rate=44100)
+    data = data_of(tmp_path, folder, val_fraction=0, test_fraction=0)
+    data.setup()
+    assert not [line for line in data.contents() if "headers state" in line]
+
+
 def test_broken_files_are_named_or_left_out(tmp_path):
     folder = folder_of(tmp_path, count=4)
     (folder / "broken.wav").write_bytes(b"RIFF no sound")

@@ -67,6 +67,23 @@ def test_columns_are_chosen_and_others_are_named(tmp_path):
     assert data.contents() == ["1 columns: b"]
 
 
+def test_where_the_time_of_the_file_jumps_is_told(tmp_path):
+    hours = np.arange(np.datetime64("2024-03-01T00"), np.datetime64("2024-03-21T00"))
+    kept = np.delete(hours, slice(100, 103))
+    columns = {"time": kept.astype(str), "a": np.arange(len(kept))}
+    (jump,) = SeriesFile(write(tmp_path / "a.csv", columns), window=8).contents()[2:]
+    assert jump == (
+        "'time' jumps from 2024-03-05T03 to 2024-03-05T07 in line 102, and windows take all rows as equally far apart: "
+        "fill in the rows between, or cut the file there"
+    )
+    whole = write(tmp_path / "whole.csv", {"time": hours.astype(str), "a": np.arange(len(hours))})
+    assert len(SeriesFile(whole, window=8).contents()) == 2
+    seconds = kept.astype("datetime64[s]").astype(int)
+    path = write(tmp_path / "seconds.csv", {"time": seconds, "a": np.arange(len(kept)), "b": seconds})
+    (jump,) = SeriesFile(path, window=8, columns=["a"]).contents()[1:]
+    assert "jumps from 1709607600 to 1709622000 in line 102, and" in jump
+
+
 def test_a_part_of_size_0_is_empty(clock):
     data = SeriesFile(clock, window=16, val_fraction=0.2, test_fraction=0.0)
     data.setup()

@@ -7,7 +7,8 @@ from PIL import Image
 
 from lightning_gen.cli import main
 from lightning_gen.data import MNIST, DataModule, Digits, ImageFolder
-from lightning_gen.data.stored import harmless
+from lightning_gen.data.stored import harmless, origin
+from lightning_gen.media.letters import PRINTABLE
 
 
 @pytest.mark.parametrize(
@@ -32,11 +33,18 @@ def test_the_images_of_a_checkpoint_are_decoded_into_the_users_own_cache_and_tha
     main([*words, "x.ckpt"])
     said = [line for line in capsys.readouterr().err.splitlines() if "names the data" in line]
     assert len(said) == 1
-    assert "x.ckpt names the data: ImageFolder of folder 'private'; decoded images are stored in" in said[0]
+    assert "x.ckpt names the data: ImageFolder of folder 'private'; decoded files are stored in" in said[0]
     assert str(tmp_path / "own" / "lightning_gen") in said[0]
     assert not list((tmp_path / "public").iterdir())
     assert list((tmp_path / "own" / "lightning_gen").glob("*.npy"))
     assert DataModule.load_from_checkpoint("x.ckpt").cache_dir is None
+
+
+def test_a_setting_that_was_left_as_it_is_names_no_data():
+    described = {"_class_path": "lightning_gen.data.TextLines", "path": "notes", "alphabet": PRINTABLE}
+    assert origin(described, "x.ckpt") == "x.ckpt names the data: TextLines of path 'notes'"
+    own = described | {"alphabet": "abc"}
+    assert origin(own, "x.ckpt") == "x.ckpt names the data: TextLines of path 'notes', alphabet 'abc'"
 
 
 def test_a_folder_that_the_user_names_is_not_said_to_be_that_of_the_checkpoint(

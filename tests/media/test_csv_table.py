@@ -39,6 +39,7 @@ def test_what_is_written_is_read_to_the_bit(tmp_path):
         ("a,a\n1,2\n", None, "several columns 'a'"),
         ("a,b\n1,2\n", ["b", "c"], "no column 'c': its columns are a, b"),
         ("a\nx\n", None, "no column whose first value is a number"),
+        ("a;b\n1,5;2,5\n", None, "no column whose first value is a number: .* such as 1.5 and not 1,5"),
         ("a;b\n1,5;2\n", ["a"], "line 2 of .* '1,5', no finite number"),
     ],
 )

@@ -11,7 +11,7 @@ from lightning_gen import GANModule, GenerativeModule
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.data import Digits, ImageFolder, Ring
 from lightning_gen.errors import InputError
-from lightning_gen.media import Images, Medium, Points, medium_of, preview
+from lightning_gen.media import Images, Medium, Points, Series, Sound, Volumes, medium_of, preview
 from lightning_gen.media.descriptions import described, rebuilt
 from lightning_gen.networks import DenseDiscriminator, DenseGenerator
 from lightning_gen.objectives import NonSaturating
@@ -51,6 +51,20 @@ def test_a_shape_tells_images_and_points(shape, medium):
 def test_other_shapes_tell_nothing(shape):
     with pytest.raises(InputError, match=r"do not show what they are: .* module.medium = Points\(\).* has Images"):
         medium_of(shape)
+
+
+@pytest.mark.parametrize(("medium", "bits"), [(Images(), 8), (Sound(8000), 16), (Volumes(), 8)], ids=repr)
+def test_values_are_rounded_to_as_many_bits_as_a_protocol_says(medium, bits):
+    x = torch.linspace(-1, 1, 2**18)[None, None]
+    levels = medium.to_model(medium.to_stored(x)).unique()
+    assert len(levels) == 2**bits
+    assert medium.rounding == f"rounded to {bits} bits"
+
+
+def test_values_that_files_keep_are_as_they_are():
+    medium, x = Series(("a",), (0.0,), (1.0,)), torch.randn(5, 1, 8)
+    assert torch.equal(medium.to_model(medium.to_stored(x)), x)
+    assert medium.rounding == "as they are"
 
 
 @pytest.mark.parametrize("medium", [*MEDIA, Levels(7)], ids=repr)

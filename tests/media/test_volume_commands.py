@@ -10,11 +10,15 @@ from lightning_gen.data import VolumeFolder
 nibabel = pytest.importorskip("nibabel")
 
 
+PLACE = np.array([[-1.0, 0, 0, 90], [0, 1.5, 0, -126], [0, 0, 2.0, -72], [0, 0, 0, 1]])
+"""Where volumes lie: their first axis leads to the left, as in many scans."""
+
+
 def test_a_person_s_volumes_are_reconstructed_with_their_axes_and_spacing(tmp_path, capsys):
     place = np.stack(np.meshgrid(np.arange(20), np.arange(14), np.arange(17), indexing="ij")).astype(np.float32)
     for index in range(10):
         values = 100 * place[0] + 10 * place[1] + place[2] + index
-        image = nibabel.Nifti1Image(values, np.diag([1.0, 1.5, 2.0, 1.0]))
+        image = nibabel.Nifti1Image(values, PLACE)
         (tmp_path / "scans").mkdir(exist_ok=True)
         nibabel.save(image, tmp_path / "scans" / f"{index}.nii.gz")
     data = ["--config", "data/volume_folder", f"--data.folder={tmp_path / 'scans'}", "--data.size=8"]
@@ -34,6 +38,7 @@ def test_a_person_s_volumes_are_reconstructed_with_their_axes_and_spacing(tmp_pa
     copy = nibabel.load(path)
     assert copy.shape == (20, 14, 17)
     assert copy.header.get_zooms() == (1.0, 1.5, 2.0)
+    assert (copy.affine == PLACE).all(), "it lies where its source does, not mirrored"
     found = copy.get_fdata()
     slopes = [np.gradient(found, axis=axis)[4:-4, 4:-4, 4:-4].mean() for axis in range(3)]
     assert slopes[0] == pytest.approx(100, rel=0.3), "axes are not exchanged"

@@ -49,6 +49,17 @@ def test_a_file_of_another_program_keeps_its_axes_and_what_is_written_its_spacin
     assert gzip.decompress((tmp_path / "b.nii.gz").read_bytes())
 
 
+def test_what_became_of_a_volume_lies_where_that_does(tmp_path):
+    x = MEDIUM.to_model(MEDIUM.quantized(torch.from_numpy(asymmetric()))[None, None])[0]
+    place = np.array([[-1.0, 0, 0, 90], [0, 0, 3.5, -126], [0, -2, 0, 72], [0, 0, 0, 1]])
+    nibabel.save(nibabel.Nifti1Image(asymmetric(), place), tmp_path / "a.nii.gz")
+    MEDIUM.write_like(x, tmp_path / "b.nii.gz", tmp_path / "a.nii.gz")
+    assert (nibabel.load(tmp_path / "b.nii.gz").affine == place).all()
+    for source in (None, tmp_path / "a.npy"):
+        MEDIUM.write_like(x, tmp_path / "b.nii.gz", source)
+        assert (nibabel.load(tmp_path / "b.nii.gz").affine == np.diag([1.0, 2.0, 3.5, 1.0])).all()
+
+
 def test_integers_are_scaled_as_the_header_says(tmp_path):
     image = nibabel.Nifti1Image(asymmetric().astype(np.int16) // 2, np.diag([1.0, 2.0, 3.5, 1.0]))
     image.header.set_slope_inter(2, 0)

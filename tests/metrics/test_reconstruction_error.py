@@ -7,7 +7,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from lightning_gen import InputError
-from lightning_gen.media import Images, Points
+from lightning_gen.media import Images, Points, Volumes
 from lightning_gen.metrics import reconstruction_error
 from lightning_gen.metrics.reconstruction import ssim_skip_reason
 
@@ -80,6 +80,12 @@ def test_points_are_compared_as_they_are_and_have_no_psnr():
     assert found.mse == 8
     assert found.psnr_db is None
     assert [measurement.name for measurement in found.measurements("pca_")] == ["pca_mse"]
+
+
+def test_volumes_are_no_images():
+    x = torch.rand(2, 1, 8, 8, 8) * 2 - 1
+    meanings = {each.name: each.meaning for each in reconstruction_error([(x, 0.9 * x)], Volumes()).measurements()}
+    assert meanings["psnr_db"] == "peak signal-to-noise ratio in dB, mean over volumes, higher is better"
 
 
 def test_an_image_given_back_exactly_has_no_finite_psnr():
