@@ -76,7 +76,8 @@ def listed(options: Iterable[str]) -> str:
 def argument_meant(argument: str, known: Sequence[str], part: Argument | None, options: Sequence[str]) -> str:
     """The end of a message that a part has no such argument: what may be meant, or where its arguments are listed.
 
-    It is one of its own arguments, another option, or an argument of another class for the part.
+    It is one of its own arguments, another option, or an argument of another class for the part; the class with most of
+    its other arguments comes first.
 
     Args:
         argument: The unknown argument.
@@ -91,10 +92,12 @@ def argument_meant(argument: str, known: Sequence[str], part: Argument | None, o
     elsewhere = [each for each in same_word(f"{place}.{argument}", options) if each != f"{place}.{argument}"]
     if elsewhere or part is None:
         return listed(elsewhere)
-    others = [name for name, kind in part.choices.items() if argument in argument_names(kind)]
+    others = {name: argument_names(kind) for name, kind in part.choices.items()}
+    others = {name: arguments for name, arguments in others.items() if argument in arguments}
     if others:
+        alike = sorted(others, key=lambda name: len(set(known) - set(others[name])))
         has = "has" if len(others) == 1 else "have"
-        return f", which {' and '.join(others[:MOST])} {has}: give --{place} {others[0]} before it"
+        return f", which {' and '.join(alike[:MOST])} {has}: give --{place} {alike[0]} before it"
     return f": --{place}.help lists what it takes"
 
 
