@@ -83,8 +83,8 @@ class LatentSampler(Recorded, nn.Module, ABC):
     def narrower(self) -> str:
         """What to do where codes are too wide."""
         return (
-            "take RectifiedFlowSampler (--sampler rectified_flow), or train with a smaller latent_dim, or with an "
-            "encoder that gives smaller maps"
+            "to draw samples take RectifiedFlowSampler (--sampler rectified_flow), or train with a smaller latent_dim, "
+            "or with an encoder that gives smaller maps"
         )
 
     def build(self, shape: Shape) -> None:
