@@ -31,6 +31,7 @@ TINY = "gan/dense --model.generator.widths [64] --model.discriminator.widths [64
 RECIPES = (
     *("gan/dcgan", "gan/rpgan", "gan/wgan_gp", TINY, "gan/ring8"),
     *("autoencoder/vae", "autoencoder/vq_vae", "autoencoder/dense", "autoencoder/convolutional"),
+    *("autoencoder/sound", "autoencoder/series_anomaly", "autoencoder/letters_vae", "autoencoder/volumes"),
 )
 RATIO, MEMORY, OVERHEAD = 1.05, 1.10, 0.6
 """Maximum ratios of time and memory to the reference loop; or, for the smallest networks, added milliseconds."""
