@@ -16,13 +16,12 @@ NETWORKS = {
         "--model.discriminator.batch_norm=false",
     ),
     "autoencoder/vae": ("--model.encoder.width=4", "--model.decoder.width=4"),
-    "autoencoder/kl": ("--model.encoder.width=4", "--model.decoder.width=4"),
 }
 
 
 def fit(runs: Path, name: str, recipe: str, images: int, *words: str) -> Path:
-    """Train `recipe` with small networks for so many images; returns the run's folder."""
-    small = (*DIGITS, *NETWORKS[recipe], f"--max_images={images}", f"--runs_dir={runs}", f"--name={name}")
+    """Train `recipe`, one of `NETWORKS` with these, for so many images; returns the run's folder."""
+    small = (*DIGITS, *NETWORKS.get(recipe, ()), f"--max_images={images}", f"--runs_dir={runs}", f"--name={name}")
     main(["fit", "--config", recipe, *small, *words])
     return runs / name
 

@@ -100,7 +100,9 @@ def test_the_report_names_what_exists(tmp_path, capsys, recipe, images, commands
 
 
 def test_the_report_names_the_sampler_of_maps_of_codes(tmp_path, capsys):
-    folder = recorded.fit(tmp_path, "run", "autoencoder/kl", 64, "--data.size=16")
+    folder = recorded.fit(
+        tmp_path, "run", "autoencoder/kl", 64, "--data.size=16", *recorded.NETWORKS["autoencoder/vae"]
+    )
     assert re.search(r"sample \S+last.ckpt --sampler rectified_flow\n", capsys.readouterr().out)
     assert [path.name for path in (folder / "samples").iterdir()] == ["reconstructions-000000064.png"]
 
