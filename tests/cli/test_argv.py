@@ -8,7 +8,8 @@ import yaml
 
 from lightning_gen import InputError
 from lightning_gen.cli import recipes
-from lightning_gen.cli.argv import CommandLine, as_json
+from lightning_gen.cli.argv import CommandLine
+from lightning_gen.cli.recipes import as_json
 
 KNOWN = ["name", "runs_dir", "model", "data", "trainer", "max_images", "ckpt_path"]
 
