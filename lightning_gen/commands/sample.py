@@ -43,6 +43,7 @@ def sample(
     truncation: float | None = None,
     standing_batches: int = 0,
     sampler: str | None = None,
+    sampler_options: dict[str, Any] | None = None,
     data: DataModule | None = None,
     per_class: int | None = None,
     device: str = "cpu",
@@ -64,7 +65,9 @@ def sample(
         standing_batches: Batches over which BatchNorm's statistics are measured again before drawing, for GANs.
         sampler: Distribution of an autoencoder's codes: prior, gmm, flow or rectified_flow; its prior if left out. The
             others are fitted to its codes, so that models without a prior can draw samples too: rectified_flow is for
-            maps of codes, in minutes.
+            maps of codes, in minutes; stopped by Ctrl-C, it goes on at the next call.
+        sampler_options: Options of the sampler, such as --sampler_options.updates 20000 for a fit of rectified_flow
+            that takes four times as long. A sampler of the checkpoint that was fitted with others is fitted again.
         data: The data whose codes a sampler is fitted to; the training data if left out. Its options alone, such as
             --data.folder, change those of the training data.
         per_class: Number of samples of each class, in place of --n and --labels, for images of models with classes:
@@ -104,7 +107,7 @@ def sample(
     explain_numbers(labels, module.class_names or ())
     rows = rows_in(target, module, n, asked)
     wanted = asked if rows is None else rows.labels
-    given = {"truncation": truncation, "sampler": chosen_sampler(trained, sampler, data)}
+    given = {"truncation": truncation, "sampler": chosen_sampler(trained, sampler, data, sampler_options)}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     generator = torch.Generator().manual_seed(seed)
     if standing_batches:

@@ -1,8 +1,10 @@
 """Samplers of an autoencoder's codes: fitted when they are first used, and stored in the checkpoint."""
 
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from lightning_gen.applications.trained import Trained
 from lightning_gen.checkpoint.added import NotAdded, add
@@ -11,17 +13,23 @@ from lightning_gen.data.stored import harmless
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.compatibility import check_shape
 from lightning_gen.modules.code_sampling import PLACES_APART, CodeSampling
+from lightning_gen.reflection import argument_names
 from lightning_gen.samplers import FITTED, SAMPLERS, LatentSampler
 from lightning_gen.spelling import suggest
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
 
+ENTRIES = ("samplers", "begun_fits")
+"""What of `GenerativeModule.progress` is of samplers."""
+Options: TypeAlias = Mapping[str, Any] | None
+"""Arguments of a sampler's class, of ``--sampler_options``."""
 
-def check_sampler(module: GenerativeModule, name: str | None) -> None:
-    """Check that there is such a sampler and that the model can use it.
+
+def check_sampler(module: GenerativeModule, name: str | None, options: Options = None) -> None:
+    """Check that there is such a sampler with such options, and that the model can use it.
 
     Raises:
-        InputError: There is no such sampler, or the model cannot use it.
+        InputError: There is no such sampler, or it has no such options, or the model cannot use it.
     """
     if name is not None and name not in SAMPLERS:
         choices = ", ".join(SAMPLERS)
@@ -30,26 +38,55 @@ def check_sampler(module: GenerativeModule, name: str | None) -> None:
         raise InputError("--sampler is for autoencoders, a GAN draws its latents from its own prior: leave it out")
     if name == "prior":
         module.check_prior()
+    kind = SAMPLERS[name or "prior"]
+    if kind is None and options:
+        raise InputError(
+            f"--sampler_options are those of a sampler that is fitted: add --sampler with {' or '.join(FITTED)}"
+        )
+    if kind is not None and options:
+        check_options(kind, cast(str, name), options)
 
 
-def chosen_sampler(trained: Trained, name: str | None, data: DataModule | None = None) -> LatentSampler | None:
+def check_options(kind: type[LatentSampler], name: str, options: Mapping[str, Any]) -> None:
+    """Check that a sampler can be built with options.
+
+    Raises:
+        InputError: It has no argument of a name, or cannot have a value.
+    """
+    known = sorted(argument_names(kind))
+    for option in options:
+        if option not in known:
+            raise InputError(
+                f"the sampler {name} has no option {option}{suggest(option, known)}: --sampler_options. is followed by "
+                f"{', '.join(known)}"
+            )
+    try:
+        kind(**options)
+    except TypeError as error:
+        raise InputError(f"--sampler_options do not fit the sampler {name}: {error}") from None
+
+
+def chosen_sampler(
+    trained: Trained, name: str | None, data: DataModule | None = None, options: Options = None
+) -> LatentSampler | None:
     """The sampler of a name, from the checkpoint or fitted now; None for the model's prior.
 
     Args:
         trained: The model.
         name: One of `SAMPLERS`, or None.
         data: The data to fit it to; None for those that the checkpoint names.
+        options: Arguments of its class. A sampler of the checkpoint that was fitted with others is fitted again.
 
     Raises:
         InputError: There is no such sampler, or it cannot be fitted.
     """
-    module = trained.module
-    check_sampler(module, name)
+    module, options = trained.module, options or {}
+    check_sampler(module, name, options)
     kind = SAMPLERS[name or "prior"]
     if kind is None or "sampler" not in module.sample_options:
         return None
     coder = cast(CodeSampling, module)
-    return coder.fitted_sampler(kind) or fit(trained, coder, kind, data)
+    return coder.fitted_sampler(kind, **options) or fit(trained, coder, kind(**options), data)
 
 
 def explain_prior(module: GenerativeModule) -> None:
@@ -63,14 +100,16 @@ def explain_prior(module: GenerativeModule) -> None:
 
 
 def fit(
-    trained: Trained, module: CodeSampling, kind: type[LatentSampler], data: DataModule | None = None
+    trained: Trained, module: CodeSampling, sampler: LatentSampler, data: DataModule | None = None
 ) -> LatentSampler:
     """Fit a sampler to the codes of data, and store it in the checkpoint if the checkpoint names these data.
+
+    A long fit is stored as far as it has gone, now and then, so that the same command goes on after an interruption.
 
     Args:
         trained: The content of the checkpoint.
         module: Its model.
-        kind: The class of the sampler.
+        sampler: The sampler.
         data: The data; None for those that the checkpoint names.
 
     Raises:
@@ -78,34 +117,56 @@ def fit(
     """
     data = data or trained.data()
     check_shape(module, data)
-    say(f"fitting {kind.__name__} to the codes of the training split of {type(data).__name__}")
-    sampler = kind()
+    say(f"fitting {type(sampler).__name__} to the codes of the training split of {type(data).__name__}")
     sampler.report = partial(say, to=sys.stderr)
-    module.fit_sampler(sampler, data)
-    if harmless(data.hparams) != harmless(trained.described_data):
-        say(f"{trained.path} names other data: the sampler is not stored there")
-        return sampler
-    say(store(module.progress()["samplers"], trained.stored, trained.path))
+    kept_in = Keeping(trained, module)
+    own = harmless(data.hparams) == harmless(trained.described_data)
+    try:
+        module.fit_sampler(sampler, data, keep=kept_in.add if own else lambda: None)
+    except (KeyboardInterrupt, SystemExit):
+        if kept_in.added:
+            say(f"what was fitted so far is in {trained.path}: the same command goes on from there", sys.stderr)
+        raise
+    say(kept_in.store() if own else f"{trained.path} names other data: the sampler is not stored there")
     return sampler
 
 
-def store(samplers: dict[str, Any], stored: dict[str, Any], path: str) -> str:
-    """Add samplers to a checkpoint file, unless its run has written the file meanwhile.
+class Keeping:
+    """Adds the samplers of a model to the checkpoint that it came from.
 
     Args:
-        samplers: Their entry in `GenerativeModule.progress`.
-        stored: The content of the checkpoint whose codes they were fitted to.
-        path: The file.
+        trained: The content of the checkpoint whose codes they are fitted to.
+        module: The model.
 
-    Returns:
-        A sentence for the user: whether they were stored.
+    Attributes:
+        added: Whether the checkpoint has the latest state of a fit.
     """
-    try:
-        add({"samplers": samplers}, stored, path)
-    except NotAdded as error:
-        return (
-            f"{error}: the sampler is not stored there"
-            if error.overtaken
-            else (f"it will be fitted again at the next call: {error}")
-        )
-    return f"it is stored in {path}, so the next call needs no data, until a run rewrites that file"
+
+    def __init__(self, trained: Trained, module: CodeSampling) -> None:
+        self.trained = trained
+        self.module = module
+        self.added = False
+
+    def add(self) -> None:
+        """Store what has been fitted so far; a fit goes on where it cannot be stored."""
+        self.added = False
+        with suppress(NotAdded):
+            self._add()
+            self.added = True
+
+    def _add(self) -> None:
+        progress = self.module.progress()
+        add({name: progress[name] for name in ENTRIES}, self.trained.stored, self.trained.path)
+
+    def store(self) -> str:
+        """Store what was fitted, unless the run has written the file meanwhile; returns a sentence for the user."""
+        path = self.trained.path
+        try:
+            self._add()
+        except NotAdded as error:
+            return (
+                f"{error}: the sampler is not stored there"
+                if error.overtaken
+                else f"it will be fitted again at the next call: {error}"
+            )
+        return f"it is stored in {path}, so the next call needs no data, until a run rewrites that file"

@@ -1,13 +1,13 @@
 """Sampling from an autoencoder: from the prior of its bottleneck, or from a sampler that was fitted to its codes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
-from lightning_gen.checkpoint.samplers import described, rebuilt, weights_key
+from lightning_gen.checkpoint.samplers import described, fit_key, rebuilt, weights_key
 from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule, Loader
 from lightning_gen.errors import InputError
@@ -32,6 +32,7 @@ class CodeSampling(AveragedNetworks, ABC):
     Attributes:
         samplers: The samplers from `fit_sampler`, as plain data by the path of their class; kept in checkpoints as long
             as encoder and bottleneck have the weights to which the sampler was fitted.
+        begun_fits: What was kept of fits of samplers that were stopped, by the path of the class; kept in the same way.
         index_tables: Tables of a quantizer's indices, as plain data with their ``encoded_by``; kept in the same way.
             Empty without any.
     """
@@ -41,6 +42,7 @@ class CodeSampling(AveragedNetworks, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.samplers: dict[str, dict[str, Any]] = {}
+        self.begun_fits: dict[str, dict[str, Any]] = {}
         self.index_tables: dict[str, Any] = {}
 
     @abstractmethod
@@ -158,8 +160,17 @@ class CodeSampling(AveragedNetworks, ABC):
 
     # samplers ------------------------------------------------------------------------------------------------------
 
-    def fit_sampler(self, sampler: Kind, data: DataModule | Iterable[Any], seed: int = 0) -> Kind:
+    def fit_sampler(
+        self,
+        sampler: Kind,
+        data: DataModule | Iterable[Any],
+        seed: int = 0,
+        keep: Callable[[], None] = lambda: None,
+    ) -> Kind:
         """Fit a sampler to the codes of the training data, for ``sample(n, sampler=sampler)``; checkpoints keep it.
+
+        A long fit that was stopped, as by an interruption in a notebook, goes on at the next call with the same
+        arguments.
 
         Codes are sampled from the posterior if there is one, as in training: their density is q(z), while that of the
         posteriors' means is narrower.
@@ -170,6 +181,7 @@ class CodeSampling(AveragedNetworks, ABC):
             sampler: Such as ``GaussianMixtureSampler()``.
             data: A DataModule, whose training split is encoded, or batches as the model takes them.
             seed: Seed of the posterior's samples and of the fit.
+            keep: Called now and then while a long fit goes on, when `progress` has it as it is.
 
         Returns:
             The sampler, fitted.
@@ -178,24 +190,43 @@ class CodeSampling(AveragedNetworks, ABC):
             InputError: The sampler cannot be fitted to these codes.
         """
         codes = self.codes_of(data, torch.Generator(self.device).manual_seed(seed))
-        sampler.device = self.device
+        name, key, fit = class_path(type(sampler)), self.code_key(), fit_key(sampler, codes, seed)
+        begun = self.begun_fits.get(name)
+        sampler.begun = begun["state"] if begun is not None and begun["fit"] == fit else None
+
+        def kept(state: dict[str, Any]) -> None:
+            self.begun_fits[name] = {"encoded_by": key, "fit": fit, "state": state}
+            keep()
+
+        sampler.device, sampler.keep = self.device, kept
         sampler.fit(codes.view(-1, *self.latent_shape), torch.Generator().manual_seed(seed))
-        sampler.encoded_by = self.code_key()
-        self.samplers[class_path(type(sampler))] = described(sampler)
+        sampler.encoded_by = key
+        self.samplers[name] = described(sampler)
+        self.begun_fits.pop(name, None)
         return sampler
 
-    def fitted_sampler(self, kind: type[Kind]) -> Kind | None:
-        """The sampler of a class that was fitted to the codes as they are now; None if there is none."""
-        if not self.keeps(kind):
+    def fitted_sampler(self, kind: type[Kind], **options: Any) -> Kind | None:
+        """The sampler of a class that was fitted to the codes as they are now; None if there is none.
+
+        Args:
+            kind: The class.
+            options: Arguments of the class that it must have been fitted with; those that change draws alone replace
+                those that were stored.
+        """
+        if not self.keeps(kind, **options):
             return None
-        sampler = rebuilt(kind, self.samplers[class_path(kind)])
+        of_draws = {name: value for name, value in options.items() if name in kind.of_draws}
+        sampler = rebuilt(kind, self.samplers[class_path(kind)], **of_draws)
         sampler.device = self.device
         return sampler
 
-    def keeps(self, kind: type[LatentSampler]) -> bool:
-        """Whether a sampler of a class was fitted to the codes as they are now."""
+    def keeps(self, kind: type[LatentSampler], **options: Any) -> bool:
+        """Whether a sampler of a class was fitted to the codes as they are now, with such options."""
         stored = self.samplers.get(class_path(kind))
-        return stored is not None and stored["encoded_by"] == self.code_key()
+        if stored is None or stored["encoded_by"] != self.code_key():
+            return False
+        fitted = stored["sampler"]["init_args"]
+        return all(fitted.get(name) == value for name, value in options.items() if name not in kind.of_draws)
 
     def code_key(self) -> str:
         """A key of the weights that codes come from."""
@@ -214,15 +245,19 @@ class CodeSampling(AveragedNetworks, ABC):
 
     def progress(self) -> dict[str, Any]:
         """The samplers and tables that belong to the weights, and what other bases keep."""
-        key = self.code_key() if self.samplers or self.index_tables else None
-        kept = {name: stored for name, stored in self.samplers.items() if stored["encoded_by"] == key}
+        key = self.code_key() if self.samplers or self.begun_fits or self.index_tables else None
+        kept, begun = (
+            {name: stored for name, stored in fits.items() if stored["encoded_by"] == key}
+            for fits in (self.samplers, self.begun_fits)
+        )
         tables = {"index_tables": self.index_tables} if self.index_tables.get("encoded_by", "") == key else {}
-        return {**super().progress(), "samplers": kept, **tables}
+        return {**super().progress(), "samplers": kept, "begun_fits": begun, **tables}
 
     def load_progress(self, progress: dict[str, Any]) -> None:
         """The samplers and tables, and what other bases keep."""
         super().load_progress(progress)
         self.samplers = dict(progress.get("samplers", {}))
+        self.begun_fits = dict(progress.get("begun_fits", {}))
         self.index_tables = dict(progress.get("index_tables", {}))
 
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,15 +27,20 @@ class LatentSampler(Recorded, nn.Module, ABC):
 
     Attributes:
         widest: Largest number of dimensions of a code that is fitted in reasonable time.
+        of_draws: Names of the arguments that change how codes are drawn, and not the fit.
         encoded_by: Key of the weights of the encoder that gave the codes; None before fitting.
         device: Where networks of the sampler compute; the CPU by default.
         report: Called with a sentence now and then while a long fit goes on.
+        keep: Called then with plain data and tensors, from which a fit that is stopped can go on.
+        begun: What `keep` got of a fit to the same codes, with the same arguments and generator, that was stopped; None
+            to begin anew.
         shape: Shape of a code, ``(width,)`` or ``(channels, *map_size)``.
         centre: Mean of the codes, ``(width,)``.
         spread: Deviation by which the codes are divided, ``(width,)``.
     """
 
     widest: ClassVar[int] = 1024
+    of_draws: ClassVar[frozenset[str]] = frozenset()
     centre: Tensor
     spread: Tensor
 
@@ -44,6 +49,8 @@ class LatentSampler(Recorded, nn.Module, ABC):
         self.encoded_by: str | None = None
         self.device = torch.device("cpu")
         self.report: Callable[[str], None] = lambda _: None
+        self.keep: Callable[[dict[str, Any]], None] = lambda _: None
+        self.begun: dict[str, Any] | None = None
 
     def fit(self, codes: Tensor, generator: torch.Generator) -> None:
         """Fit the distribution to codes ``(n, width)`` or ``(n, channels, *map_size)``.

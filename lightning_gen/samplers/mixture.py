@@ -44,7 +44,7 @@ class GaussianMixtureSampler(LatentDensity):
         count, width = codes.shape
         if count < self.components * (width + 1):
             fewer = count // (width + 1)
-            less = f"GaussianMixtureSampler(components={fewer}) in Python, " if fewer else ""
+            less = f"fewer components (--sampler_options.components {fewer}), " if fewer else ""
             raise InputError(
                 f"{count:,} codes of {width:,} numbers are too few for {self.components} Gaussians of full covariance: "
                 f"take {less}FlowSampler (--sampler flow), for maps RectifiedFlowSampler (--sampler rectified_flow), "

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -32,6 +33,7 @@ from lightning_gen.objectives import GaussianLikelihood
 from lightning_gen.records import Batch
 from lightning_gen.regularizers import KLDivergence
 from lightning_gen.samplers import FlowSampler, GaussianMixtureSampler, RectifiedFlowSampler
+from lightning_gen.samplers import rectified_flow as rectified_flow_module
 from lightning_gen.training.sharding import NumberedSamples
 
 command = sys.modules[sample.__module__]
@@ -484,6 +486,66 @@ def test_maps_of_codes_are_drawn_by_a_rectified_flow(trainer, tmp_path, capsys, 
     assert sampler.shape == (4, 8, 8)
 
 
+def test_the_fit_of_a_sampler_that_is_stopped_goes_on_at_the_next_call(trainer, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(inspect.unwrap(RectifiedFlowSampler.__init__), "__defaults__", (16, 6, 8, 1e-3, 2))
+    monkeypatch.setattr(rectified_flow_module, "REPORT_EVERY_SECONDS", -1.0)
+    path, whole, out = str(tmp_path / "maps.ckpt"), tmp_path / "whole.npy", tmp_path / "x.npy"
+    runner = trainer(max_epochs=-1, max_steps=2, limit_val_batches=0)
+    runner.fit(of_maps(IdentityBottleneck(4)), Digits(size=16))
+    runner.save_checkpoint(path)
+    shutil.copy(path, tmp_path / "other.ckpt")
+    sample(str(tmp_path / "other.ckpt"), n=5, out=str(whole), sampler="rectified_flow")
+    error, updates = RectifiedFlowSampler.error, []
+
+    def interrupted(*arguments):
+        updates.append(1)
+        if len(updates) == 4:
+            raise KeyboardInterrupt
+        return error(*arguments)
+
+    monkeypatch.setattr(RectifiedFlowSampler, "error", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sample(path, n=5, out=str(out), sampler="rectified_flow")
+    assert "the same command goes on from there" in capsys.readouterr().err
+    assert torch.load(path, weights_only=True)["lightning_gen"]["begun_fits"]
+    sample(path, n=5, out=str(out), sampler="rectified_flow")
+    assert "going on after 3 of 6 updates" in capsys.readouterr().err
+    assert len(updates) == 4 + 3
+    assert np.array_equal(np.load(out), np.load(whole))
+    assert not torch.load(path, weights_only=True)["lightning_gen"]["begun_fits"]
+    monkeypatch.setattr(RectifiedFlowSampler, "error", error)
+    runner.fit(of_maps(IdentityBottleneck(4)), Digits(size=16), ckpt_path=path)
+
+
+def test_options_of_a_sampler_fit_it_again_where_they_change_the_fit(coder, tmp_path, capsys):
+    path, out = coder(), str(tmp_path / "x.npy")
+
+    def fitted(**options):
+        sample(path, n=2, out=out, sampler="rectified_flow", sampler_options=options)
+        return "fitting" in capsys.readouterr().out
+
+    assert fitted(width=16, updates=3)
+    assert not fitted()
+    assert not fitted(updates=3, steps=1)
+    module = AutoencoderModule.load_from_checkpoint(path)
+    one, many = (module.fitted_sampler(RectifiedFlowSampler, steps=steps) for steps in (1, 12))
+    assert not torch.equal(one.draw(2, torch.Generator()), many.draw(2, torch.Generator()))
+    assert fitted(updates=4, width=16)
+    assert not fitted(updates=4)
+    for wrong, sentence in (
+        (
+            {"update": 3},
+            r"has no option update; did you mean 'updates'\?: --sampler_options. is followed by batch_size",
+        ),
+        ({"updates": -3}, "numbers above 0 only"),
+        ({"updates": "many"}, "do not fit the sampler rectified_flow"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            fitted(**wrong)
+    with pytest.raises(InputError, match="add --sampler with gmm or flow or rectified_flow"):
+        sample(path, out=out, sampler_options={"updates": 3})
+
+
 def test_samples_of_the_prior_of_a_map_name_the_sampler_that_draws_shapes(trainer, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(inspect.unwrap(RectifiedFlowSampler.__init__), "__defaults__", (16, 4, 8, 1e-3, 2))
     path, out = str(tmp_path / "maps.ckpt"), str(tmp_path / "x.npy")
@@ -594,11 +656,11 @@ def test_a_run_that_goes_on_while_a_sampler_is_fitted_loses_nothing(coder, tmp_p
     path = coder()
     fit = AutoencoderModule.fit_sampler
 
-    def slow(self, *arguments):
+    def slow(self, *arguments, **options):
         stored = torch.load(path, weights_only=True)
         stored["lightning_gen"]["images_seen"] += 1000
         torch.save(stored, path)
-        return fit(self, *arguments)
+        return fit(self, *arguments, **options)
 
     monkeypatch.setattr(AutoencoderModule, "fit_sampler", slow)
     sample(path, n=5, out=str(tmp_path / "x.npy"), sampler="gmm")
@@ -649,10 +711,10 @@ def test_what_a_run_writes_at_the_last_moment_is_not_lost(coder, tmp_path, capsy
     owner, name = (AutoencoderModule, "fit_sampler") if moment == "while it is fitted" else (os, "fsync")
     usual = getattr(owner, name)
 
-    def overtaken(*arguments):
+    def overtaken(*arguments, **options):
         if (tmp_path / "theirs").exists():
             os.replace(tmp_path / "theirs", path)
-        return usual(*arguments)
+        return usual(*arguments, **options)
 
     monkeypatch.setattr(owner, name, overtaken)
     sample(path, n=4, out=str(tmp_path / "x.npy"), sampler="gmm")

@@ -266,8 +266,32 @@ def test_a_long_fit_says_how_long_it_will_take(monkeypatch):
     assert all(text.endswith("minutes left") for text in said)
 
 
+def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(monkeypatch):
+    monkeypatch.setattr(rectified_flow_module, "REPORT_EVERY_SECONDS", -1.0)
+    codes, kept, said = torch.randn(50, 2, 8, 8, generator=seeded()), {}, []
+
+    def stop(state):
+        kept[state["updates"]] = state
+        if len(kept) == 4:
+            raise KeyboardInterrupt
+
+    whole, stopped = (RectifiedFlowSampler(width=16, updates=9, batch_size=4) for _ in range(2))
+    whole.fit(codes, seeded())
+    stopped.keep = stop
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(codes, seeded())
+    assert list(kept) == [1, 2, 3, 4]
+    for updates in (4, 4, 2):  # going on changes nothing of what was kept
+        again = RectifiedFlowSampler(width=16, updates=9, batch_size=4)
+        again.begun, again.report = kept[updates], said.append
+        again.fit(codes, seeded())
+        assert said[0] == f"going on after {updates} of 9 updates, which were kept"
+        said.clear()
+        torch.testing.assert_close(again.state_dict(), whole.state_dict(), rtol=0, atol=0)
+
+
 def test_too_few_codes_for_full_covariances_are_refused_with_the_number_that_fits():
-    with pytest.raises(InputError, match=r"components=7\) in Python, FlowSampler \(--sampler flow\)"):
+    with pytest.raises(InputError, match=r"\(--sampler_options.components 7\), FlowSampler \(--sampler flow\)"):
         GaussianMixtureSampler().fit(torch.randn(50, 6), seeded())
     GaussianMixtureSampler(7).fit(torch.randn(50, 6), seeded())
 
