@@ -1,6 +1,7 @@
 """The command ``doctor``: what is in a folder of images, what that means, and the command that trains on it."""
 
 import math
+import os
 
 from lightning_gen.bench.run import Fit
 from lightning_gen.commands.output import output_file, show
@@ -34,6 +35,7 @@ def doctor(folder: str, fit: Fit, output: str | None = None, minutes: float = 60
         raise InputError(f"--minutes must be a number above 0, not {minutes}")
     if size is not None and size < LEAST_SIDE:
         raise InputError(f"--size must be at least {LEAST_SIDE} pixels, not {size}")
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # before this command adds its own
     survey = Survey.of(folder, size)
     found, missing = plans(fit, survey, minutes)
-    show(Diagnosis(survey, found, missing, minutes), target)
+    show(Diagnosis(survey, found, missing, minutes, load / (os.cpu_count() or 1)), target)

@@ -24,6 +24,8 @@ KINDS = {
     OTHER: ("other_images", "of other kinds"),
 }
 """Kinds of pixels, each with the name of its number and its name in sentences."""
+BUSY = 0.25
+"""The share of the cores that other programs use from which the times of runs are much longer than without them."""
 KEPT = 1000
 """The number of names of files of one kind in the JSON file."""
 
@@ -37,12 +39,14 @@ class Diagnosis:
         plans: The runs that it allows, the main one first.
         missing: What is missing for other recipes, by their names.
         minutes: The time that a run was planned for.
+        busy: Processes of other programs that waited for or had a core before, for each core.
     """
 
     survey: Survey
     plans: Sequence[Plan]
     missing: dict[str, str]
     minutes: float
+    busy: float = 0.0
 
     @property
     def main(self) -> Plan:
@@ -76,6 +80,7 @@ class Diagnosis:
                 "folder": str(survey.folder),
                 "shape": list(survey.data.shape),
                 "minutes": self.minutes,
+                "busy": self.busy,
                 "meanings": {each.name: each.meaning for each in numbers},
                 "broken": survey.data.reasons,
                 "classes": {split: dict(sorted(counts.items())) for split, counts in survey.counts.items()},
@@ -109,6 +114,12 @@ class Diagnosis:
         lines += [f"  {main.typed}"]
         if main.seconds > 60 * self.minutes:
             lines += wrapped(f"It takes longer than {self.minutes:g} minutes, and is a single step at least.", width)
+        if self.busy > BUSY:
+            lines += wrapped(
+                f"Other programs were using {min(self.busy, 1):.0%} of this machine's cores as doctor began: without "
+                "them a run takes less time, or sees more images in the same.",
+                width,
+            )
         if len(self.plans) > 1:
             lines += ["", "Or"]
             lines += [f"  to {each.offer.purpose}, {length(each)}: {each.typed}" for each in self.plans[1:]]

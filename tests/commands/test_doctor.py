@@ -1,6 +1,7 @@
 """The command ``doctor``: its report, its JSON, that its command runs as it is, and bad input."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -95,6 +96,16 @@ def test_as_processes():
     done = subprocess.run(found["command"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert f"Trained on {found['max_images']} images" in done.stdout
+
+
+@pytest.mark.parametrize(("load", "told"), [(0.2, False), (0.75, True)])
+def test_other_programs_make_times_longer(load, told, capsys, monkeypatch):
+    fill("pets", 30)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load * os.cpu_count(), 0.0, 0.0))
+    main(["doctor", "pets", "--output", "found.json", "--minutes", "1"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("Other programs were using 75% of this machine's cores" in printed) == told
+    assert json.loads(Path("found.json").read_text())["card"]["busy"] == pytest.approx(load)
 
 
 def test_bad_folders(capsys):
