@@ -7,6 +7,7 @@ class; they have their tests there too.
 
 import argparse
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -280,6 +281,38 @@ def _do_nothing() -> None:
 
 
 # Lightning: loops and their counts ----------------------------------------------------------------------------------
+
+
+def known_step_arguments(trainer: Trainer) -> tuple[Any, str, Callable[..., Any]]:
+    """An object, the name of its method that looks up at each batch which arguments ``training_step`` has, and a
+    function in its place that knows them.
+    """
+    loop: Any = trainer.fit_loop.epoch_loop
+    names = tuple(loop._build_kwargs(OrderedDict(), None, 0))
+
+    def build(arguments: Any, *given: Any) -> Any:
+        arguments.update(zip(names, given))  # noqa: B905 -- a step may take the batch alone
+        return arguments
+
+    return loop, "_build_kwargs", build
+
+
+UNMOVED = "_on_before_batch_transfer"
+"""The method of a module that looks, at each batch, for a hook to call before the batch is moved."""
+
+
+def uncalled_before_zero_grad(trainer: Trainer) -> tuple[Any, str, Callable[..., Any]]:
+    """An object, the name of its method that calls the hooks before gradients are set to zero and counts them, and a
+    function in its place that only counts.
+    """
+    loop: Any = trainer.fit_loop.epoch_loop.automatic_optimization
+
+    def count(optimizer: Optimizer) -> None:
+        progress = loop.optim_progress.optimizer.zero_grad
+        progress.increment_ready()
+        progress.increment_started()
+
+    return loop, "_on_before_zero_grad", count
 
 
 def train_loaders(trainer: Trainer) -> Sequence[Any]:

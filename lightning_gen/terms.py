@@ -52,7 +52,7 @@ class Term(Recorded, nn.Module, ABC):
 
 def at_least_float32(x: Tensor) -> Tensor:
     """Convert half-precision tensors to float32, for sums of many small terms; other types do not change."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    return x if x.dtype is torch.float32 else x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def per_sample(values: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import operator
 import threading
+from collections import OrderedDict
 
 import pytest
 import torch
@@ -36,6 +37,8 @@ OF_A_TRAINER = {
     "fit_loop._combined_loader": "checkpoints before a batch, callbacks/checkpoints.py",
     "fit_loop._should_accumulate": "logging, lengths and checkpoints between updates, callbacks/checkpoints.py",
     "fit_loop.epoch_loop._batches_that_stepped": "which batches are logged, training/module.py",
+    "fit_loop.epoch_loop._build_kwargs": "the arguments of a training step, training/overhead.py",
+    "fit_loop.epoch_loop.automatic_optimization._on_before_zero_grad": "hooks that nobody has, training/overhead.py",
     "fit_loop.epoch_loop._broadcast_sigterm_tensor": "leaving by a signal, callbacks/preemption.py",
     "fit_loop.epoch_loop.batch_progress.total.ready": "exact resume, callbacks/checkpoints.py",
     "fit_loop.epoch_loop.batch_progress.total.started": "exact resume, callbacks/checkpoints.py",
@@ -223,6 +226,43 @@ def test_metrics_are_collected_only_after_batches_that_logged_some():
     logged.append(True)
     connector.on_batch_end()
     assert connector._callback_metrics == {"loss": 1.0}
+
+
+def test_the_arguments_of_a_training_step_are_known(trainer):
+    """With which the loop calls it, training/overhead.py."""
+
+    class Alone(LightningModule):
+        def training_step(self, batch): ...
+
+    class Both(LightningModule):
+        def training_step(self, batch, number): ...
+
+    for kind, names in ((Alone, ["batch"]), (Both, ["batch", "batch_idx"])):
+        trainer.strategy.connect(kind())
+        loop, name, build = private.known_step_arguments(trainer)
+        expected = getattr(loop, name)(OrderedDict(), "a batch", 3)
+        assert list(expected) == names
+        assert build(OrderedDict(), "a batch", 3) == expected
+
+
+def test_gradients_that_are_set_to_zero_are_counted_without_hooks(trainer):
+    loop, name, count = private.uncalled_before_zero_grad(trainer)
+    trainer.strategy.connect(LightningModule())
+    numbers = []
+    for called in (getattr(loop, name), count):
+        loop.optim_progress.reset_on_run()
+        called(None)
+        numbers.append(loop.optim_progress.optimizer.zero_grad.current.state_dict())
+    assert numbers[0] == numbers[1], "the counts in checkpoints, training/overhead.py"
+    assert numbers[0]["ready"] == numbers[0]["started"] == 1
+
+
+def test_a_batch_passes_a_hook_before_it_is_moved():
+    class Doubles(LightningModule):
+        def on_before_batch_transfer(self, batch, dataloader_idx):
+            return 2 * batch
+
+    assert getattr(Doubles(), private.UNMOVED)(3, dataloader_idx=0) == 6, "training/overhead.py leaves it out"
 
 
 def test_signals_are_left_alone_and_taken_again(trainer):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
@@ -196,6 +196,8 @@ class BestCheckpoint(ModelCheckpoint):
     checkpoint may also be older than the best one. The file of the best state holds its own score; without the file
     there is no score.
     """
+
+    on_train_batch_end = Callback.on_train_batch_end  # states are compared after validations alone
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Do nothing: `on_train_start` reads the file."""

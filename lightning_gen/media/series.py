@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -106,7 +107,7 @@ class Series(Medium):
         """Read one series, float32 ``(1, channels, length)``; see `read_file`."""
         return self.read_file(source)[None]
 
-    @property
+    @cached_property
     def _columns(self) -> tuple[Tensor, Tensor]:
         """The means and the scales as columns, float64 ``(channels, 1)``."""
         mean, scale = (torch.tensor(each, dtype=torch.float64)[:, None] for each in (self.mean, self.scale))

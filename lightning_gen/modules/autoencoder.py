@@ -17,7 +17,6 @@ from lightning_gen.records import Code, concatenated
 from lightning_gen.terms import Term
 from lightning_gen.training.collectives import sum_over_devices
 from lightning_gen.training.ema import EMA
-from lightning_gen.training.overhead import signature_once
 from lightning_gen.upgrades import ARGUMENTS
 
 
@@ -76,15 +75,14 @@ class AutoencoderModule(Autoencoder):
         self._update_images = 0  # of the batches since the last update
         self._evaluations: int | None = None  # evaluations of the loss in the current step; None outside of one
 
-    @signature_once
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss on a batch, which is counted once although an optimizer may evaluate it several times in a step."""
         batch = self.batch_of(batch)
         again = bool(self._evaluations)
         if self._evaluations is not None:
             self._evaluations += 1
-        x = self.transform_input(batch.x, self.rng)
-        record = self.reconstruction(x, self.rng, corrupt=True, labels=batch.labels)
+        rng = self.rng
+        record = self.reconstruction(self.transform_input(batch.x, rng), rng, corrupt=True, labels=batch.labels)
         if again:
             return self.loss(replace(record, images=self.images_seen - self.batch_images))[0]
         total, terms = self.loss(record)

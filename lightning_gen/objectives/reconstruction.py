@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
 from lightning_gen.errors import InputError
 from lightning_gen.ranges import ABOVE_0, require
@@ -182,6 +182,12 @@ class GaussianLikelihood(Likelihood):
         """Return log p(x|z) of each sample, ``(n,)``, in nats, in fewer passes over its dimensions than `log_probs`."""
         squares = (at_least_float32(x) - at_least_float32(output)).square().flatten(1)
         return -0.5 / self.scale**2 * squares.sum(1) - squares.shape[1] * self._normalizer
+
+    def forward(self, record: Reconstruction) -> Tensor:
+        """Return the mean over the batch of -log p(x|z), in nats per sample, in fewer kernels than by `log_prob`."""
+        output, x = at_least_float32(record.output), at_least_float32(record.x)
+        squares = mse_loss(output, x, reduction="sum") / len(x)
+        return 0.5 / self.scale**2 * squares + x.numel() // len(x) * self._normalizer
 
     @property
     def _normalizer(self) -> float:

@@ -26,7 +26,6 @@ from lightning_gen.records import Batch
 from lightning_gen.training.collectives import all_reduce_mean, means_over_devices
 from lightning_gen.training.earlier import phases_of_players
 from lightning_gen.training.module import GenerativeModule
-from lightning_gen.training.overhead import signature_once
 from lightning_gen.training.phases import Loss, MicroBatch, OptimizedNetwork, Phase, check_apart
 from lightning_gen.training.strategies import gradient_type
 
@@ -195,7 +194,6 @@ class AlternatingModule(GenerativeModule):
 
     # a step --------------------------------------------------------------------------------------------------------
 
-    @signature_once
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Run the phases that are due on a batch."""
         batch, fresh = self._first_and_fresh(self.batch_of(batch))

@@ -2,11 +2,10 @@
 
 import contextlib
 import ctypes
-import inspect
 import os
 import platform
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -16,6 +15,8 @@ from lightning.pytorch.plugins import Precision
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.strategies import Strategy
 from torch import Tensor
+
+from lightning_gen import private
 
 BATCH_HOOKS = (
     "on_train_batch_start",
@@ -39,15 +40,6 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Settings of glibc's ``mallopt``."""
 
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def signature_once(function: Function) -> Function:
-    """Keep the signature of a training step, which Lightning asks for at each batch and Python would build anew."""
-    function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-    return function
-
-
 class NoProfiler(PassThroughProfiler):
     """Records nothing, in less time than Lightning's own profiler that records nothing."""
 
@@ -59,8 +51,8 @@ class SkipUnused(Callback):
 
     The Trainer skips hooks that are not callable, so hooks that are not overridden are None during training. Without a
     profiler the strategy asks the data at once to move a batch, where the Trainer would look for whose hooks do it, and
-    the precision plugin looks for no hooks around backward where nobody has any. All is restored when training ends,
-    also by an exception.
+    the precision plugin and the loop look for no hooks around backward where nobody has any, nor for the arguments of
+    the training step. All is restored when training ends, also by an exception.
     """
 
     def __init__(self) -> None:
@@ -78,6 +70,9 @@ class SkipUnused(Callback):
             self._profiler, trainer.profiler = trainer.profiler, NoProfiler()  # type: ignore[attr-defined]
             self._move_at_once(trainer)
             self._skip_around_backward(trainer, pl_module)
+            self._replace(*private.known_step_arguments(trainer))
+            if _unused("on_before_zero_grad", trainer, pl_module):
+                self._replace(*private.uncalled_before_zero_grad(trainer))
         if not torch.cuda.is_available():
             # Lightning sets it for processes that fork; with it each step of Adam asks the driver for a GPU
             self._check = os.environ.pop(NVML_CHECK, None)
@@ -115,18 +110,30 @@ class SkipUnused(Callback):
             return data.on_after_batch_transfer(moved, dataloader_idx)
 
         self._replace(strategy, "batch_to_device", batch_to_device)
+        module = trainer.lightning_module
+        if all(type(each).on_before_batch_transfer is DataHooks.on_before_batch_transfer for each in (data, module)):
+            self._replace(module, private.UNMOVED, _unmoved)
 
     def _skip_around_backward(self, trainer: Trainer, module: LightningModule) -> None:
         """Let a precision plugin that only calls hooks around backward call none, if nobody has any."""
         plugin = trainer.precision_plugin
         for method, hook in AROUND_BACKWARD.items():
-            unused = all(getattr(owner, hook, None) is None for owner, _ in _owners(trainer, module))
-            if unused and getattr(type(plugin), method) is getattr(Precision, method):
+            own = getattr(type(plugin), method) is getattr(Precision, method)
+            if own and _unused(hook, trainer, module):
                 self._replace(plugin, method, _unchanged)
+
+
+def _unmoved(batch: Any, dataloader_idx: int = 0) -> Any:
+    return batch
 
 
 def _unchanged(loss: Tensor, module: LightningModule) -> Tensor:
     return loss
+
+
+def _unused(hook: str, trainer: Trainer, module: LightningModule) -> bool:
+    """Whether nobody has a hook, after those that are not overridden were removed."""
+    return all(getattr(owner, hook, None) is None for owner, _ in _owners(trainer, module))
 
 
 def _owners(trainer: Trainer, module: LightningModule) -> Iterator[tuple[Any, type]]:

@@ -1,6 +1,5 @@
 """What is left out of a batch is what nobody asked for; optimizers are fused where they can be."""
 
-import inspect
 import os
 import platform
 import subprocess
@@ -13,10 +12,9 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.profilers import PassThroughProfiler, SimpleProfiler
-from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lightning_gen import AutoencoderModule, GANModule, cli
+from lightning_gen import GANModule, cli, private
 from lightning_gen.callbacks import MaxImages
 from lightning_gen.cli import trainer_commands
 from lightning_gen.data import Digits
@@ -24,7 +22,7 @@ from lightning_gen.networks import DenseDiscriminator, DenseGenerator
 from lightning_gen.objectives import NonSaturating
 from lightning_gen.training import image_axis
 from lightning_gen.training.optimizers import fuse
-from lightning_gen.training.overhead import AROUND_BACKWARD, BATCH_HOOKS, signature_once
+from lightning_gen.training.overhead import AROUND_BACKWARD, BATCH_HOOKS
 
 
 class Asked(Callback):
@@ -92,6 +90,10 @@ def test_all_is_as_it_was_after_the_run(tmp_path, monkeypatch, fails):
     assert all(callable(getattr(owner, hook)) for owner in (asked, trained) for hook in BATCH_HOOKS)
     trainer = trained.trainer
     assert not {"batch_to_device", *AROUND_BACKWARD} & {*vars(trainer.strategy), *vars(trainer.precision_plugin)}
+    loop = trainer.fit_loop.epoch_loop
+    found = private.known_step_arguments(trainer), private.uncalled_before_zero_grad(trainer)
+    replaced = {private.UNMOVED, *(name for _, name, _ in found)}
+    assert not replaced & {*vars(trained), *vars(loop), *vars(loop.automatic_optimization)}
 
 
 class Shifted(Digits):
@@ -138,14 +140,26 @@ def test_a_module_moves_the_batches_of_a_plain_loader(tmp_path):
     assert [float(batch.abs().max()) for batch in kept.training] == [0.25, 0.25]
 
 
-def test_the_signature_of_a_training_step_is_kept():
-    def step(self, batch: Tensor, batch_idx: int) -> None: ...
+class OfBatchAlone(GANModule):
+    """A module whose step does not take the number of the batch, and which changes a batch before it is moved."""
 
-    expected = inspect.getfullargspec(step)
-    assert inspect.getfullargspec(signature_once(step)) == expected
-    for kind in (AutoencoderModule, GANModule):
-        assert inspect.getfullargspec(kind.training_step).args == ["self", "batch", "batch_idx"]
-        assert kind.training_step.__signature__ is inspect.signature(kind.training_step)
+    def __init__(self, **parts):
+        super().__init__(**parts)
+        self.largest = []
+
+    def on_before_batch_transfer(self, batch, dataloader_idx):
+        return replace(batch, x=batch.x // 4)
+
+    def training_step(self, batch):
+        self.largest.append(float(batch.x.max()))
+        super().training_step(batch, 0)
+
+
+def test_a_step_gets_the_arguments_that_it_has_and_a_batch_passes_its_hooks(tmp_path):
+    trained = module(OfBatchAlone)
+    fit(trained, tmp_path)
+    assert len(trained.largest) == 2
+    assert max(trained.largest) < -0.4, "a quarter of 255 of 255 is -0.5 of [-1, 1]"
 
 
 class Sometimes(GANModule):
