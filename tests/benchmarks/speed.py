@@ -32,6 +32,8 @@ RECIPES = (
     *("gan/dcgan", "gan/rpgan", "gan/wgan_gp", TINY, "gan/ring8"),
     *("autoencoder/vae", "autoencoder/vq_vae", "autoencoder/dense", "autoencoder/convolutional"),
     *("autoencoder/sound", "autoencoder/series_anomaly", "autoencoder/letters_vae", "autoencoder/volumes"),
+    "gan/projected --data Digits --data.size 64 --data.batch_size 16",
+    "autoencoder/sigma_vae --data Digits --data.size 64 --data.batch_size 8",
 )
 RATIO, MEMORY, OVERHEAD = 1.05, 1.10, 0.6
 """Maximum ratios of time and memory to the reference loop; or, for the smallest networks, added milliseconds."""
