@@ -251,10 +251,12 @@ class Autoencoder(CodeSampling):
 
     def loss(self, record: Reconstruction) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum of the terms, and the terms without their weights, in nats per sample."""
-        terms = self.terms
-        values = {name: term(record) for name, term in terms.items()}
-        weights = {name: at(term.weight, record.images) for name, term in terms.items()}
-        return sum_of([weighted(value, weights[name]) for name, value in values.items()]), values
+        values: dict[str, Tensor] = {}
+        parts: list[Tensor] = []
+        for name, term in self.terms.items():
+            values[name] = value = term(record)
+            parts.append(weighted(value, at(term.weight, record.images)))
+        return sum_of(parts), values
 
     # what a run shows ------------------------------------------------------------------------------------------------
 

@@ -69,10 +69,7 @@ class SkipUnused(Callback):
         if type(trainer.profiler) is PassThroughProfiler:  # type: ignore[attr-defined]
             self._profiler, trainer.profiler = trainer.profiler, NoProfiler()  # type: ignore[attr-defined]
             self._move_at_once(trainer)
-            self._skip_around_backward(trainer, pl_module)
-            self._replace(*private.known_step_arguments(trainer))
-            if _unused("on_before_zero_grad", trainer, pl_module):
-                self._replace(*private.uncalled_before_zero_grad(trainer))
+            self._look_for_nothing(trainer, [owner for owner, _ in _owners(trainer, pl_module)])
         if not torch.cuda.is_available():
             # Lightning sets it for processes that fork; with it each step of Adam asks the driver for a GPU
             self._check = os.environ.pop(NVML_CHECK, None)
@@ -114,13 +111,24 @@ class SkipUnused(Callback):
         if all(type(each).on_before_batch_transfer is DataHooks.on_before_batch_transfer for each in (data, module)):
             self._replace(module, private.UNMOVED, _unmoved)
 
-    def _skip_around_backward(self, trainer: Trainer, module: LightningModule) -> None:
-        """Let a precision plugin that only calls hooks around backward call none, if nobody has any."""
-        plugin = trainer.precision_plugin
+    def _look_for_nothing(self, trainer: Trainer, owners: list[Any]) -> None:
+        """Let the loop, and a precision plugin that does no more than Lightning's base, look in no batch for the
+        arguments of the training step, nor for hooks that none of their owners has.
+        """
+        self._replace(*private.known_step_arguments(trainer))
+        if _unused("on_before_zero_grad", owners):
+            self._replace(*private.uncalled_before_zero_grad(trainer))
+        plugin, method, at_step = private.only_the_module_before_step(trainer)
+        if _of_base(plugin, method) and _unused("on_before_optimizer_step", trainer.callbacks):  # type: ignore[attr-defined]
+            self._replace(plugin, method, at_step)
         for method, hook in AROUND_BACKWARD.items():
-            own = getattr(type(plugin), method) is getattr(Precision, method)
-            if own and _unused(hook, trainer, module):
+            if _of_base(plugin, method) and _unused(hook, owners):
                 self._replace(plugin, method, _unchanged)
+
+
+def _of_base(plugin: Precision, method: str) -> bool:
+    """Whether a precision plugin has a method of Lightning's base."""
+    return getattr(type(plugin), method) is getattr(Precision, method)
 
 
 def _unmoved(batch: Any, dataloader_idx: int = 0) -> Any:
@@ -131,9 +139,9 @@ def _unchanged(loss: Tensor, module: LightningModule) -> Tensor:
     return loss
 
 
-def _unused(hook: str, trainer: Trainer, module: LightningModule) -> bool:
-    """Whether nobody has a hook, after those that are not overridden were removed."""
-    return all(getattr(owner, hook, None) is None for owner, _ in _owners(trainer, module))
+def _unused(hook: str, owners: list[Any]) -> bool:
+    """Whether none of the owners has a hook, after those that are not overridden were removed."""
+    return all(getattr(owner, hook, None) is None for owner in owners)
 
 
 def _owners(trainer: Trainer, module: LightningModule) -> Iterator[tuple[Any, type]]:
