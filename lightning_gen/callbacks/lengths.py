@@ -106,13 +106,10 @@ class Throughput(Callback):
         """Forget an earlier run."""
         self._since = None
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Count the batch."""
-        self._images += images_of(batch, trainer, pl_module)
-
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Log the images per second since the last time."""
+        """Count the batch, and log the images per second since the last time."""
         module = counted(pl_module)
+        self._images += module.batch_images
         if not module.logs_now:
             return
         now = (time.perf_counter(), self._images)
