@@ -10,6 +10,7 @@ import torch
 from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_gen import checkpoint as checkpoints
@@ -113,6 +114,12 @@ class Fidelity(Callback):
             raise InputError(
                 f"Fidelity measures samples, and this {type(module).__name__} draws none because its code has no "
                 "prior: take a bottleneck that has one, such as GaussianBottleneck, or leave Fidelity out"
+            )
+        if module.suggested_sampler is not None:
+            rank_zero_warn(
+                f"Fidelity measures samples of the prior, and a map of codes draws none that have shapes from it: "
+                f"best.ckpt follows their distance, which says little. After training, evaluate --sampler "
+                f"{module.suggested_sampler} measures samples of what is fitted to the codes"
             )
         if not isinstance(data, DataModule) or sized_len(data.train_set) is None:
             raise InputError(

@@ -12,6 +12,7 @@ from same_run import assert_same
 from small_features import small_features
 
 from lightning_gen import AutoencoderModule, GANModule, InputError
+from lightning_gen.bottlenecks import GaussianBottleneck
 from lightning_gen.callbacks import Fidelity, ImageCheckpoint, MaxImages, NonFiniteGuard
 from lightning_gen.cli import main
 from lightning_gen.cli.trainer_commands import fit
@@ -19,7 +20,9 @@ from lightning_gen.data import Digits, Ring
 from lightning_gen.data.reading import real_images
 from lightning_gen.errors import NonFiniteError
 from lightning_gen.metrics import frechet_distance, kernel_distance
-from lightning_gen.networks import DenseDiscriminator, DenseGenerator
+from lightning_gen.networks import DenseDiscriminator, DenseGenerator, ResidualDecoder, ResidualEncoder
+from lightning_gen.objectives import GaussianLikelihood
+from lightning_gen.regularizers import KLDivergence
 from lightning_gen.training.sharding import NumberedSamples
 
 
@@ -153,6 +156,16 @@ def test_what_cannot_be_measured_is_said_before_training(gan, autoencoder, train
     for options in ({"every_images": 0}, {"every_images": 64, "samples": 9}):
         with pytest.raises(InputError, match="at least 1"):
             Fidelity(**options)
+
+
+def test_samples_of_the_prior_of_a_map_are_said_to_have_no_shapes(trainer):
+    encoder = ResidualEncoder((1, 8, 8), 8, width=4, downsamplings=1)
+    decoder = ResidualDecoder((1, 8, 8), 4, width=4, downsamplings=1)
+    terms = {"reconstruction": GaussianLikelihood(), "kl": KLDivergence()}
+    with pytest.warns(UserWarning, match="After training, evaluate --sampler rectified_flow measures"):
+        trainer(Fidelity(64), images=64).fit(
+            AutoencoderModule(encoder, decoder, GaussianBottleneck(4), terms), digits()
+        )
 
 
 class Told(Fidelity):
