@@ -79,11 +79,6 @@ class Bottleneck(Recorded, FormerNames, nn.Module, ABC):
         """
         return code
 
-    @property
-    def learns_from_codes(self) -> bool:
-        """Whether `update_codebook` does anything."""
-        return type(self).update_codebook is not Bottleneck.update_codebook
-
     def update_codebook(self, code: Code, generator: torch.Generator, total: Callable[[Tensor], Tensor]) -> None:
         """Update the codebooks with the codes of a training batch, after its optimizer step; most have none.
 

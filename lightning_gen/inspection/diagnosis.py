@@ -116,7 +116,7 @@ class Diagnosis:
             lines += wrapped(f"It takes longer than {self.minutes:g} minutes, and is a single step at least.", width)
         if self.busy > BUSY:
             lines += wrapped(
-                f"Other programs were using {min(self.busy, 1):.0%} of this machine's cores as doctor began: without "
+                f"In the minute before, other programs used {min(self.busy, 1):.0%} of this machine's cores: without "
                 "them a run takes less time, or sees more images in the same.",
                 width,
             )

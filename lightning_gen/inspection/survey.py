@@ -25,7 +25,7 @@ LEAST_SIDE = 8
 """The smallest side that the networks take."""
 STEP = 4
 """Sides are multiples of this, so that networks that halve them twice give the same size back."""
-SMALL_SHARE = 0.1
+SMALL_SHARE = 0.2
 """Share of the images that may be smaller than those of the run."""
 LONG = 1.5
 """Aspect from which cropping to a square loses a third of an image."""

@@ -215,8 +215,7 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
         images = self.images_seen - self.batch_images  # schedules count the images of earlier updates
         record = replace(record, images=images)
         total, terms = self.loss(record)
-        if self.bottleneck.learns_from_codes:
-            self._codes.append(record.code.detached())
+        self._codes.append(record.code.detached())
         loss = Loss(total, {**terms, "loss": total})
         if not self.started(self.discriminator_start_images):
             return loss
@@ -251,9 +250,8 @@ class AdversarialAutoencoderModule(Autoencoder, AlternatingModule):
 
     def _after_autoencoder(self, images: int, loss: Loss) -> None:
         """Update the codebook with the codes of the batch, and the averages."""
-        if self._codes:
-            codes, self._codes = self._codes, []
-            self.bottleneck.update_codebook(concatenated(codes), self.rng, sum_over_devices)
+        codes, self._codes = self._codes, []
+        self.bottleneck.update_codebook(concatenated(codes), self.rng, sum_over_devices)
         self.move_average(images)
 
     def after_rollback(self) -> None:

@@ -86,8 +86,7 @@ class AutoencoderModule(Autoencoder):
         if again:
             return self.loss(replace(record, images=self.images_seen - self.batch_images))[0]
         total, terms = self.loss(record)
-        if self.bottleneck.learns_from_codes:
-            self._codes.append(record.code.detached())
+        self._codes.append(record.code.detached())
         self._update_images += self.count(batch)
         if self.finiteness is not None:
             self.finiteness.add_loss("autoencoder", total, terms, self.images_seen)
@@ -110,9 +109,8 @@ class AutoencoderModule(Autoencoder):
             super().optimizer_step(*args, **kwargs)
         finally:
             self._evaluations = None
-        if self._codes:
-            codes, self._codes = self._codes, []
-            self.bottleneck.update_codebook(concatenated(codes), self.rng, sum_over_devices)
+        codes, self._codes = self._codes, []
+        self.bottleneck.update_codebook(concatenated(codes), self.rng, sum_over_devices)
         images, self._update_images = self._update_images, 0
         self.move_average(images)
 

@@ -104,7 +104,7 @@ def test_other_programs_make_times_longer(load, told, capsys, monkeypatch):
     monkeypatch.setattr(os, "getloadavg", lambda: (load * os.cpu_count(), 0.0, 0.0))
     main(["doctor", "pets", "--output", "found.json", "--minutes", "1"])
     printed = " ".join(capsys.readouterr().out.split())
-    assert ("Other programs were using 75% of this machine's cores" in printed) == told
+    assert ("other programs used 75% of this machine's cores" in printed) == told
     assert json.loads(Path("found.json").read_text())["card"]["busy"] == pytest.approx(load)
 
 
