@@ -18,7 +18,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.overrides.distributed import _sync_module_states
 from lightning.pytorch.strategies import Strategy
-from lightning.pytorch.trainer.call import _call_callbacks_state_dict, _call_lightning_module_hook
+from lightning.pytorch.trainer.call import _call_callbacks_state_dict
 from lightning.pytorch.trainer.connectors.logger_connector import _LoggerConnector
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
@@ -313,20 +313,6 @@ def uncalled_before_zero_grad(trainer: Trainer) -> tuple[Any, str, Callable[...,
         progress.increment_started()
 
     return loop, "_on_before_zero_grad", count
-
-
-def only_the_module_before_step(trainer: Trainer) -> tuple[Any, str, Callable[..., Any]]:
-    """An object, the name of its method that calls the hooks before an optimizer's step and clips the gradients, and a
-    function in its place that calls the module's hook alone.
-    """
-    plugin: Any = trainer.precision_plugin
-
-    def after_closure(module: LightningModule, optimizer: Any) -> None:
-        _call_lightning_module_hook(trainer, "on_before_optimizer_step", optimizer)
-        algorithm = trainer.gradient_clip_algorithm
-        plugin._clip_gradients(module, optimizer, trainer.gradient_clip_val, gradient_clip_algorithm=algorithm)
-
-    return plugin, "_after_closure", after_closure
 
 
 def train_loaders(trainer: Trainer) -> Sequence[Any]:

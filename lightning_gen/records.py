@@ -61,7 +61,7 @@ class Batch:
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """The batch on a device; itself if it is there."""
         device = torch.device(device)
-        if all(each is None or each.device == device for each in (self.x, self.labels, self.target)):
+        if all(each is None or each.device == device for each in self._parts.values()):
             return self
         return self.map(lambda each: each.to(device, non_blocking=non_blocking))
 

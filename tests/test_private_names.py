@@ -39,7 +39,6 @@ OF_A_TRAINER = {
     "fit_loop.epoch_loop._batches_that_stepped": "which batches are logged, training/module.py",
     "fit_loop.epoch_loop._build_kwargs": "the arguments of a training step, training/overhead.py",
     "fit_loop.epoch_loop.automatic_optimization._on_before_zero_grad": "hooks that nobody has, training/overhead.py",
-    "precision_plugin._after_closure": "hooks that nobody has, training/overhead.py",
     "fit_loop.epoch_loop._broadcast_sigterm_tensor": "leaving by a signal, callbacks/preemption.py",
     "fit_loop.epoch_loop.batch_progress.total.ready": "exact resume, callbacks/checkpoints.py",
     "fit_loop.epoch_loop.batch_progress.total.started": "exact resume, callbacks/checkpoints.py",
@@ -256,26 +255,6 @@ def test_gradients_that_are_set_to_zero_are_counted_without_hooks(trainer):
         numbers.append(loop.optim_progress.optimizer.zero_grad.current.state_dict())
     assert numbers[0] == numbers[1], "the counts in checkpoints, training/overhead.py"
     assert numbers[0]["ready"] == numbers[0]["started"] == 1
-
-
-def test_the_modules_hook_and_the_clip_come_before_a_step(trainer):
-    """With which the precision plugin does the same, training/overhead.py."""
-    calls = []
-
-    class Module(LightningModule):
-        def on_before_optimizer_step(self, optimizer):
-            calls.append(optimizer)
-
-        def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None):
-            calls.append((optimizer, gradient_clip_val, gradient_clip_algorithm))
-
-    module = Module()
-    module.trainer = trainer
-    trainer.strategy.connect(module)
-    plugin, name, after_closure = private.only_the_module_before_step(trainer)
-    for called in (getattr(plugin, name), after_closure):
-        called(module, "an optimizer")
-    assert calls[:2] == calls[2:] == ["an optimizer", ("an optimizer", None, None)]
 
 
 def test_a_batch_passes_a_hook_before_it_is_moved():

@@ -118,17 +118,10 @@ class SkipUnused(Callback):
         self._replace(*private.known_step_arguments(trainer))
         if _unused("on_before_zero_grad", owners):
             self._replace(*private.uncalled_before_zero_grad(trainer))
-        plugin, method, at_step = private.only_the_module_before_step(trainer)
-        if _of_base(plugin, method) and _unused("on_before_optimizer_step", trainer.callbacks):  # type: ignore[attr-defined]
-            self._replace(plugin, method, at_step)
+        plugin = trainer.precision_plugin
         for method, hook in AROUND_BACKWARD.items():
-            if _of_base(plugin, method) and _unused(hook, owners):
+            if getattr(type(plugin), method) is getattr(Precision, method) and _unused(hook, owners):
                 self._replace(plugin, method, _unchanged)
-
-
-def _of_base(plugin: Precision, method: str) -> bool:
-    """Whether a precision plugin has a method of Lightning's base."""
-    return getattr(type(plugin), method) is getattr(Precision, method)
 
 
 def _unmoved(batch: Any, dataloader_idx: int = 0) -> Any:

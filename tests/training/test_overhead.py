@@ -91,9 +91,9 @@ def test_all_is_as_it_was_after_the_run(tmp_path, monkeypatch, fails):
     trainer = trained.trainer
     assert not {"batch_to_device", *AROUND_BACKWARD} & {*vars(trainer.strategy), *vars(trainer.precision_plugin)}
     loop = trainer.fit_loop.epoch_loop
-    skipping = private.known_step_arguments, private.uncalled_before_zero_grad, private.only_the_module_before_step
+    skipping = private.known_step_arguments, private.uncalled_before_zero_grad
     replaced = {private.UNMOVED, *(skip(trainer)[1] for skip in skipping)}
-    changed = trained, loop, loop.automatic_optimization, trainer.precision_plugin
+    changed = trained, loop, loop.automatic_optimization
     assert not replaced & {name for each in changed for name in vars(each)}
 
 
