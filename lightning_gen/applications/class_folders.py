@@ -10,35 +10,41 @@ from lightning_gen.data.cache import progress
 from lightning_gen.data.class_folders import class_folders
 from lightning_gen.data.layout import Layout
 from lightning_gen.errors import InputError
+from lightning_gen.media import Medium
 from lightning_gen.outputs import filling
 from lightning_gen.training import GenerativeModule
+from lightning_gen.training.classes import Classes
 from lightning_gen.training.sharding import Draw, NumberedSamples
 
 
-def folders_of(module: GenerativeModule) -> tuple[str, ...]:
-    """The names of the sub-folders of a model's classes, in the order of their indices.
+def folders_of(medium: Medium, classes: Classes) -> tuple[str, ...]:
+    """The names of the sub-folders of classes, in the order of their indices.
 
     A model may know more classes than its training data had; these alone have names, and are drawn.
 
     Raises:
-        InputError: The model has no classes, or its samples have no files of their own.
+        InputError: There are no classes, or samples have no files of their own.
     """
-    if module.num_classes is None:
+    if classes.count is None:
         raise InputError(
             "--per_class draws samples of each class and this model was trained without classes: give --n, or train a "
             "recipe with classes, such as gan/projection"
         )
-    medium = module.medium
     if medium.single is None:
         raise InputError(
             f"--per_class writes a file for each sample and {medium.noun} go into one file: give --n and --labels, and "
             f"--out a {' or '.join(kind.ending for kind in medium.collections)} file"
         )
-    return class_folders(module.num_classes, module.class_names)
+    return class_folders(classes.count, classes.names)
 
 
 def write_class_folders(
-    module: GenerativeModule, per_class: int, target: Path, seed: int = 0, draw: Draw | None = None
+    module: GenerativeModule,
+    classes: Classes,
+    per_class: int,
+    target: Path,
+    seed: int = 0,
+    draw: Draw | None = None,
 ) -> tuple[str, ...]:
     """Write as many samples of each class into a sub-folder that has its name.
 
@@ -46,7 +52,8 @@ def write_class_folders(
     batches with a seed each, of which one is in memory at a time. The folder gets its name when it is complete.
 
     Args:
-        module: A conditional model of images.
+        module: A model of images.
+        classes: The classes that can be drawn.
         per_class: Samples of each class, at least 1.
         target: The folder, which is missing or empty.
         seed: The same seed draws the same samples.
@@ -56,9 +63,10 @@ def write_class_folders(
         The names of the sub-folders, in the order of the classes.
 
     Raises:
-        InputError: The model has no classes or no images, a sample is not finite, or a file cannot be written.
+        InputError: There are no classes or no images, a sample is not finite, or a file cannot be written.
     """
-    folders, medium = folders_of(module), module.medium
+    medium = module.medium
+    folders = folders_of(medium, classes)
     labels = torch.arange(len(folders)).repeat_interleave(per_class)
     samples = NumberedSamples(draw or module.sample, len(labels), seed, labels)
     count = 0

@@ -29,16 +29,19 @@ def described(sampler: LatentSampler) -> dict[str, Any]:
         "sampler": checkpoints.describe(sampler),
         "encoded_by": sampler.encoded_by,
         "shape": list(sampler.shape),
+        "num_classes": sampler.num_classes,
         "state": {name: value.cpu().clone() for name, value in sampler.state_dict().items()},
     }
 
 
-def fit_key(sampler: LatentSampler, codes: Tensor, seed: int) -> str:
+def fit_key(sampler: LatentSampler, codes: Tensor, labels: Tensor | None, seed: int) -> str:
     """A hash of all that a fit depends on: a fit that was begun goes on if it is the same."""
     arguments = checkpoints.describe(sampler)
     named = {name: value for name, value in arguments["init_args"].items() if name not in sampler.of_draws}
     digest = hashlib.sha256(f"{arguments['class_path']} {named} {tuple(codes.shape)} {seed}".encode())
-    digest.update(codes.contiguous().numpy().data)
+    for each in (codes, labels):
+        if each is not None:
+            digest.update(each.contiguous().numpy().data)
     return digest.hexdigest()
 
 
@@ -55,7 +58,7 @@ def rebuilt(kind: type[Kind], stored: dict[str, Any], **given: Any) -> Kind:
     """
     arguments = stored["sampler"]["init_args"] | {"_class_path": stored["sampler"]["class_path"]}
     sampler = checkpoints.rebuild(kind, arguments, "the checkpoint", **given)
-    sampler.build(tuple(stored.get("shape", [len(stored["state"]["centre"])])))
+    sampler.build(tuple(stored.get("shape", [len(stored["state"]["centre"])])), stored.get("num_classes"))
     sampler.load_state_dict(stored["state"])
     sampler.requires_grad_(False)
     sampler.encoded_by = stored["encoded_by"]

@@ -7,7 +7,7 @@ import torch
 from lightning_gen.applications.trained import Trained, checked_device
 from lightning_gen.commands.features import check_reference, chosen_features, own_device, suits
 from lightning_gen.commands.output import output_file, show
-from lightning_gen.commands.samplers import chosen_sampler
+from lightning_gen.commands.samplers import chosen_sampler, classes_drawn
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
@@ -104,7 +104,8 @@ def evaluate(
                 "or start one process"
             )
         if usefulness:
-            check_usefulness(trained.module, data, sampler not in (None, "prior"))
+            known = classes_drawn(trained, sampler, data, sampler_options)
+            check_usefulness(trained.module, data, sampler not in (None, "prior"), known)
         fitted = chosen_sampler(trained, sampler, data, sampler_options)
         if rank == 0:
             found = assess(

@@ -12,7 +12,7 @@ import torch
 
 from lightning_gen.applications.class_folders import folders_of, write_class_folders
 from lightning_gen.applications.trained import Trained
-from lightning_gen.commands.samplers import chosen_sampler, explain_prior
+from lightning_gen.commands.samplers import chosen_sampler, classes_drawn, explain_prior
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
@@ -26,6 +26,7 @@ from lightning_gen.records import Shape
 from lightning_gen.samplers import FITTED
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
+from lightning_gen.training.classes import Classes
 from lightning_gen.training.overhead import keep_memory
 
 COPIES = 3
@@ -59,8 +60,9 @@ def sample(
         n: Number of samples; 64 if left out.
         out: A file ending in .png for one image of all samples, in .npy for an array; else a folder for PNG files.
         seed: The same seed draws the same samples.
-        labels: Class or classes to draw, by number or name, such as 3, cats or '[cats, dogs]', for models with classes;
-            at random if left out. A .png file has one row for each class, of the first ten if left out.
+        labels: Class or classes to draw, by number or name, such as 3, cats or '[cats, dogs]', for models with classes
+            and for rectified_flow of data with classes; at random if left out. A .png file has one row for each class,
+            of the first ten if left out.
         truncation: Maximum absolute value of a latent's coordinates, for GANs: below 2, better but less varied samples.
         standing_batches: Batches over which BatchNorm's statistics are measured again before drawing, for GANs.
         sampler: Distribution of an autoencoder's codes: prior, gmm, flow or rectified_flow; its prior if left out. The
@@ -94,8 +96,9 @@ def sample(
     if per_class is None:
         replaced = check_target(target, medium, n, trained.described_data)
         check_memory(module.data_shape, medium, n, target)
-    else:
-        check_class_folders(target, trained)
+    classes = classes_drawn(trained, sampler, data, sampler_options)
+    if per_class is not None:
+        check_class_folders(target, trained, classes)
     check_draw(module, n, labels, truncation, standing_batches)
     if data is not None and sampler not in FITTED:
         raise InputError(
@@ -103,9 +106,9 @@ def sample(
         )
     if sampler is None:
         explain_prior(module)
-    asked = None if labels is None else module.class_indices(labels)
-    explain_numbers(labels, module.class_names or ())
-    rows = rows_in(target, module, n, asked)
+    asked = None if labels is None else classes.indices(labels)
+    explain_numbers(labels, classes.names or ())
+    rows = rows_in(target, medium, classes, n, asked)
     wanted = asked if rows is None else rows.labels
     given = {"truncation": truncation, "sampler": chosen_sampler(trained, sampler, data, sampler_options)}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -119,7 +122,7 @@ def sample(
         draw(2, generator=torch.Generator().manual_seed(seed))  # of one sample torch would compile no other number
         say(f"compiled in {time.perf_counter() - start:.1f} s", sys.stderr)
     if per_class is not None:
-        folders = write_class_folders(module, per_class, target, seed, draw)
+        folders = write_class_folders(module, classes, per_class, target, seed, draw)
         say(f"{per_class * len(folders)} samples, {per_class} of each of {len(folders)} classes, in {target}")
         return
     pace = Pace()
@@ -130,9 +133,9 @@ def sample(
         medium.write(samples, target)
     else:
         medium.write(samples, target, rows.columns, rows.names)
-    of = "" if asked is None else f" of {', '.join(class_name(each, module.class_names) for each in asked)}"
-    if rows is not None and asked is None and (module.num_classes or 0) > ROWS:
-        of = f" of the first {ROWS} of {module.num_classes} classes"
+    of = "" if asked is None else f" of {', '.join(class_name(each, classes.names) for each in asked)}"
+    if rows is not None and asked is None and (classes.count or 0) > ROWS:
+        of = f" of the first {ROWS} of {classes.count} classes"
     say(f"{n} samples{of} in {target}" + (" (files of the same name were replaced)" if replaced else ""))
 
 
@@ -147,11 +150,11 @@ def explain_numbers(labels: int | list[int | str] | str | None, names: Sequence[
             )
 
 
-def rows_in(target: Path, module: GenerativeModule, n: int, asked: list[int] | None) -> Rows | None:
-    """The rows of the image of a conditional model's samples, a class each; None for other models and files."""
-    if target.suffix != PNG.ending or not module.medium.tiled or module.num_classes is None:
+def rows_in(target: Path, medium: Medium, classes: Classes, n: int, asked: list[int] | None) -> Rows | None:
+    """The rows of the image of samples that have classes, a class each; None for other samples and files."""
+    if target.suffix != PNG.ending or not medium.tiled or classes.count is None:
         return None
-    return rows_of(asked or range(min(module.num_classes, ROWS)), n, module.class_names)
+    return rows_of(asked or range(min(classes.count, ROWS)), n, classes.names)
 
 
 def check_draw(
@@ -212,13 +215,13 @@ def check_alone(per_class: int, n: int | None, labels: int | list[int | str] | s
         )
 
 
-def check_class_folders(target: Path, trained: Trained) -> None:
-    """Check that a model has classes, and that a folder for them can be made.
+def check_class_folders(target: Path, trained: Trained, classes: Classes) -> None:
+    """Check that there are classes, and that a folder for them can be made.
 
     Raises:
-        InputError: It has none, or the folder holds files or lies in the training data.
+        InputError: There are none, or the folder holds files or lies in the training data.
     """
-    folders_of(trained.module)
+    folders_of(trained.medium, classes)
     check_new_folder(target)
     for place in places_of(trained.described_data):
         if place in (target.resolve(), *target.resolve().parents):

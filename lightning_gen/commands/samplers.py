@@ -18,6 +18,7 @@ from lightning_gen.samplers import FITTED, SAMPLERS, LatentSampler
 from lightning_gen.spelling import suggest
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
+from lightning_gen.training.classes import Classes
 
 ENTRIES = ("samplers", "begun_fits")
 """What of `GenerativeModule.progress` is of samplers."""
@@ -87,6 +88,32 @@ def chosen_sampler(
         return None
     coder = cast(CodeSampling, module)
     return coder.fitted_sampler(kind, **options) or fit(trained, coder, kind(**options), data)
+
+
+def classes_drawn(
+    trained: Trained, name: str | None, data: DataModule | None = None, options: Options = None
+) -> Classes:
+    """The classes that samples can be asked for by a sampler, which need not be fitted yet.
+
+    Args:
+        trained: The model.
+        name: The sampler.
+        data: The data to fit it to; None for those that the checkpoint names.
+        options: Arguments of its class.
+
+    Raises:
+        InputError: There is no such sampler, or it has to be fitted and the data are not there.
+    """
+    check_sampler(trained.module, name, options)
+    module, kind = trained.module, SAMPLERS[name or "prior"]
+    if module.num_classes is not None or kind is None or not kind.learns_classes:
+        return module.known_classes
+    fitted = cast(CodeSampling, module).fitted_sampler(kind, **options or {})
+    if fitted is not None:
+        return Classes(fitted.num_classes, module.class_names)
+    data = data or trained.data()
+    check_shape(module, data)
+    return Classes(None if data.num_classes == 1 else data.num_classes, data.classes)
 
 
 def explain_prior(module: GenerativeModule) -> None:

@@ -49,7 +49,7 @@ def features(source: Source, data: DataModule, seed: int, alone: bool = True) ->
         extractor.cached_features(partial(real_images, data, split, count, seed), count)
         for split in (data.test_set, data.train_set)
     )
-    classes = class_draws(source.module, data, count, seed)
+    classes = class_draws(source, data, count, seed)
     fake = extractor.features(rounded(drawn(source, count, seed, classes), data.medium))
     say_pace(extractor)
     found, ceiling = precision_recall(real, fake), precision_recall(real, other)
@@ -79,7 +79,7 @@ def features(source: Source, data: DataModule, seed: int, alone: bool = True) ->
 
 def labels(source: Source, data: DataModule, extractor: Extractor, count: int, seed: int) -> Report:
     """How often a conditional model draws the class that it is given, by the classifier."""
-    known = source.module.num_classes
+    known = source.num_classes
     if known is None:
         return Report()
     if known != data.num_classes:
@@ -98,7 +98,7 @@ def stacked(source: Source, data: StackedImages, seed: int, samples: int) -> Rep
     if reason is not None:
         return Report(omitted={"modes": reason})
     extractor, modes = trained_extractor(data.singles).running(source.inference), data.num_classes or 1
-    classes = class_draws(source.module, data, samples, seed)
+    classes = class_draws(source, data, samples, seed)
     drawings = rounded(drawn(source, samples, seed, classes), data.medium)
     found = stacked_modes(stacked_classes(extractor, drawings), modes)
     held_out = data.stack(data.singles.test_set, samples, HELD_OUT_KEY)

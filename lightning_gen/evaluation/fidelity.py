@@ -83,7 +83,7 @@ def fidelity(
     reason = skip_reason(data.medium, data.shape) or too_few(reference.other_count(data, most))
     if reason is not None:
         return Report(omitted={f"figures of {features.name}": reason})
-    labels = class_draws(source.module, data, count, seed)
+    labels = class_draws(source, data, count, seed)
     measured = measured_samples(NumberedSamples(source.sample, count, seed, labels), data, features)
     return from_first(None if measured is None else report(measured, data, features, reference, seed))
 

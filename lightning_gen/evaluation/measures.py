@@ -17,7 +17,7 @@ def distance(source: Source, data: DataModule, seed: int) -> Report:
     """
     count = min(COMPARED, len(data.test_set), len(data.train_set))
     real, other = pick(data, data.test_set, count, seed), pick(data, data.train_set, count, seed)
-    labels = class_draws(source.module, data, count, seed)
+    labels = class_draws(source, data, count, seed)
     drawn = float(sliced_wasserstein(draw(source, count, seed, labels), real, PROJECTIONS))
     floor = float(sliced_wasserstein(other, real, PROJECTIONS))
     meaning = f"distance of samples from the test split in {data.medium.unit}, not FID, lower is better"

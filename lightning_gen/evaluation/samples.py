@@ -35,6 +35,12 @@ class Source:
     sampler: LatentSampler | None = None
     inference: Inference = Inference()  # noqa: RUF009 - frozen, so it can be shared
 
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes that samples can be asked for, of the model or of the sampler; None for none."""
+        learned = None if self.sampler is None else self.sampler.num_classes
+        return self.module.num_classes if learned is None else learned
+
     def sample(self, count: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """Draw samples ``(count, *shape)``, of the given classes if there are any; on the CPU."""
         options: dict[str, Any] = {} if self.sampler is None else {"sampler": self.sampler}
@@ -103,11 +109,11 @@ def draw(source: Source, count: int, seed: int, labels: Tensor | None = None) ->
     return torch.cat(list(drawn(source, count, seed, labels)))
 
 
-def class_draws(module: GenerativeModule, data: DataModule, count: int, seed: int) -> Tensor | None:
-    """Classes for a conditional model's samples, ``(count,)``, as often as in the data, which metrics compare with.
+def class_draws(source: Source, data: DataModule, count: int, seed: int) -> Tensor | None:
+    """Classes for samples of each class, ``(count,)``, as often as in the data, which metrics compare with.
 
     None where model or data have no classes, or the model does not know those of the data.
     """
-    known = module.num_classes
+    known = source.num_classes
     unknown = known is None or data.num_classes is None or data.num_classes > known
     return None if unknown else drawn_classes(data, count, seed)

@@ -19,6 +19,7 @@ from lightning_gen.metrics.extractor import accuracy_of
 from lightning_gen.metrics.extractor import skip_reason as classifier_skip_reason
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
+from lightning_gen.training.classes import Classes
 
 MOST, VALUES = 60_000, 500_000_000
 """Maximum numbers of training images, and of their pixels, which bounds the memory."""
@@ -27,39 +28,42 @@ CLASSIFIERS = 3
 """Classifiers that are trained on samples, and on training images, each from a seed of its own."""
 
 
-def check_usefulness(module: GenerativeModule, data: DataModule, has_sampler: bool = False) -> None:
+def check_usefulness(
+    module: GenerativeModule, data: DataModule, has_sampler: bool = False, known: Classes | None = None
+) -> None:
     """Check that a classifier can be trained on the samples of a model, before anything is computed.
 
     Args:
         module: The model.
         data: The data; ``setup`` is called.
         has_sampler: Whether a fitted sampler draws its codes.
+        known: The classes that samples can be asked for; None for those of the model.
 
     Raises:
         InputError: The model has no classes or no prior, or the data have not its classes or are no images.
     """
-    known, name = module.num_classes, type(data).__name__
-    if known is None:
+    known, name = known or module.known_classes, type(data).__name__
+    if known.count is None:
         raise InputError(
             "--usefulness trains a classifier on samples of each class and this model was trained without classes: "
             "leave it out, or train a recipe with classes, such as gan/projection"
         )
     if not (module.has_prior or has_sampler):
         raise InputError(
-            "--usefulness needs samples and the code has no prior to draw from: add --sampler gmm, or rectified_flow "
-            "for a map of codes"
+            "--usefulness needs samples and the code has no prior to draw from: add --sampler "
+            f"{module.suggested_sampler}"
         )
     data.prepare_data()
     data.setup()
     reason = classifier_skip_reason(data)
     if reason is not None:
         raise InputError(f"--usefulness trains a classifier, but {reason}: leave it out, or give other --data")
-    if data.num_classes is not None and data.num_classes > known:
+    if data.num_classes is not None and data.num_classes > known.count:
         raise InputError(
-            f"the model knows {known} classes and {name} has {data.num_classes}: leave --usefulness out, or give the "
-            "data that it was trained on with --data"
+            f"the model knows {known.count} classes and {name} has {data.num_classes}: leave --usefulness out, or give "
+            "the data that it was trained on with --data"
         )
-    if None not in (module.class_names, data.classes) and module.class_names != data.classes:
+    if None not in (known.names, data.classes) and known.names != data.classes:
         raise InputError(
             f"the classes of {name} are not those of the model, by name or by order: leave --usefulness out, or give "
             "the data that it was trained on with --data"

@@ -67,7 +67,8 @@ class CodeSampling(AveragedNetworks, ABC):
         Args:
             n: How many.
             labels: Class or classes to draw, by number or name, repeated until there are n; None for classes at random.
-                For conditional models, whose codes are sampled independently of the class.
+                For conditional models, and for samplers that learned classes; other codes are sampled independently of
+                the class.
             generator: Source of the codes; the same seed gives the same samples. None for this process's own.
             sampler: The result of `fit_sampler` or `fitted_sampler`; None for the prior of the bottleneck.
             batch_size: Codes that are decoded at a time.
@@ -76,22 +77,33 @@ class CodeSampling(AveragedNetworks, ABC):
             ``(n, *shape)``; images in [-1, 1].
 
         Raises:
-            InputError: `n` is below 1, the model has no such class, the code has no prior to draw from, or the
-                sampler was fitted to other weights.
+            InputError: `n` is below 1, neither the model nor the sampler has such a class, the code has no prior to
+                draw from, or the sampler was fitted to other weights.
         """
         if n < 1:
             raise InputError(f"the number of samples must be at least 1, not {n}")
         source = generator or self.rng
         classes: Sequence[Tensor | None] = [None] * -(-n // batch_size)
+        asked = None
         if self.num_classes is not None or labels is not None:
-            asked = sampled_classes(self.num_classes, n, labels, source, self.class_names)
+            known = self.num_classes if sampler is None or sampler.num_classes is None else sampler.num_classes
+            asked = sampled_classes(known, n, labels, source, self.class_names)
+        if self.num_classes is not None and asked is not None:
             classes = asked.to(self.device).split(batch_size)
         with evaluating(self):
-            codes = self.draw_codes(n, source, sampler).split(batch_size)
+            codes = self.draw_codes(n, source, sampler, asked).split(batch_size)
             return torch.cat([self.decode(code, each) for code, each in zip(codes, classes, strict=True)])
 
-    def draw_codes(self, n: int, generator: torch.Generator, sampler: LatentSampler | None = None) -> Tensor:
+    def draw_codes(
+        self,
+        n: int,
+        generator: torch.Generator,
+        sampler: LatentSampler | None = None,
+        labels: Tensor | None = None,
+    ) -> Tensor:
         """Draw codes ``(n, latent_dim, *map_size)`` from the prior or a fitted sampler, on the module's device.
+
+        Classes ``(n,)`` are for samplers that learned them.
 
         Raises:
             InputError: There is no prior, or the sampler was fitted to other weights.
@@ -102,7 +114,7 @@ class CodeSampling(AveragedNetworks, ABC):
                     "the sampler was fitted to other codes than this encoder gives now: fit it to them, "
                     "module.fit_sampler(sampler, data)"
                 )
-            code = sampler.draw(n, generator).view(n, *self.latent_shape)
+            code = sampler.draw(n, generator, labels).view(n, *self.latent_shape)
             return self.networks.bottleneck.quantize(code.to(self.device))
         self.check_prior()
         return self.prior_codes(self.networks, n, generator)
@@ -189,8 +201,8 @@ class CodeSampling(AveragedNetworks, ABC):
         Raises:
             InputError: The sampler cannot be fitted to these codes.
         """
-        codes = self.codes_of(data, torch.Generator(self.device).manual_seed(seed))
-        name, key, fit = class_path(type(sampler)), self.code_key(), fit_key(sampler, codes, seed)
+        codes, labels = self.codes_of(data, torch.Generator(self.device).manual_seed(seed))
+        name, key, fit = class_path(type(sampler)), self.code_key(), fit_key(sampler, codes, labels, seed)
         begun = self.begun_fits.get(name)
         sampler.begun = begun["state"] if begun is not None and begun["fit"] == fit else None
 
@@ -199,7 +211,7 @@ class CodeSampling(AveragedNetworks, ABC):
             keep()
 
         sampler.device, sampler.keep = self.device, kept
-        sampler.fit(codes.view(-1, *self.latent_shape), torch.Generator().manual_seed(seed))
+        sampler.fit(codes.view(-1, *self.latent_shape), torch.Generator().manual_seed(seed), labels)
         sampler.encoded_by = key
         self.samplers[name] = described(sampler)
         self.begun_fits.pop(name, None)
@@ -233,15 +245,19 @@ class CodeSampling(AveragedNetworks, ABC):
         return weights_key(self.networks.encoder, self.networks.bottleneck)
 
     @torch.no_grad()
-    def codes_of(self, data: DataModule | Iterable[Any], generator: torch.Generator) -> Tensor:
-        """Flat codes ``(n, width)`` of training samples, from the posterior in evaluation mode, on the CPU."""
-        codes, (encoder, bottleneck, _) = [], self.networks
+    def codes_of(self, data: DataModule | Iterable[Any], generator: torch.Generator) -> Batch:
+        """Flat codes ``(n, width)`` of training samples, from the posterior in evaluation mode, and the classes of the
+        samples if all have one; on the CPU.
+        """
+        codes, classes, (encoder, bottleneck, _) = [], [], self.networks
         with evaluating(self):
             for batch in batches_of(data):
                 x, labels = batch.to(self.device)
                 x = self.transform_input(x, generator)
                 codes.append(bottleneck(encoder(x, labels), generator).sample.flatten(1).float().cpu())
-        return torch.cat(codes)
+                if labels is not None:
+                    classes.append(labels.cpu())
+        return Batch(torch.cat(codes), torch.cat(classes) if len(classes) == len(codes) else None)
 
     def progress(self) -> dict[str, Any]:
         """The samplers and tables that belong to the weights, and what other bases keep."""

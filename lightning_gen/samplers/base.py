@@ -27,6 +27,7 @@ class LatentSampler(Recorded, nn.Module, ABC):
 
     Attributes:
         widest: Largest number of dimensions of a code that is fitted in reasonable time.
+        learns_classes: Whether codes can be drawn by class, if those that it was fitted to had classes.
         of_draws: Names of the arguments that change how codes are drawn, and not the fit.
         encoded_by: Key of the weights of the encoder that gave the codes; None before fitting.
         device: Where networks of the sampler compute; the CPU by default.
@@ -35,11 +36,13 @@ class LatentSampler(Recorded, nn.Module, ABC):
         begun: What `keep` got of a fit to the same codes, with the same arguments and generator, that was stopped; None
             to begin anew.
         shape: Shape of a code, ``(width,)`` or ``(channels, *map_size)``.
+        num_classes: Number of classes that codes can be drawn of; None for none.
         centre: Mean of the codes, ``(width,)``.
         spread: Deviation by which the codes are divided, ``(width,)``.
     """
 
     widest: ClassVar[int] = 1024
+    learns_classes: ClassVar[bool] = False
     of_draws: ClassVar[frozenset[str]] = frozenset()
     centre: Tensor
     spread: Tensor
@@ -51,24 +54,28 @@ class LatentSampler(Recorded, nn.Module, ABC):
         self.report: Callable[[str], None] = lambda _: None
         self.keep: Callable[[dict[str, Any]], None] = lambda _: None
         self.begun: dict[str, Any] | None = None
+        self.num_classes: int | None = None
 
-    def fit(self, codes: Tensor, generator: torch.Generator) -> None:
+    def fit(self, codes: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> None:
         """Fit the distribution to codes ``(n, width)`` or ``(n, channels, *map_size)``.
 
         Args:
             codes: The codes, on the CPU.
             generator: Source of random numbers for initial values and batches, on the CPU.
+            labels: The class of each code, ``(n,)`` on the CPU, for a sampler that learns classes; None for none.
 
         Raises:
             InputError: The codes are not finite, are all equal, or are too wide or too few for this sampler.
         """
         flat = codes.flatten(1)
         self.check(flat)
-        self.build(tuple(codes.shape[1:]))
+        if not self.learns_classes or (labels is not None and (labels == labels[0]).all()):
+            labels = None
+        self.build(tuple(codes.shape[1:]), None if labels is None else int(labels.max()) + 1)
         flat = flat.double()
         spread = flat.std(0, correction=0)
         self.centre, self.spread = flat.mean(0), spread.clamp_min(FLATTEST * float(spread.max()))
-        self.fit_standard((flat - self.centre) / self.spread, generator)
+        self.fit_standard((flat - self.centre) / self.spread, generator, labels)
 
     def check(self, codes: Tensor) -> None:
         """Check that the sampler can be fitted to codes ``(n, width)``.
@@ -94,23 +101,30 @@ class LatentSampler(Recorded, nn.Module, ABC):
             "or with an encoder that gives smaller maps"
         )
 
-    def build(self, shape: Shape) -> None:
-        """Create the parameters, for codes of a shape."""
-        self.shape = shape
+    def build(self, shape: Shape, num_classes: int | None = None) -> None:
+        """Create the parameters, for codes of a shape and of a number of classes."""
+        self.shape, self.num_classes = shape, num_classes
         self.register_buffer("centre", torch.zeros(prod(shape), dtype=torch.float64))
         self.register_buffer("spread", torch.ones(prod(shape), dtype=torch.float64))
 
-    def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """Sample codes ``(n, *shape)``, float32, on the CPU."""
-        return (self.centre + self.spread * self.draw_standard(n, generator)).float().view(n, *self.shape)
+    def draw(self, n: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
+        """Sample codes ``(n, *shape)``, float32, on the CPU.
+
+        Args:
+            n: How many.
+            generator: Source of random numbers.
+            labels: The class of each, ``(n,)``, where there are `num_classes`; None for classes as frequent as those
+                of the codes that it was fitted to.
+        """
+        return (self.centre + self.spread * self.draw_standard(n, generator, labels)).float().view(n, *self.shape)
 
     @abstractmethod
-    def fit_standard(self, codes: Tensor, generator: torch.Generator) -> None:
-        """Fit to standardised codes ``(n, width)``, float64."""
+    def fit_standard(self, codes: Tensor, generator: torch.Generator, labels: Tensor | None) -> None:
+        """Fit to standardised codes ``(n, width)``, float64, with their classes if it learns them."""
 
     @abstractmethod
-    def draw_standard(self, n: int, generator: torch.Generator) -> Tensor:
-        """Sample standardised codes ``(n, width)``."""
+    def draw_standard(self, n: int, generator: torch.Generator, labels: Tensor | None) -> Tensor:
+        """Sample standardised codes ``(n, width)``, of the given classes if it has learned them."""
 
 
 class LatentDensity(LatentSampler):

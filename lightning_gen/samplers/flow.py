@@ -66,18 +66,18 @@ class FlowSampler(LatentDensity):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
 
-    def build(self, shape: Shape) -> None:
+    def build(self, shape: Shape, num_classes: int | None = None) -> None:
         """Create the flow; the global random state is unchanged."""
         from zuko.flows import NSF  # here, so that no other verb waits for it
 
-        super().build(shape)
+        super().build(shape, num_classes)
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(0)  # torch.manual_seed would seed all devices
             options: dict[str, Any] = {"hidden_features": self.widths, "passes": 2}
             self.flow = NSF(prod(shape), bins=self.bins, transforms=self.transforms, **options)
 
     @torch.enable_grad()
-    def fit_standard(self, codes: Tensor, generator: torch.Generator) -> None:
+    def fit_standard(self, codes: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> None:
         """Maximise the likelihood of standardised codes ``(n, width)``, until that of held-out codes stops rising."""
         codes = codes.float()[torch.randperm(len(codes), generator=generator)]
         held_out, known = codes.split([count := max(1, round(HELD_OUT * len(codes))), len(codes) - count])
@@ -107,7 +107,7 @@ class FlowSampler(LatentDensity):
         """Mean of -log p of standardised codes ``(n, width)``, in nats."""
         return -self.flow().log_prob(codes).mean()
 
-    def draw_standard(self, n: int, generator: torch.Generator) -> Tensor:
+    def draw_standard(self, n: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """Sample from N(0, I) and apply the inverse of the flow."""
         noise = torch.randn(n, len(self.centre), generator=generator, device=generator.device).cpu()
         inverse = self.flow().transform.inv

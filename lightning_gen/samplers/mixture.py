@@ -51,15 +51,15 @@ class GaussianMixtureSampler(LatentDensity):
                 "or train with a smaller latent_dim"
             )
 
-    def build(self, shape: Shape) -> None:
+    def build(self, shape: Shape, num_classes: int | None = None) -> None:
         """Create weights ``(k,)``, means ``(k, width)`` and Cholesky factors of covariances ``(k, width, width)``."""
-        super().build(shape)
+        super().build(shape, num_classes)
         width, count, double = prod(shape), self.components, torch.float64
         self.register_buffer("weights", torch.full((count,), 1 / count, dtype=double))
         self.register_buffer("means", torch.zeros(count, width, dtype=double))
         self.register_buffer("factors", torch.eye(width, dtype=double).repeat(count, 1, 1))
 
-    def fit_standard(self, codes: Tensor, generator: torch.Generator) -> None:
+    def fit_standard(self, codes: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> None:
         """Maximise the likelihood of standardised codes ``(n, width)``."""
         from sklearn.mixture import GaussianMixture  # here: it takes long to import
 
@@ -69,7 +69,7 @@ class GaussianMixtureSampler(LatentDensity):
         self.means = torch.from_numpy(fitted.means_)
         self.factors = torch.linalg.cholesky(torch.from_numpy(fitted.covariances_))
 
-    def draw_standard(self, n: int, generator: torch.Generator) -> Tensor:
+    def draw_standard(self, n: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """Sample a component for each code, then a code from it."""
         device = generator.device
         chosen = torch.multinomial(self.weights.float().to(device), n, replacement=True, generator=generator).cpu()

@@ -33,9 +33,10 @@ class Velocity(nn.Module):
     Args:
         shape: Shape of a code, ``(width,)`` or ``(channels, *sides)`` with one to three sides.
         width: Channels of the coarsest level; finer ones have fewer.
+        num_classes: Number of classes of the codes; None for codes without classes.
     """
 
-    def __init__(self, shape: Shape, width: int) -> None:
+    def __init__(self, shape: Shape, width: int, num_classes: int | None = None) -> None:
         super().__init__()
         self.sides = shape[1:] or (1,)
         layers = LAYERS[len(self.sides)]
@@ -45,7 +46,7 @@ class Velocity(nn.Module):
             sizes.append(halved(sizes[-1], 2))
         channels = [max(8, round(width * share / 8) * 8) for share in SHARES[: len(sizes)]][::-1]
         time = 2 * width
-        self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, time), nn.SiLU(), nn.Linear(time, time), nn.SiLU())
+        self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, time), nn.SiLU(), nn.Linear(time, time))
         self.padded = tuple(patch * size for size in sizes[0])
         self.first = layers.conv(shape[0], channels[0], patch, stride=patch)
         self.places = nn.Parameter(torch.zeros(channels[0], *sizes[0]))
@@ -64,11 +65,17 @@ class Velocity(nn.Module):
         last = layers.conv_transpose(channels[0], shape[0], patch, stride=patch)
         nn.init.zeros_(last.weight)
         self.last = nn.Sequential(group_norm(channels[0]), nn.SiLU(), last)
+        if num_classes is not None:
+            self.classes = nn.Embedding(num_classes, time)
 
-    def forward(self, codes: Tensor, time: Tensor) -> Tensor:
-        """Map codes ``(n, *shape)`` at times ``(n,)`` in [0, 1] to velocities ``(n, *shape)``."""
+    def forward(self, codes: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map codes ``(n, *shape)`` at times ``(n,)`` in [0, 1] to velocities ``(n, *shape)``.
+
+        The classes ``(n,)`` of codes that have some must be given.
+        """
         angles = time[:, None] * torch.linspace(0, log(HIGHEST), FREQUENCIES, device=time.device).exp()
         given = self.time(torch.cat([angles.sin(), angles.cos()], 1))
+        given = silu(given if labels is None else given + self.classes(labels))
         x = self.first(fitted(codes.view(len(codes), -1, *self.sides), self.padded)) + self.places
         kept = []
         for i, stage in enumerate(self.down):
@@ -84,11 +91,12 @@ class Velocity(nn.Module):
 
 
 class Stage(nn.Module):
-    """A residual block that knows the time, by scale and shift behind its second norm, and attention in small maps.
+    """A residual block that knows the time and the class, by scale and shift behind its second norm, and attention in
+    small maps.
 
     Args:
         channels: Channels of the map.
-        time: Width of the embedding of the time.
+        time: Width of the embedding of the time and the class.
         layers: The layers for the number of dimensions.
         positions: Number of positions of the map.
     """

@@ -12,7 +12,7 @@ from lightning_gen.links import Link
 from lightning_gen.media import Medium
 from lightning_gen.media.rows import ROWS, rows_of
 from lightning_gen.records import Batch, Shape
-from lightning_gen.training.classes import class_indices
+from lightning_gen.training.classes import Classes
 
 UNTILED = 10_000
 """Number of samples of a preview that shows their density and not each of them."""
@@ -81,13 +81,10 @@ class Capabilities(ABC):
         """Number of classes that `sample` can be asked for, or None."""
         return None
 
-    def class_indices(self, labels: Any) -> list[int]:
-        """The indices of classes that are given by their names or numbers; see `lightning_gen.training.classes`.
-
-        Raises:
-            InputError: The model has no classes, or none of that name or number.
-        """
-        return class_indices(self.num_classes, labels, self.class_names).tolist()
+    @property
+    def known_classes(self) -> Classes:
+        """The classes that `sample` can be asked for."""
+        return Classes(self.num_classes, self.class_names)
 
     @property
     def quantizes(self) -> bool:

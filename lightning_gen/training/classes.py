@@ -1,6 +1,7 @@
 """The classes of conditional models: those of samples, by number or name, and a check against the data."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,11 +14,28 @@ LISTED = 30
 """Maximum number of classes that a message names."""
 
 
+@dataclass(frozen=True)
+class Classes:
+    """The classes that samples can be asked for.
+
+    Attributes:
+        count: Their number; None if samples have none.
+        names: Their names in the order of their indices; None if they have none.
+    """
+
+    count: int | None
+    names: tuple[str, ...] | None = None
+
+    def indices(self, asked: Any) -> list[int]:
+        """The indices of classes that are given by name or number; see `class_indices`."""
+        return class_indices(self.count, asked, self.names).tolist()
+
+
 def class_indices(known: int | None, asked: Any, names: Sequence[str] | None = None) -> Tensor:
     """The indices of classes, ``(n,)`` int64.
 
     Args:
-        known: Number of classes of the model; None if it is not conditional.
+        known: Number of classes; None if there are none.
         asked: A class or several, each by its number, from 0, or by its name; a tensor of numbers too.
         names: Names of the classes in the order of their indices, or None.
 

@@ -1,6 +1,5 @@
 """The command ``sample``: the files that it writes, and its checks."""
 
-import inspect
 import os
 import shutil
 import subprocess
@@ -37,6 +36,9 @@ from lightning_gen.samplers import rectified_flow as rectified_flow_module
 from lightning_gen.training.sharding import NumberedSamples
 
 command = sys.modules[sample.__module__]
+
+SMALL_FLOW = {"width": 16, "updates": 4, "batch_size": 8, "steps": 2}
+"""Options of a rectified flow that is fitted in no time."""
 
 
 @pytest.fixture
@@ -467,7 +469,6 @@ def test_a_sampler_is_fitted_once_and_kept_in_the_checkpoint(coder, tmp_path, ca
 
 
 def test_maps_of_codes_are_drawn_by_a_rectified_flow(trainer, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(inspect.unwrap(RectifiedFlowSampler.__init__), "__defaults__", (16, 4, 8, 1e-3, 2))
     path, out = str(tmp_path / "maps.ckpt"), tmp_path / "x.npy"
     runner = trainer(max_epochs=-1, max_steps=2, limit_val_batches=0)
     runner.fit(of_maps(IdentityBottleneck(4)), Digits(size=16))
@@ -476,10 +477,10 @@ def test_maps_of_codes_are_drawn_by_a_rectified_flow(trainer, tmp_path, capsys, 
         sample(path, out=str(out))
     with pytest.raises(InputError, match=r"too few for 10 Gaussians .* for maps RectifiedFlowSampler"):
         sample(path, out=str(out), sampler="gmm")
-    sample(path, n=5, out=str(out), sampler="rectified_flow")
+    sample(path, n=5, out=str(out), sampler="rectified_flow", sampler_options=SMALL_FLOW)
     assert "fitting RectifiedFlowSampler to the codes" in capsys.readouterr().out
     first = np.load(out)
-    sample(path, n=5, out=str(out), sampler="rectified_flow")
+    sample(path, n=5, out=str(out), sampler="rectified_flow", sampler_options=SMALL_FLOW)
     assert "fitting" not in capsys.readouterr().out
     assert np.array_equal(np.load(out), first)
     sampler = AutoencoderModule.load_from_checkpoint(path).fitted_sampler(RectifiedFlowSampler)
@@ -487,14 +488,13 @@ def test_maps_of_codes_are_drawn_by_a_rectified_flow(trainer, tmp_path, capsys, 
 
 
 def test_the_fit_of_a_sampler_that_is_stopped_goes_on_at_the_next_call(trainer, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(inspect.unwrap(RectifiedFlowSampler.__init__), "__defaults__", (16, 6, 8, 1e-3, 2))
     monkeypatch.setattr(rectified_flow_module, "REPORT_EVERY_SECONDS", -1.0)
     path, whole, out = str(tmp_path / "maps.ckpt"), tmp_path / "whole.npy", tmp_path / "x.npy"
     runner = trainer(max_epochs=-1, max_steps=2, limit_val_batches=0)
     runner.fit(of_maps(IdentityBottleneck(4)), Digits(size=16))
     runner.save_checkpoint(path)
     shutil.copy(path, tmp_path / "other.ckpt")
-    sample(str(tmp_path / "other.ckpt"), n=5, out=str(whole), sampler="rectified_flow")
+    sample(str(tmp_path / "other.ckpt"), n=5, out=str(whole), sampler="rectified_flow", sampler_options=SMALL_FLOW)
     error, updates = RectifiedFlowSampler.error, []
 
     def interrupted(*arguments):
@@ -505,12 +505,12 @@ def test_the_fit_of_a_sampler_that_is_stopped_goes_on_at_the_next_call(trainer, 
 
     monkeypatch.setattr(RectifiedFlowSampler, "error", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        sample(path, n=5, out=str(out), sampler="rectified_flow")
+        sample(path, n=5, out=str(out), sampler="rectified_flow", sampler_options=SMALL_FLOW)
     assert "the same command goes on from there" in capsys.readouterr().err
     assert torch.load(path, weights_only=True)["lightning_gen"]["begun_fits"]
-    sample(path, n=5, out=str(out), sampler="rectified_flow")
-    assert "going on after 3 of 6 updates" in capsys.readouterr().err
-    assert len(updates) == 4 + 3
+    sample(path, n=5, out=str(out), sampler="rectified_flow", sampler_options=SMALL_FLOW)
+    assert "going on after 3 of 4 updates" in capsys.readouterr().err
+    assert len(updates) == 4 + 1
     assert np.array_equal(np.load(out), np.load(whole))
     assert not torch.load(path, weights_only=True)["lightning_gen"]["begun_fits"]
     monkeypatch.setattr(RectifiedFlowSampler, "error", error)
@@ -547,7 +547,6 @@ def test_options_of_a_sampler_fit_it_again_where_they_change_the_fit(coder, tmp_
 
 
 def test_samples_of_the_prior_of_a_map_name_the_sampler_that_draws_shapes(trainer, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(inspect.unwrap(RectifiedFlowSampler.__init__), "__defaults__", (16, 4, 8, 1e-3, 2))
     path, out = str(tmp_path / "maps.ckpt"), str(tmp_path / "x.npy")
     module = of_maps(GaussianBottleneck(4), kl=KLDivergence())
     assert list(module.previews(Batch(torch.zeros(2, 1, 16, 16)), 4, 0)) == ["reconstructions"]
@@ -557,10 +556,35 @@ def test_samples_of_the_prior_of_a_map_name_the_sampler_that_draws_shapes(traine
     sample(path, n=2, out=out)
     assert "add --sampler rectified_flow (it is fitted to the codes first)" in capsys.readouterr().err
     sample(path, n=2, out=out, sampler="prior")
-    sample(path, n=2, out=out, sampler="rectified_flow")
+    sample(path, n=2, out=out, sampler="rectified_flow", sampler_options=SMALL_FLOW)
     assert "add --sampler" not in capsys.readouterr().err
     sample(path, n=2, out=out)
     assert "add --sampler rectified_flow (the checkpoint holds it)" in capsys.readouterr().err
+
+
+def test_a_rectified_flow_of_data_with_classes_draws_the_classes_asked_for(coder, tmp_path, capsys):
+    """The autoencoder itself knows no classes."""
+    options = SMALL_FLOW | {"updates": 200, "learning_rate": 0.01}
+    path, flow = coder(), {"sampler": "rectified_flow", "sampler_options": options}
+    with pytest.raises(InputError, match=r"the classes are 0 to 9 and not 10"):
+        sample(path, out=str(tmp_path / "x.npy"), labels=[10], **flow)
+    assert not torch.load(path, weights_only=True)["lightning_gen"]["samplers"], "nothing was fitted for it"
+    for name, labels in (("three", [3]), ("five", [5]), ("both", [3, 5])):
+        sample(path, n=4, out=str(tmp_path / f"{name}.npy"), labels=labels, **flow)
+    three, five, both = (np.load(tmp_path / f"{name}.npy") for name in ("three", "five", "both"))
+    assert not np.array_equal(three, five)
+    assert np.array_equal(both, np.stack([three[0], five[1], three[2], five[3]]))
+    sample(path, n=40, out=str(tmp_path / "rows.png"), **flow)
+    assert Image.open(tmp_path / "rows.png").size[0] < Image.open(tmp_path / "rows.png").size[1], "ten rows of four"
+    sample(path, out=str(tmp_path / "classes"), per_class=2, **flow)
+    assert sorted(each.name for each in (tmp_path / "classes").iterdir()) == [str(number) for number in range(10)]
+    capsys.readouterr()
+    with pytest.raises(InputError, match="trained without classes"):
+        sample(path, out=str(tmp_path / "x.npy"), labels=[3], sampler="gmm")
+    module = AutoencoderModule.load_from_checkpoint(path)
+    fitted = module.fitted_sampler(RectifiedFlowSampler)
+    drawn = module.sample(4, labels=[3], generator=torch.Generator().manual_seed(0), sampler=fitted)
+    assert np.array_equal(module.medium.to_stored(drawn).numpy(), three)
 
 
 def of_maps(bottleneck, **terms):

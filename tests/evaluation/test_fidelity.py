@@ -175,7 +175,7 @@ def test_classes_are_drawn_as_often_as_in_the_training_data(gan, data, network):
         generator=DenseGenerator((1, 8, 8), 4, (8,), conditioning=conditionings[0]),
         discriminator=DenseDiscriminator((1, 8, 8), (8,), conditioning=conditionings[1]),
     )
-    found = class_draws(module, data, 5000, 0)
+    found = class_draws(Source(module), data, 5000, 0)
     assert (found == 1).double().mean().item() == pytest.approx(0.1, abs=0.02)
     assert found.max() == 1
     asked, sample = [], module.sample
@@ -184,7 +184,7 @@ def test_classes_are_drawn_as_often_as_in_the_training_data(gan, data, network):
     assert "as often as in the training split" in report.card["classes"]
     assert all((each <= 1).all() and (each == 1).double().mean() < 0.4 for each in asked)
     assert len(asked) >= 4, "the distance of pixels, and three batches for the features"
-    assert class_draws(gan(), data, 10, 0) is None
+    assert class_draws(Source(gan()), data, 10, 0) is None
 
 
 def test_latents_are_those_that_are_drawn_without_classes(gan, data):

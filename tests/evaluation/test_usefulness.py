@@ -13,6 +13,7 @@ from lightning_gen.evaluation.samples import Source
 from lightning_gen.evaluation.usefulness import check_usefulness
 from lightning_gen.media.images import to_uint8
 from lightning_gen.networks import Concatenation, DenseDiscriminator, DenseGenerator
+from lightning_gen.training.classes import Classes
 
 measure = usefulness.usefulness
 
@@ -50,6 +51,7 @@ class Drawn:
     """A model whose samples are given by their classes."""
 
     num_classes, has_prior, class_names = 4, True, None
+    known_classes, suggested_sampler = Classes(4), "gmm"
 
     def __init__(self, images_of):
         self.images_of, self.asked = images_of, []
@@ -172,6 +174,7 @@ def test_what_no_classifier_can_be_trained_on_is_refused_before_anything_is_meas
     coder.has_prior = False
     with pytest.raises(InputError, match="no prior to draw from: add --sampler gmm"):
         check_usefulness(coder, Digits(size=8))
+    check_usefulness(autoencoder(), Digits(size=8), has_sampler=True, known=Classes(10))
 
 
 def test_the_flag_of_evaluate(gan, trainer, tmp_path, monkeypatch, capsys):

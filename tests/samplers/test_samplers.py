@@ -233,12 +233,12 @@ def test_samples_follow_the_velocity_of_a_known_flow():
     s = 0.3
 
     class Known(torch.nn.Module):
-        def forward(self, x, t):
+        def forward(self, x, t, labels):
             t = t[:, None]
             return x * (t - (1 - t) * s**2) / ((1 - t) ** 2 * s**2 + t**2)
 
     sampler = RectifiedFlowSampler(steps=40)
-    sampler.velocity = Known()
+    sampler.velocity = sampler.guide = Known()
     x = torch.tensor([[1.0], [-2.0]])
     torch.testing.assert_close(sampler.moved(x), s * x, rtol=0.01, atol=0)
     sampler.steps = 2
@@ -249,11 +249,83 @@ def test_a_rectified_flow_knows_neighbours():
     """Maps whose places are all equal: of independent places, differences would have twice the variance."""
     codes = torch.randn(500, 1, 1, 1, generator=seeded()).expand(500, 1, 6, 6)
     codes = codes + 0.1 * torch.randn(500, 1, 6, 6, generator=seeded(1))
-    sampler = RectifiedFlowSampler(width=32, updates=400, batch_size=64, learning_rate=3e-3)
+    sampler = RectifiedFlowSampler(width=32, updates=400, batch_size=64, learning_rate=3e-3, guidance=1)
     sampler.fit(codes, seeded())
     drawn = sampler.draw(200, seeded(1))
     assert drawn.std() == pytest.approx(1, abs=0.2)
     assert drawn.diff(dim=3).var() < 0.2
+
+
+def test_a_rectified_flow_learns_the_codes_of_each_class():
+    labels = torch.tensor([0, 1, 1, 1]).repeat(200)
+    codes = torch.where(labels == 0, -3.0, 2.0)[:, None] + torch.randn(800, 2, generator=seeded())
+    sampler = RectifiedFlowSampler(width=32, updates=400, batch_size=64, learning_rate=3e-3, guidance=1)
+    sampler.fit(codes, seeded(), labels)
+    assert sampler.num_classes == 2
+    for label, centre in ((0, -3), (1, 2)):
+        drawn = sampler.draw(200, seeded(1), torch.full((200,), label))
+        assert (drawn.mean(0) - centre).abs().max() < 0.4
+        assert drawn.std(0) == pytest.approx(1, abs=0.25)
+    share = (sampler.draw(400, seeded(1))[:, 0] > -0.5).float().mean()
+    assert share == pytest.approx(0.75, abs=0.07), "of all classes, as often as they are"
+    again = rebuilt(RectifiedFlowSampler, described(sampler))
+    assert torch.equal(again.draw(9, seeded(1)), sampler.draw(9, seeded(1)))
+
+
+@pytest.mark.parametrize("labels", [None, torch.zeros(20, dtype=torch.long)], ids=["none", "one"])
+def test_codes_of_no_class_or_of_one_have_no_classes(small, labels):
+    small.fit(clusters(200), seeded(), None if labels is None else labels.repeat(10))
+    assert small.num_classes is None
+
+
+def test_densities_leave_classes_out(density):
+    """Their codes are those of all classes."""
+    labels = torch.arange(300) % 2
+    density.fit(clusters(300), seeded(), labels)
+    assert density.num_classes is None
+    again = SMALL[type(density)]()
+    again.fit(clusters(300), seeded())
+    assert torch.equal(again.draw(5, seeded()), density.draw(5, seeded()))
+
+
+def test_samples_are_guided_away_from_the_guide_but_where_they_are_noise():
+    class Constant(torch.nn.Module):
+        def __init__(self, value):
+            super().__init__()
+            self.value = value
+
+        def forward(self, x, t, labels):
+            return torch.full_like(x, self.value)
+
+    x = torch.zeros(2, 3)
+    sampler = RectifiedFlowSampler(guidance=2.5)
+    sampler.velocity, sampler.guide = Constant(1.0), Constant(0.2)
+    for time, expected in ((0.0, 2.2), (0.8, 2.2), (0.9, 1.0), (1.0, 1.0)):  # 0.2 + 2.5 (1 - 0.2)
+        assert sampler.guided(x, torch.tensor(time))[0, 0] == pytest.approx(expected)
+    sampler.guidance = 1
+    assert sampler.guided(x, torch.tensor(0.5))[0, 0] == 1
+    sampler.guidance, sampler.steps = 2.5, 20
+    assert sampler.moved(x)[0, 0] == pytest.approx(-0.15 * 1 - 0.85 * 2.2, abs=0.05)
+
+
+def test_the_guide_is_the_network_after_a_sixteenth_of_the_updates(monkeypatch):
+    monkeypatch.setattr(rectified_flow_module, "REPORT_EVERY_SECONDS", -1.0)
+    kept = {}
+    sampler = RectifiedFlowSampler(width=16, updates=40, batch_size=4)
+    sampler.keep = lambda state: kept.update({state["updates"]: state["averaged"]})
+    sampler.fit(torch.randn(50, 2, 8, 8, generator=seeded()), seeded())
+    torch.testing.assert_close(sampler.guide.state_dict(), kept[3], rtol=0, atol=0)  # 40 / 16 = 2.5
+    assert not torch.equal(sampler.guide.first.weight, sampler.velocity.first.weight)
+
+
+def test_flows_of_checkpoints_without_a_guide_draw_as_they_did():
+    sampler = RectifiedFlowSampler(width=16, updates=20, batch_size=4)
+    sampler.fit(torch.randn(50, 2, 8, 8, generator=seeded()), seeded())
+    stored = described(sampler)
+    stored["state"] = {name: value for name, value in stored["state"].items() if not name.startswith("guide")}
+    del stored["num_classes"], stored["sampler"]["init_args"]["guidance"]
+    sampler.guidance = 1
+    assert torch.equal(rebuilt(RectifiedFlowSampler, stored).draw(5, seeded(1)), sampler.draw(5, seeded(1)))
 
 
 def test_a_long_fit_says_how_long_it_will_take(monkeypatch):
