@@ -12,7 +12,7 @@ import torch
 
 from lightning_gen.applications.class_folders import folders_of, write_class_folders
 from lightning_gen.applications.trained import Trained
-from lightning_gen.commands.samplers import chosen_sampler, classes_drawn, explain_prior
+from lightning_gen.commands.samplers import chosen_sampler, classes_drawn, default_sampler
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
@@ -65,9 +65,10 @@ def sample(
             of the first ten if left out.
         truncation: Maximum absolute value of a latent's coordinates, for GANs: below 2, better but less varied samples.
         standing_batches: Batches over which BatchNorm's statistics are measured again before drawing, for GANs.
-        sampler: Distribution of an autoencoder's codes: prior, gmm, flow or rectified_flow; its prior if left out. The
-            others are fitted to its codes, so that models without a prior can draw samples too: rectified_flow is for
-            maps of codes, in minutes; stopped by Ctrl-C, it goes on at the next call.
+        sampler: Distribution of an autoencoder's codes: prior, gmm, flow or rectified_flow. The others than the prior
+            are fitted to its codes, so that models without a prior can draw samples too: rectified_flow is for maps of
+            codes, in minutes; stopped by Ctrl-C, it goes on at the next call. If left out, the prior, or where that
+            draws no shapes or is missing, the fitted one that the checkpoint holds.
         sampler_options: Options of the sampler, such as --sampler_options.updates 20000 for a fit of rectified_flow
             that takes four times as long. A sampler of the checkpoint that was fitted with others is fitted again.
         data: The data whose codes a sampler is fitted to; the training data if left out. Its options alone, such as
@@ -96,6 +97,8 @@ def sample(
     if per_class is None:
         replaced = check_target(target, medium, n, trained.described_data)
         check_memory(module.data_shape, medium, n, target)
+    if sampler is None and not sampler_options and data is None:
+        sampler = default_sampler(module)
     classes = classes_drawn(trained, sampler, data, sampler_options)
     if per_class is not None:
         check_class_folders(target, trained, classes)
@@ -104,8 +107,6 @@ def sample(
         raise InputError(
             f"--data are what a sampler is fitted to: add --sampler with {' or '.join(FITTED)}, or leave --data out"
         )
-    if sampler is None:
-        explain_prior(module)
     asked = None if labels is None else classes.indices(labels)
     explain_numbers(labels, classes.names or ())
     rows = rows_in(target, medium, classes, n, asked)

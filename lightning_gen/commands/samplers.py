@@ -116,14 +116,23 @@ def classes_drawn(
     return Classes(None if data.num_classes == 1 else data.num_classes, data.classes)
 
 
-def explain_prior(module: GenerativeModule) -> None:
-    """Say which sampler to take in place of a prior whose samples have no shapes."""
+def default_sampler(module: GenerativeModule) -> str | None:
+    """The sampler where none is named; says which to take in place of a prior whose samples have no shapes.
+
+    It is that one if the checkpoint holds it, and else the prior, None.
+    """
     name = module.suggested_sampler
-    if not module.has_prior or name is None:
-        return
-    kind = FITTED[name]
-    known = "the checkpoint holds it" if cast(CodeSampling, module).keeps(kind) else "it is fitted to the codes first"
-    say(f"{PLACES_APART}, so these samples have no shapes: add --sampler {name} ({known})", sys.stderr)
+    if name is None:
+        return None
+    if cast(CodeSampling, module).keeps(FITTED[name]):
+        say(f"drawn by --sampler {name}, which the checkpoint holds", sys.stderr)
+        return name
+    if module.has_prior:
+        say(
+            f"{PLACES_APART}, so these samples have no shapes: add --sampler {name} (it is fitted to the codes first)",
+            sys.stderr,
+        )
+    return None
 
 
 def fit(

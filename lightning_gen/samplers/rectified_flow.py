@@ -22,10 +22,10 @@ WARM_UP, LARGEST_GRADIENT, AVERAGED = 0.02, 1.0, 0.999
 """Share of the updates in which the learning rate rises, largest norm of a gradient, and the share that the average of
 the weights keeps in an update."""
 
-GUIDE_SHARE = 1 / 16
-"""Share of the updates after which the averaged network is the guide."""
-GUIDED_BELOW = 0.85
-"""The time below which samples are guided."""
+GUIDE_SHARE, GUIDE_LEAST = 1 / 16, 200
+"""Share of the updates after which the averaged network is the guide, and the least number of these updates."""
+GUIDED_BELOW, OF_MAPS = 0.85, 2.0
+"""The time below which samples are guided, and the weight of the guidance for maps of codes."""
 
 REPORT_EVERY_SECONDS = 30.0
 """Seconds between two reports of a fit, of which the state is kept then."""
@@ -44,9 +44,10 @@ class RectifiedFlowSampler(LatentSampler):
     minutes of a CPU core for codes of 4 x 16 x 16, a sample a fifth of a second. A fit that was stopped goes on, to the
     same bits, from what `keep` got last. Of codes with classes the network learns the velocity of each class.
 
-    Samples are guided by the network as it was after a sixteenth of the updates: with its velocity u they follow
-    u + w (v - u), where a weight w above 1 goes on in the direction in which the fit has improved. This draws objects
-    where v alone draws textures of them, in brighter colours than the data's if w is large.
+    Samples are guided by the network as it was after a sixteenth of the updates, but at least 200: with its velocity u
+    they follow u + w (v - u), where a weight w above 1 goes on in the direction in which the fit has improved. This
+    draws objects where v alone draws textures of them, in brighter colours than the data's if w is large. Where t is
+    above 0.85 there is no guide, which would shift the mean colours there.
 
     The time has the distribution of Stable Diffusion 3, a normal variable through the logistic function. The weights
     are averaged. Unlike a diffusion model that is trained on its own, it sees one code of each sample.
@@ -54,8 +55,9 @@ class RectifiedFlowSampler(LatentSampler):
     Papers: Flow Straight and Fast, https://arxiv.org/abs/2209.03003, equation 1; times: Scaling Rectified Flow
     Transformers for High-Resolution Image Synthesis, https://arxiv.org/abs/2403.03206, equation 19; codes of an
     autoencoder: High-Resolution Image Synthesis with Latent Diffusion Models, https://arxiv.org/abs/2112.10752;
-    guidance: Guiding a Diffusion Model with a Bad Version of Itself, https://arxiv.org/abs/2406.02507,
-    where the guide is a smaller network as well
+    guidance: Guiding a Diffusion Model with a Bad Version of Itself, https://arxiv.org/abs/2406.02507, where the guide
+    is a smaller network as well; its times: Applying Guidance in a Limited Interval Improves Sample and Distribution
+    Quality in Diffusion Models, https://arxiv.org/abs/2404.07724
 
     Args:
         width: Channels of the coarsest level of `Velocity`.
@@ -63,7 +65,8 @@ class RectifiedFlowSampler(LatentSampler):
         batch_size: Number of codes in an update.
         learning_rate: Largest learning rate of AdamW; it falls to 0 along half a cosine.
         steps: Steps of Heun's method, each with two passes through both networks, but for the last.
-        guidance: The weight w; 1 for samples without a guide.
+        guidance: The weight w; 1 for samples without a guide. If None, 2 for maps of codes and 1 for vectors, which are
+            learned well, so that a guide would only widen their distribution.
 
     Raises:
         InputError: A number is not positive.
@@ -81,10 +84,10 @@ class RectifiedFlowSampler(LatentSampler):
         batch_size: int = 16,
         learning_rate: float = 1e-3,
         steps: int = 12,
-        guidance: float = 2.0,
+        guidance: float | None = None,
     ) -> None:
         super().__init__()
-        counts, numbers = (width, updates, batch_size, steps), (learning_rate, guidance)
+        counts, numbers = (width, updates, batch_size, steps), (learning_rate, 1 if guidance is None else guidance)
         if any(count not in COUNT for count in counts) or any(number not in ABOVE_0 for number in numbers):
             raise InputError("RectifiedFlowSampler takes numbers above 0 only")
         self.width = width
@@ -138,7 +141,7 @@ class RectifiedFlowSampler(LatentSampler):
             optimizer.step()
             with torch.no_grad():
                 lerp_all(means, weights, 1 - min(AVERAGED, update / (update + 9)))
-            if update == ceil(GUIDE_SHARE * self.updates):
+            if update == max(GUIDE_LEAST, ceil(GUIDE_SHARE * self.updates)):
                 guide.load_state_dict(averaged.state_dict())
             now = time.monotonic()
             if now - said > REPORT_EVERY_SECONDS and update < self.updates:
@@ -147,12 +150,15 @@ class RectifiedFlowSampler(LatentSampler):
                 kept = {name: copy.deepcopy(part.state_dict()) for name, part in state.items()}
                 self.keep({"updates": update, "generator": generator.get_state(), **kept})
                 said = now
-        self.velocity, self.guide = averaged, guide
+        self.velocity, self.guide = averaged, guide if self.updates > GUIDE_LEAST else averaged
         set_memory_format(self, channels_last=False)  # as a stored sampler has it
 
     def go_on(self, state: dict[str, Any], generator: torch.Generator) -> int:
-        """Give the parts of a fit what was kept of it, if it was begun; returns the number of updates that it has."""
-        if self.begun is None:
+        """Give the parts of a fit what was kept of it, if it was begun; returns the number of updates that it has.
+
+        A fit of before there was a guide begins anew.
+        """
+        if self.begun is None or not state.keys() <= self.begun.keys():
             return 0
         generator.set_state(self.begun["generator"])
         for name, part in state.items():
@@ -213,6 +219,13 @@ class RectifiedFlowSampler(LatentSampler):
         """The velocity of codes ``(n, *shape)`` at a time ``()``, extrapolated from that of the guide."""
         times = time.expand(len(x))
         found = self.velocity(x, times, labels)
-        if self.guidance == 1 or time > GUIDED_BELOW:
+        if self.weight == 1 or time > GUIDED_BELOW:
             return found
-        return torch.lerp(self.guide(x, times, labels), found, self.guidance)
+        return torch.lerp(self.guide(x, times, labels), found, self.weight)
+
+    @property
+    def weight(self) -> float:
+        """The weight of the guidance."""
+        if self.guidance is not None:
+            return self.guidance
+        return OF_MAPS if len(self.shape) > 1 else 1.0

@@ -558,8 +558,12 @@ def test_samples_of_the_prior_of_a_map_name_the_sampler_that_draws_shapes(traine
     sample(path, n=2, out=out, sampler="prior")
     sample(path, n=2, out=out, sampler="rectified_flow", sampler_options=SMALL_FLOW)
     assert "add --sampler" not in capsys.readouterr().err
+    first = np.load(out)
     sample(path, n=2, out=out)
-    assert "add --sampler rectified_flow (the checkpoint holds it)" in capsys.readouterr().err
+    assert "drawn by --sampler rectified_flow, which the checkpoint holds" in capsys.readouterr().err
+    assert np.array_equal(np.load(out), first)
+    sample(path, n=2, out=out, sampler="prior")
+    assert not np.array_equal(np.load(out), first)
 
 
 def test_a_rectified_flow_of_data_with_classes_draws_the_classes_asked_for(coder, tmp_path, capsys):

@@ -237,8 +237,8 @@ def test_samples_follow_the_velocity_of_a_known_flow():
             t = t[:, None]
             return x * (t - (1 - t) * s**2) / ((1 - t) ** 2 * s**2 + t**2)
 
-    sampler = RectifiedFlowSampler(steps=40)
-    sampler.velocity = sampler.guide = Known()
+    sampler = RectifiedFlowSampler(steps=40, guidance=1)
+    sampler.velocity = Known()
     x = torch.tensor([[1.0], [-2.0]])
     torch.testing.assert_close(sampler.moved(x), s * x, rtol=0.01, atol=0)
     sampler.steps = 2
@@ -259,7 +259,7 @@ def test_a_rectified_flow_knows_neighbours():
 def test_a_rectified_flow_learns_the_codes_of_each_class():
     labels = torch.tensor([0, 1, 1, 1]).repeat(200)
     codes = torch.where(labels == 0, -3.0, 2.0)[:, None] + torch.randn(800, 2, generator=seeded())
-    sampler = RectifiedFlowSampler(width=32, updates=400, batch_size=64, learning_rate=3e-3, guidance=1)
+    sampler = RectifiedFlowSampler(width=32, updates=400, batch_size=64, learning_rate=3e-3)
     sampler.fit(codes, seeded(), labels)
     assert sampler.num_classes == 2
     for label, centre in ((0, -3), (1, 2)):
@@ -308,7 +308,15 @@ def test_samples_are_guided_away_from_the_guide_but_where_they_are_noise():
     assert sampler.moved(x)[0, 0] == pytest.approx(-0.15 * 1 - 0.85 * 2.2, abs=0.05)
 
 
+@pytest.mark.parametrize(("shape", "weight"), [((4,), 1), ((4, 2), 2), ((4, 2, 2), 2)], ids=str)
+def test_maps_are_guided_and_vectors_are_not(shape, weight):
+    sampler = RectifiedFlowSampler(width=8)
+    sampler.build(shape)
+    assert sampler.weight == weight
+
+
 def test_the_guide_is_the_network_after_a_sixteenth_of_the_updates(monkeypatch):
+    monkeypatch.setattr(rectified_flow_module, "GUIDE_LEAST", 2)
     monkeypatch.setattr(rectified_flow_module, "REPORT_EVERY_SECONDS", -1.0)
     kept = {}
     sampler = RectifiedFlowSampler(width=16, updates=40, batch_size=4)
@@ -316,6 +324,12 @@ def test_the_guide_is_the_network_after_a_sixteenth_of_the_updates(monkeypatch):
     sampler.fit(torch.randn(50, 2, 8, 8, generator=seeded()), seeded())
     torch.testing.assert_close(sampler.guide.state_dict(), kept[3], rtol=0, atol=0)  # 40 / 16 = 2.5
     assert not torch.equal(sampler.guide.first.weight, sampler.velocity.first.weight)
+
+
+def test_a_fit_too_short_for_a_guide_is_its_own():
+    sampler = RectifiedFlowSampler(width=16, updates=20, batch_size=4)
+    sampler.fit(torch.randn(50, 2, 8, 8, generator=seeded()), seeded())
+    torch.testing.assert_close(sampler.guide.state_dict(), sampler.velocity.state_dict(), rtol=0, atol=0)
 
 
 def test_flows_of_checkpoints_without_a_guide_draw_as_they_did():
@@ -360,6 +374,15 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(monkeypatch):
         assert said[0] == f"going on after {updates} of 9 updates, which were kept"
         said.clear()
         torch.testing.assert_close(again.state_dict(), whole.state_dict(), rtol=0, atol=0)
+
+
+def test_a_fit_that_was_begun_without_a_guide_begins_anew():
+    codes, sampler = torch.randn(20, 2, generator=seeded()), RectifiedFlowSampler(width=8, updates=3)
+    sampler.begun = {"updates": 2, "velocity": {}, "averaged": {}, "optimizer": {}, "generator": None}
+    sampler.fit(codes, seeded())
+    other = RectifiedFlowSampler(width=8, updates=3)
+    other.fit(codes, seeded())
+    torch.testing.assert_close(sampler.state_dict(), other.state_dict(), rtol=0, atol=0)
 
 
 def test_too_few_codes_for_full_covariances_are_refused_with_the_number_that_fits():
