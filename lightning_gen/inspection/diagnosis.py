@@ -9,7 +9,8 @@ from typing import Any
 from lightning_gen.data.headers import COLOUR, DEEP, GREY, OTHER, PALETTE
 from lightning_gen.data.layout import listed
 from lightning_gen.inspection.findings import findings, named
-from lightning_gen.inspection.plans import Plan
+from lightning_gen.inspection.offers import GENERATE
+from lightning_gen.inspection.plans import Plan, typed
 from lightning_gen.inspection.survey import FEW, LONG, Survey
 from lightning_gen.metrics import Measurement
 from lightning_gen.metrics.report import WIDTH, defined, wrapped
@@ -73,6 +74,7 @@ class Diagnosis:
             "alternatives": [
                 {"purpose": each.offer.purpose, "recipe": each.offer.recipe, "command": each.words}
                 | {"seconds": each.seconds, "max_images": each.images}
+                | ({"then": each.then, "then_seconds": each.cost.fit} if each.then else {})
                 for each in self.plans[1:]
             ],
             "not_offered": self.missing,
@@ -111,7 +113,7 @@ class Diagnosis:
                 lines += [f"- {first}", *(f"  {line}" for line in rest)]
         passes = main.images / self.survey.training
         lines += ["", f"To {main.offer.purpose}, {main.offer.recipe}, {length(main)}, {passes:,.0f} passes:"]
-        lines += [f"  {main.typed}"]
+        lines += [f"  {typed(main.words)}"]
         if main.seconds > 60 * self.minutes:
             lines += wrapped(f"It takes longer than {self.minutes:g} minutes, and is a single step at least.", width)
         if self.busy > BUSY:
@@ -122,7 +124,10 @@ class Diagnosis:
             )
         if len(self.plans) > 1:
             lines += ["", "Or"]
-            lines += [f"  to {each.offer.purpose}, {length(each)}: {each.typed}" for each in self.plans[1:]]
+            for each in self.plans[1:]:
+                lines += [f"  to {each.offer.purpose}, {length(each)}: {typed(each.words)}"]
+                if each.then:
+                    lines += [f"    and then to {GENERATE}, in about {duration(each.cost.fit)}: {typed(each.then)}"]
         for recipe, reason in self.missing.items():
             lines += wrapped(f"Not {recipe}: {reason}.", width)
         return "\n".join(lines)

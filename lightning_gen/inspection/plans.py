@@ -24,6 +24,8 @@ MARGIN = 0.9
 """Share of the given time that a run is planned for: other programs may slow it down."""
 RUNS = Path("runs")
 """The default folder of all runs."""
+PROGRAM = (sys.executable, "-m", "lightning_gen")
+"""The words with which each command begins."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,14 @@ class Plan:
 
     Attributes:
         offer: Its recipe and purpose.
+        name: The name of the run.
         argv: The command line after ``fit``, but for its length.
         images: Its length in training images.
         cost: What it costs on this machine.
     """
 
     offer: Offer
+    name: str
     argv: Sequence[str]
     images: int
     cost: Cost
@@ -50,12 +54,20 @@ class Plan:
     @property
     def words(self) -> list[str]:
         """The command, which runs as it is."""
-        return [sys.executable, "-m", "lightning_gen", "fit", *self.argv, "--max_images", str(self.images)]
+        return [*PROGRAM, "fit", *self.argv, "--max_images", str(self.images)]
 
     @property
-    def typed(self) -> str:
-        """The command as a user types it."""
-        return f"{python()} {shlex.join(self.words[1:])}"
+    def then(self) -> list[str]:
+        """The command that generates after the run, where a sampler must be fitted to the codes first; or empty."""
+        if self.cost.sampler is None:
+            return []
+        out = f"{self.name}.png"
+        return [*PROGRAM, "sample", str(RUNS / self.name), "--sampler", self.cost.sampler, "--out", out]
+
+
+def typed(words: Sequence[str]) -> str:
+    """A command as a user types it."""
+    return f"{python()} {shlex.join(words[1:])}"
 
 
 def plans(fit: Fit, survey: Survey, minutes: float) -> tuple[list[Plan], dict[str, str]]:
@@ -121,9 +133,10 @@ def planned(fit: Fit, survey: Survey, offer: Offer, minutes: float, seconds: flo
     Raises:
         InputError: The recipe cannot be trained on the folder.
     """
-    argv = [*options(survey, offer), "--name", run_name(survey, offer)]
+    name = run_name(survey, offer)
+    argv = [*options(survey, offer), "--name", name]
     cost = timed(fit, argv, seconds)
-    return Plan(offer, argv, min(offer.most_images, cost.images_in(MARGIN * 60 * minutes)), cost)
+    return Plan(offer, name, argv, min(offer.most_images, cost.images_in(MARGIN * 60 * minutes)), cost)
 
 
 def options(survey: Survey, offer: Offer) -> list[str]:

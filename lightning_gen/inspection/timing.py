@@ -7,8 +7,9 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
@@ -17,12 +18,18 @@ from lightning_gen.bench.run import Fit, quiet
 from lightning_gen.callbacks import SampleGrid
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.environment import BEGUN
+from lightning_gen.modules.code_sampling import CodeSampling
+from lightning_gen.records import Shape
 from lightning_gen.reflection import class_path
+from lightning_gen.samplers import FITTED, LatentSampler
+from lightning_gen.training import GenerativeModule
 
 WARM_UP = 3
 """Steps that are not timed."""
 STARTUP = min(time.perf_counter() - BEGUN, 60.0)
 """Seconds in which this process has imported the package, as a run does."""
+UPDATES = 8
+"""Updates of a sampler that are timed, after as many that are not."""
 ENDLESS = 10**12
 """More images than any timed run sees."""
 
@@ -39,6 +46,9 @@ class Cost:
         images: Training images of a step.
         steps: Steps of an epoch.
         grid_images: Training images between two grids of samples; None for one at the end alone.
+        sampler: The sampler that generates from the model's codes once it is trained; None for a model that generates
+            by itself.
+        fit: Seconds in which that sampler is fitted.
     """
 
     start: float
@@ -48,6 +58,8 @@ class Cost:
     images: int
     steps: int
     grid_images: int | None
+    sampler: str | None = None
+    fit: float = 0.0
 
     @property
     def fixed(self) -> float:
@@ -140,15 +152,33 @@ class Timing(Callback):
         step = statistics.fmean(self._steps) if self._steps else 0.0
         validation = max(0.0, statistics.fmean(self._ends[1:] or self._ends) - step) if self._ends else last
         grids = [callback.every_images for callback in trainer.callbacks if isinstance(callback, SampleGrid)]  # type: ignore[attr-defined]
+        module = cast(GenerativeModule, trainer.lightning_module)
+        sampler = module.suggested_sampler
         return Cost(
             STARTUP + self.first - since,
             step,
             validation,
             until - self.stopped,
-            counted(trainer.lightning_module).batch_images,
+            counted(module).batch_images,
             int(trainer.num_training_batches),
             next(iter(grids), None),
+            sampler,
+            0.0 if sampler is None else seconds_to_fit(FITTED[sampler](), cast(CodeSampling, module).latent_shape),
         )
+
+
+def seconds_to_fit(sampler: LatentSampler, shape: Shape) -> float:
+    """Measure how long the updates of a sampler take for codes of a shape; 0 for a sampler without updates."""
+    if not sampler.updates:
+        return 0.0
+    few = type(sampler)(updates=UPDATES)  # type: ignore[call-arg]
+    codes = torch.randn(2 * UPDATES, *shape, generator=torch.Generator().manual_seed(0))
+    taken = []
+    for _ in range(2):
+        start = time.perf_counter()
+        few.fit(codes, torch.Generator().manual_seed(0))
+        taken.append(time.perf_counter() - start)
+    return taken[-1] / UPDATES * sampler.updates
 
 
 def timed(fit: Fit, argv: Sequence[str], seconds: float) -> Cost:

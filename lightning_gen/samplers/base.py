@@ -30,6 +30,7 @@ class LatentSampler(Recorded, nn.Module, ABC):
         learns_classes: Whether codes can be drawn by class, if those that it was fitted to had classes.
         of_draws: Names of the arguments that change how codes are drawn, and not the fit.
         encoded_by: Key of the weights of the encoder that gave the codes; None before fitting.
+        updates: Number of updates of a fit; 0 for one without.
         device: Where networks of the sampler compute; the CPU by default.
         report: Called with a sentence now and then while a long fit goes on.
         keep: Called then with plain data and tensors, from which a fit that is stopped can go on.
@@ -50,6 +51,7 @@ class LatentSampler(Recorded, nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.encoded_by: str | None = None
+        self.updates = 0
         self.device = torch.device("cpu")
         self.report: Callable[[str], None] = lambda _: None
         self.keep: Callable[[dict[str, Any]], None] = lambda _: None
