@@ -26,7 +26,7 @@ from lightning_gen.networks import (
 )
 from lightning_gen.objectives import GaussianLikelihood
 from lightning_gen.records import Batch
-from lightning_gen.samplers import GaussianMixtureSampler
+from lightning_gen.samplers import GaussianMixtureSampler, RectifiedFlowSampler
 
 
 class FromMixture(Generator):
@@ -316,6 +316,14 @@ def test_a_code_without_a_prior_draws_by_a_sampler_and_says_so(autoencoder):
     assert "samples" not in report.card
     found = metrics(assess(module, data, sampler=module.fit_sampler(GaussianMixtureSampler(2), data)))
     assert {"sliced_wasserstein", *FEATURES} <= found.keys()
+
+
+def test_samples_of_a_sampler_that_learned_classes_are_measured_by_class(autoencoder):
+    data, module = Digits(size=8), autoencoder()
+    sampler = module.fit_sampler(RectifiedFlowSampler(width=8, updates=2, steps=1), data)
+    report = assess(module, data, sampler=sampler)
+    assert "label_accuracy" in metrics(report)
+    assert report.card["classes"] == "as often as in the training split"
 
 
 def test_a_variational_autoencoder_also_draws(autoencoder):
