@@ -12,7 +12,7 @@ import torch
 
 from lightning_gen.applications.class_folders import folders_of, write_class_folders
 from lightning_gen.applications.trained import Trained
-from lightning_gen.commands.samplers import chosen_sampler, classes_drawn, default_sampler
+from lightning_gen.commands.samplers import check_classes_drawn, chosen_sampler, classes_drawn, default_sampler
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
@@ -97,16 +97,18 @@ def sample(
     if per_class is None:
         replaced = check_target(target, medium, n, trained.described_data)
         check_memory(module.data_shape, medium, n, target)
-    if sampler is None and not sampler_options and data is None:
-        sampler = default_sampler(module)
-    classes = classes_drawn(trained, sampler, data, sampler_options)
-    if per_class is not None:
-        check_class_folders(target, trained, classes)
     check_draw(module, n, labels, truncation, standing_batches)
     if data is not None and sampler not in FITTED:
         raise InputError(
             f"--data are what a sampler is fitted to: add --sampler with {' or '.join(FITTED)}, or leave --data out"
         )
+    if sampler is None and not sampler_options:
+        sampler = default_sampler(module)
+    classes = classes_drawn(trained, sampler, data, sampler_options)
+    if labels is not None or per_class is not None:
+        check_classes_drawn(module, sampler, classes)
+    if per_class is not None:
+        check_class_folders(target, trained, classes)
     asked = None if labels is None else classes.indices(labels)
     explain_numbers(labels, classes.names or ())
     rows = rows_in(target, medium, classes, n, asked)

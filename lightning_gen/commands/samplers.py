@@ -116,6 +116,21 @@ def classes_drawn(
     return Classes(None if data.num_classes == 1 else data.num_classes, data.classes)
 
 
+def check_classes_drawn(module: GenerativeModule, name: str | None, classes: Classes) -> None:
+    """Check that samples can be asked for by class, where a sampler that is not named would learn the classes.
+
+    Raises:
+        InputError: They cannot, and that sampler is suggested.
+    """
+    suggested = module.suggested_sampler
+    if classes.count is not None or name is not None or suggested is None or module.class_names is None:
+        return
+    if FITTED[suggested].learns_classes:
+        raise InputError(
+            f"the model itself knows no classes: add --sampler {suggested}, which learns those of its training data"
+        )
+
+
 def default_sampler(module: GenerativeModule) -> str | None:
     """The sampler where none is named; says which to take in place of a prior whose samples have no shapes.
 

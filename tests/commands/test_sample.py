@@ -555,6 +555,9 @@ def test_samples_of_the_prior_of_a_map_name_the_sampler_that_draws_shapes(traine
     runner.save_checkpoint(path)
     sample(path, n=2, out=out)
     assert "add --sampler rectified_flow (it is fitted to the codes first)" in capsys.readouterr().err
+    with pytest.raises(InputError, match="knows no classes: add --sampler rectified_flow, which learns those of its"):
+        sample(path, n=2, out=out, labels=[3])
+    capsys.readouterr()
     sample(path, n=2, out=out, sampler="prior")
     sample(path, n=2, out=out, sampler="rectified_flow", sampler_options=SMALL_FLOW)
     assert "add --sampler" not in capsys.readouterr().err
@@ -562,6 +565,7 @@ def test_samples_of_the_prior_of_a_map_name_the_sampler_that_draws_shapes(traine
     sample(path, n=2, out=out)
     assert "drawn by --sampler rectified_flow, which the checkpoint holds" in capsys.readouterr().err
     assert np.array_equal(np.load(out), first)
+    sample(path, n=2, out=out, labels=[3])
     sample(path, n=2, out=out, sampler="prior")
     assert not np.array_equal(np.load(out), first)
 
