@@ -35,6 +35,7 @@ def folders_of(medium: Medium, classes: Classes) -> tuple[str, ...]:
             f"--per_class writes a file for each sample and {medium.noun} go into one file: give --n and --labels, and "
             f"--out a {' or '.join(kind.ending for kind in medium.collections)} file"
         )
+    classes.indices(list(range(classes.count)))  # each can be drawn
     return class_folders(classes.count, classes.names)
 
 

@@ -30,6 +30,7 @@ def described(sampler: LatentSampler) -> dict[str, Any]:
         "encoded_by": sampler.encoded_by,
         "shape": list(sampler.shape),
         "num_classes": sampler.num_classes,
+        "class_names": None if sampler.class_names is None else list(sampler.class_names),
         "state": {name: value.cpu().clone() for name, value in sampler.state_dict().items()},
     }
 
@@ -59,6 +60,8 @@ def rebuilt(kind: type[Kind], stored: dict[str, Any], **given: Any) -> Kind:
     arguments = stored["sampler"]["init_args"] | {"_class_path": stored["sampler"]["class_path"]}
     sampler = checkpoints.rebuild(kind, arguments, "the checkpoint", **given)
     sampler.build(tuple(stored.get("shape", [len(stored["state"]["centre"])])), stored.get("num_classes"))
+    names = stored.get("class_names")
+    sampler.class_names = None if names is None else tuple(names)
     sampler.load_state_dict(stored["state"])
     sampler.requires_grad_(False)
     sampler.encoded_by = stored["encoded_by"]

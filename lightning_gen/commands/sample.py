@@ -68,7 +68,7 @@ def sample(
         sampler: Distribution of an autoencoder's codes: prior, gmm, flow or rectified_flow. The others than the prior
             are fitted to its codes, so that models without a prior can draw samples too: rectified_flow is for maps of
             codes, in minutes; stopped by Ctrl-C, it goes on at the next call. If left out, the prior, or where that
-            draws no shapes or is missing, the fitted one that the checkpoint holds.
+            draws no shapes or is missing, what the checkpoint holds of rectified_flow for maps and gmm for vectors.
         sampler_options: Options of the sampler, such as --sampler_options.updates 20000 for a fit of rectified_flow
             that takes four times as long. A sampler of the checkpoint that was fitted with others is fitted again.
         data: The data whose codes a sampler is fitted to; the training data if left out. Its options alone, such as
@@ -102,14 +102,14 @@ def sample(
         raise InputError(
             f"--data are what a sampler is fitted to: add --sampler with {' or '.join(FITTED)}, or leave --data out"
         )
-    if sampler is None and not sampler_options:
-        sampler = default_sampler(module)
+    if sampler is None:
+        sampler = default_sampler(module, sampler_options)
     classes = classes_drawn(trained, sampler, data, sampler_options)
     if labels is not None or per_class is not None:
         check_classes_drawn(module, sampler, classes)
     if per_class is not None:
         check_class_folders(target, trained, classes)
-    asked = None if labels is None else classes.indices(labels)
+    asked = None if labels is None else classes.indices(labels).tolist()
     explain_numbers(labels, classes.names or ())
     rows = rows_in(target, medium, classes, n, asked)
     wanted = asked if rows is None else rows.labels
@@ -137,7 +137,7 @@ def sample(
     else:
         medium.write(samples, target, rows.columns, rows.names)
     of = "" if asked is None else f" of {', '.join(class_name(each, classes.names) for each in asked)}"
-    if rows is not None and asked is None and (classes.count or 0) > ROWS:
+    if rows is not None and asked is None and len(classes.drawn) > ROWS:
         of = f" of the first {ROWS} of {classes.count} classes"
     say(f"{n} samples{of} in {target}" + (" (files of the same name were replaced)" if replaced else ""))
 
@@ -157,7 +157,7 @@ def rows_in(target: Path, medium: Medium, classes: Classes, n: int, asked: list[
     """The rows of the image of samples that have classes, a class each; None for other samples and files."""
     if target.suffix != PNG.ending or not medium.tiled or classes.count is None:
         return None
-    return rows_of(asked or range(min(classes.count, ROWS)), n, classes.names)
+    return rows_of(asked or classes.drawn[:ROWS], n, classes.names)
 
 
 def check_draw(

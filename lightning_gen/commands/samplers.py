@@ -106,40 +106,46 @@ def classes_drawn(
     """
     check_sampler(trained.module, name, options)
     module, kind = trained.module, SAMPLERS[name or "prior"]
-    if module.num_classes is not None or kind is None or not kind.learns_classes:
+    if kind is None or not kind.learns_classes:
         return module.known_classes
-    fitted = cast(CodeSampling, module).fitted_sampler(kind, **options or {})
-    if fitted is not None:
-        return Classes(fitted.num_classes, module.class_names)
+    coder = cast(CodeSampling, module)
+    fitted = coder.fitted_sampler(kind, **options or {})
+    if fitted is not None or module.num_classes is not None:
+        return coder.classes_with(fitted)
     data = data or trained.data()
     check_shape(module, data)
     return Classes(None if data.num_classes == 1 else data.num_classes, data.classes)
 
 
 def check_classes_drawn(module: GenerativeModule, name: str | None, classes: Classes) -> None:
-    """Check that samples can be asked for by class, where a sampler that is not named would learn the classes.
+    """Check that samples can be asked for by class, where a sampler could learn the classes of the training data.
 
     Raises:
-        InputError: They cannot, and that sampler is suggested.
+        InputError: They cannot: the sampler is not named, or was fitted without classes.
     """
-    suggested = module.suggested_sampler
-    if classes.count is not None or name is not None or suggested is None or module.class_names is None:
+    chosen = name or module.suggested_sampler
+    if classes.count is not None or chosen not in FITTED or module.class_names is None:
         return
-    if FITTED[suggested].learns_classes:
+    if FITTED[chosen].learns_classes and name is None:
         raise InputError(
-            f"the model itself knows no classes: add --sampler {suggested}, which learns those of its training data"
+            f"the model itself knows no classes: add --sampler {chosen}, which learns those of its training data"
+        )
+    if FITTED[chosen].learns_classes:
+        raise InputError(
+            f"the {chosen} that the checkpoint holds was fitted without classes: another number of "
+            "--sampler_options.updates fits one with those of the data"
         )
 
 
-def default_sampler(module: GenerativeModule) -> str | None:
+def default_sampler(module: GenerativeModule, options: Options = None) -> str | None:
     """The sampler where none is named; says which to take in place of a prior whose samples have no shapes.
 
-    It is that one if the checkpoint holds it, and else the prior, None.
+    It is the one that is suggested for these codes if the checkpoint holds it, and else the prior, None.
     """
     name = module.suggested_sampler
     if name is None:
         return None
-    if cast(CodeSampling, module).keeps(FITTED[name]):
+    if cast(CodeSampling, module).keeps(FITTED[name], **options or {}):
         say(f"drawn by --sampler {name}, which the checkpoint holds", sys.stderr)
         return name
     if module.has_prior:

@@ -122,7 +122,7 @@ def traverse(
     if not module.medium.tiled and kind is not ARRAY:
         raise InputError(f"{module.medium.noun} have no pictures of their own: give --out a name that ends in .npy")
     check_room(steps * (rows if between is None else len(between)), module)
-    chosen = None if label is None else module.known_classes.indices([label])[0]
+    chosen = None if label is None else int(module.known_classes.indices([label]))
     asked = Asked(start, chosen, steps, rows, scale, loop, on_error)
     if between is not None:
         traversal, lines = ends_joined(trained, between, asked)

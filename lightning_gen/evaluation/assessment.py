@@ -28,7 +28,7 @@ from lightning_gen.modules.code_sampling import PLACES_APART, CodeSampling
 from lightning_gen.modules.translation_base import TranslationBase
 from lightning_gen.samplers import FITTED, LatentSampler
 from lightning_gen.training import GenerativeModule
-from lightning_gen.training.classes import Classes, check_classes
+from lightning_gen.training.classes import check_classes
 
 MIXTURE_SAMPLES, STACKED_SAMPLES = 100_000, 26_000
 """Numbers of samples for counting modes: on mixtures of Gaussians, and on stacked images, where 26,000 is usual."""
@@ -79,8 +79,7 @@ def assess(
     if not len(data.test_set):
         raise InputError("the test split is empty: set --data.test_fraction above 0, or give other data with --data")
     if useful:
-        known = Classes(Source(module, sampler).num_classes, module.class_names)
-        check_usefulness(module, data, sampler is not None, known)
+        check_usefulness(module, data, sampler is not None, Source(module, sampler).classes)
     report = Report(card=protocol_of(module, data, checkpoint))
     with evaluating(module):
         if module.reconstructs:
@@ -153,9 +152,10 @@ def samples_card(source: Source, data: DataModule) -> dict[str, Any]:
     protocol.
     """
     card = {"samples": samples_protocol(source), **source.inference.protocol}
-    if source.num_classes is None:
+    if source.classes.count is None:
         return card
-    follows = class_draws(source, data, 1, 0) is not None
+    learned = source.sampler is not None and source.sampler.num_classes is not None
+    follows = learned or class_draws(source, data, 1, 0) is not None
     return card | {"classes": "as often as in the training split" if follows else "each as often as any other"}
 
 

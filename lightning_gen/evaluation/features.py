@@ -79,9 +79,11 @@ def features(source: Source, data: DataModule, seed: int, alone: bool = True) ->
 
 def labels(source: Source, data: DataModule, extractor: Extractor, count: int, seed: int) -> Report:
     """How often a conditional model draws the class that it is given, by the classifier."""
-    known = source.num_classes
+    known = source.classes.count
     if known is None:
         return Report()
+    if source.classes.absent:
+        return Report(omitted={"label_accuracy": "some classes have no training sample, so they were not learned"})
     if known != data.num_classes:
         reason = f"the model knows {known} classes and {type(data).__name__} has {data.num_classes}"
         return Report(omitted={"label_accuracy": reason})

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -15,10 +15,12 @@ from lightning_gen.errors import InputError
 from lightning_gen.inference import Inference
 from lightning_gen.metrics import FeatureExtractor
 from lightning_gen.modules import Autoencoder
+from lightning_gen.modules.code_sampling import CodeSampling
 from lightning_gen.records import Batch
 from lightning_gen.samplers import LatentSampler
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
+from lightning_gen.training.classes import Classes
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,11 @@ class Source:
     inference: Inference = Inference()  # noqa: RUF009 - frozen, so it can be shared
 
     @property
-    def num_classes(self) -> int | None:
-        """Number of classes that samples can be asked for, of the model or of the sampler; None for none."""
-        learned = None if self.sampler is None else self.sampler.num_classes
-        return self.module.num_classes if learned is None else learned
+    def classes(self) -> Classes:
+        """The classes that samples can be asked for, of the model or of the sampler."""
+        if self.sampler is None:
+            return self.module.known_classes
+        return cast(CodeSampling, self.module).classes_with(self.sampler)
 
     def sample(self, count: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """Draw samples ``(count, *shape)``, of the given classes if there are any; on the CPU."""
@@ -114,6 +117,6 @@ def class_draws(source: Source, data: DataModule, count: int, seed: int) -> Tens
 
     None where model or data have no classes, or the model does not know those of the data.
     """
-    known = source.num_classes
+    known = source.classes.count
     unknown = known is None or data.num_classes is None or data.num_classes > known
     return None if unknown else drawn_classes(data, count, seed)

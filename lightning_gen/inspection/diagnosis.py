@@ -70,11 +70,12 @@ class Diagnosis:
             "command": self.main.words,
             "seconds": self.main.seconds,
             "max_images": self.main.images,
+            **following(self.main),
             "findings": findings(survey),
             "alternatives": [
                 {"purpose": each.offer.purpose, "recipe": each.offer.recipe, "command": each.words}
                 | {"seconds": each.seconds, "max_images": each.images}
-                | ({"then": each.then, "then_seconds": each.cost.fit} if each.then else {})
+                | following(each)
                 for each in self.plans[1:]
             ],
             "not_offered": self.missing,
@@ -113,7 +114,7 @@ class Diagnosis:
                 lines += [f"- {first}", *(f"  {line}" for line in rest)]
         passes = main.images / self.survey.training
         lines += ["", f"To {main.offer.purpose}, {main.offer.recipe}, {length(main)}, {passes:,.0f} passes:"]
-        lines += [f"  {typed(main.words)}"]
+        lines += [f"  {typed(main.words)}", *generating(main)]
         if main.seconds > 60 * self.minutes:
             lines += wrapped(f"It takes longer than {self.minutes:g} minutes, and is a single step at least.", width)
         if self.busy > BUSY:
@@ -126,11 +127,20 @@ class Diagnosis:
             lines += ["", "Or"]
             for each in self.plans[1:]:
                 lines += [f"  to {each.offer.purpose}, {length(each)}: {typed(each.words)}"]
-                if each.then:
-                    lines += [f"    and then to {GENERATE}, in about {duration(each.cost.fit)}: {typed(each.then)}"]
+                lines += generating(each)
         for recipe, reason in self.missing.items():
             lines += wrapped(f"Not {recipe}: {reason}.", width)
         return "\n".join(lines)
+
+
+def following(plan: Plan) -> dict[str, Any]:
+    """The command that generates after a run, if it is another one, as plain data."""
+    return {"then": plan.then, "then_seconds": plan.cost.fit} if plan.then else {}
+
+
+def generating(plan: Plan) -> list[str]:
+    """The same as a line."""
+    return [f"    and then to {GENERATE}, in about {duration(plan.cost.fit)}: {typed(plan.then)}"] if plan.then else []
 
 
 def length(plan: Plan) -> str:

@@ -18,6 +18,7 @@ from lightning_gen.bench.run import Fit, quiet
 from lightning_gen.callbacks import SampleGrid
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.environment import BEGUN
+from lightning_gen.errors import InputError
 from lightning_gen.modules.code_sampling import CodeSampling
 from lightning_gen.records import Shape
 from lightning_gen.reflection import class_path
@@ -153,7 +154,12 @@ class Timing(Callback):
         validation = max(0.0, statistics.fmean(self._ends[1:] or self._ends) - step) if self._ends else last
         grids = [callback.every_images for callback in trainer.callbacks if isinstance(callback, SampleGrid)]  # type: ignore[attr-defined]
         module = cast(GenerativeModule, trainer.lightning_module)
-        sampler = module.suggested_sampler
+        sampler, fit = module.suggested_sampler, 0.0
+        if sampler is not None:
+            try:
+                fit = seconds_to_fit(FITTED[sampler](), cast(CodeSampling, module).latent_shape)
+            except InputError:  # codes that are too wide for it
+                sampler = None
         return Cost(
             STARTUP + self.first - since,
             step,
@@ -163,7 +169,7 @@ class Timing(Callback):
             int(trainer.num_training_batches),
             next(iter(grids), None),
             sampler,
-            0.0 if sampler is None else seconds_to_fit(FITTED[sampler](), cast(CodeSampling, module).latent_shape),
+            fit,
         )
 
 

@@ -15,7 +15,7 @@ from lightning_gen.modules.averaged_networks import AveragedNetworks, Networks
 from lightning_gen.records import Batch, Shape
 from lightning_gen.reflection import class_path
 from lightning_gen.samplers import LatentSampler
-from lightning_gen.training.classes import sampled_classes
+from lightning_gen.training.classes import Classes
 
 BATCH = 512
 """Samples that are encoded or decoded at a time."""
@@ -84,15 +84,20 @@ class CodeSampling(AveragedNetworks, ABC):
             raise InputError(f"the number of samples must be at least 1, not {n}")
         source = generator or self.rng
         classes: Sequence[Tensor | None] = [None] * -(-n // batch_size)
-        asked = None
-        if self.num_classes is not None or labels is not None:
-            known = self.num_classes if sampler is None or sampler.num_classes is None else sampler.num_classes
-            asked = sampled_classes(known, n, labels, source, self.class_names)
+        asked = None if sampler is None or labels is not None else sampler.draw_classes(n, source)
+        if asked is None and (self.num_classes is not None or labels is not None):
+            asked = self.classes_with(sampler).of_samples(n, labels, source)
         if self.num_classes is not None and asked is not None:
             classes = asked.to(self.device).split(batch_size)
         with evaluating(self):
             codes = self.draw_codes(n, source, sampler, asked).split(batch_size)
             return torch.cat([self.decode(code, each) for code, each in zip(codes, classes, strict=True)])
+
+    def classes_with(self, sampler: LatentSampler | None) -> Classes:
+        """The classes that `sample` can be asked for with a sampler: those that it learned, or those of the model."""
+        if sampler is None or sampler.num_classes is None:
+            return self.known_classes
+        return Classes(sampler.num_classes, sampler.class_names, sampler.absent)
 
     def draw_codes(
         self,
@@ -202,6 +207,8 @@ class CodeSampling(AveragedNetworks, ABC):
             InputError: The sampler cannot be fitted to these codes.
         """
         codes, labels = self.codes_of(data, torch.Generator(self.device).manual_seed(seed))
+        classes = self.classes_in(data, labels)
+        labels = labels if classes.count is not None else None
         name, key, fit = class_path(type(sampler)), self.code_key(), fit_key(sampler, codes, labels, seed)
         begun = self.begun_fits.get(name)
         sampler.begun = begun["state"] if begun is not None and begun["fit"] == fit else None
@@ -211,11 +218,26 @@ class CodeSampling(AveragedNetworks, ABC):
             keep()
 
         sampler.device, sampler.keep = self.device, kept
-        sampler.fit(codes.view(-1, *self.latent_shape), torch.Generator().manual_seed(seed), labels)
+        rows = codes.view(-1, *self.latent_shape)
+        sampler.fit(rows, torch.Generator().manual_seed(seed), labels, classes.count, classes.names)
         sampler.encoded_by = key
         self.samplers[name] = described(sampler)
         self.begun_fits.pop(name, None)
         return sampler
+
+    def classes_in(self, data: DataModule | Iterable[Any], labels: Tensor | None) -> Classes:
+        """The classes that a sampler can learn from labels of data: those that the model knows, or the data name.
+
+        Labels that are no classes, such as several numbers for each sample, are none.
+        """
+        if labels is None or labels.ndim != 1 or labels.dtype != torch.int64 or labels.min() < 0:
+            return Classes(None)
+        found = self.known_classes
+        if found.count is None and isinstance(data, DataModule):
+            found = Classes(data.num_classes, data.classes)
+        elif found.count is None:
+            found = Classes(int(labels.max()) + 1)
+        return found if labels.max() < (found.count or 0) <= len(labels) else Classes(None)
 
     def fitted_sampler(self, kind: type[Kind], **options: Any) -> Kind | None:
         """The sampler of a class that was fitted to the codes as they are now; None if there is none.

@@ -28,7 +28,6 @@ from lightning_gen.training.adversarial import AdversarialLosses, generator_pena
 from lightning_gen.training.alternating import AlternatingModule
 from lightning_gen.training.averaging import AveragingModule
 from lightning_gen.training.batch_norm import measure_statistics
-from lightning_gen.training.classes import sampled_classes
 from lightning_gen.training.collectives import all_reduce_mean
 from lightning_gen.training.ema import EMA
 from lightning_gen.training.first_batch import PixelsOnly
@@ -310,7 +309,7 @@ class GANModule(AveragingModule, AlternatingModule):
             InputError: The generator has no such class.
         """
         source = generator or self.rng
-        return sampled_classes(self.num_classes, n, labels, source, self.class_names).to(self.device)
+        return self.known_classes.of_samples(n, labels, source).to(self.device)
 
     @torch.no_grad()
     def recalibrate(self, batches: int = 64, batch_size: int = 64, generator: torch.Generator | None = None) -> None:

@@ -38,6 +38,7 @@ class LatentSampler(Recorded, nn.Module, ABC):
             to begin anew.
         shape: Shape of a code, ``(width,)`` or ``(channels, *map_size)``.
         num_classes: Number of classes that codes can be drawn of; None for none.
+        class_names: Names of these classes, or None.
         centre: Mean of the codes, ``(width,)``.
         spread: Deviation by which the codes are divided, ``(width,)``.
     """
@@ -57,23 +58,36 @@ class LatentSampler(Recorded, nn.Module, ABC):
         self.keep: Callable[[dict[str, Any]], None] = lambda _: None
         self.begun: dict[str, Any] | None = None
         self.num_classes: int | None = None
+        self.class_names: tuple[str, ...] | None = None
 
-    def fit(self, codes: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> None:
+    def fit(
+        self,
+        codes: Tensor,
+        generator: torch.Generator,
+        labels: Tensor | None = None,
+        num_classes: int | None = None,
+        class_names: tuple[str, ...] | None = None,
+    ) -> None:
         """Fit the distribution to codes ``(n, width)`` or ``(n, channels, *map_size)``.
 
         Args:
             codes: The codes, on the CPU.
             generator: Source of random numbers for initial values and batches, on the CPU.
-            labels: The class of each code, ``(n,)`` on the CPU, for a sampler that learns classes; None for none.
+            labels: The class of each code, ``(n,)`` int64 on the CPU, for a sampler that learns classes; or None.
+            num_classes: Number of classes; None for as many as the labels need.
+            class_names: Names of the classes, or None.
 
         Raises:
             InputError: The codes are not finite, are all equal, or are too wide or too few for this sampler.
         """
         flat = codes.flatten(1)
         self.check(flat)
-        if not self.learns_classes or (labels is not None and (labels == labels[0]).all()):
-            labels = None
-        self.build(tuple(codes.shape[1:]), None if labels is None else int(labels.max()) + 1)
+        if labels is None or not self.learns_classes or (labels == labels[0]).all():
+            labels = num_classes = class_names = None
+        elif num_classes is None:
+            num_classes = int(labels.max()) + 1
+        self.build(tuple(codes.shape[1:]), num_classes)
+        self.class_names = class_names
         flat = flat.double()
         spread = flat.std(0, correction=0)
         self.centre, self.spread = flat.mean(0), spread.clamp_min(FLATTEST * float(spread.max()))
@@ -115,10 +129,23 @@ class LatentSampler(Recorded, nn.Module, ABC):
         Args:
             n: How many.
             generator: Source of random numbers.
-            labels: The class of each, ``(n,)``, where there are `num_classes`; None for classes as frequent as those
-                of the codes that it was fitted to.
+            labels: The class of each, ``(n,)``, for a sampler that learned classes, while others leave it out; None
+                for classes as `draw_classes` draws them.
         """
+        if self.num_classes is None:
+            labels = None
+        elif labels is None:
+            labels = self.draw_classes(n, generator)
         return (self.centre + self.spread * self.draw_standard(n, generator, labels)).float().view(n, *self.shape)
+
+    def draw_classes(self, n: int, generator: torch.Generator) -> Tensor | None:
+        """Classes ``(n,)``, as frequent as those of the codes that it was fitted to; None without classes."""
+        return None
+
+    @property
+    def absent(self) -> frozenset[int]:
+        """The classes of which no code was there to learn from."""
+        return frozenset()
 
     @abstractmethod
     def fit_standard(self, codes: Tensor, generator: torch.Generator, labels: Tensor | None) -> None:

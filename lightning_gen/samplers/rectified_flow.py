@@ -44,7 +44,7 @@ class RectifiedFlowSampler(LatentSampler):
     minutes of a CPU core for codes of 4 x 16 x 16, a sample a fifth of a second. A fit that was stopped goes on, to the
     same bits, from what `keep` got last. Of codes with classes the network learns the velocity of each class.
 
-    Samples are guided by the network as it was after a sixteenth of the updates, but at least 200: with its velocity u
+    Samples are guided by the average after a sixteenth of the updates, but at least 200: with its velocity u
     they follow u + w (v - u), where a weight w above 1 goes on in the direction in which the fit has improved. This
     draws objects where v alone draws textures of them, in brighter colours than the data's if w is large. Where t is
     above 0.85 there is no guide, which would shift the mean colours there.
@@ -64,7 +64,7 @@ class RectifiedFlowSampler(LatentSampler):
         updates: Number of updates.
         batch_size: Number of codes in an update.
         learning_rate: Largest learning rate of AdamW; it falls to 0 along half a cosine.
-        steps: Steps of Heun's method, each with two passes through both networks, but for the last.
+        steps: Steps of Heun's method, each with two passes through the network, but for the last.
         guidance: The weight w; 1 for samples without a guide. If None, 2 for maps of codes and 1 for vectors, which are
             learned well, so that a guide would only widen their distribution.
 
@@ -74,7 +74,8 @@ class RectifiedFlowSampler(LatentSampler):
 
     widest = 65536
     learns_classes = True
-    shares: Tensor
+    shares: Tensor | None
+    guide: Velocity | None
     of_draws: ClassVar[frozenset[str]] = frozenset({"steps", "guidance"})
 
     def __init__(
@@ -105,17 +106,18 @@ class RectifiedFlowSampler(LatentSampler):
     def build(self, shape: Shape, num_classes: int | None = None) -> None:
         """Create the networks and the shares of the classes; the global random state is unchanged."""
         super().build(shape, num_classes)
-        if num_classes is not None:
-            self.register_buffer("shares", torch.full((num_classes,), 1 / num_classes))
+        shares = None if num_classes is None else torch.full((num_classes,), 1 / num_classes)
+        self.register_buffer("shares", shares)
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(0)  # torch.manual_seed would seed all devices
             self.velocity = Velocity(shape, self.width, num_classes)
         self.guide = copy.deepcopy(self.velocity)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load a state; the network of one without a guide is its own guide, which changes nothing."""
-        own = {name.replace("velocity", "guide", 1): state_dict[name] for name in state_dict if "velocity." in name}
-        return super().load_state_dict({**own, **state_dict}, strict, assign)
+        """Load a state, which has no guide if the fit was too short for one, or of before there was one."""
+        if not any(name.startswith("guide.") for name in state_dict):
+            self.guide = None
+        return super().load_state_dict(state_dict, strict, assign)
 
     @torch.enable_grad()
     def fit_standard(self, codes: Tensor, generator: torch.Generator, labels: Tensor | None = None) -> None:
@@ -150,7 +152,7 @@ class RectifiedFlowSampler(LatentSampler):
                 kept = {name: copy.deepcopy(part.state_dict()) for name, part in state.items()}
                 self.keep({"updates": update, "generator": generator.get_state(), **kept})
                 said = now
-        self.velocity, self.guide = averaged, guide if self.updates > GUIDE_LEAST else averaged
+        self.velocity, self.guide = averaged, guide if self.updates > GUIDE_LEAST else None
         set_memory_format(self, channels_last=False)  # as a stored sampler has it
 
     def go_on(self, state: dict[str, Any], generator: torch.Generator) -> int:
@@ -188,15 +190,24 @@ class RectifiedFlowSampler(LatentSampler):
         share = update / self.updates
         return min(1.0, (update + 1) / (WARM_UP * self.updates)) * (1 + cos(pi * share)) / 2
 
+    def draw_classes(self, n: int, generator: torch.Generator) -> Tensor | None:
+        """Classes ``(n,)``, as frequent as those of the codes that it was fitted to; None without classes."""
+        if self.shares is None:
+            return None
+        return torch.multinomial(self.shares.to(generator.device), n, replacement=True, generator=generator)
+
+    @property
+    def absent(self) -> frozenset[int]:
+        """The classes of which no code was there to learn from."""
+        return frozenset() if self.shares is None else frozenset((self.shares == 0).nonzero().flatten().tolist())
+
     @torch.no_grad()
     def draw_standard(self, n: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """Follow the velocity from noise at time 1 to codes at time 0."""
         noise = torch.randn(n, *self.shape, generator=generator, device=generator.device)
         for network in (self.velocity, self.guide):
-            network.to(self.device)
-        if self.num_classes is not None and labels is None:
-            shares = self.shares.to(generator.device)
-            labels = torch.multinomial(shares, n, replacement=True, generator=generator)
+            if network is not None:
+                network.to(self.device)
         classes: Sequence[Tensor | None] = [None] * -(-n // CHUNK) if labels is None else labels.split(CHUNK)
         moved = [
             self.moved(part.to(self.device), None if each is None else each.to(self.device)).cpu()
@@ -219,7 +230,7 @@ class RectifiedFlowSampler(LatentSampler):
         """The velocity of codes ``(n, *shape)`` at a time ``()``, extrapolated from that of the guide."""
         times = time.expand(len(x))
         found = self.velocity(x, times, labels)
-        if self.weight == 1 or time > GUIDED_BELOW:
+        if self.guide is None or self.weight == 1 or time > GUIDED_BELOW:
             return found
         return torch.lerp(self.guide(x, times, labels), found, self.weight)
 

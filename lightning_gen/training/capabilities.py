@@ -83,7 +83,7 @@ class Capabilities(ABC):
 
     @property
     def known_classes(self) -> Classes:
-        """The classes that `sample` can be asked for."""
+        """The classes that `sample` can be asked for, without a sampler."""
         return Classes(self.num_classes, self.class_names)
 
     @property

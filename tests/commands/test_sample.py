@@ -565,7 +565,8 @@ def test_samples_of_the_prior_of_a_map_name_the_sampler_that_draws_shapes(traine
     sample(path, n=2, out=out)
     assert "drawn by --sampler rectified_flow, which the checkpoint holds" in capsys.readouterr().err
     assert np.array_equal(np.load(out), first)
-    sample(path, n=2, out=out, labels=[3])
+    sample(path, n=2, out=out, sampler_options={"guidance": 1, "steps": 3})
+    assert not np.array_equal(np.load(out), first)
     sample(path, n=2, out=out, sampler="prior")
     assert not np.array_equal(np.load(out), first)
 
@@ -593,6 +594,75 @@ def test_a_rectified_flow_of_data_with_classes_draws_the_classes_asked_for(coder
     fitted = module.fitted_sampler(RectifiedFlowSampler)
     drawn = module.sample(4, labels=[3], generator=torch.Generator().manual_seed(0), sampler=fitted)
     assert np.array_equal(module.medium.to_stored(drawn).numpy(), three)
+
+
+def test_classes_are_those_of_the_data_that_a_sampler_was_fitted_to(coder, tmp_path):
+    """Their names, their number, and which of them had a training image."""
+    path, out = coder(), str(tmp_path / "x.npy")
+    grey = np.random.default_rng(0).integers(0, 255, (60, 8, 8), dtype=np.uint8)
+    for row, image in enumerate(grey):
+        place = tmp_path / "train" / ("cat", "dog")[row % 2] / f"{row}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place)
+    (tmp_path / "val" / "emu").mkdir(parents=True)
+    Image.fromarray(grey[0]).save(tmp_path / "val" / "emu" / "0.png")
+    module = AutoencoderModule.load_from_checkpoint(path)
+    animals = ImageFolder(tmp_path, size=8, channels=1)
+    fitted = module.fit_sampler(RectifiedFlowSampler(**SMALL_FLOW), animals)
+    assert (fitted.class_names, fitted.absent) == (("cat", "dog", "emu"), {2})
+    source = torch.Generator()
+    assert torch.equal(
+        module.sample(2, labels="dog", generator=source.manual_seed(0), sampler=fitted),
+        module.sample(2, labels=1, generator=source.manual_seed(0), sampler=fitted),
+    )
+    with pytest.raises(InputError, match="no training sample is of class emu, so it was not learned"):
+        module.sample(2, labels="emu", sampler=fitted)
+    given = {"sampler": "rectified_flow", "sampler_options": SMALL_FLOW, "data": animals}
+    sample(path, n=4, out=str(tmp_path / "rows.png"), **given)
+    sample(path, n=4, out=out, labels="cat", **given)
+    with pytest.raises(InputError, match="no training sample is of class emu"):
+        sample(path, out=str(tmp_path / "each"), per_class=1, **given)
+
+
+def test_a_conditional_model_draws_by_a_flow_that_learned_no_classes(trainer, tmp_path):
+    """As those of checkpoints of before flows learned any."""
+    module = AutoencoderModule(
+        DenseEncoder((1, 8, 8), 4, (8,), conditioning=Concatenation(10)),
+        DenseDecoder((1, 8, 8), 4, (8,), conditioning=Concatenation(10)),
+        IdentityBottleneck(4),
+        {"reconstruction": GaussianLikelihood()},
+    )
+    once = trainer(max_epochs=-1, max_steps=1, limit_val_batches=0)
+    once.fit(module, Digits(size=8))
+    learned = module.fit_sampler(RectifiedFlowSampler(**SMALL_FLOW), Digits(size=8))
+    assert learned.num_classes == 10
+    assert module.sample(3, labels=[3, 5, 3], sampler=learned).shape == (3, 1, 8, 8)
+    digits = Digits(size=8)
+    digits.setup()
+    batch = digits.train_set[:]
+    threes = batch.labels == 3
+    other = module.fit_sampler(
+        RectifiedFlowSampler(**SMALL_FLOW), [(batch.x[threes].float() / 127.5 - 1, batch.labels[threes])]
+    )
+    assert other.num_classes is None
+    assert module.sample(3, labels=[3, 5, 3], sampler=other).shape == (3, 1, 8, 8)
+    assert module.sample(3, sampler=other).shape == (3, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        torch.rand(40),
+        torch.arange(40) % 2 - 1,
+        torch.ones(40, 2, dtype=torch.long),
+        torch.arange(40) * 10_000_000,
+        torch.arange(40) % 2 == 0,
+    ],
+    ids=["floats", "negative", "several", "names", "bool"],
+)
+def test_labels_that_are_no_classes_are_left_out_of_a_fit(autoencoder, labels):
+    fitted = autoencoder().fit_sampler(RectifiedFlowSampler(**SMALL_FLOW), [(torch.rand(40, 1, 8, 8), labels)])
+    assert fitted.num_classes is None
 
 
 def of_maps(bottleneck, **terms):

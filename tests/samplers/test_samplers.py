@@ -238,7 +238,7 @@ def test_samples_follow_the_velocity_of_a_known_flow():
             return x * (t - (1 - t) * s**2) / ((1 - t) ** 2 * s**2 + t**2)
 
     sampler = RectifiedFlowSampler(steps=40, guidance=1)
-    sampler.velocity = Known()
+    sampler.velocity, sampler.guide = Known(), None
     x = torch.tensor([[1.0], [-2.0]])
     torch.testing.assert_close(sampler.moved(x), s * x, rtol=0.01, atol=0)
     sampler.steps = 2
@@ -270,6 +270,19 @@ def test_a_rectified_flow_learns_the_codes_of_each_class():
     assert share == pytest.approx(0.75, abs=0.07), "of all classes, as often as they are"
     again = rebuilt(RectifiedFlowSampler, described(sampler))
     assert torch.equal(again.draw(9, seeded(1)), sampler.draw(9, seeded(1)))
+
+
+def test_classes_without_a_code_are_known_as_absent():
+    sampler = RectifiedFlowSampler(width=8, updates=2)
+    sampler.fit(clusters(200), seeded(), 2 * (torch.arange(200) % 2), 4, ("a", "b", "c", "d"))
+    again = rebuilt(RectifiedFlowSampler, described(sampler))
+    for each in (sampler, again):
+        assert (each.num_classes, each.class_names, each.absent) == (4, ("a", "b", "c", "d"), {1, 3})
+        assert set(each.draw_classes(99, seeded()).tolist()) == {0, 2}
+    sampler.fit(clusters(200), seeded())
+    assert (sampler.num_classes, sampler.class_names, sampler.absent) == (None, None, frozenset())
+    again = rebuilt(RectifiedFlowSampler, described(sampler))
+    assert torch.equal(again.draw(3, seeded(), torch.zeros(3, dtype=torch.long)), sampler.draw(3, seeded()))
 
 
 @pytest.mark.parametrize("labels", [None, torch.zeros(20, dtype=torch.long)], ids=["none", "one"])
@@ -326,19 +339,24 @@ def test_the_guide_is_the_network_after_a_sixteenth_of_the_updates(monkeypatch):
     assert not torch.equal(sampler.guide.first.weight, sampler.velocity.first.weight)
 
 
-def test_a_fit_too_short_for_a_guide_is_its_own():
+def test_a_fit_too_short_for_a_guide_has_none():
     sampler = RectifiedFlowSampler(width=16, updates=20, batch_size=4)
     sampler.fit(torch.randn(50, 2, 8, 8, generator=seeded()), seeded())
-    torch.testing.assert_close(sampler.guide.state_dict(), sampler.velocity.state_dict(), rtol=0, atol=0)
+    stored = described(sampler)
+    assert not any("guide" in name for name in stored["state"])
+    assert torch.equal(rebuilt(RectifiedFlowSampler, stored).draw(5, seeded(1)), sampler.draw(5, seeded(1)))
 
 
-def test_flows_of_checkpoints_without_a_guide_draw_as_they_did():
+def test_flows_of_checkpoints_without_a_guide_draw_as_they_did(monkeypatch):
+    monkeypatch.setattr(rectified_flow_module, "GUIDE_LEAST", 2)
     sampler = RectifiedFlowSampler(width=16, updates=20, batch_size=4)
     sampler.fit(torch.randn(50, 2, 8, 8, generator=seeded()), seeded())
     stored = described(sampler)
     stored["state"] = {name: value for name, value in stored["state"].items() if not name.startswith("guide")}
-    del stored["num_classes"], stored["sampler"]["init_args"]["guidance"]
+    del stored["num_classes"], stored["class_names"], stored["sampler"]["init_args"]["guidance"]
+    guided = sampler.draw(5, seeded(1))
     sampler.guidance = 1
+    assert not torch.equal(sampler.draw(5, seeded(1)), guided)
     assert torch.equal(rebuilt(RectifiedFlowSampler, stored).draw(5, seeded(1)), sampler.draw(5, seeded(1)))
 
 
