@@ -41,11 +41,11 @@ def folders_of(medium: Medium, classes: Classes) -> tuple[str, ...]:
 
 def write_class_folders(
     module: GenerativeModule,
-    classes: Classes,
     per_class: int,
     target: Path,
     seed: int = 0,
     draw: Draw | None = None,
+    classes: Classes | None = None,
 ) -> tuple[str, ...]:
     """Write as many samples of each class into a sub-folder that has its name.
 
@@ -54,11 +54,11 @@ def write_class_folders(
 
     Args:
         module: A model of images.
-        classes: The classes that can be drawn.
         per_class: Samples of each class, at least 1.
         target: The folder, which is missing or empty.
         seed: The same seed draws the same samples.
         draw: Draws samples of given classes; None for the model's `sample`.
+        classes: The classes that it draws; None for those of the model.
 
     Returns:
         The names of the sub-folders, in the order of the classes.
@@ -67,7 +67,7 @@ def write_class_folders(
         InputError: There are no classes or no images, a sample is not finite, or a file cannot be written.
     """
     medium = module.medium
-    folders = folders_of(medium, classes)
+    folders = folders_of(medium, classes or module.known_classes)
     labels = torch.arange(len(folders)).repeat_interleave(per_class)
     samples = NumberedSamples(draw or module.sample, len(labels), seed, labels)
     count = 0

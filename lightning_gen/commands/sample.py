@@ -125,7 +125,7 @@ def sample(
         draw(2, generator=torch.Generator().manual_seed(seed))  # of one sample torch would compile no other number
         say(f"compiled in {time.perf_counter() - start:.1f} s", sys.stderr)
     if per_class is not None:
-        folders = write_class_folders(module, classes, per_class, target, seed, draw)
+        folders = write_class_folders(module, per_class, target, seed, draw, classes)
         say(f"{per_class * len(folders)} samples, {per_class} of each of {len(folders)} classes, in {target}")
         return
     pace = Pace()
