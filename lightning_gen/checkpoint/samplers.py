@@ -59,9 +59,9 @@ def rebuilt(kind: type[Kind], stored: dict[str, Any], **given: Any) -> Kind:
     """
     arguments = stored["sampler"]["init_args"] | {"_class_path": stored["sampler"]["class_path"]}
     sampler = checkpoints.rebuild(kind, arguments, "the checkpoint", **given)
-    sampler.build(tuple(stored.get("shape", [len(stored["state"]["centre"])])), stored.get("num_classes"))
     names = stored.get("class_names")
-    sampler.class_names = None if names is None else tuple(names)
+    sampler.num_classes, sampler.class_names = stored.get("num_classes"), None if names is None else tuple(names)
+    sampler.build(tuple(stored.get("shape", [len(stored["state"]["centre"])])))
     sampler.load_state_dict(stored["state"])
     sampler.requires_grad_(False)
     sampler.encoded_by = stored["encoded_by"]

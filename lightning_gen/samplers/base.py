@@ -86,8 +86,8 @@ class LatentSampler(Recorded, nn.Module, ABC):
             labels = num_classes = class_names = None
         elif num_classes is None:
             num_classes = int(labels.max()) + 1
-        self.build(tuple(codes.shape[1:]), num_classes)
-        self.class_names = class_names
+        self.num_classes, self.class_names = num_classes, class_names
+        self.build(tuple(codes.shape[1:]))
         flat = flat.double()
         spread = flat.std(0, correction=0)
         self.centre, self.spread = flat.mean(0), spread.clamp_min(FLATTEST * float(spread.max()))
@@ -117,9 +117,9 @@ class LatentSampler(Recorded, nn.Module, ABC):
             "or with an encoder that gives smaller maps"
         )
 
-    def build(self, shape: Shape, num_classes: int | None = None) -> None:
-        """Create the parameters, for codes of a shape and of a number of classes."""
-        self.shape, self.num_classes = shape, num_classes
+    def build(self, shape: Shape) -> None:
+        """Create the parameters, for codes of a shape and, where a sampler learns them, of `num_classes`."""
+        self.shape = shape
         self.register_buffer("centre", torch.zeros(prod(shape), dtype=torch.float64))
         self.register_buffer("spread", torch.ones(prod(shape), dtype=torch.float64))
 

@@ -66,11 +66,11 @@ class FlowSampler(LatentDensity):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
 
-    def build(self, shape: Shape, num_classes: int | None = None) -> None:
+    def build(self, shape: Shape) -> None:
         """Create the flow; the global random state is unchanged."""
         from zuko.flows import NSF  # here, so that no other verb waits for it
 
-        super().build(shape, num_classes)
+        super().build(shape)
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(0)  # torch.manual_seed would seed all devices
             options: dict[str, Any] = {"hidden_features": self.widths, "passes": 2}

@@ -51,9 +51,9 @@ class GaussianMixtureSampler(LatentDensity):
                 "or train with a smaller latent_dim"
             )
 
-    def build(self, shape: Shape, num_classes: int | None = None) -> None:
+    def build(self, shape: Shape) -> None:
         """Create weights ``(k,)``, means ``(k, width)`` and Cholesky factors of covariances ``(k, width, width)``."""
-        super().build(shape, num_classes)
+        super().build(shape)
         width, count, double = prod(shape), self.components, torch.float64
         self.register_buffer("weights", torch.full((count,), 1 / count, dtype=double))
         self.register_buffer("means", torch.zeros(count, width, dtype=double))

@@ -103,14 +103,15 @@ class RectifiedFlowSampler(LatentSampler):
         """What to do where codes are too wide."""
         return "train with a smaller latent_dim, or with an encoder that gives smaller maps"
 
-    def build(self, shape: Shape, num_classes: int | None = None) -> None:
+    def build(self, shape: Shape) -> None:
         """Create the networks and the shares of the classes; the global random state is unchanged."""
-        super().build(shape, num_classes)
-        shares = None if num_classes is None else torch.full((num_classes,), 1 / num_classes)
+        super().build(shape)
+        count = self.num_classes
+        shares = None if count is None else torch.full((count,), 1 / count)
         self.register_buffer("shares", shares)
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(0)  # torch.manual_seed would seed all devices
-            self.velocity = Velocity(shape, self.width, num_classes)
+            self.velocity = Velocity(shape, self.width, count)
         self.guide = copy.deepcopy(self.velocity)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
