@@ -45,7 +45,7 @@ def measured(fit: Fit, argv: Sequence[str], warm_up: int, steps: int, beside: bo
                     "--trainer.limit_val_batches",
                     "0",
                 ),  # validation is not part of a step
-                *("--max_images", str(10**9)),
+                *("--max_images", str(10**9), "--sampler", "null"),
             ]
         )
     (found,) = (callback for callback in trainer.callbacks if isinstance(callback, Interleaving))  # type: ignore[attr-defined]

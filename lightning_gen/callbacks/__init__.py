@@ -9,6 +9,7 @@ from lightning_gen.callbacks.nonfinite import NonFiniteGuard
 from lightning_gen.callbacks.preemption import PreemptionCheckpoint
 from lightning_gen.callbacks.progress import ImageProgress
 from lightning_gen.callbacks.run import Report, RunFolder
+from lightning_gen.callbacks.sampler_fit import SamplerFit
 from lightning_gen.callbacks.samples import SampleGrid
 from lightning_gen.callbacks.starting_weights import StartingWeights
 
@@ -27,6 +28,7 @@ __all__ = [
     "RunLogger",
     "RunTable",
     "SampleGrid",
+    "SamplerFit",
     "StartingWeights",
     "Throughput",
     "best_checkpoint",

@@ -14,8 +14,8 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from lightning_gen import private
 from lightning_gen.callbacks.checkpoints import ImageCheckpoint
+from lightning_gen.callbacks.command_lines import command_line
 from lightning_gen.callbacks.lengths import counted
-from lightning_gen.callbacks.run import command_line
 from lightning_gen.errors import InputError
 from lightning_gen.signals import INTERRUPTED, LeftEarly, Preempted, forget_terminal, heeded, status_of
 from lightning_gen.terminal import say

@@ -3,10 +3,9 @@
 import math
 import os
 import shlex
-import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,10 +15,12 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
+from lightning_gen.callbacks.command_lines import command_line, python
 from lightning_gen.callbacks.lengths import MaxImages, counted
 from lightning_gen.callbacks.loggers import RunLogger, RunTable, hide_after, tensorboards
+from lightning_gen.callbacks.sampler_fit import SamplerFit
 from lightning_gen.callbacks.samples import SampleGrid
-from lightning_gen.checkpoint import Described, as_config, foreign_modules, read
+from lightning_gen.checkpoint import Described, as_config, read
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.files import hold_folder, replacing
@@ -252,47 +253,41 @@ class Report(Callback):
             say("\n".join(self._lines(trainer, pl_module)))
 
     def _lines(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
-        seconds = time.perf_counter() - self._start[0]
-        images = counted(pl_module).images_seen - self._start[1]
+        module, callbacks = counted(pl_module), trainer.callbacks  # type: ignore[attr-defined]
+        fits = {each.sampler: each.seconds for each in callbacks if isinstance(each, SamplerFit) and each.seconds}
+        seconds = time.perf_counter() - self._start[0] - sum(fits.values())
+        images = module.images_seen - self._start[1]
         last = self.folder / "checkpoints" / "last.ckpt"
-        grids = [callback for callback in trainer.callbacks if isinstance(callback, SampleGrid)]  # type: ignore[attr-defined]
+        grids = [callback for callback in callbacks if isinstance(callback, SampleGrid)]
         image_files = [path for grid in grids for path in grid.latest]
         data = trainer.datamodule  # type: ignore[attr-defined]
         known = isinstance(data, DataModule) and sized_len(data.train_set) and sized_len(data.test_set)
-        done, noun = counted(pl_module).images_seen, counted(pl_module).medium.noun
-        if not images:
-            return ["", f"There was nothing to train: the run has {done:,} {noun}, raise --max_images to train on."]
-        lines = ["", f"Trained on {images:,} {noun} in {int(seconds) // 60} min {int(seconds) % 60:02d} s."]
-        stopped = [each for each in trainer.callbacks if isinstance(each, EarlyStopping) and each.stopped_epoch]  # type: ignore[attr-defined]
+        done, noun = module.images_seen, module.medium.noun
+        if images:
+            lines = ["", f"Trained on {images:,} {noun} in {minutes(seconds)}."]
+        else:
+            lines = ["", f"There was nothing to train: the run has {done:,} {noun}, raise --max_images to train on."]
+            if not fits:
+                return lines
+        stopped = [each for each in callbacks if isinstance(each, EarlyStopping) and each.stopped_epoch]
         lines += [f"  EarlyStopping ended it: {each.stopping_reason_message}" for each in stopped]
+        lines += [f"Fitted {type(sampler).__name__} to the codes in {minutes(took)}." for sampler, took in fits.items()]
         lines += [f"  images       {path}" for path in image_files]
         lines += [f"  checkpoint   {last}"] if last.exists() else []
         lines += [f"  TensorBoard  {self.folder}"] if tensorboards(trainer) else []
         tables = [each for each in trainer.loggers if isinstance(each, CSVLogger)]
         lines += [f"  metrics      {Path(each.log_dir, 'metrics.csv')}" for each in tables]
         asked = [["evaluate", str(last)]] if known else []
-        if counted(pl_module).has_prior:
-            suggested = counted(pl_module).suggested_sampler
-            asked.append(["sample", str(last), *(["--sampler", suggested] if suggested else [])])
-        asked += [["translate", str(last), "test"]] if counted(pl_module).translates and known else []
+        if module.has_prior or fits:
+            unfitted = module.unfitted_sampler
+            asked.append(["sample", str(last), *(["--sampler", unfitted] if unfitted else [])])
+        asked += [["translate", str(last), "test"]] if module.translates and known else []
         following = [command_line(argv, pl_module) for argv in asked if last.exists()]
         if tensorboards(trainer):
             following.append(f"{python()} -m tensorboard.main {shlex.join(['--logdir', str(self.folder.parent)])}")
         return lines + (["", "Next:", *(f"  {each}" for each in following)] if following else [])
 
 
-def command_line(argv: Sequence[str], module: LightningModule) -> str:
-    """A command of the package on a checkpoint of a module, as a user types it in this folder."""
-    own = [word for name in foreign_modules(dict(module.hparams)) for word in ("--import", name)]
-    return f"{python()} -m lightning_gen {shlex.join([*argv, *own])}"
-
-
-def python() -> str:
-    """The running Python as a command in this folder: ``python`` if that is it, else its path."""
-    found = shutil.which("python")
-    if found is not None and Path(found).absolute() == Path(sys.executable).absolute():
-        return "python"
-    try:
-        return shlex.quote(os.fspath(Path(sys.executable).relative_to(Path.cwd())))
-    except ValueError:
-        return shlex.quote(sys.executable)
+def minutes(seconds: float) -> str:
+    """A duration, such as ``"12 min 05 s"``."""
+    return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"

@@ -59,11 +59,11 @@ class SampleGrid(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Draw if the batch passed a multiple of `every_images`."""
         if self.every_images is not None and counted(pl_module).passed(self.every_images):
-            self._draw(trainer, counted(pl_module))
+            self.draw(trainer, counted(pl_module))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the final state."""
-        self._draw(trainer, counted(pl_module))
+        self.draw(trainer, counted(pl_module))
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *args: Any
@@ -72,7 +72,8 @@ class SampleGrid(Callback):
         if self._held_out is None:
             self._held_out = counted(pl_module).batch_of(batch).map(lambda each: each[: self.count // 2].clone())
 
-    def _draw(self, trainer: Trainer, module: GenerativeModule) -> None:
+    def draw(self, trainer: Trainer, module: GenerativeModule) -> None:
+        """Draw the present state, in the first process; files of the same count of images are replaced."""
         if not trainer.is_global_zero:
             return
         self.latest = []

@@ -18,12 +18,13 @@ from lightning.pytorch import Trainer
 from lightning_gen.cli import recipes
 from lightning_gen.data import DataModule
 from lightning_gen.reflection import argument_names, hint_of, imported, members, subclasses
+from lightning_gen.samplers import LatentSampler
 from lightning_gen.training import GenerativeModule
 from lightning_gen.upgrades import upgraded_path
 
 CHOICE, ARGUMENTS = "class_path", "init_args"
 """The keys of a part's description."""
-ROOTS: dict[str, Any] = {"model": GenerativeModule, "data": DataModule}
+ROOTS: dict[str, Any] = {"model": GenerativeModule, "data": DataModule, "sampler": LatentSampler}
 """The parts that a command describes."""
 PLAIN = ("builtins", "collections.abc", "datetime", "pathlib", "torch", "typing")
 """Modules whose classes are those of plain data and of tensors."""
@@ -224,7 +225,7 @@ class Arguments:
 
     @property
     def names(self) -> list[str]:
-        """The names of all that can be set in the model and in the data."""
+        """The names of all that can be set in the model, the data and the sampler."""
         found = [each.name for root in ROOTS for each in self._roots[root].walk()]
         return [name for name in found if name not in self.linked]
 

@@ -31,6 +31,7 @@ from lightning_gen.data import DataModule
 from lightning_gen.data.stored import DOWNLOAD, found, harmless, origin
 from lightning_gen.errors import InputError
 from lightning_gen.reflection import argument_hints
+from lightning_gen.samplers import LatentSampler
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
 from lightning_gen.upgrades import class_of, upgraded, upgraded_name, upgraded_path
@@ -218,7 +219,7 @@ class CommandLine:
         return {"name": paths.run_name(self.name)}
 
     def _run_settings(self, config: Path) -> dict[str, Any]:
-        """The length of a run and its Trainer, from its ``config.yaml``; empty where there is none.
+        """The length of a run, its Trainer and its sampler, from its ``config.yaml``; empty where there is none.
 
         The file may come from somebody else, so it may name only the classes that a checkpoint may, and Lightning's.
 
@@ -232,7 +233,13 @@ class CommandLine:
         for name, value in trainer.items():
             if not is_plain(value) and not self.chooses(f"trainer.{name}"):
                 reader.argument(hints[name], value, f"trainer.{name}")
-        return {**{key: value for key, value in own.items() if is_plain(value)}, "trainer": trainer}
+        own = {key: value for key, value in own.items() if is_plain(value)} | {"trainer": trainer}
+        sampler = content.get("sampler")
+        if sampler is None:
+            return own
+        if not self.chooses("sampler"):
+            reader.argument(LatentSampler, sampler, "sampler")
+        return {**own, "sampler": sampler}
 
     def _parts(self, described: dict[str, Any], path: Path) -> dict[str, Any]:
         """The model and the data of a run as a recipe; it names only classes that a checkpoint may name.

@@ -20,6 +20,7 @@ from lightning_gen.callbacks import (
     Report,
     RunFolder,
     SampleGrid,
+    SamplerFit,
     StartingWeights,
     Throughput,
     best_checkpoint,
@@ -69,7 +70,7 @@ def run_callbacks(
     yield Throughput()
     yield RunFolder(folder, recipe())
     yield SampleGrid(settings.sample_every_images, folder / "samples")
-    checkpoints = folder / "checkpoints"
+    checkpoints, last = folder / "checkpoints", None
     measuring = [callback for callback in given if isinstance(callback, Fidelity)]
     if settings.fidelity_every_images is not None and not measuring:
         measuring = [Fidelity(settings.fidelity_every_images)]
@@ -88,4 +89,6 @@ def run_callbacks(
         )
         yield last
         yield PreemptionCheckpoint(last)
+    if settings.sampler is not None:
+        yield SamplerFit(settings.sampler, last)
     yield Report(folder)

@@ -50,6 +50,7 @@ HELP = {
     "seed_everything": "Seed, but for --data.seed; true: a random one.",
     "model": "The class of the model; its arguments are --model.ARGUMENT VALUE.",
     "data": "The class of the data; its arguments are --data.ARGUMENT VALUE.",
+    "sampler.help": argparse.SUPPRESS,
     "ckpt_path": "A checkpoint; `last` is the run's. Options win over it.",
     "weights_only": argparse.SUPPRESS,
     "return_predictions": argparse.SUPPRESS,

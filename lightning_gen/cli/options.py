@@ -3,6 +3,7 @@
 from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_gen import paths
+from lightning_gen.samplers import LatentSampler
 
 RUN_TITLE = "Run"
 """The title of the options of a run in ``--help``."""
@@ -41,6 +42,12 @@ def add_run_options(parser: LightningArgumentParser) -> None:
     )
     for name, (default, text) in COUNTS.items():
         run.add_argument(f"--{name}", type=int | None, default=default, help=text)
+    run.add_argument(
+        "--sampler",
+        type=LatentSampler | None,
+        default=None,
+        help="What is fitted to codes when training has ended, to draw samples; `--sampler.help CLASS` lists options.",
+    )
     run.add_argument(
         "--checkpoint_every_minutes",
         type=float | None,

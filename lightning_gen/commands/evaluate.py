@@ -7,7 +7,7 @@ import torch
 from lightning_gen.applications.trained import Trained, checked_device
 from lightning_gen.commands.features import check_reference, chosen_features, own_device, suits
 from lightning_gen.commands.output import output_file, show
-from lightning_gen.commands.samplers import chosen_sampler, classes_drawn
+from lightning_gen.commands.samplers import chosen_sampler, classes_drawn, held_sampler
 from lightning_gen.commands.seeds import check_seed
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
@@ -62,7 +62,8 @@ def evaluate(
         extractor: Whether to train a classifier of the data, which takes seconds to minutes the first time, for the
             metrics that need one. False also leaves out a published network that --features does not name.
         sampler: Distribution of the codes of an autoencoder's samples, as for ``sample``: prior, gmm, flow or
-            rectified_flow; its prior if left out. One that is not in the checkpoint is fitted first.
+            rectified_flow. One that is not in the checkpoint is fitted first. If left out, the prior, or where that
+            draws no shapes or is missing, what the checkpoint holds.
         sampler_options: Options of the sampler, as for ``sample``, such as --sampler_options.updates 20000.
         features: The features in which images are compared: inception, lite0, dinov2, or classifier for the one of the
             data alone. If left out, Inception where its weights are given or were downloaded, else EfficientNet-Lite0
@@ -92,6 +93,8 @@ def evaluate(
         data = data or trained.data()
         check_numbers(samples, draws)
         check_shape(trained.module, data)
+        if sampler is None and processes == 1:
+            sampler = held_sampler(trained.module, sampler_options)
         default = extractor and suits(trained.module, data, sampler)
         check_reference(reference)
         inference = Inference(torch.device(checked_device(own_device(device))), precision, compile)

@@ -2,17 +2,16 @@
 
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias, cast
 
 from lightning_gen.applications.trained import Trained
-from lightning_gen.checkpoint.added import NotAdded, add
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import harmless
 from lightning_gen.errors import InputError
 from lightning_gen.evaluation.compatibility import check_shape
 from lightning_gen.modules.code_sampling import PLACES_APART, CodeSampling
+from lightning_gen.modules.kept_samplers import KeptSamplers
 from lightning_gen.reflection import argument_names
 from lightning_gen.samplers import FITTED, SAMPLERS, LatentSampler
 from lightning_gen.spelling import suggest
@@ -20,8 +19,6 @@ from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
 from lightning_gen.training.classes import Classes
 
-ENTRIES = ("samplers", "begun_fits")
-"""What of `GenerativeModule.progress` is of samplers."""
 Options: TypeAlias = Mapping[str, Any] | None
 """Arguments of a sampler's class, of ``--sampler_options``."""
 
@@ -137,23 +134,27 @@ def check_classes_drawn(module: GenerativeModule, name: str | None, classes: Cla
         )
 
 
+def held_sampler(module: GenerativeModule, options: Options = None) -> str | None:
+    """The suggested sampler, if the checkpoint holds it with such options, which is said; None for the prior."""
+    name = module.suggested_sampler
+    if name is None or not cast(CodeSampling, module).keeps(FITTED[name], **options or {}):
+        return None
+    say(f"drawn by --sampler {name}, which the checkpoint holds", sys.stderr)
+    return name
+
+
 def default_sampler(module: GenerativeModule, options: Options = None) -> str | None:
     """The sampler where none is named; says which to take in place of a prior whose samples have no shapes.
 
     It is the one that is suggested for these codes if the checkpoint holds it, and else the prior, None.
     """
-    name = module.suggested_sampler
-    if name is None:
-        return None
-    if cast(CodeSampling, module).keeps(FITTED[name], **options or {}):
-        say(f"drawn by --sampler {name}, which the checkpoint holds", sys.stderr)
-        return name
-    if module.has_prior:
+    name, held = module.suggested_sampler, held_sampler(module, options)
+    if name is not None and held is None and module.has_prior:
         say(
             f"{PLACES_APART}, so these samples have no shapes: add --sampler {name} (it is fitted to the codes first)",
             sys.stderr,
         )
-    return None
+    return held
 
 
 def fit(
@@ -175,55 +176,11 @@ def fit(
     data = data or trained.data()
     check_shape(module, data)
     say(f"fitting {type(sampler).__name__} to the codes of the training split of {type(data).__name__}")
-    sampler.report = partial(say, to=sys.stderr)
-    kept_in = Keeping(trained, module)
-    own = harmless(data.hparams) == harmless(trained.described_data)
-    try:
-        module.fit_sampler(sampler, data, keep=kept_in.add if own else lambda: None)
-    except (KeyboardInterrupt, SystemExit):
-        if kept_in.added:
-            say(f"what was fitted so far is in {trained.path}: the same command goes on from there", sys.stderr)
-        raise
-    say(kept_in.store() if own else f"{trained.path} names other data: the sampler is not stored there")
+    if harmless(data.hparams) == harmless(trained.described_data):
+        kept = KeptSamplers(module, trained.stored, trained.path)
+        say(kept.fit(sampler, data, "the same command goes on from there"))
+    else:
+        sampler.report = partial(say, to=sys.stderr)
+        module.fit_sampler(sampler, data)
+        say(f"{trained.path} names other data: the sampler is not stored there")
     return sampler
-
-
-class Keeping:
-    """Adds the samplers of a model to the checkpoint that it came from.
-
-    Args:
-        trained: The content of the checkpoint whose codes they are fitted to.
-        module: The model.
-
-    Attributes:
-        added: Whether the checkpoint has the latest state of a fit.
-    """
-
-    def __init__(self, trained: Trained, module: CodeSampling) -> None:
-        self.trained = trained
-        self.module = module
-        self.added = False
-
-    def add(self) -> None:
-        """Store what has been fitted so far; a fit goes on where it cannot be stored."""
-        self.added = False
-        with suppress(NotAdded):
-            self._add()
-            self.added = True
-
-    def _add(self) -> None:
-        progress = self.module.progress()
-        add({name: progress[name] for name in ENTRIES}, self.trained.stored, self.trained.path)
-
-    def store(self) -> str:
-        """Store what was fitted, unless the run has written the file meanwhile; returns a sentence for the user."""
-        path = self.trained.path
-        try:
-            self._add()
-        except NotAdded as error:
-            return (
-                f"{error}: the sampler is not stored there"
-                if error.overtaken
-                else f"it will be fitted again at the next call: {error}"
-            )
-        return f"it is stored in {path}, so the next call needs no data, until a run rewrites that file"

@@ -9,7 +9,6 @@ from typing import Any
 from lightning_gen.data.headers import COLOUR, DEEP, GREY, OTHER, PALETTE
 from lightning_gen.data.layout import listed
 from lightning_gen.inspection.findings import findings, named
-from lightning_gen.inspection.offers import GENERATE
 from lightning_gen.inspection.plans import Plan, typed
 from lightning_gen.inspection.survey import FEW, LONG, Survey
 from lightning_gen.metrics import Measurement
@@ -70,12 +69,11 @@ class Diagnosis:
             "command": self.main.words,
             "seconds": self.main.seconds,
             "max_images": self.main.images,
-            **following(self.main),
+            "sampler_updates": self.main.updates,
             "findings": findings(survey),
             "alternatives": [
                 {"purpose": each.offer.purpose, "recipe": each.offer.recipe, "command": each.words}
-                | {"seconds": each.seconds, "max_images": each.images}
-                | following(each)
+                | {"seconds": each.seconds, "max_images": each.images, "sampler_updates": each.updates}
                 for each in self.plans[1:]
             ],
             "not_offered": self.missing,
@@ -114,7 +112,7 @@ class Diagnosis:
                 lines += [f"- {first}", *(f"  {line}" for line in rest)]
         passes = main.images / self.survey.training
         lines += ["", f"To {main.offer.purpose}, {main.offer.recipe}, {length(main)}, {passes:,.0f} passes:"]
-        lines += [f"  {typed(main.words)}", *generating(main)]
+        lines += [f"  {typed(main.words)}"]
         if main.seconds > 60 * self.minutes:
             lines += wrapped(f"It takes longer than {self.minutes:g} minutes, and is a single step at least.", width)
         if self.busy > BUSY:
@@ -127,25 +125,15 @@ class Diagnosis:
             lines += ["", "Or"]
             for each in self.plans[1:]:
                 lines += [f"  to {each.offer.purpose}, {length(each)}: {typed(each.words)}"]
-                lines += generating(each)
         for recipe, reason in self.missing.items():
             lines += wrapped(f"Not {recipe}: {reason}.", width)
         return "\n".join(lines)
 
 
-def following(plan: Plan) -> dict[str, Any]:
-    """The command that generates after a run, if it is another one, as plain data."""
-    return {"then": plan.then, "then_seconds": plan.cost.fit} if plan.then else {}
-
-
-def generating(plan: Plan) -> list[str]:
-    """The same as a line."""
-    return [f"    and then to {GENERATE}, in about {duration(plan.cost.fit)}: {typed(plan.then)}"] if plan.then else []
-
-
 def length(plan: Plan) -> str:
     """The length of a run: ``"about 52 min for 410,000 images"``."""
-    return f"about {duration(plan.seconds)} for {plan.images:,} images"
+    then = f" and {plan.updates:,} updates of its sampler" if plan.updates else ""
+    return f"about {duration(plan.seconds)} for {plan.images:,} images{then}"
 
 
 def duration(seconds: float) -> str:

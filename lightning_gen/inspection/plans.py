@@ -6,14 +6,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, count
+from math import ceil
 from pathlib import Path
 
 from lightning_gen.bench.run import Fit
-from lightning_gen.callbacks.run import python
+from lightning_gen.callbacks.command_lines import python
 from lightning_gen.errors import InputError
 from lightning_gen.inspection.offers import EMBED, OFFERS, Offer
 from lightning_gen.inspection.survey import Survey
-from lightning_gen.inspection.timing import Cost, timed
+from lightning_gen.inspection.timing import Cost, round_down, timed
 from lightning_gen.terminal import say
 
 TIMED_SECONDS = 12.0
@@ -22,6 +23,12 @@ OTHERS_SECONDS = 4.0
 """The same of the others."""
 MARGIN = 0.9
 """Share of the given time that a run is planned for: other programs may slow it down."""
+FIRST_STAGE = 0.25
+"""Share of the time in which the autoencoder is trained where a sampler is fitted to its codes in the rest."""
+FEWEST_UPDATES = 8_000
+"""Updates of a sampler below which its samples are rarely of a shape that one could name."""
+UPDATES_OF_A_CODE, MOST_UPDATES = 8, 20_000
+"""Updates of a sampler for each code, or for few codes in all, above which it would learn the codes by heart."""
 RUNS = Path("runs")
 """The default folder of all runs."""
 PROGRAM = (sys.executable, "-m", "lightning_gen")
@@ -38,6 +45,7 @@ class Plan:
         argv: The command line after ``fit``, but for its length.
         images: Its length in training images.
         cost: What it costs on this machine.
+        updates: Updates of the sampler that is fitted when training has ended; 0 without one.
     """
 
     offer: Offer
@@ -45,24 +53,18 @@ class Plan:
     argv: Sequence[str]
     images: int
     cost: Cost
+    updates: int = 0
 
     @property
     def seconds(self) -> float:
         """Its duration, from the command to its end."""
-        return self.cost.seconds(self.images)
+        return self.cost.seconds(self.images, self.updates)
 
     @property
     def words(self) -> list[str]:
         """The command, which runs as it is."""
-        return [*PROGRAM, "fit", *self.argv, "--max_images", str(self.images)]
-
-    @property
-    def then(self) -> list[str]:
-        """The command that generates after the run, where a sampler must be fitted to the codes first; or empty."""
-        if self.cost.sampler is None:
-            return []
-        out = f"{self.name}.png"
-        return [*PROGRAM, "sample", str(RUNS / self.name), "--sampler", self.cost.sampler, "--out", out]
+        fitted = ["--sampler.updates", str(self.updates)] if self.updates else []
+        return [*PROGRAM, "fit", *self.argv, *fitted, "--max_images", str(self.images)]
 
 
 def typed(words: Sequence[str]) -> str:
@@ -135,8 +137,16 @@ def planned(fit: Fit, survey: Survey, offer: Offer, minutes: float, seconds: flo
     """
     name = run_name(survey, offer)
     argv = [*options(survey, offer), "--name", name]
-    cost = timed(fit, argv, seconds)
-    return Plan(offer, name, argv, min(offer.most_images, cost.images_in(MARGIN * 60 * minutes)), cost)
+    cost, planned_for = timed(fit, argv, seconds, offer.sampler), MARGIN * 60 * minutes
+    if offer.sampler is None:
+        return Plan(offer, name, argv, min(offer.most_images, cost.images_in(planned_for)), cost)
+    images = min(offer.most_images, cost.images_in(FIRST_STAGE * planned_for))
+    updates = round_down(int((planned_for - cost.seconds(images)) / cost.update))
+    if updates < FEWEST_UPDATES:
+        needed = (FEWEST_UPDATES * cost.update / (1 - FIRST_STAGE) + cost.fixed) / MARGIN / 60
+        raise InputError(f"it takes longer on this machine: doctor --minutes {ceil(needed)} or more")
+    most = max(UPDATES_OF_A_CODE * survey.training, MOST_UPDATES)
+    return Plan(offer, name, argv, images, cost, min(updates, most))
 
 
 def options(survey: Survey, offer: Offer) -> list[str]:

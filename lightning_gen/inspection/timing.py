@@ -18,12 +18,10 @@ from lightning_gen.bench.run import Fit, quiet
 from lightning_gen.callbacks import SampleGrid
 from lightning_gen.callbacks.lengths import counted
 from lightning_gen.environment import BEGUN
-from lightning_gen.errors import InputError
 from lightning_gen.modules.code_sampling import CodeSampling
 from lightning_gen.records import Shape
 from lightning_gen.reflection import class_path
-from lightning_gen.samplers import FITTED, LatentSampler
-from lightning_gen.training import GenerativeModule
+from lightning_gen.samplers import LatentSampler
 
 WARM_UP = 3
 """Steps that are not timed."""
@@ -47,9 +45,7 @@ class Cost:
         images: Training images of a step.
         steps: Steps of an epoch.
         grid_images: Training images between two grids of samples; None for one at the end alone.
-        sampler: The sampler that generates from the model's codes once it is trained; None for a model that generates
-            by itself.
-        fit: Seconds in which that sampler is fitted.
+        update: Seconds of an update of the sampler that is fitted when training has ended; 0 without one.
     """
 
     start: float
@@ -59,8 +55,7 @@ class Cost:
     images: int
     steps: int
     grid_images: int | None
-    sampler: str | None = None
-    fit: float = 0.0
+    update: float = 0.0
 
     @property
     def fixed(self) -> float:
@@ -73,9 +68,12 @@ class Cost:
         grids = 0.0 if self.grid_images is None else max(0.0, self.end - self.validation) / self.grid_images
         return (self.step + self.validation / self.steps) / self.images + grids
 
-    def seconds(self, images: int) -> float:
-        """Seconds of a run of a number of training images, from the command to its end."""
-        return self.fixed + images * self.of_image
+    def seconds(self, images: int, updates: int = 0) -> float:
+        """Seconds of a run of a number of training images, and of updates of a sampler, from the command to its end.
+
+        A sampler's codes are not counted: encoding the training split takes seconds to a minute.
+        """
+        return self.fixed + images * self.of_image + updates * self.update
 
     def images_in(self, seconds: float) -> int:
         """The largest round number of training images of a run that takes at most so many seconds; at least a step."""
@@ -141,59 +139,51 @@ class Timing(Callback):
         """Keep the time of the end of the last validation."""
         self.trained = time.perf_counter()
 
-    def cost(self, since: float, until: float, trainer: Trainer) -> Cost:
+    def cost(self, since: float, until: float, trainer: Trainer, update: float) -> Cost:
         """What the run costs.
 
         Args:
             since: Start of the command.
             until: Its end.
             trainer: Its Trainer.
+            update: Seconds of an update of its sampler.
         """
         last = self.trained - self.stopped
         step = statistics.fmean(self._steps) if self._steps else 0.0
         validation = max(0.0, statistics.fmean(self._ends[1:] or self._ends) - step) if self._ends else last
         grids = [callback.every_images for callback in trainer.callbacks if isinstance(callback, SampleGrid)]  # type: ignore[attr-defined]
-        module = cast(GenerativeModule, trainer.lightning_module)
-        sampler, fit = module.suggested_sampler, 0.0
-        if sampler is not None:
-            try:
-                fit = seconds_to_fit(FITTED[sampler](), cast(CodeSampling, module).latent_shape)
-            except InputError:  # codes that are too wide for it
-                sampler = None
         return Cost(
             STARTUP + self.first - since,
             step,
             validation,
             until - self.stopped,
-            counted(module).batch_images,
+            counted(trainer.lightning_module).batch_images,
             int(trainer.num_training_batches),
             next(iter(grids), None),
-            sampler,
-            fit,
+            update,
         )
 
 
-def seconds_to_fit(sampler: LatentSampler, shape: Shape) -> float:
-    """Measure how long the updates of a sampler take for codes of a shape; 0 for a sampler without updates."""
-    if not sampler.updates:
-        return 0.0
-    few = type(sampler)(updates=UPDATES)  # type: ignore[call-arg]
+def seconds_of_update(kind: type[LatentSampler], shape: Shape) -> float:
+    """Measure how long an update of a sampler takes for codes of a shape."""
+    few = kind(updates=UPDATES)  # type: ignore[call-arg]
     codes = torch.randn(2 * UPDATES, *shape, generator=torch.Generator().manual_seed(0))
     taken = []
     for _ in range(2):
         start = time.perf_counter()
         few.fit(codes, torch.Generator().manual_seed(0))
         taken.append(time.perf_counter() - start)
-    return taken[-1] / UPDATES * sampler.updates
+    return taken[-1] / UPDATES
 
 
-def timed(fit: Fit, argv: Sequence[str], seconds: float) -> Cost:
+def timed(fit: Fit, argv: Sequence[str], seconds: float, sampler: type[LatentSampler] | None = None) -> Cost:
     """Measure what a run costs, in a temporary folder.
 
     Args:
         fit: Runs ``fit`` with a command line and returns its Trainer.
         argv: The command line after ``fit``; its ``--max_images`` and ``--runs_dir`` are replaced.
         seconds: Duration of the timed steps.
+        sampler: The sampler that the run fits when training has ended.
 
     Raises:
         InputError: The command cannot be run as given.
@@ -203,10 +193,13 @@ def timed(fit: Fit, argv: Sequence[str], seconds: float) -> Cost:
     with tempfile.TemporaryDirectory() as folder, quiet():
         trainer = fit(
             [
-                *(*argv, "--runs_dir", folder, "--max_images", str(ENDLESS)),
+                *(*argv, "--runs_dir", folder, "--max_images", str(ENDLESS), "--sampler", "null"),
                 f"--trainer.callbacks+={json.dumps(timing)}",
             ]
         )
         until = time.perf_counter()
     (found,) = (callback for callback in trainer.callbacks if isinstance(callback, Timing))  # type: ignore[attr-defined]
-    return found.cost(since, until, trainer)
+    update = 0.0
+    if sampler is not None:
+        update = seconds_of_update(sampler, cast(CodeSampling, trainer.lightning_module).latent_shape)
+    return found.cost(since, until, trainer, update)

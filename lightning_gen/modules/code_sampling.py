@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -14,7 +15,8 @@ from lightning_gen.errors import InputError
 from lightning_gen.modules.averaged_networks import AveragedNetworks, Networks
 from lightning_gen.records import Batch, Shape
 from lightning_gen.reflection import class_path
-from lightning_gen.samplers import LatentSampler
+from lightning_gen.samplers import FITTED, LatentSampler
+from lightning_gen.training.capabilities import Preview
 from lightning_gen.training.classes import Classes
 
 BATCH = 512
@@ -161,6 +163,27 @@ class CodeSampling(AveragedNetworks, ABC):
         if self.encoder.map_size:
             return "rectified_flow"
         return None if self.has_prior else "gmm"
+
+    @property
+    def unfitted_sampler(self) -> str | None:
+        """The suggested sampler, if it was not fitted to the codes as they are now."""
+        name = self.suggested_sampler
+        return None if name is None or self.keeps(FITTED[name]) else name
+
+    def held_sampler(self, **options: Any) -> LatentSampler | None:
+        """The suggested sampler, if it was fitted to the codes as they are now; for the options, see
+        `fitted_sampler`.
+        """
+        name = self.suggested_sampler
+        return None if name is None else self.fitted_sampler(FITTED[name], **options)
+
+    def previews(self, held_out: Batch | None, count: int, seed: int) -> dict[str, Preview]:
+        """Samples from the prior, or where that draws no shapes or is missing, from the sampler that was fitted."""
+        sampler = self.held_sampler()
+        if sampler is None:
+            return super().previews(held_out, count, seed)
+        draw = partial(self.sample, sampler=sampler)
+        return {"samples": self.preview_of(draw, self.classes_with(sampler), count, seed)}
 
     def check_prior(self) -> None:
         """Check that codes can be drawn without a fitted sampler.

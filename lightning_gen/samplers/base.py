@@ -30,7 +30,6 @@ class LatentSampler(Recorded, nn.Module, ABC):
         learns_classes: Whether codes can be drawn by class, if those that it was fitted to had classes.
         of_draws: Names of the arguments that change how codes are drawn, and not the fit.
         encoded_by: Key of the weights of the encoder that gave the codes; None before fitting.
-        updates: Number of updates of a fit; 0 for one without.
         device: Where networks of the sampler compute; the CPU by default.
         report: Called with a sentence now and then while a long fit goes on.
         keep: Called then with plain data and tensors, from which a fit that is stopped can go on.
@@ -52,7 +51,6 @@ class LatentSampler(Recorded, nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.encoded_by: str | None = None
-        self.updates = 0
         self.device = torch.device("cpu")
         self.report: Callable[[str], None] = lambda _: None
         self.keep: Callable[[dict[str, Any]], None] = lambda _: None
@@ -93,6 +91,10 @@ class LatentSampler(Recorded, nn.Module, ABC):
         self.centre, self.spread = flat.mean(0), spread.clamp_min(FLATTEST * float(spread.max()))
         self.fit_standard((flat - self.centre) / self.spread, generator, labels)
 
+    def updates_of(self, codes: int) -> int:
+        """Number of updates of a fit to a number of codes; 0 for a fit without."""
+        return 0
+
     def check(self, codes: Tensor) -> None:
         """Check that the sampler can be fitted to codes ``(n, width)``.
 
@@ -103,9 +105,17 @@ class LatentSampler(Recorded, nn.Module, ABC):
             raise InputError("some codes are not finite: the training diverged, take an earlier checkpoint")
         if (codes == codes[:1]).all():
             raise InputError("all codes are equal, whatever the sample: train the encoder longer, or again")
-        if codes.shape[1] > self.widest:
+        self.check_width(codes.shape[1])
+
+    def check_width(self, width: int) -> None:
+        """Check that codes are not too wide.
+
+        Raises:
+            InputError: They are.
+        """
+        if width > self.widest:
             raise InputError(
-                f"codes of {codes.shape[1]:,} numbers are too wide for {type(self).__name__}, which takes up to "
+                f"codes of {width:,} numbers are too wide for {type(self).__name__}, which takes up to "
                 f"{self.widest:,}: {self.narrower}"
             )
 

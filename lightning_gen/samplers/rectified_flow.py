@@ -27,6 +27,9 @@ GUIDE_SHARE, GUIDE_LEAST = 1 / 16, 200
 GUIDED_BELOW, OF_MAPS = 0.85, 2.0
 """The time below which samples are guided, and the weight of the guidance for maps of codes."""
 
+OF_A_CODE, FEWEST, MOST = 4, 5_000, 20_000
+"""Updates for each code, their least and their largest number, where none is given."""
+
 REPORT_EVERY_SECONDS = 30.0
 """Seconds between two reports of a fit, of which the state is kept then."""
 
@@ -40,9 +43,10 @@ class RectifiedFlowSampler(LatentSampler):
     For codes z, noise e ~ N(0, I) and a time t in (0, 1), the network v is fitted to the velocity e - z at
     (1 - t) z + t e by least squares, as in flow matching. A sample starts from noise at t = 1 and follows
     dx = v(x, t) dt to t = 0 by Heun's method. For maps of codes, of which `FlowSampler` and `GaussianMixtureSampler`
-    know no neighbours: it draws from 1,024 numbers what these cannot. It has no density. Fitting takes about twelve
-    minutes of a CPU core for codes of 4 x 16 x 16, a sample a fifth of a second. A fit that was stopped goes on, to the
-    same bits, from what `keep` got last. Of codes with classes the network learns the velocity of each class.
+    know no neighbours: it draws from 1,024 numbers what these cannot. It has no density. For codes of 4 x 16 x 16 an
+    update takes a seventh of a second of a CPU core, so that 5,000 take twelve minutes, and a sample a fifth of a
+    second. A fit that was stopped goes on, to the same bits, from what `keep` got last. Of codes with classes the
+    network learns the velocity of each class.
 
     Samples are guided by the average after a sixteenth of the updates, but at least 200: with its velocity u
     they follow u + w (v - u), where a weight w above 1 goes on in the direction in which the fit has improved. This
@@ -61,7 +65,7 @@ class RectifiedFlowSampler(LatentSampler):
 
     Args:
         width: Channels of the coarsest level of `Velocity`.
-        updates: Number of updates.
+        updates: Number of updates; None for four for each code, but at least 5,000 and at most 20,000.
         batch_size: Number of codes in an update.
         learning_rate: Largest learning rate of AdamW; it falls to 0 along half a cosine.
         steps: Steps of Heun's method, each with two passes through the network, but for the last.
@@ -81,14 +85,15 @@ class RectifiedFlowSampler(LatentSampler):
     def __init__(
         self,
         width: int = 128,
-        updates: int = 5000,
+        updates: int | None = None,
         batch_size: int = 16,
         learning_rate: float = 1e-3,
         steps: int = 12,
         guidance: float | None = None,
     ) -> None:
         super().__init__()
-        counts, numbers = (width, updates, batch_size, steps), (learning_rate, 1 if guidance is None else guidance)
+        counts = (width, 1 if updates is None else updates, batch_size, steps)
+        numbers = (learning_rate, 1 if guidance is None else guidance)
         if any(count not in COUNT for count in counts) or any(number not in ABOVE_0 for number in numbers):
             raise InputError("RectifiedFlowSampler takes numbers above 0 only")
         self.width = width
@@ -102,6 +107,10 @@ class RectifiedFlowSampler(LatentSampler):
     def narrower(self) -> str:
         """What to do where codes are too wide."""
         return "train with a smaller latent_dim, or with an encoder that gives smaller maps"
+
+    def updates_of(self, codes: int) -> int:
+        """Number of updates of a fit to a number of codes."""
+        return self.updates or min(max(OF_A_CODE * codes, FEWEST), MOST)
 
     def build(self, shape: Shape) -> None:
         """Create the networks and the shares of the classes; the global random state is unchanged."""
@@ -133,30 +142,31 @@ class RectifiedFlowSampler(LatentSampler):
         means: list[Tensor] = list(averaged.parameters())
         optimizer = torch.optim.AdamW(weights, lr=self.learning_rate, betas=(0.9, 0.99), fused=True)
         state: dict[str, Any] = {"velocity": velocity, "averaged": averaged, "guide": guide, "optimizer": optimizer}
-        done = self.go_on(state, generator)
+        updates = self.updates_of(len(codes))
+        done = self.go_on(state, generator, updates)
         start = said = time.monotonic()
-        for update in range(done + 1, self.updates + 1):
+        for update in range(done + 1, updates + 1):
             for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate * self.share_of_rate(update - 1)
+                group["lr"] = self.learning_rate * share_of_rate(update - 1, updates)
             optimizer.zero_grad()
             self.error(velocity, codes, generator, labels).backward()
             nn.utils.clip_grad_norm_(weights, LARGEST_GRADIENT)
             optimizer.step()
             with torch.no_grad():
                 lerp_all(means, weights, 1 - min(AVERAGED, update / (update + 9)))
-            if update == max(GUIDE_LEAST, ceil(GUIDE_SHARE * self.updates)):
+            if update == max(GUIDE_LEAST, ceil(GUIDE_SHARE * updates)):
                 guide.load_state_dict(averaged.state_dict())
             now = time.monotonic()
-            if now - said > REPORT_EVERY_SECONDS and update < self.updates:
-                left = (now - start) / (update - done) * (self.updates - update)
-                self.report(f"{update:,} of {self.updates:,} updates, {left / 60:.1f} minutes left")
+            if now - said > REPORT_EVERY_SECONDS and update < updates:
+                left = (now - start) / (update - done) * (updates - update)
+                self.report(f"{update:,} of {updates:,} updates, {left / 60:.1f} minutes left")
                 kept = {name: copy.deepcopy(part.state_dict()) for name, part in state.items()}
                 self.keep({"updates": update, "generator": generator.get_state(), **kept})
                 said = now
-        self.velocity, self.guide = averaged, guide if self.updates > GUIDE_LEAST else None
+        self.velocity, self.guide = averaged, guide if updates > GUIDE_LEAST else None
         set_memory_format(self, channels_last=False)  # as a stored sampler has it
 
-    def go_on(self, state: dict[str, Any], generator: torch.Generator) -> int:
+    def go_on(self, state: dict[str, Any], generator: torch.Generator, updates: int) -> int:
         """Give the parts of a fit what was kept of it, if it was begun; returns the number of updates that it has.
 
         A fit of before there was a guide begins anew.
@@ -167,7 +177,7 @@ class RectifiedFlowSampler(LatentSampler):
         for name, part in state.items():
             part.load_state_dict(copy.deepcopy(self.begun[name]))  # an optimizer would go on in these tensors
         done = int(self.begun["updates"])
-        self.report(f"going on after {done:,} of {self.updates:,} updates, which were kept")
+        self.report(f"going on after {done:,} of {updates:,} updates, which were kept")
         return done
 
     def error(
@@ -185,11 +195,6 @@ class RectifiedFlowSampler(LatentSampler):
         place = torch.lerp(known, noise, times.view(-1, *(1 for _ in self.shape)))
         classes = None if labels is None else labels[rows].to(self.device)
         return (velocity(place, times, classes) - (noise - known)).square().mean()
-
-    def share_of_rate(self, update: int) -> float:
-        """The learning rate after a number of updates, as a share of the largest."""
-        share = update / self.updates
-        return min(1.0, (update + 1) / (WARM_UP * self.updates)) * (1 + cos(pi * share)) / 2
 
     def draw_classes(self, n: int, generator: torch.Generator) -> Tensor | None:
         """Classes ``(n,)``, as frequent as those of the codes that it was fitted to; None without classes."""
@@ -241,3 +246,8 @@ class RectifiedFlowSampler(LatentSampler):
         if self.guidance is not None:
             return self.guidance
         return OF_MAPS if len(self.shape) > 1 else 1.0
+
+
+def share_of_rate(update: int, updates: int) -> float:
+    """The learning rate after a number of updates of a fit, as a share of the largest."""
+    return min(1.0, (update + 1) / (WARM_UP * updates)) * (1 + cos(pi * update / updates)) / 2

@@ -1,6 +1,7 @@
 """What a module can do: commands and callbacks ask for it instead of testing a module's class."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -116,6 +117,11 @@ class Capabilities(ABC):
         return None
 
     @property
+    def unfitted_sampler(self) -> str | None:
+        """The same, if it was not fitted to the codes as they are now."""
+        return self.suggested_sampler
+
+    @property
     def sampled_from(self) -> str:
         """What samples are drawn from, in words."""
         return "of the generator, from latents of its prior"
@@ -193,12 +199,23 @@ class Capabilities(ABC):
         """
         if not self.has_prior or self.suggested_sampler is not None:
             return {}
+        return {"samples": self.preview_of(self.sample, self.known_classes, count, seed)}
+
+    def preview_of(self, draw: Callable[..., Tensor], classes: Classes, count: int, seed: int) -> Preview:
+        """Samples for an image, with a class in each row where they have some.
+
+        Args:
+            draw: `sample`, by a certain sampler.
+            classes: The classes that it can be asked for.
+            count: Approximate number of samples.
+            seed: Seed of the samples.
+        """
         source = torch.Generator().manual_seed(seed)
-        if self.num_classes is None or not self.medium.tiled:
-            return {"samples": Preview(self.sample(count if self.medium.tiled else UNTILED, generator=source))}
-        classes = range(min(self.num_classes, ROWS))
-        rows = rows_of(classes, len(classes) * max(1, round(count**0.5)), self.class_names)
-        return {"samples": Preview(self.sample(len(rows.labels), rows.labels, source), rows.columns, rows.names)}
+        if classes.count is None or not self.medium.tiled:
+            return Preview(draw(count if self.medium.tiled else UNTILED, generator=source))
+        shown = classes.drawn[:ROWS]
+        rows = rows_of(shown, len(shown) * max(1, round(count**0.5)), classes.names)
+        return Preview(draw(len(rows.labels), rows.labels, source), rows.columns, rows.names)
 
     def summary(self, max_images: int | None) -> list[str]:
         """Lines that a run prints at its start.

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 
 from lightning_gen import signals
 from lightning_gen.callbacks import ImageCheckpoint, MaxImages, PreemptionCheckpoint
-from lightning_gen.callbacks.run import python
+from lightning_gen.callbacks.command_lines import python
 from lightning_gen.data import Digits, Loader
 from lightning_gen.errors import InputError
 

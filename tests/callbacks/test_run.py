@@ -17,8 +17,9 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.data import DataLoader
 
 from lightning_gen.callbacks import ImageCheckpoint, MaxImages, Report, RunFolder, RunLogger
+from lightning_gen.callbacks.command_lines import python
 from lightning_gen.callbacks.loggers import leave_to_caller
-from lightning_gen.callbacks.run import flat, python, settings
+from lightning_gen.callbacks.run import flat, settings
 from lightning_gen.cli import main
 from lightning_gen.data import Digits
 from lightning_gen.errors import InputError

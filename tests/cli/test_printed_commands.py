@@ -9,7 +9,7 @@ import pytest
 from lightning.pytorch.callbacks import Callback
 
 from lightning_gen import checkpoint as checkpoints
-from lightning_gen.callbacks.run import python
+from lightning_gen.callbacks.command_lines import python
 from lightning_gen.cli import main
 from lightning_gen.cli import trainer_commands as commands
 
