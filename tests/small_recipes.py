@@ -108,6 +108,7 @@ SMALL = {
     "SRResNet": ["--model.generator.width=4", "--model.generator.blocks=1"],
     "Lite0Perceptual": SMALLEST_OF_LITE0,
     "ProjectedDiscriminator": SMALLEST_OF_LITE0,
+    "sampler: RectifiedFlowSampler": ["--sampler.width=8", "--sampler.updates=3"],
 }
 
 

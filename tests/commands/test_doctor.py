@@ -14,7 +14,6 @@ from PIL import Image
 from lightning_gen import GenerativeModule
 from lightning_gen.cli import main
 from lightning_gen.inspection import plans
-from lightning_gen.inspection.diagnosis import duration
 
 
 @pytest.fixture(autouse=True)
@@ -68,11 +67,9 @@ def test_the_report_and_the_command_of_a_folder_with_classes(capsys):
     assert found["command"][:4] == [sys.executable, "-m", "lightning_gen", "fit"]
     for each in (found, *found["alternatives"]):
         assert shlex.join(each["command"][1:]) in printed
-    assert ["then" in each for each in (found, *found["alternatives"])] == [False, False, True, False]
-    latent = found["alternatives"][1]
-    assert latent["recipe"] == "autoencoder/sigma_vae"
-    assert f"    and then to generate, in about {duration(latent['then_seconds'])}: " in printed
-    assert shlex.join(latent["then"][1:]) in printed
+    assert found["alternatives"][1]["recipe"] == "autoencoder/sigma_vae"
+    assert [each["sampler_updates"] for each in (found, *found["alternatives"])] == [0, 0, 0, 0]
+    assert "autoencoder/latent_diffusion: it needs at least 500 training images" in printed
     assert "gan/rpgan: it needs at least 10,000 training images" in printed
     assert not Path("runs").exists()
 
@@ -88,9 +85,20 @@ def test_the_commands_run_as_they_are(which):
     main([*plan["command"][3:], "--max_images", "64"])
     (last,) = Path("runs").glob("*/checkpoints/last.ckpt")
     assert GenerativeModule.load_from_checkpoint(last).images_seen == 64
-    if "then" in plan:
-        main([*plan["then"][3:], "--sampler_options.updates", "2"])
-        assert Path(plan["then"][-1]).stat().st_size
+
+
+def test_a_folder_of_many_images_is_drawn_by_latent_diffusion(capsys, monkeypatch):
+    monkeypatch.setattr(plans, "FEWEST_UPDATES", 1)
+    fill("stamps", 650)
+    main(["doctor", "stamps", "--output", "found.json", "--minutes", "60", "--size", "16"])
+    found = json.loads(Path("found.json").read_text())
+    assert found["recipe"] == "autoencoder/latent_diffusion"
+    updates, images = found["sampler_updates"], found["max_images"]
+    assert f" for {images:,} images and {updates:,} updates of its sampler, " in capsys.readouterr().out
+    assert found["command"][-4:] == ["--sampler.updates", str(updates), "--max_images", str(images)]
+    main([*found["command"][3:], "--max_images", "64", "--sampler.updates", "2"])
+    (last,) = Path("runs").glob("*/checkpoints/last.ckpt")
+    assert GenerativeModule.load_from_checkpoint(last).held_sampler().updates == 2
 
 
 @pytest.mark.slow

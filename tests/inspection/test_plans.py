@@ -1,5 +1,6 @@
 """The recipes that are offered, the commands for them, and how long they take."""
 
+import re
 import sys
 import time
 from dataclasses import replace
@@ -13,9 +14,10 @@ from lightning_gen.cli import fit, main, recipes
 from lightning_gen.errors import InputError
 from lightning_gen.inspection import offers, plans, timing
 from lightning_gen.inspection.offers import EMBED, GENERATE, OFFERS, Needs, Offer, code_size
-from lightning_gen.inspection.plans import Plan, check_training, options, run_name
+from lightning_gen.inspection.plans import Plan, check_training, options, planned, run_name
 from lightning_gen.inspection.survey import Survey
 from lightning_gen.inspection.timing import Cost, timed
+from lightning_gen.samplers import RectifiedFlowSampler
 
 SMALL = ["--model.encoder.width", "4", "--model.decoder.width", "4"]
 
@@ -97,9 +99,9 @@ def test_the_options_follow_from_the_folder(survey):
 
 def test_a_run_has_a_name_that_is_free(survey, tmp_path):
     found, offer = survey(18), OFFERS[0]
-    assert run_name(found, offer) == "my_images-projected"
-    (tmp_path / "runs/my_images-projected").mkdir(parents=True)
-    assert run_name(found, offer) == "my_images-projected-2"
+    assert run_name(found, offer) == "my_images-latent_diffusion"
+    (tmp_path / "runs/my_images-latent_diffusion").mkdir(parents=True)
+    assert run_name(found, offer) == "my_images-latent_diffusion-2"
 
 
 COST = Cost(start=5.0, step=0.5, validation=2.0, end=3.0, images=10, steps=20, grid_images=1000)
@@ -114,6 +116,59 @@ def test_a_run_costs_its_start_its_steps_its_epochs_its_grids_and_its_end():
 def test_the_length_is_the_largest_round_number_that_fits(seconds, expected):
     assert COST.images_in(seconds) == expected
     assert COST.seconds(expected) <= seconds or expected == COST.images
+
+
+LATENT = Offer(GENERATE, "autoencoder/latent_diffusion", Needs(1), 10**6, sampler=RectifiedFlowSampler)
+
+
+@pytest.fixture
+def of_latents(survey, monkeypatch):
+    """Plan a run of so many minutes whose sampler takes so long for an update."""
+    found = survey(20)
+
+    def plan(minutes, update):
+        monkeypatch.setattr(plans, "timed", lambda *_: replace(COST, step=0.01, validation=0.0, update=update))
+        return planned(fit, found, LATENT, minutes, 1.0)
+
+    return plan
+
+
+def test_a_run_with_a_sampler_shares_the_time(of_latents):
+    plan = of_latents(60, 0.2)
+    assert 0.85 * 60 * 60 < plan.seconds <= 0.9 * 60 * 60
+    assert plan.cost.seconds(plan.images) == pytest.approx(0.25 * 0.9 * 60 * 60, rel=0.1)
+    assert plan.words[-4:] == ["--sampler.updates", str(plan.updates), "--max_images", str(plan.images)]
+
+
+def test_few_codes_have_a_largest_number_of_updates(of_latents):
+    plan = of_latents(600, 0.2)
+    assert plan.updates == 20_000
+    assert plan.seconds < 300 * 60
+
+
+def test_too_little_time_for_a_sampler_is_told_with_the_time_that_is_enough(of_latents):
+    with pytest.raises(InputError, match="doctor --minutes") as told:
+        of_latents(3, 0.2)
+    (least,) = map(int, re.findall(r"--minutes (\d+)", str(told.value)))
+    assert 8_000 <= of_latents(least, 0.2).updates < 9_000
+    with pytest.raises(InputError):
+        of_latents(least - 2, 0.2)
+
+
+def test_the_updates_of_a_sampler_are_timed(survey, monkeypatch):
+    """They sleep, and no machine makes that shorter."""
+    error = RectifiedFlowSampler.error
+
+    def slow(self, *args):
+        time.sleep(0.02)
+        return error(self, *args)
+
+    monkeypatch.setattr(RectifiedFlowSampler, "error", slow)
+    argv = [*options(survey(40, size=16), LATENT), *SMALL, "--name", "x"]
+    cost = timed(fit, argv, 0.1, RectifiedFlowSampler)
+    assert 0.02 <= cost.update < 1
+    assert cost.seconds(100, 10) == pytest.approx(cost.seconds(100) + 10 * cost.update)
+    assert timed(fit, argv, 0.1).update == 0
 
 
 def slowed(monkeypatch, name, seconds):
