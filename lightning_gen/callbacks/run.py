@@ -24,6 +24,7 @@ from lightning_gen.checkpoint import Described, as_config, read
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.files import hold_folder, replacing
+from lightning_gen.samplers import FITTED
 from lightning_gen.terminal import say
 
 CONFIG = "config.yaml"
@@ -279,8 +280,9 @@ class Report(Callback):
         lines += [f"  metrics      {Path(each.log_dir, 'metrics.csv')}" for each in tables]
         asked = [["evaluate", str(last)]] if known else []
         if module.has_prior or fits:
-            unfitted = module.unfitted_sampler
-            asked.append(["sample", str(last), *(["--sampler", unfitted] if unfitted else [])])
+            fitted = [name for name, kind in FITTED.items() if kind in map(type, fits)]
+            named = next(iter(fitted), module.unfitted_sampler)
+            asked.append(["sample", str(last), *(["--sampler", named] if named else [])])
         asked += [["translate", str(last), "test"]] if module.translates and known else []
         following = [command_line(argv, pl_module) for argv in asked if last.exists()]
         if tensorboards(trainer):

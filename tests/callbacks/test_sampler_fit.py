@@ -97,7 +97,7 @@ def test_a_run_that_has_its_sampler_fits_none_and_one_with_more_images_another(f
     path = fit("run", "--model.scheduler=null")
     said = capsys.readouterr()
     assert "Fitted RectifiedFlowSampler to the codes in 0 min" in said.out
-    assert re.search(r"^  \S+ -m lightning_gen sample \S+/last.ckpt$", said.out, re.MULTILINE)
+    assert re.search(r"^  \S+ -m lightning_gen sample \S+/last.ckpt --sampler rectified_flow$", said.out, re.MULTILINE)
     first = flow_of(path)
     go_on(path)
     said = capsys.readouterr()
@@ -171,6 +171,13 @@ def test_of_several_processes_each_must_read_the_whole_split():
     two = SimpleNamespace(world_size=2, datamodule=None)
     with pytest.raises(InputError, match="needs a DataModule of lightning_gen"):
         SamplerFit(RectifiedFlowSampler()).on_fit_start(two, of_maps())
+
+
+def test_the_sampler_that_was_fitted_is_named_in_the_next_command(tmp_path, capsys):
+    vae = ("--config=autoencoder/vae", "--model.encoder.width=4", "--model.decoder.width=4", "--data.size=8")
+    fitted = ("--sampler=GaussianMixtureSampler", "--sampler.components=2")
+    main(["fit", *vae, *fitted, "--max_images=64", f"--runs_dir={tmp_path}"])
+    assert re.search(r"sample \S+/last.ckpt --sampler gmm$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_other_samplers_are_fitted_too(trainer):
