@@ -10,10 +10,11 @@ import pytest
 import torch
 from recorded_curves import curves
 from same_run import assert_same
-from small_recipes import fixed, small
+from small_recipes import fixed, small, tiny
 
 from lightning_gen import checkpoint as checkpoints
 from lightning_gen.cli import main
+from lightning_gen.samplers import rectified_flow
 
 pytestmark = [
     pytest.mark.slow,
@@ -91,3 +92,28 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_left_alone(kind, tmp_p
     torch.testing.assert_close(best[1]["state_dict"], best[0]["state_dict"], rtol=0, atol=0)
     assert curves(tmp_path / "killed") == curves(tmp_path / "whole")
     assert not list((tmp_path / "killed" / "checkpoints").glob(".*partial"))
+
+
+def test_a_fit_of_a_sampler_that_is_killed_again_and_again_ends_as_one_left_alone(tmp_path, capfd, monkeypatch):
+    torch.set_num_threads(1)
+    monkeypatch.setattr(rectified_flow, "REPORT_EVERY_SECONDS", -1.0)
+    recipe = "autoencoder/latent_diffusion"
+    fit = ["fit", *tiny(recipe), "--max_images=64", "--sampler.updates=100", f"--runs_dir={tmp_path}"]
+    last, killed = tmp_path / "killed" / "checkpoints" / "last.ckpt", [*fit, "--name=killed", "--ckpt_path=last"]
+    moments, done = random.Random(0), 0
+
+    def begun():
+        kept = checkpoints.read(last)["lightning_gen"]["begun_fits"] if last.exists() else {}
+        return max((fitted["state"]["updates"] for fitted in kept.values()), default=0)
+
+    for _ in range(KILLS // 5):
+        child = start(killed)
+        while begun() <= done:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.5))
+        os.kill(child, signal.SIGKILL)
+        assert os.WIFSIGNALED(end(child)), capfd.readouterr().err
+        done = begun()
+    assert end(start(killed)) == 0, capfd.readouterr().err
+    assert end(start([*fit, "--name=whole"])) == 0, capfd.readouterr().err
+    assert_same(*(tmp_path / name / "checkpoints" / "last.ckpt" for name in ("killed", "whole")))
