@@ -103,7 +103,7 @@ def test_nothing_is_imported(tmp_path, monkeypatch):
     (tmp_path / "hostile_part.py").write_text("raise SystemExit('imported')")
     found = Arguments([{"model": {"class_path": "hostile_part.Foo"}}], ["--data=hostile_part.Bar"])
     assert found.at("model").kind is found.at("data").kind is None
-    assert found.names == ["model", "data"]
+    assert found.names == ["model", "data", "sampler"]
 
 
 def test_a_description_that_is_no_description_is_no_error():

@@ -54,8 +54,11 @@ def test_the_sampler_of_evaluate_is_that_of_sample(autoencoder, checkpoint, tmp_
     assert "fitting" not in capsys.readouterr().out
     assert json.loads(target.read_text()) == first
     main(words)
-    assert json.loads(target.read_text())["card"]["omitted"].keys() >= {"figures of gmm samples"}
-    assert "sliced_wasserstein" not in json.loads(target.read_text())["figures"]
+    assert "drawn by --sampler gmm, which the checkpoint holds" in capsys.readouterr().err
+    assert json.loads(target.read_text()) == first
+    with pytest.raises(SystemExit):
+        main([*words, "--sampler", "prior"])
+    assert "no prior to draw from" in capsys.readouterr().err
 
 
 def test_a_sampler_of_data_that_are_named_is_kept_only_where_the_checkpoint_names_the_same(
