@@ -27,7 +27,7 @@ WARM_UP = 3
 """Steps that are not timed."""
 STARTUP = min(time.perf_counter() - BEGUN, 60.0)
 """Seconds in which this process has imported the package, as a run does."""
-UPDATES = 8
+UPDATES = 16
 """Updates of a sampler that are timed, after as many that are not."""
 ENDLESS = 10**12
 """More images than any timed run sees."""
