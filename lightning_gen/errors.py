@@ -23,3 +23,9 @@ class WorkerError(InputError):
     """A process that loads batches for a valid run has died."""
 
     status = 1
+
+
+class FitError(InputError):
+    """The sampler of a valid run cannot be fitted or kept after training."""
+
+    status = 1

@@ -21,7 +21,13 @@ class Preempted(SystemExit):
 
 
 class LeftEarly(Preempted):
-    """Ends a command after a signal that came while it was not training, without a message so far."""
+    """Ends a command after a signal that came while it was not training.
+
+    Attributes:
+        told: Whether a message says so already.
+    """
+
+    told = False
 
 
 def status_of(number: int | None) -> int:

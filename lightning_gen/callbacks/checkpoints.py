@@ -135,7 +135,7 @@ class ImageCheckpoint(Checkpoint):
             stored["callbacks"] = private.callbacks_state(trainer)
             checkpoints.serialize_states(stored)
             files.save_checkpoint(stored, self.path)
-            self._name(counted(pl_module).images_seen)
+            self.name(counted(pl_module).images_seen)
 
     def _time_is_up(self, trainer: Trainer) -> bool:
         """Whether `every_minutes` have passed since the state was last written, by the clock of any process."""
@@ -157,7 +157,7 @@ class ImageCheckpoint(Checkpoint):
             if self.guard is not None:
                 self.guard.good = self.path
             if trainer.is_global_zero:
-                self._name(module.images_seen)
+                self.name(module.images_seen)
         self._written = module.images_seen  # after a rollback by the guard, the state is that of the file
         self._since = time.monotonic()
 
@@ -166,7 +166,7 @@ class ImageCheckpoint(Checkpoint):
         matches = {path: NAMED.fullmatch(path.name) for path in self.folder.glob("images-*.ckpt")}
         return {int(match[1]): path for path, match in matches.items() if match is not None}
 
-    def _name(self, images: int) -> None:
+    def name(self, images: int) -> None:
         """If several states are kept, link the newest under a name of its own and delete the oldest by images.
 
         A run that resumed from an earlier state finds states with more images, which are not its own: they are deleted

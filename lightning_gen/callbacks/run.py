@@ -24,7 +24,6 @@ from lightning_gen.checkpoint import Described, as_config, read
 from lightning_gen.data import DataModule
 from lightning_gen.errors import InputError
 from lightning_gen.files import hold_folder, replacing
-from lightning_gen.samplers import FITTED
 from lightning_gen.terminal import say
 
 CONFIG = "config.yaml"
@@ -255,8 +254,8 @@ class Report(Callback):
 
     def _lines(self, trainer: Trainer, pl_module: LightningModule) -> list[str]:
         module, callbacks = counted(pl_module), trainer.callbacks  # type: ignore[attr-defined]
-        fits = {each.sampler: each.seconds for each in callbacks if isinstance(each, SamplerFit) and each.seconds}
-        seconds = time.perf_counter() - self._start[0] - sum(fits.values())
+        fits = [each for each in callbacks if isinstance(each, SamplerFit) and each.fitted]
+        seconds = time.perf_counter() - self._start[0] - sum(each.seconds for each in fits)
         images = module.images_seen - self._start[1]
         last = self.folder / "checkpoints" / "last.ckpt"
         grids = [callback for callback in callbacks if isinstance(callback, SampleGrid)]
@@ -266,13 +265,13 @@ class Report(Callback):
         done, noun = module.images_seen, module.medium.noun
         if images:
             lines = ["", f"Trained on {images:,} {noun} in {minutes(seconds)}."]
+        elif fits:
+            lines = ["", f"There was nothing to train: the run has {done:,} {noun}."]
         else:
-            lines = ["", f"There was nothing to train: the run has {done:,} {noun}, raise --max_images to train on."]
-            if not fits:
-                return lines
+            return ["", f"There was nothing to train: the run has {done:,} {noun}, raise --max_images to train on."]
         stopped = [each for each in callbacks if isinstance(each, EarlyStopping) and each.stopped_epoch]
         lines += [f"  EarlyStopping ended it: {each.stopping_reason_message}" for each in stopped]
-        lines += [f"Fitted {type(sampler).__name__} to the codes in {minutes(took)}." for sampler, took in fits.items()]
+        lines += [f"Fitted {type(each.sampler).__name__} to the codes in {minutes(each.seconds)}." for each in fits]
         lines += [f"  images       {path}" for path in image_files]
         lines += [f"  checkpoint   {last}"] if last.exists() else []
         lines += [f"  TensorBoard  {self.folder}"] if tensorboards(trainer) else []
@@ -280,9 +279,8 @@ class Report(Callback):
         lines += [f"  metrics      {Path(each.log_dir, 'metrics.csv')}" for each in tables]
         asked = [["evaluate", str(last)]] if known else []
         if module.has_prior or fits:
-            fitted = [name for name, kind in FITTED.items() if kind in map(type, fits)]
-            named = next(iter(fitted), module.unfitted_sampler)
-            asked.append(["sample", str(last), *(["--sampler", named] if named else [])])
+            unfitted = module.unfitted_sampler
+            asked.append(["sample", str(last), *(["--sampler", unfitted] if unfitted else [])])
         asked += [["translate", str(last), "test"]] if module.translates and known else []
         following = [command_line(argv, pl_module) for argv in asked if last.exists()]
         if tensorboards(trainer):

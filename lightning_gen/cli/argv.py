@@ -31,7 +31,7 @@ from lightning_gen.data import DataModule
 from lightning_gen.data.stored import DOWNLOAD, found, harmless, origin
 from lightning_gen.errors import InputError
 from lightning_gen.reflection import argument_hints
-from lightning_gen.samplers import LatentSampler
+from lightning_gen.samplers import FITTED, LatentSampler
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
 from lightning_gen.upgrades import class_of, upgraded, upgraded_name, upgraded_path
@@ -177,6 +177,7 @@ class CommandLine:
         self.options = list(shares.resolved_options(self.options, length))
         if self.command == "fit":
             self._tell_changes(stored)
+        self.options = list(with_class_of_sampler(self.options))
         self.arguments = Arguments([*layers, *self.contents], self.options)
         model = self._model(layers)
         configs = [*map(recipes.as_json, layers), *(self._config(path, model, length, had) for path in self.recipes)]
@@ -288,6 +289,16 @@ def check_keys(path: Path, content: Mapping[str, Any], known: Sequence[str]) -> 
             meant = " or ".join(map(repr, options_meant(key, known)))
             there = f"; did you mean {meant}?" if meant else f": the settings are {', '.join(known)}"
             raise InputError(f"{path} has the key '{key}', which is no setting{there}")
+
+
+def with_class_of_sampler(argv: Sequence[str]) -> Iterator[str]:
+    """The options of a command, with the class of a sampler in the place of its name in ``sample --sampler``."""
+    before = ""
+    for word in argv:
+        option, equals, value = word.partition("=") if word.startswith("--") else (before, "", word)
+        named = option == "--sampler" and value in FITTED
+        yield f"{option if equals else ''}{equals}{FITTED[value].__name__}" if named else word
+        before = word
 
 
 def upgraded_options(argv: Sequence[str], model: type) -> Iterator[str]:

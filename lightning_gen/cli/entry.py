@@ -53,7 +53,9 @@ def main(args: Sequence[str] | None = None) -> None:
         with signals.leaving():
             run(list(sys.argv[1:] if args is None else args))
     except signals.LeftEarly as left:
-        tell("interrupted" if left.code == signals.INTERRUPTED else "stopped by a signal: start the same command again")
+        if not left.told:
+            again = "stopped by a signal: start the same command again"
+            tell("interrupted" if left.code == signals.INTERRUPTED else again)
         raise
     except Exception as error:
         known = explained(error)

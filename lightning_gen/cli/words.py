@@ -98,9 +98,9 @@ CLASS_MEANINGS: tuple[tuple[str, str], ...] = (
     ("l1 mae laplace", "LaplaceLikelihood"),
     ("folder images", "ImageFolder"),
     ("array numpy npy npz table", "Tensors"),
-    ("rectifiedflow flowmatching diffusion latentdiffusion", "RectifiedFlowSampler"),
-    ("gmm mixture", "GaussianMixtureSampler"),
-    ("flow normalizingflow nsf", "FlowSampler"),
+    ("flowmatching diffusion latentdiffusion", "RectifiedFlowSampler"),
+    ("mixture", "GaussianMixtureSampler"),
+    ("normalizingflow nsf", "FlowSampler"),
 )
 """Words, in lower case without dashes and underscores, and the classes that they mean."""
 CLASSES = {word: name for words, name in CLASS_MEANINGS for word in words.split()}

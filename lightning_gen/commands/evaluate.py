@@ -62,8 +62,8 @@ def evaluate(
         extractor: Whether to train a classifier of the data, which takes seconds to minutes the first time, for the
             metrics that need one. False also leaves out a published network that --features does not name.
         sampler: Distribution of the codes of an autoencoder's samples, as for ``sample``: prior, gmm, flow or
-            rectified_flow. One that is not in the checkpoint is fitted first. If left out, the prior, or where that
-            draws no shapes or is missing, what the checkpoint holds.
+            rectified_flow. One that is not in the checkpoint is fitted first. If left out, the one by which
+            ``sample`` draws.
         sampler_options: Options of the sampler, as for ``sample``, such as --sampler_options.updates 20000.
         features: The features in which images are compared: inception, lite0, dinov2, or classifier for the one of the
             data alone. If left out, Inception where its weights are given or were downloaded, else EfficientNet-Lite0
@@ -93,8 +93,7 @@ def evaluate(
         data = data or trained.data()
         check_numbers(samples, draws)
         check_shape(trained.module, data)
-        if sampler is None and processes == 1:
-            sampler = held_sampler(trained.module, sampler_options)
+        sampler = sampler or held_sampler(trained.module, sampler_options)
         default = extractor and suits(trained.module, data, sampler)
         check_reference(reference)
         inference = Inference(torch.device(checked_device(own_device(device))), precision, compile)
@@ -103,8 +102,8 @@ def evaluate(
         network = chosen_features(features, weights, inference, default)
         if processes > 1 and (network is None or sampler not in (None, "prior")):
             raise InputError(
-                "several processes share the samples of a published network: take --features lite0 and no --sampler, "
-                "or start one process"
+                "several processes share the samples of a published network from the prior: take --features lite0 and "
+                "--sampler prior, or start one process"
             )
         if usefulness:
             known = classes_drawn(trained, sampler, data, sampler_options)

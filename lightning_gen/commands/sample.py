@@ -67,10 +67,11 @@ def sample(
         standing_batches: Batches over which BatchNorm's statistics are measured again before drawing, for GANs.
         sampler: Distribution of an autoencoder's codes: prior, gmm, flow or rectified_flow. The others than the prior
             are fitted to its codes, so that models without a prior can draw samples too: rectified_flow is for maps of
-            codes, in minutes; stopped by Ctrl-C, it goes on at the next call. If left out, the prior, or where that
-            draws no shapes or is missing, what the checkpoint holds of rectified_flow for maps and gmm for vectors.
-        sampler_options: Options of the sampler, such as --sampler_options.updates 20000 for a fit of rectified_flow
-            that takes four times as long. A sampler of the checkpoint that was fitted with others is fitted again.
+            codes, in minutes; stopped by Ctrl-C, it goes on at the next call. If left out, the one that
+            the run fitted by fit --sampler, else the prior, or where that draws no shapes or is missing, what the
+            checkpoint holds of rectified_flow for maps and gmm for vectors.
+        sampler_options: Options of the sampler, such as --sampler_options.updates 20000 for a longer fit of
+            rectified_flow. A sampler of the checkpoint that was fitted with others is fitted again.
         data: The data whose codes a sampler is fitted to; the training data if left out. Its options alone, such as
             --data.folder, change those of the training data.
         per_class: Number of samples of each class, in place of --n and --labels, for images of models with classes:

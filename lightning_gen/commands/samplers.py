@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, TypeAlias, cast
 
 from lightning_gen.applications.trained import Trained
+from lightning_gen.checkpoint.added import NotAdded
 from lightning_gen.data import DataModule
 from lightning_gen.data.stored import harmless
 from lightning_gen.errors import InputError
@@ -177,10 +178,27 @@ def fit(
     check_shape(module, data)
     say(f"fitting {type(sampler).__name__} to the codes of the training split of {type(data).__name__}")
     if harmless(data.hparams) == harmless(trained.described_data):
-        kept = KeptSamplers(module, trained.stored, trained.path)
-        say(kept.fit(sampler, data, "the same command goes on from there"))
+        say(fitted_and_kept(KeptSamplers(module, trained.stored, trained.path), sampler, data))
     else:
         sampler.report = partial(say, to=sys.stderr)
         module.fit_sampler(sampler, data)
         say(f"{trained.path} names other data: the sampler is not stored there")
     return sampler
+
+
+def fitted_and_kept(kept: KeptSamplers, sampler: LatentSampler, data: DataModule) -> str:
+    """Fit a sampler and store it; returns a sentence that says where it is stored, or why it is not."""
+    try:
+        kept.fit(sampler, data)
+        kept.store()
+    except (KeyboardInterrupt, SystemExit):
+        if kept.added:
+            say(f"what was fitted so far is in {kept.path}: the same command goes on from there", sys.stderr)
+        raise
+    except NotAdded as error:
+        return (
+            f"{error}: the sampler is not stored there"
+            if error.overtaken
+            else f"it will be fitted again at the next call: {error}"
+        )
+    return f"it is stored in {kept.path}, which draws by it without the data, until a run rewrites that file"

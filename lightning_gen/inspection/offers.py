@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from math import prod
 
 from lightning_gen.inspection.survey import Survey
-from lightning_gen.samplers import LatentSampler, RectifiedFlowSampler
+from lightning_gen.samplers import RectifiedFlowSampler
 
 NUMBERS_OF_A_CODE = 64
 """Values of an image for each number of its code."""
@@ -68,7 +68,7 @@ class Offer:
     most_images: int
     largest_batch: int = 64
     options: Mapping[str, Callable[[Survey], object]] = field(default_factory=dict)
-    sampler: type[LatentSampler] | None = None
+    sampler: type[RectifiedFlowSampler] | None = None
 
 
 def installed(package: str) -> bool:

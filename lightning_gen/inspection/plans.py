@@ -25,10 +25,8 @@ MARGIN = 0.9
 """Share of the given time that a run is planned for: other programs may slow it down."""
 FIRST_STAGE = 0.25
 """Share of the time in which the autoencoder is trained where a sampler is fitted to its codes in the rest."""
-FEWEST_UPDATES = 8_000
-"""Updates of a sampler below which its samples are rarely of a shape that one could name."""
-UPDATES_OF_A_CODE, MOST_UPDATES = 8, 20_000
-"""Updates of a sampler for each code, or for few codes in all, above which it would learn the codes by heart."""
+LEAST_UPDATES, MOST_UPDATES = 0.5, 2
+"""The least and the largest number of updates of a sampler that is planned, as multiples of its own for the folder."""
 RUNS = Path("runs")
 """The default folder of all runs."""
 PROGRAM = (sys.executable, "-m", "lightning_gen")
@@ -142,11 +140,11 @@ def planned(fit: Fit, survey: Survey, offer: Offer, minutes: float, seconds: flo
         return Plan(offer, name, argv, min(offer.most_images, cost.images_in(planned_for)), cost)
     images = min(offer.most_images, cost.images_in(FIRST_STAGE * planned_for))
     updates = round_down(int((planned_for - cost.seconds(images)) / cost.update))
-    if updates < FEWEST_UPDATES:
-        needed = (FEWEST_UPDATES * cost.update / (1 - FIRST_STAGE) + cost.fixed) / MARGIN / 60
+    own = offer.sampler().updates_of(survey.training)
+    if updates < LEAST_UPDATES * own:
+        needed = (LEAST_UPDATES * own * cost.update / (1 - FIRST_STAGE) + cost.fixed) / MARGIN / 60
         raise InputError(f"it takes longer on this machine: doctor --minutes {ceil(needed)} or more")
-    most = max(UPDATES_OF_A_CODE * survey.training, MOST_UPDATES)
-    return Plan(offer, name, argv, images, cost, min(updates, most))
+    return Plan(offer, name, argv, images, cost, min(updates, MOST_UPDATES * own))
 
 
 def options(survey: Survey, offer: Offer) -> list[str]:

@@ -164,15 +164,16 @@ class Timing(Callback):
         )
 
 
-def seconds_of_update(kind: type[LatentSampler], shape: Shape) -> float:
-    """Measure how long an update of a sampler takes for codes of a shape."""
-    few = kind(updates=UPDATES)  # type: ignore[call-arg]
+def seconds_of_update(kind: type[LatentSampler], shape: Shape, device: torch.device) -> float:
+    """Measure how long an update of a sampler takes for codes of a shape, on a device."""
+    few, clock = kind(updates=UPDATES), Clock(device)  # type: ignore[call-arg]
+    few.device = device
     codes = torch.randn(2 * UPDATES, *shape, generator=torch.Generator().manual_seed(0))
     taken = []
     for _ in range(2):
-        start = time.perf_counter()
+        start = clock.now()
         few.fit(codes, torch.Generator().manual_seed(0))
-        taken.append(time.perf_counter() - start)
+        taken.append(clock.now().since(start).wall)
     return taken[-1] / UPDATES
 
 
@@ -201,5 +202,6 @@ def timed(fit: Fit, argv: Sequence[str], seconds: float, sampler: type[LatentSam
     (found,) = (callback for callback in trainer.callbacks if isinstance(callback, Timing))  # type: ignore[attr-defined]
     update = 0.0
     if sampler is not None:
-        update = seconds_of_update(sampler, cast(CodeSampling, trainer.lightning_module).latent_shape)
+        shape = cast(CodeSampling, trainer.lightning_module).latent_shape
+        update = seconds_of_update(sampler, shape, trainer.strategy.root_device)
     return found.cost(since, until, trainer, update)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
+from lightning_gen.checkpoint import describe
 from lightning_gen.checkpoint.samplers import described, fit_key, rebuilt, weights_key
 from lightning_gen.contexts import evaluating
 from lightning_gen.data import DataModule, Loader
@@ -35,6 +36,8 @@ class CodeSampling(AveragedNetworks, ABC):
         samplers: The samplers from `fit_sampler`, as plain data by the path of their class; kept in checkpoints as long
             as encoder and bottleneck have the weights to which the sampler was fitted.
         begun_fits: What was kept of fits of samplers that were stopped, by the path of the class; kept in the same way.
+        chosen_sampler: The name in `FITTED` of the sampler that a run fitted to draw by; None for what
+            `suggested_sampler` finds by itself. Kept in checkpoints.
         index_tables: Tables of a quantizer's indices, as plain data with their ``encoded_by``; kept in the same way.
             Empty without any.
     """
@@ -45,6 +48,7 @@ class CodeSampling(AveragedNetworks, ABC):
         super().__init__()
         self.samplers: dict[str, dict[str, Any]] = {}
         self.begun_fits: dict[str, dict[str, Any]] = {}
+        self.chosen_sampler: str | None = None
         self.index_tables: dict[str, Any] = {}
 
     @abstractmethod
@@ -159,7 +163,11 @@ class CodeSampling(AveragedNetworks, ABC):
 
     @property
     def suggested_sampler(self) -> str | None:
-        """A sampler of maps, whose places a prior draws independently of one another, or of vectors without prior."""
+        """What a run fitted to draw by; else a sampler of maps, whose places a prior draws independently of one
+        another, or of vectors without prior.
+        """
+        if self.chosen_sampler is not None and self.keeps(FITTED[self.chosen_sampler]):
+            return self.chosen_sampler
         if self.encoder.map_size:
             return "rectified_flow"
         return None if self.has_prior else "gmm"
@@ -170,12 +178,10 @@ class CodeSampling(AveragedNetworks, ABC):
         name = self.suggested_sampler
         return None if name is None or self.keeps(FITTED[name]) else name
 
-    def held_sampler(self, **options: Any) -> LatentSampler | None:
-        """The suggested sampler, if it was fitted to the codes as they are now; for the options, see
-        `fitted_sampler`.
-        """
+    def held_sampler(self) -> LatentSampler | None:
+        """The suggested sampler, if it was fitted to the codes as they are now."""
         name = self.suggested_sampler
-        return None if name is None else self.fitted_sampler(FITTED[name], **options)
+        return None if name is None else self.fitted_sampler(FITTED[name])
 
     def previews(self, held_out: Batch | None, count: int, seed: int) -> dict[str, Preview]:
         """Samples from the prior, or where that draws no shapes or is missing, from the sampler that was fitted."""
@@ -285,6 +291,20 @@ class CodeSampling(AveragedNetworks, ABC):
         fitted = stored["sampler"]["init_args"]
         return all(fitted.get(name) == value for name, value in options.items() if name not in kind.of_draws)
 
+    def draw_by(self, sampler: LatentSampler) -> bool:
+        """Draw by a sampler that was fitted from now on, with its arguments that change draws alone.
+
+        Returns:
+            Whether the module draws otherwise than before.
+        """
+        stored = self.samplers[class_path(type(sampler))]["sampler"]["init_args"]
+        given = {name: value for name, value in describe(sampler)["init_args"].items() if name in sampler.of_draws}
+        name = next((name for name, kind in FITTED.items() if kind is type(sampler)), None)
+        changed = name != self.chosen_sampler or given != {each: stored.get(each) for each in given}
+        self.chosen_sampler = name
+        stored.update(given)
+        return changed
+
     def code_key(self) -> str:
         """A key of the weights that codes come from."""
         return weights_key(self.networks.encoder, self.networks.bottleneck)
@@ -311,14 +331,17 @@ class CodeSampling(AveragedNetworks, ABC):
             {name: stored for name, stored in fits.items() if stored["encoded_by"] == key}
             for fits in (self.samplers, self.begun_fits)
         )
+        chosen = {} if self.chosen_sampler is None else {"chosen_sampler": self.chosen_sampler}
         tables = {"index_tables": self.index_tables} if self.index_tables.get("encoded_by", "") == key else {}
-        return {**super().progress(), "samplers": kept, "begun_fits": begun, **tables}
+        return {**super().progress(), "samplers": kept, "begun_fits": begun, **chosen, **tables}
 
     def load_progress(self, progress: dict[str, Any]) -> None:
         """The samplers and tables, and what other bases keep."""
         super().load_progress(progress)
         self.samplers = dict(progress.get("samplers", {}))
         self.begun_fits = dict(progress.get("begun_fits", {}))
+        name = progress.get("chosen_sampler")
+        self.chosen_sampler = name if name in FITTED else None  # a later version may know others
         self.index_tables = dict(progress.get("index_tables", {}))
 
 

@@ -2,17 +2,17 @@
 
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from lightning_gen.checkpoint.added import NotAdded, add
 from lightning_gen.data import DataModule
 from lightning_gen.modules.code_sampling import CodeSampling
+from lightning_gen.reflection import class_path
 from lightning_gen.samplers import LatentSampler
 from lightning_gen.terminal import say
 
-ENTRIES = ("samplers", "begun_fits")
+ENTRIES = ("samplers", "begun_fits", "chosen_sampler")
 """What of `GenerativeModule.progress` is of samplers."""
 
 
@@ -28,6 +28,7 @@ class KeptSamplers:
 
     Attributes:
         added: Whether the file has the latest state of a fit.
+        told: Whether a failure to store it was said.
     """
 
     def __init__(self, module: CodeSampling, stored: dict[str, Any], path: str) -> None:
@@ -35,50 +36,38 @@ class KeptSamplers:
         self.stored = stored
         self.path = path
         self.added = False
+        self.told = False
 
-    def fit(self, sampler: LatentSampler, data: DataModule | Iterable[Any], again: str, seed: int = 0) -> str:
-        """Fit a sampler to the codes of the training data, and store it.
+    def fit(self, sampler: LatentSampler, data: DataModule | Iterable[Any], seed: int = 0) -> None:
+        """Fit a sampler to the codes of the training data; `store` stores it.
 
         Args:
             sampler: The sampler.
             data: As for `CodeSampling.fit_sampler`.
-            again: How a fit that is interrupted goes on, printed behind a colon.
             seed: As for `CodeSampling.fit_sampler`.
-
-        Returns:
-            A sentence that says where it is stored, or why it is not.
 
         Raises:
             InputError: It cannot be fitted.
         """
+        self.added = class_path(type(sampler)) in self.module.begun_fits
         sampler.report = partial(say, to=sys.stderr)
-        try:
-            self.module.fit_sampler(sampler, data, seed, self.add)
-        except (KeyboardInterrupt, SystemExit):
-            if self.added:
-                say(f"what was fitted so far is in {self.path}: {again}", sys.stderr)
-            raise
-        return self.store()
+        self.module.fit_sampler(sampler, data, seed, self.add)
 
     def add(self) -> None:
-        """Store what has been fitted so far; a fit goes on where it cannot be stored."""
-        self.added = False
-        with suppress(NotAdded):
-            self._add()
-            self.added = True
-
-    def store(self) -> str:
-        """Store what was fitted, unless the run has written the file meanwhile; returns a sentence for the user."""
+        """Store what has been fitted so far; a fit goes on where it cannot be stored, which is said once."""
         try:
-            self._add()
+            self.store()
+            self.added = True
         except NotAdded as error:
-            return (
-                f"{error}: the sampler is not stored there"
-                if error.overtaken
-                else f"it will be fitted again at the next call: {error}"
-            )
-        return f"it is stored in {self.path}, which draws by it without the data, until a run rewrites that file"
+            if not self.told:
+                say(f"what is fitted so far cannot be stored, and the fit goes on: {error}", sys.stderr)
+            self.added, self.told = False, True
 
-    def _add(self) -> None:
+    def store(self) -> None:
+        """Store the samplers of the module.
+
+        Raises:
+            NotAdded: They cannot be stored, such as where the run has written the file meanwhile.
+        """
         progress = self.module.progress()
-        add({name: progress[name] for name in ENTRIES}, self.stored, self.path)
+        add({name: progress[name] for name in ENTRIES if name in progress}, self.stored, self.path)

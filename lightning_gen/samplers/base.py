@@ -91,10 +91,6 @@ class LatentSampler(Recorded, nn.Module, ABC):
         self.centre, self.spread = flat.mean(0), spread.clamp_min(FLATTEST * float(spread.max()))
         self.fit_standard((flat - self.centre) / self.spread, generator, labels)
 
-    def updates_of(self, codes: int) -> int:
-        """Number of updates of a fit to a number of codes; 0 for a fit without."""
-        return 0
-
     def check(self, codes: Tensor) -> None:
         """Check that the sampler can be fitted to codes ``(n, width)``.
 
@@ -105,13 +101,17 @@ class LatentSampler(Recorded, nn.Module, ABC):
             raise InputError("some codes are not finite: the training diverged, take an earlier checkpoint")
         if (codes == codes[:1]).all():
             raise InputError("all codes are equal, whatever the sample: train the encoder longer, or again")
-        self.check_width(codes.shape[1])
+        self.check_size(*codes.shape)
 
-    def check_width(self, width: int) -> None:
-        """Check that codes are not too wide.
+    def check_size(self, count: int | None, width: int) -> None:
+        """Check that a number of codes of so many numbers can be fitted, before there are any.
+
+        Args:
+            count: Number of codes; None where it is not known.
+            width: Numbers of a code.
 
         Raises:
-            InputError: They are.
+            InputError: They are too wide, or too few.
         """
         if width > self.widest:
             raise InputError(

@@ -66,10 +66,6 @@ class FlowSampler(LatentDensity):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
 
-    def updates_of(self, codes: int) -> int:
-        """The largest number of updates, which a fit may end before."""
-        return self.updates
-
     def build(self, shape: Shape) -> None:
         """Create the flow; the global random state is unchanged."""
         from zuko.flows import NSF  # here, so that no other verb waits for it

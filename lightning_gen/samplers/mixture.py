@@ -34,17 +34,16 @@ class GaussianMixtureSampler(LatentDensity):
             raise InputError(f"GaussianMixtureSampler needs at least 1 component, not {components}")
         self.components = components
 
-    def check(self, codes: Tensor) -> None:
+    def check_size(self, count: int | None, width: int) -> None:
         """Check that there are more codes than dimensions for each component.
 
         Raises:
-            InputError: There are fewer codes, or they are not finite, all equal, or too wide.
+            InputError: There are fewer codes, or they are too wide.
         """
-        super().check(codes)
-        count, width = codes.shape
-        if count < self.components * (width + 1):
+        super().check_size(count, width)
+        if count is not None and count < self.components * (width + 1):
             fewer = count // (width + 1)
-            less = f"fewer components (--sampler_options.components {fewer}), " if fewer else ""
+            less = f"fewer components ({fewer} at most), " if fewer else ""
             raise InputError(
                 f"{count:,} codes of {width:,} numbers are too few for {self.components} Gaussians of full covariance: "
                 f"take {less}FlowSampler (--sampler flow), for maps RectifiedFlowSampler (--sampler rectified_flow), "

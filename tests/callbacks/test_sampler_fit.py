@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from small_recipes import tiny
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from lightning_gen import AutoencoderModule
 from lightning_gen import checkpoint as checkpoints
@@ -83,7 +83,8 @@ def test_a_fit_that_is_stopped_goes_on_where_it_was(fit, capsys, monkeypatch):
     assert end.value.code == 130
     path = whole.parents[2] / "stopped" / "checkpoints" / "last.ckpt"
     told = capsys.readouterr().err
-    assert f"what was fitted so far is in {path}: go on with\n" in told
+    assert f"64 images and what was fitted so far are in {path}; resume with\n" in told
+    assert "start the same command again" not in told
     assert re.search(rf"lightning_gen fit --ckpt_path {re.escape(str(path))}$", told, re.MULTILINE)
     assert flow_of(path) is None
     go_on(path)
@@ -97,7 +98,7 @@ def test_a_run_that_has_its_sampler_fits_none_and_one_with_more_images_another(f
     path = fit("run", "--model.scheduler=null")
     said = capsys.readouterr()
     assert "Fitted RectifiedFlowSampler to the codes in 0 min" in said.out
-    assert re.search(r"^  \S+ -m lightning_gen sample \S+/last.ckpt --sampler rectified_flow$", said.out, re.MULTILINE)
+    assert re.search(r"^  \S+ -m lightning_gen sample \S+/last.ckpt$", said.out, re.MULTILINE)
     first = flow_of(path)
     go_on(path)
     said = capsys.readouterr()
@@ -134,7 +135,8 @@ def test_the_last_samples_are_drawn_by_it(fit, tmp_path):
             "fitted to the codes of an autoenc",
         ),
         (["--config=autoencoder/sigma_vae", *LARGE, "--sampler=FlowSampler"], "codes of 1,024 numbers are too wide"),
-        ([*tiny(RECIPE), "--sampler=rectified_flow"], "did you mean 'RectifiedFlowSampler'"),
+        ([*tiny(RECIPE), "--sampler=rectifed_flow"], "did you mean 'RectifiedFlowSampler'"),
+        (["--config=autoencoder/vae", "--data.size=8", "--sampler=gmm", "--sampler.components=2000"], "(84 at most)"),
         ([*tiny(RECIPE), "--sampler.updats=3"], "did you mean 'updates'"),
         ([*tiny(RECIPE), "--sampler.updates=0"], "above 0"),
     ],
@@ -142,7 +144,7 @@ def test_the_last_samples_are_drawn_by_it(fit, tmp_path):
 def test_what_cannot_be_fitted_is_told_before_anything_is_trained(words, message, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         main(["fit", *words, f"--runs_dir={tmp_path}/runs", "--max_images=64"])
-    assert end.value.code in (1, 2)
+    assert end.value.code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
@@ -167,17 +169,67 @@ def test_other_loaders_are_read_and_without_a_checkpoint_the_module_keeps_it(tra
     assert_equal(module.held_sampler(), callback.sampler)
 
 
+class Endless(IterableDataset):
+    def __iter__(self):
+        while True:
+            yield torch.zeros(1, 8, 8)
+
+
+def test_data_without_an_end_are_refused_before_training(trainer):
+    runner = trainer(max_epochs=1, callbacks=[SamplerFit(RectifiedFlowSampler(**SMALL))])
+    module = of_maps()
+    with pytest.raises(InputError, match="has no end"):
+        runner.fit(module, DataLoader(Endless(), batch_size=8))
+    assert module.images_seen == 0
+
+
 def test_of_several_processes_each_must_read_the_whole_split():
     two = SimpleNamespace(world_size=2, datamodule=None)
     with pytest.raises(InputError, match="needs a DataModule of lightning_gen"):
         SamplerFit(RectifiedFlowSampler()).on_fit_start(two, of_maps())
 
 
-def test_the_sampler_that_was_fitted_is_named_in_the_next_command(tmp_path, capsys):
+@pytest.mark.parametrize("word", ["--sampler=gmm", "--sampler=GaussianMixtureSampler"])
+def test_a_model_with_a_prior_draws_by_what_its_run_fitted(word, tmp_path, capsys):
     vae = ("--config=autoencoder/vae", "--model.encoder.width=4", "--model.decoder.width=4", "--data.size=8")
-    fitted = ("--sampler=GaussianMixtureSampler", "--sampler.components=2")
-    main(["fit", *vae, *fitted, "--max_images=64", f"--runs_dir={tmp_path}"])
-    assert re.search(r"sample \S+/last.ckpt --sampler gmm$", capsys.readouterr().out, re.MULTILINE)
+    main(["fit", *vae, word, "--sampler.components=2", "--max_images=64", f"--runs_dir={tmp_path}"])
+    path = tmp_path / "vae" / "checkpoints" / "last.ckpt"
+    module = AutoencoderModule.load_from_checkpoint(path)
+    sampler = module.held_sampler()
+    assert sampler.components == 2
+    assert module.previews(None, 4, 0)["samples"].samples.shape == (4, 1, 8, 8)
+    main(["sample", str(path), "--n=3", f"--out={tmp_path}/x.npy"])
+    assert "drawn by --sampler gmm, which the checkpoint holds" in capsys.readouterr().err
+    drawn = module.sample(3, generator=torch.Generator().manual_seed(0), sampler=sampler)
+    module.medium.write(drawn, tmp_path / "y.npy")
+    assert np.array_equal(np.load(tmp_path / "x.npy"), np.load(tmp_path / "y.npy"))
+
+
+def test_options_of_draws_change_without_a_fit(fit, capsys):
+    path = fit("run", "--sampler.updates=3")
+    capsys.readouterr()
+    go_on(path, "--sampler.guidance=3")
+    assert "fitting" not in capsys.readouterr().err
+    assert flow_of(path).guidance == 3
+
+
+def test_a_checkpoint_that_is_gone_is_told_as_an_error(fit, tmp_path, capsys, monkeypatch):
+    keep = RectifiedFlowSampler.fit_standard
+
+    def removing(*arguments):
+        (tmp_path / "run" / "checkpoints" / "last.ckpt").unlink()
+        keep(*arguments)
+
+    monkeypatch.setattr(RectifiedFlowSampler, "fit_standard", removing)
+    with pytest.raises(SystemExit) as end:
+        fit("run")
+    assert end.value.code == 1
+    assert "RectifiedFlowSampler was fitted and cannot be kept" in capsys.readouterr().err
+
+
+def test_several_states_are_kept_with_the_newest_the_same_file(fit):
+    path = fit("run", "--keep_checkpoints=2")
+    assert path.samefile(path.with_name("images-000000064.ckpt"))
 
 
 def test_other_samplers_are_fitted_too(trainer):
@@ -185,4 +237,5 @@ def test_other_samplers_are_fitted_too(trainer):
     trainer(max_epochs=-1, callbacks=[MaxImages(16), SampleGrid(), SamplerFit(sampler)]).fit(module, Digits(size=8))
     assert module.fitted_sampler(GaussianMixtureSampler, components=2) is not None
     assert module.fitted_sampler(FlowSampler) is None
-    assert module.unfitted_sampler == "rectified_flow"
+    assert module.suggested_sampler == "gmm"
+    assert module.unfitted_sampler is None

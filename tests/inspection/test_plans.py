@@ -134,15 +134,15 @@ def of_latents(survey, monkeypatch):
 
 
 def test_a_run_with_a_sampler_shares_the_time(of_latents):
-    plan = of_latents(60, 0.2)
-    assert 0.85 * 60 * 60 < plan.seconds <= 0.9 * 60 * 60
-    assert plan.cost.seconds(plan.images) == pytest.approx(0.25 * 0.9 * 60 * 60, rel=0.1)
+    plan = of_latents(40, 0.2)
+    assert 0.85 * 40 * 60 < plan.seconds <= 0.9 * 40 * 60
+    assert plan.cost.seconds(plan.images) == pytest.approx(0.25 * 0.9 * 40 * 60, rel=0.1)
     assert plan.words[-4:] == ["--sampler.updates", str(plan.updates), "--max_images", str(plan.images)]
 
 
 def test_few_codes_have_a_largest_number_of_updates(of_latents):
     plan = of_latents(600, 0.2)
-    assert plan.updates == 20_000
+    assert plan.updates == 2 * RectifiedFlowSampler().updates_of(16)
     assert plan.seconds < 300 * 60
 
 
@@ -150,7 +150,7 @@ def test_too_little_time_for_a_sampler_is_told_with_the_time_that_is_enough(of_l
     with pytest.raises(InputError, match="doctor --minutes") as told:
         of_latents(3, 0.2)
     (least,) = map(int, re.findall(r"--minutes (\d+)", str(told.value)))
-    assert 8_000 <= of_latents(least, 0.2).updates < 9_000
+    assert 2_500 <= of_latents(least, 0.2).updates < 3_000
     with pytest.raises(InputError):
         of_latents(least - 2, 0.2)
 
