@@ -46,7 +46,7 @@ def add_run_options(parser: LightningArgumentParser) -> None:
         "--sampler",
         type=LatentSampler | None,
         default=None,
-        help="What is fitted to codes when training has ended, to draw samples; `--sampler.help CLASS` lists options.",
+        help="Fitted to codes after training, to draw samples; `--sampler.help CLASS` lists options.",
     )
     run.add_argument(
         "--checkpoint_every_minutes",
@@ -58,7 +58,7 @@ def add_run_options(parser: LightningArgumentParser) -> None:
         "--keep_checkpoints",
         type=int,
         default=1,
-        help="Number of the latest states to keep; above 1 they are also kept as files such as images-000150000.ckpt.",
+        help="Number of the latest states to keep; above 1 also as files such as images-000150000.ckpt.",
     )
     run.add_argument(
         "--nonfinite_rollbacks",
