@@ -115,6 +115,8 @@ class SamplerFit(Callback):
                     self._fit(trainer, module, kept)
                 if not module.draw_by(self.sampler) and holds:
                     return
+                if holds and trainer.is_global_zero:
+                    say(f"the run draws by {self.name} with these options from now on", sys.stderr)
                 if kept is not None:
                     kept.store()
                     cast(ImageCheckpoint, self.checkpoint).name(module.images_seen)

@@ -209,7 +209,9 @@ def test_options_of_draws_change_without_a_fit(fit, capsys):
     path = fit("run", "--sampler.updates=3")
     capsys.readouterr()
     go_on(path, "--sampler.guidance=3")
-    assert "fitting" not in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "fitting" not in told
+    assert "draws by RectifiedFlowSampler with these options from now on" in told
     assert flow_of(path).guidance == 3
 
 
