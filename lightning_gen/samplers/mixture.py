@@ -43,7 +43,7 @@ class GaussianMixtureSampler(LatentDensity):
         super().check_size(count, width)
         if count is not None and count < self.components * (width + 1):
             fewer = count // (width + 1)
-            less = f"fewer components ({fewer} at most), " if fewer else ""
+            less = f"--sampler_options.components {fewer} (of fit: --sampler.components {fewer}), " if fewer else ""
             raise InputError(
                 f"{count:,} codes of {width:,} numbers are too few for {self.components} Gaussians of full covariance: "
                 f"take {less}FlowSampler (--sampler flow), for maps RectifiedFlowSampler (--sampler rectified_flow), "

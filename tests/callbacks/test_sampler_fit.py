@@ -136,7 +136,10 @@ def test_the_last_samples_are_drawn_by_it(fit, tmp_path):
         ),
         (["--config=autoencoder/sigma_vae", *LARGE, "--sampler=FlowSampler"], "codes of 1,024 numbers are too wide"),
         ([*tiny(RECIPE), "--sampler=rectifed_flow"], "did you mean 'RectifiedFlowSampler'"),
-        (["--config=autoencoder/vae", "--data.size=8", "--sampler=gmm", "--sampler.components=2000"], "(84 at most)"),
+        (
+            ["--config=autoencoder/vae", "--data.size=8", "--sampler=gmm", "--sampler.components=2000"],
+            "of fit: --sampler.components 84",
+        ),
         ([*tiny(RECIPE), "--sampler.updats=3"], "did you mean 'updates'"),
         ([*tiny(RECIPE), "--sampler.updates=0"], "above 0"),
     ],
