@@ -331,9 +331,9 @@ class CodeSampling(AveragedNetworks, ABC):
             {name: stored for name, stored in fits.items() if stored["encoded_by"] == key}
             for fits in (self.samplers, self.begun_fits)
         )
-        chosen = {} if self.chosen_sampler is None else {"chosen_sampler": self.chosen_sampler}
         tables = {"index_tables": self.index_tables} if self.index_tables.get("encoded_by", "") == key else {}
-        return {**super().progress(), "samplers": kept, "begun_fits": begun, **chosen, **tables}
+        fits = {"samplers": kept, "begun_fits": begun, "chosen_sampler": self.chosen_sampler}
+        return {**super().progress(), **fits, **tables}
 
     def load_progress(self, progress: dict[str, Any]) -> None:
         """The samplers and tables, and what other bases keep."""

@@ -70,4 +70,4 @@ class KeptSamplers:
             NotAdded: They cannot be stored, such as where the run has written the file meanwhile.
         """
         progress = self.module.progress()
-        add({name: progress[name] for name in ENTRIES if name in progress}, self.stored, self.path)
+        add({name: progress[name] for name in ENTRIES}, self.stored, self.path)

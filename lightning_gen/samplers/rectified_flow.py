@@ -250,4 +250,4 @@ class RectifiedFlowSampler(LatentSampler):
 
 def share_of_rate(update: int, updates: int) -> float:
     """The learning rate after a number of updates of a fit, as a share of the largest."""
-    return min(1.0, (update + 1) / (WARM_UP * updates)) * (1 + cos(pi * update / updates)) / 2
+    return min(1.0, (update + 1) / (WARM_UP * updates)) * (1 + cos(pi * (update / updates))) / 2
