@@ -54,8 +54,8 @@ HELP = {
     "ckpt_path": "A checkpoint; `last` is the run's. Options win over it.",
     "weights_only": argparse.SUPPRESS,
     "return_predictions": argparse.SUPPRESS,
-    "trainer.val_check_interval": "When to check the validation set: a number of batches, a share of the epoch from 0.0 "
-    "to 1.0, or a time as DD:HH:MM:SS. A number beyond the epoch needs --trainer.check_val_every_n_epoch null.",
+    "trainer.val_check_interval": "How often to check the validation set: a number of batches, a share of the epoch "
+    "such as 0.5, or a time as DD:HH:MM:SS. Beyond the epoch it needs --trainer.check_val_every_n_epoch null.",
     "trainer.check_val_every_n_epoch": "Check the validation set after every so many epochs; null for only by "
     "--trainer.val_check_interval.",
 }
