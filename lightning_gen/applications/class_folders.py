@@ -13,7 +13,7 @@ from lightning_gen.errors import InputError
 from lightning_gen.media import Medium
 from lightning_gen.outputs import filling
 from lightning_gen.training import GenerativeModule
-from lightning_gen.training.classes import Classes
+from lightning_gen.training.classes import WITH_CLASSES, Classes
 from lightning_gen.training.sharding import Draw, NumberedSamples
 
 
@@ -27,8 +27,8 @@ def folders_of(medium: Medium, classes: Classes) -> tuple[str, ...]:
     """
     if classes.count is None:
         raise InputError(
-            "--per_class draws samples of each class and this model was trained without classes: give --n, or train a "
-            "recipe with classes, such as gan/projection"
+            "--per_class draws samples of each class and this model was trained without classes: give --n, or train "
+            f"{WITH_CLASSES}"
         )
     if medium.single is None:
         raise InputError(

@@ -19,7 +19,7 @@ from lightning_gen.metrics.extractor import accuracy_of
 from lightning_gen.metrics.extractor import skip_reason as classifier_skip_reason
 from lightning_gen.terminal import say
 from lightning_gen.training import GenerativeModule
-from lightning_gen.training.classes import Classes
+from lightning_gen.training.classes import WITH_CLASSES, Classes
 
 MOST, VALUES = 60_000, 500_000_000
 """Maximum numbers of training images, and of their pixels, which bounds the memory."""
@@ -46,7 +46,7 @@ def check_usefulness(
     if known.count is None:
         raise InputError(
             "--usefulness trains a classifier on samples of each class and this model was trained without classes: "
-            "leave it out, or train a recipe with classes, such as gan/projection"
+            f"leave it out, or train {WITH_CLASSES}"
         )
     if not (module.has_prior or has_sampler):
         raise InputError(

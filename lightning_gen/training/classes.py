@@ -12,6 +12,8 @@ from lightning_gen.spelling import suggest
 
 LISTED = 30
 """Maximum number of classes that a message names."""
+WITH_CLASSES = "a recipe with classes, such as gan/cgan, or autoencoder/latent_diffusion on one sub-folder a class"
+"""What to train for samples of classes, in messages."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,7 @@ class Classes:
             InputError: There is no such class, or it cannot be drawn.
         """
         if self.count is None:
-            raise InputError(
-                "this model was trained without classes: leave out the labels, or train a recipe with classes, such as "
-                "gan/cgan"
-            )
+            raise InputError(f"this model was trained without classes: leave out the labels, or train {WITH_CLASSES}")
         if isinstance(asked, str):
             asked = [asked]
         if isinstance(asked, (list, tuple)):
