@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_gen.data import DataModule
+from lightning_gen.data.cache import progress
 from lightning_gen.data.reading import BATCH, drawn_classes
 from lightning_gen.errors import InputError
 from lightning_gen.inference import Inference
@@ -82,7 +83,7 @@ def observed(module: Autoencoder, batches: Iterable[Batch], generator: torch.Gen
 
 
 def drawn(source: Source, count: int, seed: int, labels: Tensor | None = None) -> Iterator[Tensor]:
-    """Samples of a model, drawn batch by batch from one seeded generator.
+    """Samples of a model, drawn batch by batch from one seeded generator; a long wait has lines on stderr.
 
     Args:
         source: The model and the distribution of its codes.
@@ -93,8 +94,8 @@ def drawn(source: Source, count: int, seed: int, labels: Tensor | None = None) -
     Raises:
         InputError: Some are not finite.
     """
-    generator = seeded(seed)
-    for start in range(0, count, BATCH):
+    generator, starts = seeded(seed), range(0, count, BATCH)
+    for start in progress(starts, len(starts), "drawing batches of samples", calm=True):
         size = min(BATCH, count - start)
         wanted = None if labels is None else labels[start : start + size]
         samples = source.sample(size, wanted, generator)

@@ -12,7 +12,7 @@ from lightning_gen.augmentations import Binarization
 from lightning_gen.bottlenecks import FiniteScalarQuantizer, IdentityBottleneck, VectorQuantizer
 from lightning_gen.data import Digits, Grid, ImageFolder, Ring, Sprites, StackedDigits, Tensors
 from lightning_gen.data.cache import default_cache_dir
-from lightning_gen.data.reading import batches, labelled, rounded
+from lightning_gen.data.reading import BATCH, batches, labelled, rounded
 from lightning_gen.evaluation import assess, codes
 from lightning_gen.evaluation.samples import Source, drawn, observed, seeded
 from lightning_gen.media import Images
@@ -541,3 +541,14 @@ def test_a_folder_that_was_moved_is_named_by_its_own_sentence(gan, trainer, tmp_
     module = gan(shape)
     with pytest.raises(InputError, match=f"^there is no folder {folder}"):
         assess(module, ImageFolder(folder, size=8))
+
+
+def test_a_long_wait_for_samples_says_how_many_are_drawn(gan, monkeypatch, capsys):
+    source = Source(gan())
+    monkeypatch.setattr("lightning_gen.data.cache.SILENT_SECONDS", 0)
+    samples = torch.cat([*drawn(source, BATCH + 1, 0)])
+    assert capsys.readouterr().err.startswith("drawing batches of samples: 1 of 2\n")
+    monkeypatch.undo()
+    again = torch.cat([*drawn(source, BATCH + 1, 0)])
+    assert not capsys.readouterr().err
+    assert samples.equal(again)
