@@ -56,7 +56,7 @@ HELP = {
     "return_predictions": argparse.SUPPRESS,
     "trainer.val_check_interval": "How often to check the validation set: a number of batches, a share of the epoch "
     "such as 0.5, or a time as DD:HH:MM:SS. Beyond the epoch it needs --trainer.check_val_every_n_epoch null.",
-    "trainer.check_val_every_n_epoch": "Check the validation set after every so many epochs; null for only by "
+    "trainer.check_val_every_n_epoch": "Check the validation set after every so many epochs; null to check it only by "
     "--trainer.val_check_interval.",
 }
 
